@@ -1,0 +1,1 @@
+"""The experiment: one protocol, one trainer, one store of runs."""

@@ -1,0 +1,1 @@
+"""Rows: from raw files to tensors."""

@@ -1,0 +1,75 @@
+"""Batches of encoded rows: one gather from one integer matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from datasets.spec import EncodedSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Encoded rows of one split.
+
+    Code 0 is a value unseen in train and domain 0 a domain unseen in train. `eval_domain_id` numbers all tuples
+    of domain columns, seen or not: metrics group by it.
+    """
+
+    codes: Tensor  # (B, F) int32, domain fields first
+    bags: tuple[Tensor, ...]  # one (B, M) int32 per multi-value field, -1 where a slot is empty
+    domain_id: Tensor  # (B,) int32
+    task_id: Tensor  # (B,) int32
+    eval_domain_id: Tensor  # (B,) int32
+    label: Tensor  # (B,) float32 in {0, 1}
+
+    def __len__(self) -> int:
+        return self.label.shape[0]
+
+
+class EncodedRows:
+    """All rows of a prepared log as one int32 matrix; columns as `column_names(schema)` lists them."""
+
+    def __init__(self, rows: np.ndarray, schema: EncodedSchema, device: torch.device | str = "cpu") -> None:
+        self.matrix = torch.from_numpy(rows).to(device)  # (N, C)
+        self.schema = schema
+        self.num_fields = len(schema.fields)
+        self._widths = (self.num_fields, *schema.bag_lengths, 1, 1, 1, 1)
+
+    def __len__(self) -> int:
+        return self.matrix.shape[0]
+
+    def batch(self, row_ids: Tensor) -> Batch:
+        """The rows with these positions, in this order; `row_ids` is (B,) int64."""
+        return self._view(self.matrix.index_select(0, row_ids))
+
+    def range(self, start: int, stop: int) -> Batch:
+        """The rows from `start` up to `stop`, without copying the codes."""
+        return self._view(self.matrix[start:stop])
+
+    def _view(self, block: Tensor) -> Batch:
+        codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
+        return Batch(
+            codes=codes,
+            bags=tuple(bags),
+            domain_id=domain_id.squeeze(1),  # (B, 1) -> (B,)
+            task_id=task_id.squeeze(1),
+            eval_domain_id=eval_domain_id.squeeze(1),
+            label=label.squeeze(1).to(torch.float32),
+        )
+
+
+def column_names(schema: EncodedSchema) -> tuple[str, ...]:
+    """Names of the columns of the encoded matrix, in order."""
+    slots = (
+        f"{bag}[{slot}]"
+        for bag, length in zip(schema.bags, schema.bag_lengths, strict=True)
+        for slot in range(length)
+    )
+    return (*schema.fields, *slots, "domain_id", "task_id", "eval_domain_id", "label")

@@ -1,0 +1,165 @@
+"""What a log is: its columns, features and domains, as frozen types without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+FeatureKind = Literal["categorical", "numeric", "bag"]
+SplitName = Literal["train", "dev", "test"]
+
+UNSEEN = 0  # code of a value, domain or task that does not occur in train
+PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
+
+
+class DataError(ValueError):
+    """Bad input: the message is one line that says what, where, the value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """One input field of the models.
+
+    A `categorical` value is a token; a missing value is a token of its own. A `numeric` column is cut into
+    `num_buckets` buckets at train quantiles; a missing value (empty or NaN) has a bucket of its own, text is an
+    error. A `bag` holds `separator`-separated tokens, of which the first `max_length` are mean-pooled. Tokens that
+    occur fewer than `min_count` times in train get code 0, like values that do not occur in train at all.
+
+    Raises:
+        DataError: a count or a length is below its minimum.
+    """
+
+    name: str
+    kind: FeatureKind = "categorical"
+    min_count: int = 1
+    num_buckets: int = 16
+    max_length: int = 8
+    separator: str = ";"
+
+    def __post_init__(self) -> None:
+        lower_bounds = {"min_count": 1, "num_buckets": 2, "max_length": 1}
+        for field, low in lower_bounds.items():
+            if getattr(self, field) < low:
+                raise DataError(
+                    f"feature {self.name!r}: {field} must be at least {low}, got {getattr(self, field)}"
+                )
+        if self.kind not in ("categorical", "numeric", "bag"):
+            raise DataError(
+                f"feature {self.name!r}: unknown kind {self.kind!r}; allowed: categorical, numeric, bag"
+            )
+        if not self.separator:
+            raise DataError(f"feature {self.name!r}: separator must not be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPartition:
+    """The domain-aware feature set; its joint values are the domains (AdaSparse, section 2)."""
+
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.columns or len(set(self.columns)) != len(self.columns):
+            raise DataError(
+                f"a domain partition needs one or more different columns, got {list(self.columns)}"
+            )
+
+    @property
+    def name(self) -> str:
+        """Folder and display name, such as `tab+user_active_degree`."""
+        return "+".join(self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """One log: which column is the label, the time, which are features, and how it falls into domains.
+
+    `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote 4).
+    `finer` lists further partitions worth studying. `source` says where the log comes from, under which terms,
+    and what its label means.
+
+    Raises:
+        DataError: a column is named twice, or a domain column is not a categorical feature.
+    """
+
+    name: str
+    label: str
+    timestamp: str | None
+    features: tuple[FeatureSpec, ...]
+    partition: DomainPartition
+    representative: str
+    source: str
+    finer: tuple[DomainPartition, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [self.label, *([self.timestamp] if self.timestamp else [])]
+        names += [feature.name for feature in self.features]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(
+                f"data set {self.name!r}: columns named twice: {', '.join(repeated)}; the label, the timestamp and"
+                " the features must all be different"
+            )
+        for partition in (self.partition, *self.finer):
+            self._check_partition(partition)
+        if self.representative not in self.partition.columns:
+            raise DataError(
+                f"data set {self.name!r}: representative {self.representative!r} must be one of the partition's"
+                f" columns: {', '.join(self.partition.columns)}"
+            )
+
+    def _check_partition(self, partition: DomainPartition) -> None:
+        categorical = [feature.name for feature in self.features if feature.kind == "categorical"]
+        for column in partition.columns:
+            if column not in categorical:
+                raise DataError(
+                    f"data set {self.name!r}: domain column {column!r} is not a categorical feature; available:"
+                    f" {', '.join(categorical)}"
+                )
+
+    def with_partition(self, partition: DomainPartition) -> DatasetSpec:
+        """The same log under another domain partition; its first column stands in for a lost representative."""
+        kept = self.representative in partition.columns
+        return replace(
+            self,
+            partition=partition,
+            representative=self.representative if kept else partition.columns[0],
+            finer=(),
+        )
+
+    def without(self, columns: tuple[str, ...]) -> DatasetSpec:
+        """The same log without the named timestamp or feature columns."""
+        return replace(
+            self,
+            timestamp=None if self.timestamp in columns else self.timestamp,
+            features=tuple(feature for feature in self.features if feature.name not in columns),
+        )
+
+    def limited_to(self, max_fields: int) -> DatasetSpec:
+        """The same log with at most `max_fields` fields: the domain columns, then the first others in order."""
+        domain = self.partition.columns
+        others = [feature.name for feature in self.features if feature.name not in domain]
+        kept = {*domain, *others[: max(0, max_fields - len(domain))]}
+        return replace(
+            self,
+            features=tuple(feature for feature in self.features if feature.name in kept),
+            finer=(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedSchema:
+    """The shape of the encoded rows, all that a model needs to know of a data set.
+
+    `fields` are the single-valued fields in the order of `Batch.codes`, the domain fields first, in the order of
+    the partition; `bags` are the multi-value fields. Sizes count the codes of a field, code 0 included;
+    `num_domains` and `num_tasks` count id 0 too.
+    """
+
+    fields: tuple[str, ...]
+    field_sizes: tuple[int, ...]
+    num_domain_fields: int
+    bags: tuple[str, ...]
+    bag_sizes: tuple[int, ...]
+    bag_lengths: tuple[int, ...]
+    num_domains: int
+    num_tasks: int
