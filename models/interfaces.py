@@ -1,0 +1,252 @@
+"""The seam between backbones and methods: a method makes linear layers, a backbone wires them.
+
+Dimension legend, used in shape comments throughout `models`:
+
+    B rows of a batch        F single-valued fields     M slots of a bag        K embedding size
+    d width of x_0           E_d width of e_d           N, N_l width of a layer
+
+Paper symbols (AdaSparse, arXiv 2206.13108) and their names here: e_d `context.e_d`, x_0 = h^1 = [e_d ; e_a]
+`context.x_0`, h^l `h`, pi^l `factor`, r^l `sparsity`.
+
+How the methods fit the hooks of `DomainMethod`:
+
+    plain      every default
+    AdaSparse  `transform`: a pruner on x_0 and on every hidden output; `penalty`: eq. 9-10; `after_step`: alpha, lambda
+    STAR       `linear`: shared and per-domain factors by `context.task_id`; `transform("input")`: partitioned
+               normalisation; `auxiliary_logit`: the auxiliary network on x_0 or e_d
+    APG        `linear("hidden")`: generated S between static U and V, the condition read from `context.e_d` and h
+    MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
+               `Model.score` with the embeddings looked up once; `adapt`: parameters per task
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from datasets.loader import Batch
+
+Activation = Literal["tanh", "relu"]
+Role = Literal["cross", "hidden", "logit"]
+Place = Literal["input", "hidden"]
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """Sizes and protocol choices that are the same for every method on a data set."""
+
+    n_input: int  # d, width of x_0
+    n_domain: int  # E_d, width of e_d, the head of x_0
+    num_domains: int  # id 0, unseen in train, included
+    num_tasks: int  # likewise
+    hidden_dims: tuple[int, ...]
+    activation: Activation
+    dropout: float
+
+
+@dataclass(frozen=True, slots=True)
+class DomainContext:
+    """What a layer may know about the rows it sees."""
+
+    domain_id: Tensor  # (B,)
+    task_id: Tensor  # (B,)
+    e_d: Tensor  # (B, E_d), embeddings of the domain-aware fields, never masked
+    x_0: Tensor  # (B, d), all embeddings, e_d first, never masked
+
+
+class DomainLinear(nn.Module):
+    """An affine map R^in -> R^out that may depend on the row's domain."""
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        """Map (B, in) to (B, out)."""
+        raise NotImplementedError
+
+
+class DomainTransform(nn.Module):
+    """A map R^n -> R^n of a layer's values that may depend on the row's domain."""
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        """Map (B, n) to (B, n)."""
+        raise NotImplementedError
+
+
+class AffineLinear(DomainLinear):
+    """The same affine map for every domain."""
+
+    def __init__(self, n_in: int, n_out: int, activation: Activation) -> None:
+        super().__init__()
+        self.affine = nn.Linear(n_in, n_out)
+        self.activation = activation
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier-uniform weights under tanh, He-uniform under relu; zero bias."""
+        fill_weight(self.affine.weight, self.activation, generator)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        return self.affine(h)
+
+
+class Optimizer(Protocol):
+    """What a method may do with the optimiser of the protocol."""
+
+    def zero_grad(self) -> None: ...
+    def step(self) -> None: ...
+
+
+class Model(Protocol):
+    """A CTR model as methods, trainer and evaluator see it; `method` is the one it was built with."""
+
+    method: DomainMethod
+
+    def __call__(self, batch: Batch) -> Tensor: ...  # (B,) logits
+    def embed(self, batch: Batch) -> DomainContext: ...  # the embedding tables, phi
+    def score(self, context: DomainContext) -> Tensor: ...  # (B,) logits: the dense part, theta
+
+
+class Predictor(Protocol):
+    """Maps a batch to logits; in eval mode a row's logit never depends on the other rows."""
+
+    def __call__(self, batch: Batch) -> Tensor: ...
+
+
+class TrainRows(Protocol):
+    """The train split as `batches` and `adapt` see it: ids of every row, and rows on request."""
+
+    batch_size: int
+    domain_id: Tensor  # (N,)
+    task_id: Tensor  # (N,)
+
+    def __len__(self) -> int: ...
+    def batch(self, row_ids: Tensor) -> Batch: ...
+
+
+class DomainMethod(nn.Module):
+    """One way of sharing parameters across domains. Every hook has a neutral default.
+
+    A method never registers the layers it hands out as its own sub-modules: the backbone owns them.
+    """
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
+        """The affine map for one place of the backbone."""
+        return AffineLinear(n_in, n_out, self.shape.activation)
+
+    def transform(self, n: int, place: Place) -> DomainTransform | None:
+        """A map that the backbone applies to x_0 once, before it branches, and to every hidden output."""
+        return None
+
+    def auxiliary_logit(self, context: DomainContext) -> Tensor | None:
+        """A (B,) logit that is added to the backbone's."""
+        return None
+
+    def penalty(self) -> Tensor | None:
+        """A scalar added to the loss of the last training forward pass; None for nothing."""
+        return None
+
+    def after_step(self, progress: float) -> None:
+        """Advance schedules; `progress` is optimiser steps done / steps of one epoch."""
+
+    def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
+        """One epoch of row ids, batch by batch; by default a seeded shuffle whose remainder is a last batch."""
+        order = torch.randperm(len(rows), generator=generator)
+        yield from order.split(rows.batch_size)
+
+    def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
+        """One optimiser step; returns the cross-entropy of the batch without any penalty."""
+        optimizer.zero_grad()
+        loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+        value = loss.item()
+        if math.isfinite(value):  # a broken loss must not reach the weights; the trainer stops the cell
+            penalty = self.penalty()
+            (loss if penalty is None else loss + penalty).backward()
+            optimizer.step()
+        return value
+
+    def adapt(self, model: Model, rows: TrainRows) -> Predictor:
+        """The predictor for evaluation; may look at train rows, never changes the model."""
+        return model
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        """What the last forward pass recorded, by name: per-row tensors (B, n) and scalars of the schedules."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodEntry(Generic[ConfigT]):
+    """What a module of `models/methods` exports as `METHOD`; its name is the file's."""
+
+    title: str  # as in the paper's tables, such as `+AdaSparse`
+    config: type[ConfigT]
+    build: Callable[[ConfigT, ModelShape], DomainMethod]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneEntry(Generic[ConfigT]):
+    """What a module of `models/backbones` exports as `BACKBONE`; its name is the file's."""
+
+    title: str
+    config: type[ConfigT]
+    build: Callable[[ConfigT, ModelShape, DomainMethod], Backbone]
+
+
+class Backbone(nn.Module):
+    """A network from x_0 to a logit that gets every affine map from the method."""
+
+    def forward(self, context: DomainContext) -> Tensor:
+        """Logits (B,)."""
+        raise NotImplementedError
+
+
+class Tower(nn.Module):
+    """Hidden layers as both backbones use them: affine, activation, the method's transform, dropout."""
+
+    def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
+        super().__init__()
+        widths = (n_in, *shape.hidden_dims)
+        self.layers = nn.ModuleList(
+            method.linear(low, high, "hidden") for low, high in zip(widths, widths[1:], strict=False)
+        )
+        self.transforms = optional_modules([method.transform(n, "hidden") for n in shape.hidden_dims])
+        self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
+        self.dropout = shape.dropout
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        """Map (B, n_in) to (B, N_last)."""
+        for layer, transform in zip(self.layers, self.transforms, strict=True):
+            h = transform(self.activation(layer(h, context)), context)  # (B, N_l)
+            if self.dropout:
+                h = functional.dropout(h, self.dropout, self.training)
+        return h
+
+
+class Unchanged(DomainTransform):
+    """Stands where a method has no transform."""
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        return h
+
+
+def optional_modules(transforms: Sequence[DomainTransform | None]) -> nn.ModuleList:
+    """Registers transforms, with `Unchanged` for None, so that names of layers do not depend on the method."""
+    return nn.ModuleList(Unchanged() if transform is None else transform for transform in transforms)
+
+
+def fill_weight(weight: Tensor, activation: Activation, generator: torch.Generator) -> None:
+    """Xavier-uniform under tanh, He-uniform under relu; `weight` is torch's (out, in)."""
+    if activation == "tanh":
+        nn.init.xavier_uniform_(weight, generator=generator)
+    else:
+        nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
