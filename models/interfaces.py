@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from datasets.loader import Batch
 
@@ -208,40 +208,6 @@ class Backbone(nn.Module):
     def forward(self, context: DomainContext) -> Tensor:
         """Logits (B,)."""
         raise NotImplementedError
-
-
-class Tower(nn.Module):
-    """Hidden layers as both backbones use them: affine, activation, the method's transform, dropout."""
-
-    def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
-        super().__init__()
-        widths = (n_in, *shape.hidden_dims)
-        self.layers = nn.ModuleList(
-            method.linear(low, high, "hidden") for low, high in zip(widths, widths[1:], strict=False)
-        )
-        self.transforms = optional_modules([method.transform(n, "hidden") for n in shape.hidden_dims])
-        self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
-        self.dropout = shape.dropout
-
-    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        """Map (B, n_in) to (B, N_last)."""
-        for layer, transform in zip(self.layers, self.transforms, strict=True):
-            h = transform(self.activation(layer(h, context)), context)  # (B, N_l)
-            if self.dropout:
-                h = functional.dropout(h, self.dropout, self.training)
-        return h
-
-
-class Unchanged(DomainTransform):
-    """Stands where a method has no transform."""
-
-    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        return h
-
-
-def optional_modules(transforms: Sequence[DomainTransform | None]) -> nn.ModuleList:
-    """Registers transforms, with `Unchanged` for None, so that names of layers do not depend on the method."""
-    return nn.ModuleList(Unchanged() if transform is None else transform for transform in transforms)
 
 
 def fill_weight(weight: Tensor, activation: Activation, generator: torch.Generator) -> None:

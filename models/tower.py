@@ -1,0 +1,50 @@
+"""The stack of hidden layers that both backbones use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.interfaces import DomainTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.interfaces import DomainContext, DomainMethod, ModelShape
+
+
+class Tower(nn.Module):
+    """Hidden layers as both backbones use them: affine, activation, the method's transform, dropout."""
+
+    def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
+        super().__init__()
+        widths = (n_in, *shape.hidden_dims)
+        self.layers = nn.ModuleList(
+            method.linear(low, high, "hidden") for low, high in zip(widths, widths[1:], strict=False)
+        )
+        self.transforms = optional_modules([method.transform(n, "hidden") for n in shape.hidden_dims])
+        self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
+        self.dropout = shape.dropout
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        """Map (B, n_in) to (B, N_last)."""
+        for layer, transform in zip(self.layers, self.transforms, strict=True):
+            h = transform(self.activation(layer(h, context)), context)  # (B, N_l)
+            if self.dropout:
+                h = functional.dropout(h, self.dropout, self.training)
+        return h
+
+
+class Unchanged(DomainTransform):
+    """Stands where a method has no transform."""
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        return h
+
+
+def optional_modules(transforms: Sequence[DomainTransform | None]) -> nn.ModuleList:
+    """Registers transforms, with `Unchanged` for None, so that names of layers do not depend on the method."""
+    return nn.ModuleList(Unchanged() if transform is None else transform for transform in transforms)
