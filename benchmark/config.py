@@ -1,0 +1,132 @@
+"""What one run is: its configuration, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+from benchmark.protocol import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
+EmbeddingOptimizer = Literal["sparse", "dense"]
+SplitKind = Literal["time", "shuffle"]
+
+RUN_ID_LENGTH = 12
+
+
+class ConfigError(ValueError):
+    """A value that the user can mend: the message is one line that says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regularisers:
+    """Regularisers that every method has.
+
+    `embedding_l2` is the penalty's weight in lambda / 2 * ||row||^2 per optimiser step, `weight_decay` the same for
+    the matrices of the dense part.
+    """
+
+    dropout: float = 0.0
+    embedding_l2: float = 1e-6
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+        for name in ("embedding_l2", "weight_decay"):
+            if getattr(self, name) < 0.0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """All that changes the outcome of one run, and nothing else."""
+
+    dataset: str
+    data_fingerprint: str
+    split: SplitKind
+    features: tuple[str, ...]
+    partition: tuple[str, ...]
+    task: str  # the column that MAML and STAR use as task id
+    protocol: Protocol
+    backbone: str
+    method: str
+    seed: int
+    embedding_optimizer: EmbeddingOptimizer
+    backbone_config: Mapping[str, Json]
+    method_config: Mapping[str, Json]
+    regularisers: Regularisers
+
+    @property
+    def model(self) -> str:
+        """The cell of a table, such as `dnn+adasparse`."""
+        return f"{self.backbone}+{self.method}"
+
+    @property
+    def folder(self) -> tuple[str, str, str]:
+        """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
+        return self.dataset, "+".join(self.partition), self.model
+
+    @property
+    def run_id(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the canonical JSON."""
+        return digest_of(self.identity())[:RUN_ID_LENGTH]
+
+    @property
+    def slot_id(self) -> str:
+        """The same for the cell of the plan: the run without its hyper-parameters."""
+        hyper_parameters = ("backbone_config", "method_config", "regularisers")
+        slot = {key: value for key, value in self.identity().items() if key not in hyper_parameters}
+        return digest_of(slot)[:RUN_ID_LENGTH]
+
+    def identity(self) -> dict[str, Json]:
+        """Everything that the run hash covers; the protocol's name does not change a run."""
+        content = self.to_json()
+        protocol = content["protocol"]
+        assert isinstance(protocol, dict)  # noqa: S101  (narrows the type)
+        content["protocol"] = {key: value for key, value in protocol.items() if key != "name"}
+        return content
+
+    def to_json(self) -> dict[str, Json]:
+        """A JSON-able copy; `from_json` reads it back."""
+        plain: dict[str, Json] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Json]) -> RunConfig:
+        """Rebuild a configuration from a record or a file.
+
+        Raises:
+            ConfigError: a key is missing or unknown.
+        """
+        known = {field.name for field in fields(cls)}
+        if set(content) != known:
+            raise ConfigError(
+                f"a run configuration has the keys {', '.join(sorted(known))}; missing:"
+                f" {sorted(known - set(content))}, unknown: {sorted(set(content) - known)}"
+            )
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        protocol = dict(content["protocol"])  # type: ignore[arg-type]
+        protocol["hidden_dims"] = tuple(protocol["hidden_dims"])  # type: ignore[arg-type]
+        values["protocol"] = Protocol(**protocol)  # type: ignore[arg-type]
+        values["regularisers"] = Regularisers(**content["regularisers"])  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]
+
+    def with_seed(self, seed: int) -> RunConfig:
+        """The same run under another seed."""
+        return replace(self, seed=seed)
+
+
+def canonical_json(content: Mapping[str, Json]) -> str:
+    """One text for equal content: sorted keys, no spaces, no NaN."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_of(content: Mapping[str, Json]) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

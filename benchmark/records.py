@@ -1,0 +1,231 @@
+"""The store of runs: plain files, written once, the contract that reports and outside checks read."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from benchmark.config import Json, RunConfig
+from benchmark.files import file_digest, write_text, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+SCHEMA_VERSION = 1
+RECORD = "record.json"
+ERROR = "error.json"
+
+SlotState = Literal["missing", "done", "failed"]
+Metrics = dict[str, float | int | None]
+
+
+class RecordError(ValueError):
+    """A run folder that cannot be trusted: which one, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a finished run hands to the store; `timing` and `environment` may differ between equal runs.
+
+    `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns split, row_id,
+    eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the method's schedules; `domains` one
+    row per eval domain. `masks` is empty for methods that do not prune.
+    """
+
+    metrics: Mapping[str, Mapping[str, float | int]]
+    training: Mapping[str, Json]
+    cost: Mapping[str, Json]
+    history: pl.DataFrame
+    domains: pl.DataFrame
+    predictions: pl.DataFrame
+    masks: Mapping[str, NDArray[np.generic]]
+    timing: Mapping[str, Json]
+    environment: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A record read back; an undefined metric is nan again."""
+
+    path: Path  # the run folder
+    config: RunConfig
+    metrics: dict[str, dict[str, float]]
+    training: dict[str, Json]
+    cost: dict[str, Json]
+    timing: dict[str, Json]
+    environment: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The slots of one call, in order, and the names of those that each study reads."""
+
+    preset: str
+    slots: Mapping[str, RunConfig]  # slot id -> its active run
+    studies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class RunStore:
+    """Reads and writes everything below one output folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def run_folder(self, config: RunConfig) -> Path:
+        """`<out>/runs/<dataset>/<partition>/<backbone>+<method>/<run_id>`."""
+        return self.out.joinpath("runs", *config.folder, config.run_id)
+
+    def data_folder(self, fingerprint: str) -> Path:
+        """`<out>/data/<fingerprint>`."""
+        return self.out / "data" / fingerprint
+
+    def write(self, config: RunConfig, result: RunResult) -> None:
+        """Write all files of a run, the record last: its presence is the mark of a finished run.
+
+        Raises:
+            OSError: the disk is full or the folder not writable.
+        """
+        folder = self.run_folder(config)
+        (folder / RECORD).unlink(missing_ok=True)
+        write_whole(folder / "history.csv", result.history.write_csv)
+        write_whole(folder / "domains.parquet", result.domains.write_parquet)
+        write_whole(folder / "predictions.parquet", result.predictions.write_parquet)
+        names = ["history.csv", "domains.parquet", "predictions.parquet"]
+        if result.masks:
+            write_whole(folder / "masks.npz", lambda part: _write_arrays(part, result.masks))
+            names.append("masks.npz")
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": config.run_id,
+            "slot_id": config.slot_id,
+            "config": config.to_json(),
+            "metrics": {split: _without_nan(values) for split, values in result.metrics.items()},
+            "training": dict(result.training),
+            "cost": dict(result.cost),
+            "digests": {name: file_digest(folder / name) for name in names},
+            "timing": dict(result.timing),
+            "environment": dict(result.environment),
+        }
+        write_text(folder / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
+        (folder / ERROR).unlink(missing_ok=True)
+
+    def read(self, folder: Path) -> RunRecord:
+        """Read one run folder.
+
+        Raises:
+            RecordError: the record is absent, of another schema version, or does not match its files.
+        """
+        content = _read_json(folder / RECORD)
+        if content.get("schema_version") != SCHEMA_VERSION:
+            raise RecordError(
+                f"{folder / RECORD}: schema version {content.get('schema_version')!r}, this program reads"
+                f" {SCHEMA_VERSION}; run again with another --out"
+            )
+        for name, digest in content["digests"].items():
+            path = folder / name
+            if not path.is_file() or file_digest(path) != digest:
+                raise RecordError(f"{path}: missing or changed since the run; run again to renew it")
+        return RunRecord(
+            path=folder,
+            config=RunConfig.from_json(content["config"]),
+            metrics={split: _with_nan(folder, values) for split, values in content["metrics"].items()},
+            **{key: content[key] for key in ("training", "cost", "timing", "environment")},
+        )
+
+    def state(self, config: RunConfig) -> SlotState:
+        """Whether the run is done (its record exists and its digests match), failed, or neither."""
+        folder = self.run_folder(config)
+        if (folder / RECORD).is_file():
+            try:
+                self.read(folder)
+            except RecordError:
+                return "missing"
+            return "done"
+        return "failed" if (folder / ERROR).is_file() else "missing"
+
+    def write_error(self, config: RunConfig, error: str, detail: str) -> None:
+        """Mark a run as failed: `error` is one line, `detail` the traceback."""
+        content = {"run_id": config.run_id, "config": config.to_json(), "error": error, "detail": detail}
+        write_text(self.run_folder(config) / ERROR, json.dumps(content, indent=1) + "\n")
+
+    def read_error(self, config: RunConfig) -> str:
+        """The one line of a failed run."""
+        return str(_read_json(self.run_folder(config) / ERROR)["error"])
+
+    def write_data(self, fingerprint: str, card: Mapping[str, Json], domains: pl.DataFrame) -> None:
+        """Write the data card, and the volume and click rate of every domain."""
+        folder = self.data_folder(fingerprint)
+        write_whole(folder / "domains.parquet", domains.write_parquet)
+        write_text(folder / "card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+    def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
+        """Write the true click probability of dev and test rows; worlds only."""
+        write_whole(self.data_folder(fingerprint) / "truth.parquet", truth.write_parquet)
+
+    def read_card(self, fingerprint: str) -> dict[str, Json]:
+        """The data card that `write_data` left."""
+        return _read_json(self.data_folder(fingerprint) / "card.json")
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
+        slots = {
+            slot: {"state": self.state(config), "run_id": config.run_id, "config": config.to_json()}
+            for slot, config in plan.slots.items()
+        }
+        content = {"schema_version": SCHEMA_VERSION, "preset": plan.preset, "slots": slots}
+        write_text(self.out / "plan.json", json.dumps(content, indent=1) + "\n")
+        for study, members in plan.studies.items():
+            text = json.dumps({"study": study, "slots": list(members)}, indent=1) + "\n"
+            write_text(self.out / "studies" / f"{study}.json", text)
+
+    def read_plan(self) -> Plan:
+        """The plan of the last call.
+
+        Raises:
+            RecordError: there is none, or it cannot be read.
+        """
+        content = _read_json(self.out / "plan.json")
+        slots = {slot: RunConfig.from_json(entry["config"]) for slot, entry in content["slots"].items()}
+        studies = {
+            path.stem: tuple(_read_json(path)["slots"]) for path in sorted((self.out / "studies").glob("*.json"))
+        }
+        return Plan(preset=content["preset"], slots=slots, studies=studies)
+
+    def finished(self, plan: Plan) -> Iterator[RunRecord]:
+        """The records of a plan's finished runs, in the order of its slots."""
+        for config in plan.slots.values():
+            if self.state(config) == "done":
+                yield self.read(self.run_folder(config))
+
+
+def _read_json(path: Path) -> dict[str, Json]:
+    try:
+        content: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error})") from error
+    return content
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    with path.open("wb") as handle:
+        np.savez_compressed(handle, **arrays)
+
+
+def _without_nan(values: Mapping[str, float | int]) -> Metrics:
+    """JSON has no nan: undefined is null."""
+    return {key: None if math.isnan(value) else value for key, value in values.items()}
+
+
+def _with_nan(folder: Path, values: Mapping[str, float | int | None]) -> dict[str, float]:
+    metrics = {key: math.nan if value is None else float(value) for key, value in values.items()}
+    if any(math.isinf(value) for value in metrics.values()):
+        raise RecordError(f"{folder}: a metric is not finite; run again to renew it")
+    return metrics
