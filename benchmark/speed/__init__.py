@@ -1,0 +1,1 @@
+"""Throughput and cost, measured and printed; these are no timed tests."""

@@ -1,0 +1,1 @@
+"""One file per backbone; the file's name is the backbone's."""

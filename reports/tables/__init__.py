@@ -1,0 +1,1 @@
+"""One file per table; the file's name is the table's."""

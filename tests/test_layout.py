@@ -1,0 +1,153 @@
+"""The layout that everything else relies on: import names, plug-in folders, sizes, import rules."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("benchmark", "datasets", "models", "reports")
+TOP_LEVEL = {
+    *PACKAGES,
+    *("tests", "run_all.py", ".ci", ".gitignore", ".pre-commit-config.yaml"),
+    *("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-torch.lock"),
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE"),
+}
+PLUG_INS = {
+    "datasets/catalog": "SPEC",
+    "models/backbones": "BACKBONE",
+    "models/methods": "METHOD",
+    "reports/tables": "TABLE",
+}
+WITHOUT_CONSTANT = {"datasets/catalog/custom.py"}  # its spec is the user's TOML file
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def all_files() -> list[Path]:
+    return [*ROOT.glob("*.py"), *python_files(*PACKAGES, "tests")]
+
+
+def plug_in_files() -> list[str]:
+    return [
+        str(path.relative_to(ROOT))
+        for folder in PLUG_INS
+        for path in sorted((ROOT / folder).glob("*.py"))
+        if not path.name.startswith("_")
+    ]
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def public_constants(tree: ast.Module) -> set[str]:
+    targets = []
+    for node in tree.body:
+        targets += node.targets if isinstance(node, ast.Assign) else []
+        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    return {name for name in names if name.isupper() and not name.startswith("_")}
+
+
+def functions_of(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_init_is_a_docstring_only(package: str) -> None:
+    tree = tree_of(ROOT / package / "__init__.py")
+
+    assert len(tree.body) == 1
+    assert ast.get_docstring(tree)
+
+
+def test_nothing_is_packaged() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert project["tool"]["setuptools"] == {"packages": [], "py-modules": []}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_import_name_is_ours(package: str) -> None:
+    module = __import__(package)
+
+    assert module.__file__ == str(ROOT / package / "__init__.py")
+
+
+def test_test_folders_have_no_init() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
+
+    assert folders <= {f"test_{package}" for package in PACKAGES}
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_top_level_holds_only_the_fixed_entries() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: build products cannot be told from files of the project")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    entries = {name.split("/")[0] for name in listed.split("\0") if name}
+
+    assert entries <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("name", plug_in_files())
+def test_plug_in_exports_one_constant(name: str) -> None:
+    constant = PLUG_INS[str(Path(name).parent)]
+    expected = set() if name in WITHOUT_CONSTANT else {constant}
+
+    tree = tree_of(ROOT / name)
+
+    assert public_constants(tree) == expected
+    if expected == {"SPEC"}:
+        assert "read_raw" in {function.name for function in functions_of(tree)}
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_files()}
+
+    assert {path: length for path, length in lengths.items() if length > MAX_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = {
+        f"{path}:{function.lineno} {function.name}": function.end_lineno - function.lineno + 1
+        for path in all_files()
+        for function in functions_of(tree_of(path))
+    }
+
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
+
+
+def test_models_take_only_batch_from_the_loader() -> None:
+    taken = {
+        alias.name
+        for path in python_files("models")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "datasets.loader"
+        for alias in node.names
+    }
+
+    assert taken <= {"Batch"}
+
+
+def test_import_rules_are_kept() -> None:
+    command = "from importlinter.cli import lint_imports_command as lint; lint()"
+
+    result = subprocess.run(
+        [sys.executable, "-c", command, "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
