@@ -27,8 +27,8 @@ class ConfigError(ValueError):
 class Regularisers:
     """Regularisers that every method has.
 
-    `embedding_l2` is the penalty's weight in lambda / 2 * ||row||^2 per optimiser step, `weight_decay` the same for
-    the matrices of the dense part.
+    `embedding_l2` is the penalty's weight in lambda / 2 * ||row||^2 per optimiser step,
+    `weight_decay` the same for the matrices of the dense part.
     """
 
     dropout: float = 0.0
@@ -68,6 +68,11 @@ class RunConfig:
         return f"{self.backbone}+{self.method}"
 
     @property
+    def title(self) -> str:
+        """How messages name the run."""
+        return f"{self.dataset}/{'+'.join(self.partition)} {self.model} seed {self.seed}"
+
+    @property
     def folder(self) -> tuple[str, str, str]:
         """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
         return self.dataset, "+".join(self.partition), self.model
@@ -88,7 +93,7 @@ class RunConfig:
         """Everything that the run hash covers; the protocol's name does not change a run."""
         content = self.to_json()
         protocol = content["protocol"]
-        assert isinstance(protocol, dict)  # noqa: S101  (narrows the type)
+        assert isinstance(protocol, dict)
         content["protocol"] = {key: value for key, value in protocol.items() if key != "name"}
         return content
 
@@ -110,7 +115,10 @@ class RunConfig:
                 f"a run configuration has the keys {', '.join(sorted(known))}; missing:"
                 f" {sorted(known - set(content))}, unknown: {sorted(set(content) - known)}"
             )
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        values = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in content.items()
+        }
         protocol = dict(content["protocol"])  # type: ignore[arg-type]
         protocol["hidden_dims"] = tuple(protocol["hidden_dims"])  # type: ignore[arg-type]
         values["protocol"] = Protocol(**protocol)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a neighbour of `path`, then rename it there; nothing remains of a failed attempt.
+    """Let `write` fill a neighbour of `path`, then rename it; a failure leaves nothing.
 
     Raises:
         OSError: the folder is not writable or the disk is full.

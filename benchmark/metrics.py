@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class GroupScores:
-    """One entry per group that occurs: its id, impressions, clicks and AUC (nan if it has one class)."""
+    """One entry per group that occurs: id, impressions, clicks and AUC (nan if one class)."""
 
     group: Ints  # (G,)
     impressions: Ints  # (G,)
@@ -26,9 +26,13 @@ class GroupScores:
         return ~np.isnan(self.auc)
 
     def weighted_auc(self) -> float:
-        """GAUC: the impression-weighted mean over groups with both classes, nan if there is none."""
+        """GAUC: the impression-weighted mean over groups with both classes; nan if none has."""
         kept = self.is_defined
-        return float(np.average(self.auc[kept], weights=self.impressions[kept])) if kept.any() else np.nan
+        return (
+            float(np.average(self.auc[kept], weights=self.impressions[kept]))
+            if kept.any()
+            else np.nan
+        )
 
     def macro_auc(self) -> float:
         """The plain mean over groups with both classes, nan if there is none."""
@@ -64,7 +68,9 @@ def group_scores(label: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupS
     pairs = clicks * (impressions - clicks)
     auc = np.full(pairs.size, np.nan)
     np.divide(doubled_wins, 2.0 * pairs, out=auc, where=pairs > 0)
-    return GroupScores((key[group_start] >> np.uint64(33)).astype(np.int64), impressions, clicks, auc)
+    return GroupScores(
+        (key[group_start] >> np.uint64(33)).astype(np.int64), impressions, clicks, auc
+    )
 
 
 def auc(label: ArrayLike, score: ArrayLike) -> float:
@@ -94,11 +100,13 @@ def calibration(label: ArrayLike, logit: ArrayLike) -> float:
     return float(probability(logit).mean() / observed) if observed > 0.0 else np.nan
 
 
-def evaluate(label: ArrayLike, logit: ArrayLike, eval_domain_id: ArrayLike) -> dict[str, float | int]:
+def evaluate(
+    label: ArrayLike, logit: ArrayLike, eval_domain_id: ArrayLike
+) -> dict[str, float | int]:
     """All metrics of one split; what is undefined is nan, beside the counts that say why.
 
-    GAUC weights domains by impressions over all domains with both classes; skipped domains leave numerator and
-    denominator (`gauc_domains` of `domains`, `gauc_row_share` of the rows remain).
+    GAUC weights domains by impressions over all domains with both classes; skipped domains leave
+    numerator and denominator (`gauc_domains` of `domains`, `gauc_row_share` of the rows remain).
     """
     label = np.asarray(label)
     by_domain = group_scores(label, logit, eval_domain_id)
@@ -118,7 +126,9 @@ def evaluate(label: ArrayLike, logit: ArrayLike, eval_domain_id: ArrayLike) -> d
     }
 
 
-def _sort_key(label: NDArray[np.generic], score: NDArray[np.generic], group: NDArray[np.generic]) -> NDArray[np.uint64]:
+def _sort_key(
+    label: NDArray[np.generic], score: NDArray[np.generic], group: NDArray[np.generic]
+) -> NDArray[np.uint64]:
     """Pack group (31 bits), score (32) and label (1) into one integer that sorts in that order."""
     packed = group.astype(np.uint64) << np.uint64(33)
     packed |= _ordered_bits(score).astype(np.uint64) << np.uint64(1)

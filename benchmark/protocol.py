@@ -13,12 +13,13 @@ SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """Sizes, optimisation, evaluation grid and selection rule. Methods never see it, so cannot bend it.
+    """Sizes, optimisation, evaluation grid and selection rule; methods cannot see it.
 
-    Dev AUC is evaluated `evaluations_per_epoch` times an epoch, at the same steps for every cell. Only evaluations
-    from `first_selectable_epoch` on are candidates for the best checkpoint: no schedule of any method runs longer,
-    so that no method has more candidates than another. Training stops after `patience` candidates without a better
-    dev AUC, or after `max_epochs`; the best candidate is always restored.
+    Dev AUC is evaluated `evaluations_per_epoch` times an epoch, at the same steps for every cell.
+    Only evaluations from `first_selectable_epoch` on are candidates for the best checkpoint: no
+    schedule of any method runs longer, so that no method has more candidates than another. Training
+    stops after `patience` candidates without a better dev AUC, or after `max_epochs`; the best
+    candidate is always restored.
     """
 
     name: str
@@ -38,7 +39,9 @@ class Protocol:
         count = self.max_epochs * self.evaluations_per_epoch
         marks = range(1, count + 1)
         return tuple(
-            sorted({math.ceil(mark * steps_per_epoch / self.evaluations_per_epoch) for mark in marks})
+            sorted(
+                {math.ceil(mark * steps_per_epoch / self.evaluations_per_epoch) for mark in marks}
+            )
         )
 
     def is_selectable(self, step: int, steps_per_epoch: int) -> bool:
@@ -46,12 +49,14 @@ class Protocol:
         return step >= self.first_selectable_epoch * steps_per_epoch
 
 
-COMPACT = Protocol(name="compact", embedding_dim=8, hidden_dims=(64, 32, 16), batch_size=256, max_fields=12)
+COMPACT = Protocol(
+    name="compact", embedding_dim=8, hidden_dims=(64, 32, 16), batch_size=256, max_fields=12
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A budget: which protocol, how many seeds, and how many train rows at most (the latest by time)."""
+    """A budget: protocol, number of seeds, and most train rows (the latest by time are kept)."""
 
     name: str
     summary: str

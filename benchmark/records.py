@@ -1,4 +1,4 @@
-"""The store of runs: plain files, written once, the contract that reports and outside checks read."""
+"""The store of runs: plain files, written once; what reports and outside checks read."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a finished run hands to the store; `timing` and `environment` may differ between equal runs.
+    """What a finished run hands to the store; equal runs differ in their last two blocks.
 
-    `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns split, row_id,
-    eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the method's schedules; `domains` one
-    row per eval domain. `masks` is empty for methods that do not prune.
+    `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
+    split, row_id, eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the
+    method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
+    prune.
     """
 
     metrics: Mapping[str, Mapping[str, float | int]]
@@ -121,39 +122,55 @@ class RunStore:
         """Read one run folder.
 
         Raises:
-            RecordError: the record is absent, of another schema version, or does not match its files.
+            RecordError: the record is absent, of another schema version, or does not match its
+            files.
         """
         content = _read_json(folder / RECORD)
         if content.get("schema_version") != SCHEMA_VERSION:
             raise RecordError(
-                f"{folder / RECORD}: schema version {content.get('schema_version')!r}, this program reads"
-                f" {SCHEMA_VERSION}; run again with another --out"
+                f"{folder / RECORD}: schema version {content.get('schema_version')!r}, this program"
+                f" reads {SCHEMA_VERSION}; run again with another --out"
             )
         for name, digest in content["digests"].items():
             path = folder / name
             if not path.is_file() or file_digest(path) != digest:
-                raise RecordError(f"{path}: missing or changed since the run; run again to renew it")
+                raise RecordError(
+                    f"{path}: missing or changed since the run; run again to renew it"
+                )
         return RunRecord(
             path=folder,
             config=RunConfig.from_json(content["config"]),
-            metrics={split: _with_nan(folder, values) for split, values in content["metrics"].items()},
+            metrics={
+                split: _with_nan(folder, values) for split, values in content["metrics"].items()
+            },
             **{key: content[key] for key in ("training", "cost", "timing", "environment")},
         )
 
     def state(self, config: RunConfig) -> SlotState:
         """Whether the run is done (its record exists and its digests match), failed, or neither."""
-        folder = self.run_folder(config)
-        if (folder / RECORD).is_file():
+        marked = self._marked_state(config)
+        if marked == "done":
             try:
-                self.read(folder)
+                self.read(self.run_folder(config))
             except RecordError:
                 return "missing"
+        return marked
+
+    def _marked_state(self, config: RunConfig) -> SlotState:
+        """The same by the marks alone, without reading the files."""
+        folder = self.run_folder(config)
+        if (folder / RECORD).is_file():
             return "done"
         return "failed" if (folder / ERROR).is_file() else "missing"
 
     def write_error(self, config: RunConfig, error: str, detail: str) -> None:
         """Mark a run as failed: `error` is one line, `detail` the traceback."""
-        content = {"run_id": config.run_id, "config": config.to_json(), "error": error, "detail": detail}
+        content = {
+            "run_id": config.run_id,
+            "config": config.to_json(),
+            "error": error,
+            "detail": detail,
+        }
         write_text(self.run_folder(config) / ERROR, json.dumps(content, indent=1) + "\n")
 
     def read_error(self, config: RunConfig) -> str:
@@ -177,7 +194,11 @@ class RunStore:
     def write_plan(self, plan: Plan) -> None:
         """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
         slots = {
-            slot: {"state": self.state(config), "run_id": config.run_id, "config": config.to_json()}
+            slot: {
+                "state": self._marked_state(config),
+                "run_id": config.run_id,
+                "config": config.to_json(),
+            }
             for slot, config in plan.slots.items()
         }
         content = {"schema_version": SCHEMA_VERSION, "preset": plan.preset, "slots": slots}
@@ -193,9 +214,12 @@ class RunStore:
             RecordError: there is none, or it cannot be read.
         """
         content = _read_json(self.out / "plan.json")
-        slots = {slot: RunConfig.from_json(entry["config"]) for slot, entry in content["slots"].items()}
+        slots = {
+            slot: RunConfig.from_json(entry["config"]) for slot, entry in content["slots"].items()
+        }
         studies = {
-            path.stem: tuple(_read_json(path)["slots"]) for path in sorted((self.out / "studies").glob("*.json"))
+            path.stem: tuple(_read_json(path)["slots"])
+            for path in sorted((self.out / "studies").glob("*.json"))
         }
         return Plan(preset=content["preset"], slots=slots, studies=studies)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Batch:
     """Encoded rows of one split.
 
-    Code 0 is a value unseen in train and domain 0 a domain unseen in train. `eval_domain_id` numbers all tuples
+    Code 0 is a value unseen in train and domain 0 a domain unseen in train. `eval_domain_id`
+    numbers all tuples
     of domain columns, seen or not: metrics group by it.
     """
 

@@ -20,10 +20,11 @@ class DataError(ValueError):
 class FeatureSpec:
     """One input field of the models.
 
-    A `categorical` value is a token; a missing value is a token of its own. A `numeric` column is cut into
-    `num_buckets` buckets at train quantiles; a missing value (empty or NaN) has a bucket of its own, text is an
-    error. A `bag` holds `separator`-separated tokens, of which the first `max_length` are mean-pooled. Tokens that
-    occur fewer than `min_count` times in train get code 0, like values that do not occur in train at all.
+    A `categorical` value is a token; a missing value is a token of its own. A `numeric` column is
+    cut into `num_buckets` buckets at train quantiles; a missing value (empty or NaN) has a bucket
+    of its own, text is an error. A `bag` holds `separator`-separated tokens, of which the first
+    `max_length` are mean-pooled. Tokens that occur fewer than `min_count` times in train get code
+    0, like values that do not occur in train at all.
 
     Raises:
         DataError: a count or a length is below its minimum.
@@ -41,11 +42,13 @@ class FeatureSpec:
         for field, low in lower_bounds.items():
             if getattr(self, field) < low:
                 raise DataError(
-                    f"feature {self.name!r}: {field} must be at least {low}, got {getattr(self, field)}"
+                    f"feature {self.name!r}: {field} must be at least {low}, got"
+                    f" {getattr(self, field)}"
                 )
         if self.kind not in ("categorical", "numeric", "bag"):
             raise DataError(
-                f"feature {self.name!r}: unknown kind {self.kind!r}; allowed: categorical, numeric, bag"
+                f"feature {self.name!r}: unknown kind {self.kind!r}; allowed: categorical,"
+                " numeric, bag"
             )
         if not self.separator:
             raise DataError(f"feature {self.name!r}: separator must not be empty")
@@ -71,11 +74,11 @@ class DomainPartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
-    """One log: which column is the label, the time, which are features, and how it falls into domains.
+    """One log: its label, time and feature columns, and how it falls into domains.
 
-    `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote 4).
-    `finer` lists further partitions worth studying. `source` says where the log comes from, under which terms,
-    and what its label means.
+    `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote
+    4). `finer` lists further partitions worth studying. `source` says where the log comes from,
+    under which terms, and what its label means.
 
     Raises:
         DataError: a column is named twice, or a domain column is not a categorical feature.
@@ -96,15 +99,15 @@ class DatasetSpec:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError(
-                f"data set {self.name!r}: columns named twice: {', '.join(repeated)}; the label, the timestamp and"
-                " the features must all be different"
+                f"data set {self.name!r}: columns named twice: {', '.join(repeated)}; the label,"
+                " the timestamp and the features must all be different"
             )
         for partition in (self.partition, *self.finer):
             self._check_partition(partition)
         if self.representative not in self.partition.columns:
             raise DataError(
-                f"data set {self.name!r}: representative {self.representative!r} must be one of the partition's"
-                f" columns: {', '.join(self.partition.columns)}"
+                f"data set {self.name!r}: representative {self.representative!r} must be one"
+                f" of the partition's columns: {', '.join(self.partition.columns)}"
             )
 
     def _check_partition(self, partition: DomainPartition) -> None:
@@ -112,12 +115,12 @@ class DatasetSpec:
         for column in partition.columns:
             if column not in categorical:
                 raise DataError(
-                    f"data set {self.name!r}: domain column {column!r} is not a categorical feature; available:"
-                    f" {', '.join(categorical)}"
+                    f"data set {self.name!r}: domain column {column!r} is not a categorical"
+                    f" feature; available: {', '.join(categorical)}"
                 )
 
     def with_partition(self, partition: DomainPartition) -> DatasetSpec:
-        """The same log under another domain partition; its first column stands in for a lost representative."""
+        """The same log under another partition, whose first column replaces a lost representative."""
         kept = self.representative in partition.columns
         return replace(
             self,
@@ -135,7 +138,7 @@ class DatasetSpec:
         )
 
     def limited_to(self, max_fields: int) -> DatasetSpec:
-        """The same log with at most `max_fields` fields: the domain columns, then the first others in order."""
+        """The same log with at most `max_fields` fields: domain columns, then the first others."""
         domain = self.partition.columns
         others = [feature.name for feature in self.features if feature.name not in domain]
         kept = {*domain, *others[: max(0, max_fields - len(domain))]}
@@ -150,9 +153,9 @@ class DatasetSpec:
 class EncodedSchema:
     """The shape of the encoded rows, all that a model needs to know of a data set.
 
-    `fields` are the single-valued fields in the order of `Batch.codes`, the domain fields first, in the order of
-    the partition; `bags` are the multi-value fields. Sizes count the codes of a field, code 0 included;
-    `num_domains` and `num_tasks` count id 0 too.
+    `fields` are the single-valued fields in the order of `Batch.codes`, the domain fields first, in
+    the order of the partition; `bags` are the multi-value fields. Sizes count the codes of a field,
+    code 0 included; `num_domains` and `num_tasks` count id 0 too.
     """
 
     fields: tuple[str, ...]

@@ -1,0 +1,118 @@
+"""The grid of one call: prepare the logs, plan the cells, run those that are not done."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.datacard import store_data
+from benchmark.executors import run_cells
+from benchmark.protocol import SPLIT_SEED
+from benchmark.runner import Cell
+from benchmark.studies import make_plan
+from datasets import catalog
+from datasets.prepare import PrepareOptions, prepare
+from datasets.spec import DataError, DomainPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from benchmark.executors import Outcome
+    from benchmark.protocol import Preset
+    from benchmark.records import Plan, RunStore
+    from benchmark.studies import Selection
+    from datasets.prepare import PreparedData
+
+
+def prepare_log(name: str, data_dir: Path | None, cache_dir: Path, preset: Preset) -> PreparedData:
+    """Prepare one `--data` value: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
+
+    Raises:
+        DataError: an unknown name, a bad file, or a dev or test split in which AUC is undefined.
+    """
+    source, _, columns = (name, "", "") if name.endswith(".toml") else name.partition("/")
+    options = PrepareOptions(
+        partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
+        max_fields=preset.protocol.max_fields,
+        max_train_rows=preset.max_train_rows,
+        split_seed=SPLIT_SEED,
+    )
+    data = prepare(catalog.load(source), data_dir, cache_dir, options)
+    label = data.rows()[:, -1]
+    for split, (start, stop) in data.split.items():
+        clicks = int(label[start:stop].sum())
+        if clicks in (0, stop - start):
+            raise DataError(
+                f"{name}: the {split} split has {clicks} clicks in {stop - start} rows, so AUC is"
+                " undefined; both classes are needed in train, dev and test"
+            )
+    return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """All cells of one call over one store."""
+
+    store: RunStore
+    plan: Plan
+    folders: Mapping[str, Path]  # slot id -> its prepared log
+    device: str
+
+    @classmethod
+    def make(
+        cls, store: RunStore, selection: Selection, logs: list[PreparedData], device: str
+    ) -> Grid:
+        """Plan the cells and write the data cards and the plan.
+
+        Raises:
+            OSError: the output folder cannot be written.
+        """
+        for data in logs:
+            store_data(store, data)
+        plan, folders = make_plan(selection, logs)
+        store.write_plan(plan)
+        return cls(store=store, plan=plan, folders=folders, device=device)
+
+    def todo(self, *, retry_failed: bool) -> list[Cell]:
+        """The cells that are neither done nor, unless `retry_failed`, failed."""
+        wanted = ("missing", "failed") if retry_failed else ("missing",)
+        return [
+            Cell(config=config, data=self.folders[slot], out=self.store.out, device=self.device)
+            for slot, config in self.plan.slots.items()
+            if self.store.state(config) in wanted
+        ]
+
+    def run(self, cells: list[Cell], num_workers: int) -> Iterator[Outcome]:
+        """Run cells and yield them as they end, failed ones marked in the store."""
+        with closing(run_cells(cells, num_workers)) as outcomes:
+            for outcome in outcomes:
+                if outcome.error:
+                    self.store.write_error(outcome.cell.config, outcome.error, outcome.detail)
+                self.store.write_plan(self.plan)
+                yield outcome
+
+    def failures(self) -> list[str]:
+        """Failed cells, each with its error line."""
+        return [
+            f"{config.title}: {self.store.read_error(config)}"
+            for config in self.plan.slots.values()
+            if self.store.state(config) == "failed"
+        ]
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: `cuda` without a usable GPU.
+    """
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device cuda: torch {torch.__version__} sees no GPU here; use --device cpu,"
+            " or install a GPU build"
+        )

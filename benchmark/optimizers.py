@@ -1,0 +1,129 @@
+"""Adam for the two kinds of parameters: fused for the dense part, row-wise for tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor, nn
+
+    from benchmark.config import Regularisers
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An embedding table and how often each of its rows occurs in train.
+
+    A row-wise table has a sparse gradient and `RowAdam`; another one is moved as a whole.
+    """
+
+    weight: nn.Parameter  # (rows, K)
+    frequency: Tensor  # (rows,)
+    is_row_wise: bool
+
+
+class RowAdam:
+    """Adam for one table, which reads and writes only the rows that the batch looked up.
+
+    Deviation: a row that a batch does not touch keeps its moments and its value, where dense Adam
+    would let the moments decay and drift the row along them. The step count of the bias correction
+    is the table's, as in `torch.optim.SparseAdam`, whose result this is when `l2` is 0.
+
+    The L2 penalty is lazy too: a row occurring c times in the batch and n times in train gets c / n
+    times what dense Adam adds to its gradient in all the steps of one epoch, so that over an epoch
+    both add the same.
+    """
+
+    def __init__(self, table: Table, learning_rate: float, *, epoch_l2: float) -> None:
+        """Prepare for a table; `epoch_l2` is the penalty's weight times the steps of one epoch."""
+        self.table = table.weight
+        self.learning_rate = learning_rate
+        # Both moments of a row side by side: one miss of the cache instead of two.
+        self.moments = table.weight.new_zeros(table.weight.shape[0], 2 * table.weight.shape[1])
+        self.steps = 0
+        per_occurrence = epoch_l2 / table.frequency.clamp(min=1).to(table.weight.dtype)
+        self.l2_per_occurrence = per_occurrence.unsqueeze(1) if epoch_l2 else None  # (rows, 1)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the rows in the table's sparse gradient; duplicates are summed."""
+        gradient = self.table.grad
+        if gradient is None:
+            return
+        self.steps += 1
+        rows, place, count = torch.unique(
+            gradient._indices()[0], return_inverse=True, return_counts=True
+        )
+        values = gradient._values()  # (occurrences, K)
+        total = values.new_zeros(rows.shape[0], values.shape[1]).index_add_(
+            0, place, values
+        )  # (U, K)
+        weight = self.table.index_select(0, rows)  # (U, K)
+        if self.l2_per_occurrence is not None:
+            share = self.l2_per_occurrence.index_select(0, rows) * count.unsqueeze(1)  # (U, 1)
+            total.addcmul_(weight, share)
+        moments = self.moments.index_select(0, rows)  # (U, 2K)
+        first, second = moments.chunk(2, dim=1)  # (U, K) each
+        first.lerp_(total, 1 - BETAS[0])
+        second.mul_(BETAS[1]).addcmul_(total, total, value=1 - BETAS[1])
+        self.moments.index_copy_(0, rows, moments)
+        size = self.learning_rate / (1 - BETAS[0] ** self.steps)
+        root = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
+        self.table.index_copy_(0, rows, weight.addcdiv_(first, root, value=-size))
+
+
+class ProtocolAdam:
+    """The optimiser of every cell: `RowAdam` for row-wise tables, fused Adam for all else.
+
+    Adam with rate 1e-3 is the paper's (section 4.1.2). `weight_decay` is the L2 penalty of the
+    dense matrices, biases and other vectors excepted; a dense table has `embedding_l2` instead.
+    """
+
+    def __init__(self, dense: torch.optim.Adam, tables: Sequence[RowAdam]) -> None:
+        self.dense = dense
+        self.tables = tables
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self.dense.zero_grad(set_to_none=True)
+        for table in self.tables:
+            table.table.grad = None
+
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        self.dense.step()
+        for table in self.tables:
+            table.step()
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float,
+    regularisers: Regularisers,
+    *,
+    table: Table,
+    steps_per_epoch: int,
+) -> ProtocolAdam:
+    """The optimiser for a model's `parameters`, of which `table` is the embedding."""
+    rest = [parameter for parameter in parameters if parameter is not table.weight]
+    groups = [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": regularisers.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    tables = []
+    if table.is_row_wise:
+        epoch_l2 = regularisers.embedding_l2 * steps_per_epoch
+        tables.append(RowAdam(table, learning_rate, epoch_l2=epoch_l2))
+    else:
+        groups.append({"params": [table.weight], "weight_decay": regularisers.embedding_l2})
+    return ProtocolAdam(
+        torch.optim.Adam(groups, lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True), tables
+    )

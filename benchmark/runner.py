@@ -1,0 +1,219 @@
+"""One cell, from a prepared log to a finished run folder; decides the device."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+import torch
+
+from benchmark.cost import cost_of
+from benchmark.environment import machine
+from benchmark.evaluator import MaskMeter, domain_table, predict
+from benchmark.metrics import auc, evaluate, row_logloss
+from benchmark.optimizers import Table, make_optimizer
+from benchmark.records import RunResult, RunStore
+from benchmark.seeding import generator, initialise, seed_dropout
+from benchmark.trainer import TrainSplit, train
+from datasets.loader import EncodedRows
+from datasets.prepare import PreparedData
+from models.ctr_model import CTRModel, ModelConfig
+from models.registry import load_backbone, load_method
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.trainer import DevScores, Training
+    from datasets.spec import EncodedSchema
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One run to do: its configuration, its prepared log, the output folder and the device."""
+
+    config: RunConfig
+    data: Path
+    out: Path
+    device: str
+
+
+def run_cell(cell: Cell) -> None:
+    """Train, evaluate and write one run.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch()
+    began = datetime.now(UTC)
+    start = time.perf_counter()
+    run = _Run(cell)
+    training = run.train()
+    trained = time.perf_counter()
+    predictions, masks = run.predict()
+    result = RunResult(
+        metrics=run.metrics(predictions),
+        training=_summary(training),
+        cost=cost_of(run.model, training),
+        history=pl.DataFrame(training.history, infer_schema_length=None),
+        domains=domain_table(run.data.domains(), _split(predictions, "test"), run.p_click("test")),
+        predictions=predictions,
+        masks=masks,
+        timing={
+            "started": began.isoformat(timespec="seconds"),
+            "train_seconds": trained - start,
+            "evaluate_seconds": time.perf_counter() - trained,
+            "step_milliseconds": 1e3 * (trained - start) / training.steps,
+        },
+        environment=environment_of(cell.device),
+    )
+    RunStore(cell.out).write(cell.config, result)
+
+
+def set_up_torch() -> None:
+    """One thread and deterministic kernels."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+
+def environment_of(device: str) -> dict[str, Json]:
+    """Versions, machine, device, dtype and thread count of this process."""
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+    return machine() | {
+        "device": device,
+        "device_name": name,
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRModel:
+    """The initialised model of a configuration; `base_rate` is the click rate of train.
+
+    Raises:
+        ValueError: an unknown backbone or method, or a hyper-parameter out of its range.
+    """
+    protocol = config.protocol
+    backbone, method = load_backbone(config.backbone), load_method(config.method)
+    model = CTRModel(
+        schema,
+        ModelConfig(
+            embedding_dim=protocol.embedding_dim,
+            hidden_dims=protocol.hidden_dims,
+            activation=protocol.activation,
+            dropout=config.regularisers.dropout,
+            sparse_gradient=config.embedding_optimizer == "sparse",
+        ),
+        backbone=(backbone, backbone.config(**config.backbone_config)),
+        method=(method, method.config(**config.method_config)),
+    )
+    initialise(model, config.seed)
+    model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
+    return model
+
+
+class _Run:
+    """The moving parts of one cell."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.config = cell.config
+        self.data = PreparedData.open(cell.data)
+        self.rows = EncodedRows(self.data.rows(), self.data.schema, cell.device)
+        self.split = TrainSplit(
+            self.rows, self.data.split["train"], self.config.protocol.batch_size
+        )
+        base_rate = self.rows.range(*self.data.split["train"]).label.double().mean().item()
+        self.model = build(self.config, self.data.schema, base_rate).to(cell.device)
+
+    def train(self) -> Training:
+        config, model = self.config, self.model
+        seed_dropout(config.seed)
+        counts = [torch.from_numpy(count) for count in self.data.frequencies()]
+        weight = model.embedding.weight
+        frequency = model.embedding.layout(counts).to(weight.device)
+        optimizer = make_optimizer(
+            model.parameters(),
+            config.protocol.learning_rate,
+            config.regularisers,
+            table=Table(weight, frequency, is_row_wise=config.embedding_optimizer == "sparse"),
+            steps_per_epoch=self.split.steps_per_epoch,
+        )
+        order = generator(config.seed, "order")
+        return train(
+            model,
+            self.split,
+            config.protocol,
+            optimizer=optimizer,
+            generator=order,
+            score_dev=self.score_dev,
+        )
+
+    def score_dev(self) -> DevScores:
+        label, logit = self.labels("dev"), self.logits("dev")
+        return float(row_logloss(label, logit).mean()), auc(label, logit)
+
+    def logits(self, split: str, meter: MaskMeter | None = None) -> NDArray:
+        self.model.eval()
+        predictor = self.model.method.adapt(self.model, self.split)
+        return predict(predictor, self.rows, self.data.split[split], meter)
+
+    def labels(self, split: str) -> NDArray:
+        return self.rows.range(*self.data.split[split]).label.cpu().numpy().astype("int8")
+
+    def predict(self) -> tuple[pl.DataFrame, dict[str, NDArray]]:
+        """Stored predictions of dev and test, and the masks on test."""
+        meter = MaskMeter(self.model.method, self.data.domains().height)
+        frames = []
+        for split, watch in (("dev", None), ("test", meter)):
+            start, stop = self.data.split[split]
+            columns = {
+                "row_id": self.data.row_ids()[start:stop],
+                "eval_domain_id": self.rows.range(start, stop).eval_domain_id.cpu().numpy(),
+                "label": self.labels(split),
+                "logit": self.logits(split, watch),
+            }
+            frames.append(pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all()))
+        return pl.concat(frames), meter.masks()
+
+    def metrics(self, predictions: pl.DataFrame) -> dict[str, dict[str, float | int]]:
+        """All metrics of dev and test, computed from the stored columns."""
+        scores = {}
+        for split in ("dev", "test"):
+            frame = _split(predictions, split)
+            scores[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
+            p_click = self.p_click(split)
+            if p_click is not None:
+                scores[split]["expected_logloss"] = float(
+                    row_logloss(p_click, frame["logit"]).mean()
+                )
+        return scores
+
+    def p_click(self, split: str) -> NDArray | None:
+        """The true click probability of a split's rows, on worlds."""
+        p_click = self.data.p_click()
+        return None if p_click is None else p_click[slice(*self.data.split[split])]
+
+
+def _split(predictions: pl.DataFrame, split: str) -> pl.DataFrame:
+    return predictions.filter(pl.col("split") == split)
+
+
+def _summary(training: Training) -> dict[str, Json]:
+    return {
+        "best_step": training.best_step,
+        "best_dev_auc": training.best_dev_auc,
+        "candidates": training.candidates,
+        "stopped_early": training.stopped_early,
+    }

@@ -1,0 +1,37 @@
+"""One seed, many independent streams, each named for what it fixes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A 63-bit seed for one named stream; streams of different names are unrelated."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+
+
+def generator(seed: int, name: str) -> torch.Generator:
+    """A CPU generator for one named stream."""
+    return torch.Generator().manual_seed(derived_seed(seed, name))
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Fill the parameters of every module from a stream named by its place in the model.
+
+    The value of a part thus depends on the seed and its place alone: parts that two methods share
+    start equal.
+    """
+    for name, module in model.named_modules():
+        if hasattr(module, "initialise"):
+            module.initialise(generator(seed, f"initial/{name}"))
+
+
+def seed_dropout(seed: int) -> None:
+    """Fix torch's global stream, which dropout masks are drawn from."""
+    torch.manual_seed(derived_seed(seed, "dropout"))

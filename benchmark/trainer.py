@@ -1,0 +1,163 @@
+"""The one training loop: fixed evaluation grid, early stopping, best weights restored."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from models.ctr_model import CTRModel
+    from torch import Tensor
+
+    from benchmark.protocol import Protocol
+    from datasets.loader import Batch, EncodedRows
+    from models.interfaces import Optimizer, TrainRows
+
+logger = logging.getLogger(__name__)
+
+DevScores = tuple[float, float]  # LogLoss and AUC on dev
+
+
+class NonFiniteLossError(ArithmeticError):
+    """Training left the numbers: the message says where."""
+
+
+class TrainSplit:
+    """The train rows as methods see them (`models.interfaces.TrainRows`)."""
+
+    def __init__(self, rows: EncodedRows, span: tuple[int, int], batch_size: int) -> None:
+        self._rows = rows
+        self._start = span[0]
+        self.batch_size = batch_size
+        whole = rows.range(*span)
+        self.domain_id = whole.domain_id  # (N,)
+        self.task_id = whole.task_id  # (N,)
+
+    def __len__(self) -> int:
+        return self.domain_id.shape[0]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch, the last one on what remains."""
+        return math.ceil(len(self) / self.batch_size)
+
+    def batch(self, row_ids: Tensor) -> Batch:
+        """Rows by their position within train."""
+        return self._rows.batch((row_ids + self._start).to(self._rows.matrix.device))
+
+
+@dataclass(slots=True)
+class Training:
+    """What happened: the history, and which evaluation the weights were restored from."""
+
+    history: list[dict[str, float | str]] = field(default_factory=list)
+    steps: int = 0
+    sample_visits: int = 0
+    candidates: int = 0
+    best_step: int = 0
+    best_dev_auc: float = -math.inf
+    stopped_early: bool = False
+
+
+def train(
+    model: CTRModel,
+    rows: TrainSplit,
+    protocol: Protocol,
+    *,
+    optimizer: Optimizer,
+    generator: torch.Generator,
+    score_dev: Callable[[], DevScores],
+) -> Training:
+    """Train `model` in place and leave the best candidate's weights in it, however it ends.
+
+    Args:
+        model: an initialised model.
+        rows: the train split.
+        protocol: the evaluation grid, the selection rule and the patience.
+        optimizer: holds the parameters of `model`.
+        generator: fixes the order of the rows.
+        score_dev: LogLoss and AUC of the current weights on dev, in eval mode.
+
+    Raises:
+        NonFiniteLossError: the loss of a batch is nan or infinite.
+    """
+    training = Training()
+    grid = protocol.evaluation_steps(rows.steps_per_epoch)
+    best_weights: dict[str, Tensor] = {}
+    losses: list[float] = []
+    since_best = 0
+    model.train()
+    for batch in _stream(model, rows, generator, grid[-1]):
+        losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
+        if training.steps not in grid:
+            continue
+        dev_loss, dev_auc = score_dev()
+        model.train()
+        _record(training, model, rows.steps_per_epoch, losses, (dev_loss, dev_auc))
+        losses.clear()
+        if not protocol.is_selectable(training.steps, rows.steps_per_epoch):
+            continue
+        training.candidates += 1
+        since_best += 1
+        if dev_auc > training.best_dev_auc:
+            training.best_dev_auc, training.best_step, since_best = dev_auc, training.steps, 0
+            best_weights = {name: value.clone() for name, value in model.state_dict().items()}
+        if since_best >= protocol.patience:
+            training.stopped_early = True
+            break
+    model.load_state_dict(best_weights)
+    model.eval()
+    return training
+
+
+def _stream(
+    model: CTRModel, rows: TrainRows, generator: torch.Generator, num_steps: int
+) -> Iterator[Batch]:
+    """Epoch after epoch of the method's batches, `num_steps` in all."""
+    step = 0
+    while True:
+        for row_ids in model.method.batches(rows, generator):
+            yield rows.batch(row_ids)
+            step += 1
+            if step == num_steps:
+                return
+
+
+def _one_step(
+    model: CTRModel, batch: Batch, optimizer: Optimizer, training: Training, steps_per_epoch: int
+) -> float:
+    loss = model.method.update(model, batch, optimizer)
+    training.steps += 1
+    training.sample_visits += len(batch)
+    if not math.isfinite(loss):
+        raise NonFiniteLossError(
+            f"the loss is {loss} at step {training.steps} (epoch"
+            f" {training.steps / steps_per_epoch:.2f}); no weights of this run are kept. Try weaker"
+            " hyper-parameters of the method"
+        )
+    model.method.after_step(training.steps / steps_per_epoch)
+    return loss
+
+
+def _record(
+    training: Training, model: CTRModel, steps_per_epoch: int, losses: list[float], dev: DevScores
+) -> None:
+    """Append a train and a dev row, with the schedules of the method as they stand."""
+    schedules = {
+        name: value.item() for name, value in model.method.diagnostics().items() if value.ndim == 0
+    }
+    common = {"step": training.steps, "epoch": training.steps / steps_per_epoch}
+    train_loss = sum(losses) / len(losses)
+    training.history.append(
+        common | {"split": "train", "loss": train_loss, "auc": math.nan} | schedules
+    )
+    training.history.append(common | {"split": "dev", "loss": dev[0], "auc": dev[1]} | schedules)
+    logger.debug(
+        "step %d: train loss %.5f, dev loss %.5f, dev AUC %.5f", training.steps, train_loss, *dev
+    )
