@@ -1,1 +1,37 @@
-"""One file per data set; the file's name is the data set's."""
+"""The logs that can be prepared by name: one file each, imported only when loaded."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from datasets.rawlog import CatalogEntry
+from datasets.spec import DataError
+
+RAW_DIR = Path(__file__).parent.parent / "data" / "raw"
+READER_OF_TOML = "custom"
+
+
+def available() -> tuple[str, ...]:
+    """Names of the catalog."""
+    names = (path.stem for path in Path(__file__).parent.glob("*.py"))
+    return tuple(sorted(name for name in names if name not in ("__init__", READER_OF_TOML)))
+
+
+def load(name_or_toml: str) -> CatalogEntry:
+    """The entry of a catalog name, or of a log that a TOML file describes.
+
+    Raises:
+        DataError: there is no such name, or the TOML file does not describe a log.
+    """
+    if name_or_toml.endswith(".toml"):
+        reader = importlib.import_module(f"{__name__}.{READER_OF_TOML}")
+        return reader.read_spec(Path(name_or_toml), reserved=available())
+    if name_or_toml not in available():
+        raise DataError(
+            f"unknown data set {name_or_toml!r}; available: {', '.join(available())}, or a file"
+            " that ends in .toml and"
+            " describes your own log"
+        )
+    module = importlib.import_module(f"{__name__}.{name_or_toml}")
+    return CatalogEntry(module.SPEC, module.read_raw, RAW_DIR / name_or_toml)

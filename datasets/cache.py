@@ -1,0 +1,97 @@
+"""Folders of prepared files: written whole or not at all, shared, and checked by digest."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+META_NAME = "meta.json"
+
+logger = logging.getLogger(__name__)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def shared_folder(
+    cache_dir: Path, fingerprint: str, build: Callable[[Path], dict[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
+    """The folder of a fingerprint and its metadata, built unless an undamaged one exists.
+
+    `build` fills an empty folder and returns the metadata. The folder appears under its name by one
+    rename, with `meta.json` holding the digests of the other files. Processes that want the same
+    folder wait for the one that builds it; the lock ends with its owner, so that a killed process
+    blocks nobody.
+    """
+    folder = cache_dir / fingerprint
+    meta, _ = _read(folder)
+    if meta is not None:
+        return folder, meta
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(cache_dir / f".{fingerprint}.lock"):
+        meta, damage = _read(folder)
+        if meta is None:
+            if damage:
+                logger.warning(
+                    "prepared data in %s is damaged (%s); it is built again", folder, damage
+                )
+            meta = _build(folder, build)
+    return folder, meta
+
+
+def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """Build beside the final place, then rename; leftovers of killed processes go."""
+    for leftover in folder.parent.glob(f".{folder.name}.*.partial"):
+        shutil.rmtree(leftover)
+    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    partial.mkdir()
+    try:
+        meta = build(partial)
+        meta["digests"] = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
+        (partial / META_NAME).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        if folder.exists():
+            damaged = folder.parent / f".{folder.name}.damaged.partial"
+            folder.rename(damaged)
+            shutil.rmtree(damaged)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return meta
+
+
+def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """The metadata of an undamaged folder, or none and what is wrong (if anything is there)."""
+    if not folder.exists():
+        return None, ""
+    try:
+        meta: dict[str, Any] = json.loads((folder / META_NAME).read_text(encoding="utf-8"))
+        for name, digest in meta["digests"].items():
+            if file_digest(folder / name) != digest:
+                return None, f"{name} does not match its digest"
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return None, f"{type(error).__name__}: {error}"
+    return meta, ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for the process that prepares %s", path.with_suffix("").name[1:])
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

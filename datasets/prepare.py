@@ -1,0 +1,183 @@
+"""From a raw log to encoded rows: split, codes fitted on train, domain ids, cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from datasets.cache import file_digest, shared_folder
+from datasets.encode import encode_log
+from datasets.spec import DataError, DatasetSpec, DomainPartition, EncodedSchema, SplitName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from datasets.rawlog import CatalogEntry, RawLog
+
+PREPARATION_VERSION = 1  # raise it when the prepared bytes of any log change
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """What a run may change about a log.
+
+    `partition` replaces the spec's own, `max_fields` keeps the domain columns and the first other
+    features, and `max_train_rows` keeps the latest train rows (the last ones of the shuffle without
+    a timestamp); the earlier ones take no part in anything. `split_seed` drives the shuffle.
+
+    Raises:
+        DataError: a number is below 1.
+    """
+
+    partition: DomainPartition | None = None
+    max_fields: int | None = None
+    max_train_rows: int | None = None
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("max_fields", "max_train_rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise DataError(f"{name} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared log on disk; the rows of train, dev and test follow each other in time order.
+
+    `card` describes the log in plain JSON values, for records and reports.
+    """
+
+    directory: Path
+    fingerprint: str
+    spec: DatasetSpec
+    schema: EncodedSchema
+    split: Mapping[SplitName, range]
+    card: dict[str, Any]
+
+    def rows(self) -> np.ndarray:
+        """The encoded matrix (N, C) int32, memory-mapped; columns as in `loader.column_names`."""
+        return np.load(self.directory / "rows.npy", mmap_mode="c")
+
+    def row_ids(self) -> np.ndarray:
+        """The 0-based number of each row in the raw log, (N,) int64."""
+        return np.load(self.directory / "row_id.npy")
+
+    def p_click(self) -> np.ndarray | None:
+        """The true click probability of each row, (N,) float64; generated logs only."""
+        path = self.directory / "p_click.npy"
+        return np.load(path) if path.exists() else None
+
+    def frequencies(self) -> tuple[np.ndarray, ...]:
+        """Train occurrences of every code, per field and then per bag, int64."""
+        sizes = (*self.schema.field_sizes, *self.schema.bag_sizes)
+        return tuple(np.split(np.load(self.directory / "frequencies.npy"), np.cumsum(sizes)[:-1]))
+
+    def domains(self) -> pl.DataFrame:
+        """One row per `eval_domain_id`: the partition's values, and each split's volume."""
+        return pl.read_parquet(self.directory / "domains.parquet")
+
+
+def prepare(
+    entry: CatalogEntry, data_dir: Path | None, cache_dir: Path, options: PrepareOptions
+) -> PreparedData:
+    """Prepare a log, or open it from the cache if the same was prepared before.
+
+    Raises:
+        DataError: the raw files are missing, malformed or do not fit the spec.
+    """
+    root = data_dir or entry.default_dir
+    raw = _read_raw(entry, root)
+    spec = _effective_spec(entry.spec, raw.absent, options)
+    files = [{"name": path.name, "sha256": file_digest(path)} for path in raw.files]
+    fingerprint = _fingerprint(spec, raw, files, options)
+
+    def build(folder: Path) -> dict[str, Any]:
+        logger.info("preparing %s in %s", spec.name, cache_dir / fingerprint)
+        prepared = encode_log(raw, spec, folder, options.max_train_rows, options.split_seed)
+        card = (
+            _describe(entry.spec, spec, raw, files)
+            | prepared["card"]
+            | {"fingerprint": fingerprint}
+        )
+        return prepared | {"card": card}
+
+    folder, meta = shared_folder(cache_dir, fingerprint, build)
+    return PreparedData(
+        directory=folder,
+        fingerprint=fingerprint,
+        spec=spec,
+        schema=_schema(meta["schema"]),
+        split={name: range(start, stop) for name, (start, stop) in meta["split"].items()},
+        card=meta["card"],
+    )
+
+
+def _read_raw(entry: CatalogEntry, root: Path | None) -> RawLog:
+    if root is None:
+        raise DataError(
+            f"data set {entry.spec.name!r} has no default folder; name the folder of its raw files"
+        )
+    return entry.read_raw(root)
+
+
+def _effective_spec(
+    spec: DatasetSpec, absent: tuple[str, ...], options: PrepareOptions
+) -> DatasetSpec:
+    spec = spec.without(absent)
+    if options.partition is not None:
+        spec = spec.with_partition(options.partition)
+    return spec if options.max_fields is None else spec.limited_to(options.max_fields)
+
+
+def _fingerprint(
+    spec: DatasetSpec, raw: RawLog, files: list[dict[str, str]], options: PrepareOptions
+) -> str:
+    """Digest of all that the prepared bytes depend on; the prose of the spec is not part of it."""
+    parts = asdict(spec)
+    del parts["source"], parts["finer"]
+    content = {
+        "version": PREPARATION_VERSION,
+        "spec": parts,
+        "files": files,
+        "identity": raw.identity,
+        "max_train_rows": options.max_train_rows,
+        "split_seed": None if spec.timestamp else options.split_seed,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _describe(
+    full: DatasetSpec, spec: DatasetSpec, raw: RawLog, files: list[dict[str, str]]
+) -> dict[str, Any]:
+    kept = {feature.name for feature in spec.features}
+    dropped = [
+        feature.name for feature in full.features if feature.name not in {*kept, *raw.absent}
+    ]
+    return {
+        "name": spec.name,
+        "source": spec.source,
+        "label": spec.label,
+        "timestamp": spec.timestamp,
+        "partition": spec.partition.name,
+        "representative": spec.representative,
+        "files": files,
+        "absent_columns": list(raw.absent),
+        "fields_dropped_by_max_fields": dropped,
+    }
+
+
+def _schema(values: dict[str, Any]) -> EncodedSchema:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return EncodedSchema(**fields)

@@ -1,0 +1,55 @@
+"""A log as a catalog entry delivers it: rows of text in file order, and where each one stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from datasets.spec import DatasetSpec
+    from datasets.tables import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawLog:
+    """The rows of a log, lazily, in file order.
+
+    `tables` hold the rows of the log one after the other; side files that were joined are in
+    `files` only. `absent` are columns of the spec that this copy of the log lacks, `truth` names
+    the column of the true click probability of a generated log, and `identity` says what a log
+    without files was generated from.
+    """
+
+    frame: pl.LazyFrame
+    files: tuple[Path, ...] = ()
+    tables: tuple[Table, ...] = ()
+    absent: tuple[str, ...] = ()
+    truth: str | None = None
+    identity: str = ""
+
+    def check(self) -> None:
+        """Read every line once; a malformed one is a `DataError` with its line number."""
+        for table in self.tables:
+            _ = table.num_rows
+
+    def locate(self, row: int) -> str:
+        """File and line of a 0-based row."""
+        for table in self.tables:
+            if row < table.num_rows:
+                return table.locate(row)
+            row -= table.num_rows
+        return f"generated row {row + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A log that can be prepared: what it is and how its raw files are read."""
+
+    spec: DatasetSpec
+    read_raw: Callable[[Path], RawLog]
+    default_dir: Path | None

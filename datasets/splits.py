@@ -1,0 +1,139 @@
+"""Order of the rows and the 4:1:1 cut into train, dev and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datasets.spec import SplitName
+
+SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
+SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
+TIME_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.fZ",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+)
+ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z")
+
+
+@dataclass(frozen=True, slots=True)
+class RowOrder:
+    """Which raw row stands where, and where the splits end."""
+
+    order: np.ndarray  # (N,) int64: raw row of each prepared row
+    bounds: tuple[int, int, int]  # ends of train, dev and test
+    kind: Literal["time", "shuffle"]
+    train_rows_dropped: int = 0
+
+    @property
+    def num_train(self) -> int:
+        """Rows of train; they come first."""
+        return self.bounds[0]
+
+    def ranges(self) -> dict[SplitName, range]:
+        """The contiguous rows of every split."""
+        return {
+            name: range(start, stop)
+            for name, start, stop in zip(SPLITS, (0, *self.bounds), self.bounds, strict=False)
+        }
+
+    def keep_latest(self, max_train_rows: int | None) -> RowOrder:
+        """The same order without the earlier train rows beyond `max_train_rows`."""
+        dropped = max(0, self.num_train - max_train_rows) if max_train_rows is not None else 0
+        train, dev, test = (bound - dropped for bound in self.bounds)
+        return RowOrder(self.order[dropped:], (train, dev, test), self.kind, dropped)
+
+
+def by_time(keys: np.ndarray, name: str) -> RowOrder:
+    """Stable order by timestamp; rows of one timestamp stay in one split.
+
+    Raises:
+        DataError: equal timestamps leave a split empty.
+    """
+    order = np.argsort(keys, kind="stable")
+    in_order = keys[order]
+    cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(keys))]
+    _check_not_empty(
+        cuts, len(keys), f"{name}: timestamps take {len(np.unique(in_order))} different values"
+    )
+    return RowOrder(order, (cuts[0], cuts[1], len(keys)), "time")
+
+
+def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
+    """Seeded random order, for a log without a timestamp.
+
+    Raises:
+        DataError: there are too few rows for three splits.
+    """
+    cuts = _cuts(num_rows)
+    _check_not_empty(cuts, num_rows, f"{name}: the log has {num_rows} rows")
+    order = np.random.default_rng(seed).permutation(num_rows)
+    return RowOrder(order, (cuts[0], cuts[1], num_rows), "shuffle")
+
+
+def time_keys(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
+    """Sortable integers of a text column of epoch integers or ISO-8601 dates and times.
+
+    Raises:
+        DataError: a value is neither, or the column mixes both.
+    """
+    epochs = column.cast(pl.Int64, strict=False)
+    if epochs.null_count() == len(column) or (epochs.null_count() and epochs[0] is None):
+        epochs = _iso_microseconds(column)
+        expected = "an ISO-8601 date or time such as 2018-09-21T08:30:00"
+    else:
+        expected = "an integer epoch, like the other values"
+    if epochs.null_count():
+        row = int(epochs.is_null().arg_max() or 0)
+        raise DataError(
+            f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed is"
+            f" {expected}; correct or"
+            " remove the line"
+        )
+    return epochs.to_numpy()
+
+
+def _iso_microseconds(column: pl.Series) -> pl.Series:
+    found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
+    for layout in (*TIME_FORMATS, *ZONED_FORMATS):
+        if not found.null_count():
+            break
+        parsed = column.str.to_datetime(layout, time_unit="us", strict=False).to_physical()
+        found = found.fill_null(parsed)
+    return found
+
+
+def _cuts(num_rows: int) -> list[int]:
+    total = sum(SHARES)
+    return [round(num_rows * SHARES[0] / total), round(num_rows * (SHARES[0] + SHARES[1]) / total)]
+
+
+def _beside_ties(in_order: np.ndarray, cut: int) -> int:
+    """Move a cut that falls among equal timestamps to the nearer end of their run."""
+    if cut == 0 or cut == len(in_order):
+        return cut
+    low = int(np.searchsorted(in_order, in_order[cut], side="left"))
+    high = int(np.searchsorted(in_order, in_order[cut], side="right"))
+    return low if cut - low <= high - cut else high
+
+
+def _check_not_empty(cuts: list[int], num_rows: int, reason: str) -> None:
+    for name, start, stop in zip(SPLITS, (0, *cuts), (*cuts, num_rows), strict=True):
+        if start >= stop:
+            raise DataError(
+                f"{reason}, so that split {name} of the 4:1:1 split would be empty; more rows or"
+                " finer timestamps are"
+                " needed"
+            )
