@@ -15,7 +15,8 @@ PACKAGES = ("benchmark", "datasets", "models", "reports")
 TOP_LEVEL = {
     *PACKAGES,
     *("tests", "run_all.py", ".ci", ".gitignore", ".pre-commit-config.yaml"),
-    *("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-torch.lock"),
+    *("Makefile", "pyproject.toml"),
+    *("requirements.lock", "requirements-dev.lock", "requirements-torch.lock"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE"),
 }
 PLUG_INS = {
@@ -60,7 +61,9 @@ def public_constants(tree: ast.Module) -> set[str]:
 
 
 def functions_of(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -116,7 +119,9 @@ def test_plug_in_exports_one_constant(name: str) -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_files()}
+    lengths = {
+        str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_files()
+    }
 
     assert {path: length for path, length in lengths.items() if length > MAX_FILE_LINES} == {}
 
@@ -147,7 +152,11 @@ def test_import_rules_are_kept() -> None:
     command = "from importlinter.cli import lint_imports_command as lint; lint()"
 
     result = subprocess.run(
-        [sys.executable, "-c", command, "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", command, "--no-logo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert result.returncode == 0, result.stdout + result.stderr

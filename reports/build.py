@@ -1,0 +1,109 @@
+"""Builds the report of an output folder: one page, and every table as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import reports.tables
+from benchmark.config import digest_of
+from benchmark.files import file_digest, write_text
+from benchmark.records import RECORD
+from reports.layout import Table, to_latex, to_markdown
+from reports.load import load_runs
+from reports.page.content import Section, render_page
+
+if TYPE_CHECKING:
+    from benchmark.config import Json
+    from reports.load import Runs
+
+PAGE = "index.html"
+MANIFEST = "manifest.json"
+
+
+def build(out: Path) -> Path:
+    """Write `<out>/report` from what is in the run folders, and return its page.
+
+    Nothing is written when neither the input nor this package nor the written files have changed
+    since the last time. The manifest comes last, so that an interrupted build is done again.
+
+    Raises:
+        RecordError: there is no plan, or it cannot be read.
+        OSError: the output folder cannot be written.
+    """
+    runs = load_runs(out)
+    folder = out / "report"
+    digest = _input_digest(runs)
+    previous = _read_manifest(folder)
+    if previous is None or previous["input"] != digest:
+        files = _files(runs)
+        for name, text in files.items():
+            write_text(folder / name, text)
+        for name in set(previous["files"] if previous else []) - set(files):
+            (folder / name).unlink(missing_ok=True)
+        manifest = {"input": digest, "files": {name: file_digest(folder / name) for name in files}}
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return folder / PAGE
+
+
+def load_tables() -> dict[str, Table]:
+    """The tables by name, in the order of the page."""
+    names = [module.name for module in pkgutil.iter_modules(reports.tables.__path__)]
+    tables = {name: importlib.import_module(f"reports.tables.{name}").TABLE for name in names}
+    return dict(sorted(tables.items(), key=lambda item: item[1].position))
+
+
+def _files(runs: Runs) -> dict[str, str]:
+    """All texts of the report, the page last."""
+    files, sections = {}, []
+    for name, table in load_tables().items():
+        numbers = table.tabulate(runs)
+        if numbers.empty:
+            continue
+        layout = table.arrange(numbers)
+        files[f"tables/{name}.csv"] = numbers.to_csv(index=False)
+        files[f"tables/{name}.md"] = to_markdown(table.title, layout)
+        files[f"tables/{name}.tex"] = to_latex(table.title, layout)
+        sections.append(Section(name=name, title=table.title, layout=layout))
+    files[PAGE] = render_page(runs, sections)
+    return files
+
+
+def _input_digest(runs: Runs) -> str:
+    """Covers the cells, their records (which digest their files), the data, and this package."""
+    cells: list[Json] = [
+        [
+            cell.config.run_id,
+            cell.state,
+            cell.reason,
+            file_digest(cell.record.path / RECORD) if cell.record else "",
+        ]
+        for cell in runs.cells
+    ]
+    data: list[Json] = [
+        file_digest(runs.store.data_folder(fingerprint) / name)
+        for fingerprint in runs.fingerprints.values()
+        for name in ("card.json", "domains.parquet")
+    ]
+    package = Path(__file__).parent
+    program: list[Json] = [
+        file_digest(path)
+        for path in sorted(package.rglob("*"))
+        if path.suffix in (".py", ".j2", ".css")
+    ]
+    return digest_of({"preset": runs.preset, "cells": cells, "data": data, "program": program})
+
+
+def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:
+    """The manifest of the last build; None when it is absent or a file of it has changed."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        is_whole = all(
+            file_digest(folder / name) == digest for name, digest in manifest["files"].items()
+        )
+    except (OSError, ValueError):
+        return None
+    return manifest if is_whole else None

@@ -1,0 +1,173 @@
+"""A table as readers see it, and its renderings as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from reports.load import Runs
+
+UNDEFINED = "n/a"
+TITLES = {  # as the papers write them; a plug-in's file name is its title
+    "dnn": "DNN",
+    "dcnv2": "DCNv2",
+    "maml": "MAML",
+    "star": "STAR",
+    "apg": "APG",
+    "adasparse": "AdaSparse",
+}
+LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{character: "\\" + character for character in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "\N{MINUS SIGN}": "$-$",
+        "Δ": r"$\Delta$",
+    }
+)
+MARKDOWN_ESCAPES = str.maketrans({character: "\\" + character for character in "\\|*_`<>[]"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The text of one table cell."""
+
+    text: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Consecutive rows under one heading; the first entry of a row names it."""
+
+    heading: str
+    rows: list[list[Entry]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Column headings, blocks of rows, and what a reader has to know to read them."""
+
+    columns: list[str]
+    blocks: list[Block]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What a module of `reports/tables` exports as `TABLE`.
+
+    `tabulate` gives the numbers, which become the CSV file; `arrange` turns them into what is
+    printed. A table without rows is left out. `position` orders the tables on the page.
+    """
+
+    title: str
+    position: int
+    tabulate: Callable[[Runs], pd.DataFrame]
+    arrange: Callable[[pd.DataFrame], Layout]
+
+
+def blocks_of(
+    table: pd.DataFrame, entries: Callable[[pd.DataFrame], list[list[Entry]]]
+) -> list[Block]:
+    """One block per data set, partition and backbone."""
+    blocks = []
+    for (dataset, partition, backbone), rows in table.groupby(
+        ["dataset", "partition", "backbone"], sort=False
+    ):
+        heading = f"{dataset} by {partition}, {title_of(str(backbone), 'plain')}"
+        blocks.append(Block(heading=heading, rows=entries(rows)))
+    return blocks
+
+
+def title_of(backbone: str, method: str) -> str:
+    """`DNN` for the plain backbone, `+AdaSparse` for a method on it."""
+    name = backbone if method == "plain" else method
+    return ("" if method == "plain" else "+") + TITLES.get(name, name)
+
+
+def model_title(backbone: str, method: str) -> str:
+    """`DNN` or `DNN +AdaSparse`."""
+    base = title_of(backbone, "plain")
+    return base if method == "plain" else f"{base} {title_of(backbone, method)}"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """A rounded number, `n/a` when it is undefined."""
+    if math.isnan(value):
+        return UNDEFINED
+    text = f"{value:{'+' if signed else ''},.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(mean: float, std: float, digits: int, *, signed: bool = False) -> str:
+    """Mean and standard deviation; the mean alone where the deviation is undefined."""
+    text = number(mean, digits, signed=signed)
+    return text if math.isnan(std) or math.isnan(mean) else f"{text} ± {number(std, digits)}"
+
+
+def to_markdown(title: str, layout: Layout) -> str:
+    """A GitHub table with a heading; the block's heading is a row of its own."""
+    lines = [
+        f"## {title}",
+        "",
+        _pipes(layout.columns),
+        _pipes(["---"] + ["---:"] * (len(layout.columns) - 1)),
+    ]
+    for block in layout.blocks:
+        lines.append(
+            _pipes(
+                [f"**{block.heading.translate(MARKDOWN_ESCAPES)}**"]
+                + [""] * (len(layout.columns) - 1)
+            )
+        )
+        lines += [_pipes([_markdown(entry) for entry in row]) for row in block.rows]
+    lines += ["", *(f"- {note.translate(MARKDOWN_ESCAPES)}" for note in layout.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(title: str, layout: Layout) -> str:
+    """A booktabs table."""
+    width = len(layout.columns)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{title.translate(LATEX_ESCAPES)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
+        r"\toprule",
+        _ampersands([column.translate(LATEX_ESCAPES) for column in layout.columns]),
+    ]
+    for block in layout.blocks:
+        heading = block.heading.translate(LATEX_ESCAPES)
+        lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\textit{{{heading}}}}} \\"]
+        lines += [_ampersands([_latex(entry) for entry in row]) for row in block.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {note.translate(LATEX_ESCAPES)}" for note in layout.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _pipes(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _ampersands(texts: Sequence[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def _markdown(entry: Entry) -> str:
+    text = entry.text.translate(MARKDOWN_ESCAPES)
+    return f"**{text}**" if entry.is_best else text
+
+
+def _latex(entry: Entry) -> str:
+    text = entry.text.translate(LATEX_ESCAPES)
+    return rf"\textbf{{{text}}}" if entry.is_best else text

@@ -1,0 +1,179 @@
+"""From an output folder to frames: every cell of the plan, with its digests checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+
+import numpy as np
+import pandas as pd
+
+from benchmark.records import ERROR, RECORD, RecordError, RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from benchmark.config import Json, RunConfig, SplitKind
+    from benchmark.records import RunRecord, SlotState
+
+DATA = ["dataset", "partition"]
+MODEL = [*DATA, "backbone", "method"]
+BASELINE = "plain"
+
+
+class Card(TypedDict):
+    """The data card of a prepared log, as far as reports read it."""
+
+    label: str
+    source: str
+    split_kind: SplitKind
+    files: list[dict[str, str]]
+    absent_columns: list[str]
+    fields_dropped_by_max_fields: list[str]
+    train_rows_dropped_by_cap: int
+    ceiling: NotRequired[dict[str, dict[str, float | None]]]  # of the true click probability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One slot of the plan; `reason` says why it is not done, `record` is there when it is."""
+
+    config: RunConfig
+    state: SlotState
+    reason: str = ""
+    record: RunRecord | None = None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All that a report reads: the cells of the last plan, in its order."""
+
+    store: RunStore
+    preset: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """The finished runs."""
+        return [cell.record for cell in self.cells if cell.record is not None]
+
+    def unfinished(self, state: SlotState) -> list[Cell]:
+        """The cells that are `missing` or `failed`."""
+        return [cell for cell in self.cells if cell.state == state]
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """The planned models and their number of seeds; of a backbone the baseline comes first."""
+        rows = pd.DataFrame([_keys(cell.config) for cell in self.cells], columns=[*MODEL, "seed"])
+        models = (
+            rows.groupby(MODEL, sort=False, as_index=False)
+            .size()
+            .rename(columns={"size": "planned_seeds"})
+        )
+        ranks = models[MODEL].apply(lambda column: pd.factorize(column)[0])
+        ranks["method"] = ranks["method"].where(models["method"] != BASELINE, -1)
+        return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
+
+    @cached_property
+    def fingerprints(self) -> dict[tuple[str, str], str]:
+        """The prepared log behind each data set and partition of the plan."""
+        return {
+            (cell.config.dataset, partition_of(cell.config)): cell.config.data_fingerprint
+            for cell in self.cells
+        }
+
+    def metrics(self, split: str = "test") -> pd.DataFrame:
+        """One row per finished run: its keys and every metric of the split, undefined ones nan."""
+        return self._frame(record.metrics[split] for record in self.records)
+
+    def costs(self) -> pd.DataFrame:
+        """One row per finished run: its keys, its counts and its times."""
+        return self._frame(record.training | record.cost | record.timing for record in self.records)
+
+    def environments(self) -> list[dict[str, Json]]:
+        """The environments of the finished runs, equal ones once."""
+        different: list[dict[str, Json]] = []
+        for record in self.records:
+            if record.environment not in different:
+                different.append(record.environment)
+        return different
+
+    def card(self, fingerprint: str) -> Card:
+        """The data card of a prepared log.
+
+        Raises:
+            RecordError: it is absent or cannot be read.
+        """
+        return cast("Card", self.store.read_card(fingerprint))
+
+    def domains(self, fingerprint: str) -> pd.DataFrame:
+        """One row per domain of a prepared log: its values, impressions and clicks per split."""
+        return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+
+    def sparsity(self) -> pd.DataFrame:
+        """One row per finished run that prunes: its keys and the sparsity of each layer on test."""
+        pruning = [record for record in self.records if (record.path / "masks.npz").is_file()]
+        rows = [{**_keys(record.config), **_layer_sparsity(record.path)} for record in pruning]
+        return pd.DataFrame(rows, columns=None if rows else [*MODEL, "seed"])
+
+    def _frame(self, rows: Iterable[Mapping[str, Json]]) -> pd.DataFrame:
+        merged = [
+            {**_keys(record.config), **row} for record, row in zip(self.records, rows, strict=True)
+        ]
+        return pd.DataFrame(merged, columns=None if merged else [*MODEL, "seed"])
+
+
+def load_runs(out: Path) -> Runs:
+    """Read the plan of an output folder and every run that it names.
+
+    Raises:
+        RecordError: there is no plan, or it cannot be read.
+    """
+    store = RunStore(out)
+    plan = store.read_plan()
+    return Runs(store, plan.preset, tuple(_cell(store, config) for config in plan.slots.values()))
+
+
+def partition_of(config: RunConfig) -> str:
+    """The partition's name, such as `tab+user_active_degree`."""
+    return "+".join(config.partition)
+
+
+def _keys(config: RunConfig) -> dict[str, Json]:
+    return {
+        "dataset": config.dataset,
+        "partition": partition_of(config),
+        "backbone": config.backbone,
+        "method": config.method,
+        "seed": config.seed,
+    }
+
+
+def _layer_sparsity(folder: Path) -> dict[str, float]:
+    """Per layer the mean over test rows; `masks.npz` holds a value per domain."""
+    weights = pd.read_parquet(folder / "domains.parquet")["test_impressions"].to_numpy(np.float64)
+    with np.load(folder / "masks.npz") as masks:
+        layers = {
+            name.removesuffix("_sparsity"): masks[name]
+            for name in masks
+            if name.endswith("_sparsity")
+        }
+    seen = weights > 0
+    return {
+        layer: float(np.average(ratio[seen], weights=weights[seen]))
+        for layer, ratio in layers.items()
+    }
+
+
+def _cell(store: RunStore, config: RunConfig) -> Cell:
+    folder = store.run_folder(config)
+    if (folder / RECORD).is_file():
+        try:
+            return Cell(config=config, state="done", record=store.read(folder))
+        except RecordError as error:
+            return Cell(config=config, state="missing", reason=str(error))
+    if (folder / ERROR).is_file():
+        return Cell(config=config, state="failed", reason=store.read_error(config))
+    return Cell(config=config, state="missing", reason="not run yet")

@@ -1,0 +1,171 @@
+"""What the page says beside its tables: what ran on which rows, what is missing, and where."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import jinja2
+
+from benchmark.protocol import PRESETS
+from reports.layout import TITLES, model_title, number
+from reports.load import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from benchmark.config import Json
+    from reports.layout import Layout
+    from reports.load import Card, Cell, Runs
+
+T = TypeVar("T")
+
+SPLITS = ("train", "dev", "test")
+SPLIT_WORDS = {
+    "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
+    " last sixth test; rows with one timestamp stay together",
+    "shuffle": "by a seeded shuffle, because the log has no timestamp: four sixths are train,"
+    " one sixth is dev, one sixth test; so nothing here tells how a model ages",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One table of the page and the name of its files."""
+
+    name: str
+    title: str
+    layout: Layout
+
+
+def render_page(runs: Runs, sections: Sequence[Section]) -> str:
+    """The whole page as one self-contained HTML text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    data = [_data(runs, *keys, fingerprint) for keys, fingerprint in runs.fingerprints.items()]
+    return environment.get_template("index.html.j2").render(
+        summary=_summary(runs),
+        preset=PRESETS[runs.preset],
+        simulated=[log["heading"] for log in data if log["is_simulated"]],
+        data=data,
+        sections=sections,
+        failed=[_line(cell) for cell in runs.unfinished("failed")],
+        missing=[_line(cell) for cell in runs.unfinished("missing")],
+        protocols=_different(asdict(cell.config.protocol) for cell in runs.cells),
+        models=_hyper_parameters(runs),
+        environments=[_flat(environment) for environment in runs.environments()],
+    )
+
+
+def _summary(runs: Runs) -> str:
+    configs = [cell.config for cell in runs.cells]
+    backbones = _listed(_titles(config.backbone for config in configs))
+    methods = _listed(_titles(config.method for config in configs))
+    data = _listed(f"{dataset} by {partition}" for dataset, partition in runs.fingerprints)
+    seeds = len(_different(config.seed for config in configs))
+    return (
+        f"{len(runs.records)} of {len(configs)} runs are finished: methods {methods} on"
+        f" {backbones}, with {seeds} {'seed' if seeds == 1 else 'seeds'} each, on {data}."
+    )
+
+
+def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:
+    card, domains = runs.card(fingerprint), runs.domains(fingerprint)
+    return {
+        "heading": f"{dataset} by {partition}",
+        "is_simulated": "ceiling" in card,
+        "rows": [_split_row(domains, split) for split in SPLITS],
+        "facts": _facts(card, domains),
+    }
+
+
+def _split_row(domains: pd.DataFrame, split: str) -> list[str]:
+    """Rows, click rate, domains and one-class domains of a split."""
+    impressions, clicks = domains[f"{split}_impressions"], domains[f"{split}_clicks"]
+    is_present = impressions > 0
+    has_one_class = is_present & ((clicks == 0) | (clicks == impressions))
+    rate = clicks.sum() / impressions.sum()
+    counts = [f"{int(is_present.sum()):,}", f"{int(has_one_class.sum()):,}"]
+    return [split, f"{int(impressions.sum()):,}", number(100 * rate, 2) + "%", *counts]
+
+
+def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
+    is_new = (domains["train_impressions"] == 0) & (domains["test_impressions"] > 0)
+    facts = {
+        "Label": f"column {card['label']}",
+        "Source": card["source"],
+        "Split": SPLIT_WORDS[card["split_kind"]],
+        "Domains": f"{len(domains):,} in all, {(domains['train_impressions'] > 0).sum():,} of them"
+        f" in train; {is_new.sum():,} are new in test, with"
+        f" {domains.loc[is_new, 'test_impressions'].sum():,} of its rows",
+    }
+    dropped = card["train_rows_dropped_by_cap"]
+    if dropped:
+        kept = "latest by time" if card["split_kind"] == "time" else "last of the shuffle"
+        facts["Train cap"] = (
+            f"only the {kept} are kept, {domains['train_impressions'].sum():,} rows; the"
+            f" {dropped:,} train rows before them take no part"
+        )
+    if card["absent_columns"]:
+        facts["Absent columns"] = ", ".join(card["absent_columns"])
+    if card["fields_dropped_by_max_fields"]:
+        facts["Fields left out"] = ", ".join(card["fields_dropped_by_max_fields"])
+    if card["files"]:
+        names = [f"{file['name']} (SHA-256 {file['sha256'][:12]}…)" for file in card["files"]]
+        facts["Files"] = ", ".join(names)
+    return facts
+
+
+def _hyper_parameters(runs: Runs) -> dict[str, str]:
+    """Every model with the settings it ran with."""
+    lines = {}
+    for config in (cell.config for cell in runs.cells):
+        settings = {**config.backbone_config, **config.method_config, **asdict(config.regularisers)}
+        text = ", ".join(f"{key} {value}" for key, value in settings.items())
+        lines[f"{config.dataset}, {model_title(config.backbone, config.method)}"] = text
+    return lines
+
+
+def _line(cell: Cell) -> tuple[str, str]:
+    config = cell.config
+    return (
+        f"{config.dataset} by {partition_of(config)}, {config.model}, seed {config.seed}",
+        cell.reason,
+    )
+
+
+def _flat(content: Mapping[str, Json]) -> dict[str, str]:
+    """Nested values on one line; what is not known is left out."""
+    lines = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            lines[key] = ", ".join(f"{name} {inner}" for name, inner in value.items())
+        elif value is not None:
+            lines[key] = str(value)
+    return lines
+
+
+def _titles(names: Iterable[str]) -> list[str]:
+    return [TITLES.get(name, name) for name in _different(names)]
+
+
+def _different(values: Iterable[T]) -> list[T]:
+    """Each value once, in order of first appearance."""
+    seen: list[T] = []
+    for value in values:
+        if value not in seen:
+            seen.append(value)
+    return seen
+
+
+def _listed(words: Iterable[str]) -> str:
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else last

@@ -1,0 +1,48 @@
+"""Sparsity: the share of neurons that a pruning method set to zero, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.layout import Entry, Layout, Table, blocks_of, spread, title_of
+from reports.load import MODEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.load import Runs
+
+_NOTES = [
+    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds."
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """`<layer>_mean` and `<layer>_std` over the finished seeds of each model that prunes."""
+    ratios = runs.sparsity()
+    if ratios.empty:
+        return ratios
+    grouped = ratios.drop(columns="seed").groupby(MODEL)
+    numbers = (
+        grouped.mean().add_suffix("_mean").join(grouped.std().add_suffix("_std")).reset_index()
+    )
+    return runs.models[MODEL].merge(numbers, on=MODEL)
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per data set and backbone, one column per layer."""
+    layers = [name.removesuffix("_mean") for name in table.columns if name.endswith("_mean")]
+
+    def entries(block: pd.DataFrame) -> list[list[Entry]]:
+        return [
+            [
+                Entry(title_of(row["backbone"], row["method"])),
+                *(Entry(spread(row[f"{layer}_mean"], row[f"{layer}_std"], 3)) for layer in layers),
+            ]
+            for row in block.to_dict("records")
+        ]
+
+    return Layout(columns=["Model", *layers], blocks=blocks_of(table, entries), notes=_NOTES)
+
+
+TABLE = Table(title="Sparsity reached", position=4, tabulate=tabulate, arrange=arrange)

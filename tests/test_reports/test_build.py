@@ -1,0 +1,176 @@
+"""The report as files: complete, self-contained, honest about gaps, rebuilt only when needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from reports.build import build, load_tables
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = ("torch", "optuna", "mlflow", "models", "datasets.prepare", "benchmark.runner")
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page and what they point to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.targets: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.targets += [value for key, value in attrs if key in ("href", "src") and value]
+
+
+def texts_of(out: Path) -> dict[str, tuple[str, int]]:
+    files = [path for path in (out / "report").rglob("*") if path.is_file()]
+    return {
+        str(path): (path.read_text(encoding="utf-8"), path.stat().st_mtime_ns) for path in files
+    }
+
+
+def test_build_writes_the_page_and_every_table(finished: Folder) -> None:
+    page = build(finished.store.out)
+
+    written = {path.name for path in (page.parent / "tables").iterdir()}
+    assert page == finished.store.out / "report" / "index.html"
+    assert written == {f"{name}.{kind}" for name in load_tables() for kind in ("csv", "md", "tex")}
+    frame = pd.read_csv(page.parent / "tables" / "table1.csv")
+    assert len(frame) == 5
+    assert not list(page.parent.rglob("*.part"))
+
+
+def test_page_is_self_contained(finished: Folder) -> None:
+    page = build(finished.store.out)
+
+    tags = Tags(page.read_text(encoding="utf-8"))
+
+    assert tags.tags.isdisjoint({"script", "link", "img", "iframe"})
+    for target in tags.targets:
+        assert target.startswith("#") or (page.parent / target).is_file()
+
+
+def test_page_escapes_what_it_is_given(finished: Folder) -> None:
+    text = build(finished.store.out).read_text(encoding="utf-8")
+
+    assert "a &lt;generated&gt; log" in text
+
+
+def test_page_says_that_data_are_synthetic_only_when_they_are(finished: Folder) -> None:
+    with_truth = build(finished.store.out).read_text(encoding="utf-8")
+    finished.write_data(with_truth=False)
+    without = build(finished.store.out).read_text(encoding="utf-8")
+
+    assert "Synthetic data" in with_truth
+    assert "Synthetic data" not in without
+
+
+def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
+    finished.write_data(split_kind="shuffle", dropped=1234)
+
+    text = build(finished.store.out).read_text(encoding="utf-8")
+
+    assert "seeded shuffle" in text
+    assert "1,234 train rows" in text
+
+
+def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
+    folder.preset = "smoke"
+    for config in folder.plan():
+        folder.run(config)
+    folder.write_data()
+
+    assert "exercises everything, shows nothing" in build(folder.store.out).read_text("utf-8")
+
+
+def test_page_of_a_half_finished_grid_lists_failed_and_missing(folder: Folder) -> None:
+    done, failed, *_ = folder.plan()
+    folder.run(done)
+    folder.store.write_error(failed, "NonFiniteLossError: the loss is nan", "Traceback")
+    folder.write_data()
+
+    text = build(folder.store.out).read_text(encoding="utf-8")
+
+    assert "1 of 12 runs are finished" in text
+    assert "1 runs failed, 10 are missing" in text
+    assert "NonFiniteLossError: the loss is nan" in text
+    assert "Traceback" not in text
+
+
+def test_page_of_a_grid_without_finished_runs_has_no_tables(folder: Folder) -> None:
+    folder.plan()
+    folder.write_data()
+
+    page = build(folder.store.out)
+
+    assert "0 of 12 runs are finished" in page.read_text(encoding="utf-8")
+    assert not (page.parent / "tables").exists()
+
+
+def test_build_leaves_a_current_report_alone(finished: Folder) -> None:
+    build(finished.store.out)
+    before = texts_of(finished.store.out)
+
+    build(finished.store.out)
+
+    assert texts_of(finished.store.out) == before
+
+
+def test_build_follows_a_changed_record(finished: Folder) -> None:
+    page = build(finished.store.out)
+    before = page.read_text(encoding="utf-8")
+
+    finished.run(finished.config("dnn", "plain", 1), auc=0.1234)
+    build(finished.store.out)
+
+    assert page.read_text(encoding="utf-8") != before
+
+
+@pytest.mark.parametrize("name", ["index.html", "tables/table1.md", "manifest.json"])
+def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> None:
+    path = build(finished.store.out).parent / name
+    before = path.read_text(encoding="utf-8")
+    path.write_text("edited", encoding="utf-8")
+
+    build(finished.store.out)
+
+    assert path.read_text(encoding="utf-8") == before
+
+
+def test_build_removes_tables_that_are_gone(finished: Folder) -> None:
+    page = build(finished.store.out)
+    finished.plan(seeds=(4,))  # none of these has run
+
+    build(finished.store.out)
+
+    assert not list((page.parent / "tables").iterdir())
+
+
+def test_build_is_equal_for_equal_runs(finished: Folder) -> None:
+    page = build(finished.store.out)
+    before = page.read_text(encoding="utf-8")
+    (page.parent / "manifest.json").unlink()
+
+    assert build(finished.store.out).read_text(encoding="utf-8") == before
+
+
+def test_reports_import_nothing_heavy() -> None:
+    check = f"import sys, reports.build; print(*(set(sys.modules) & set({FORBIDDEN!r})))"
+
+    result = subprocess.run(
+        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert result.stdout.strip() == ""

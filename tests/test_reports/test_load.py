@@ -1,0 +1,77 @@
+"""Cells of a plan: done, failed, missing, damaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmark.records import RecordError
+from reports.load import load_runs
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+
+def test_load_counts_every_state_of_a_half_finished_grid(folder: Folder) -> None:
+    done, failed, *missing = folder.plan()
+    folder.run(done)
+    folder.store.write_error(failed, "NonFiniteLossError: the loss is nan at step 7", "Traceback")
+
+    runs = load_runs(folder.store.out)
+
+    assert [record.config for record in runs.records] == [done]
+    assert [(cell.config, cell.reason) for cell in runs.unfinished("failed")] == [
+        (failed, "NonFiniteLossError: the loss is nan at step 7")
+    ]
+    assert [cell.config for cell in runs.unfinished("missing")] == missing
+
+
+def test_load_takes_a_run_with_changed_files_for_missing_and_says_why(folder: Folder) -> None:
+    config, *_ = folder.plan()
+    folder.run(config)
+    path = folder.store.run_folder(config) / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+
+    runs = load_runs(folder.store.out)
+
+    assert runs.records == []
+    assert "changed since the run" in runs.unfinished("missing")[0].reason
+
+
+def test_load_of_a_folder_without_plan_is_an_error(folder: Folder) -> None:
+    with pytest.raises(RecordError, match=r"plan\.json"):
+        load_runs(folder.store.out)
+
+
+def test_models_are_ordered_by_backbone_with_the_baseline_first(folder: Folder) -> None:
+    folder.plan()
+
+    models = load_runs(folder.store.out).models
+
+    names = list(zip(models["backbone"], models["method"], strict=True))
+    assert names == [
+        ("dnn", "plain"),
+        ("dnn", "adasparse"),
+        ("dcnv2", "plain"),
+        ("dcnv2", "adasparse"),
+    ]
+    assert set(models["planned_seeds"]) == {3}
+
+
+def test_metrics_are_those_of_the_records(finished: Folder) -> None:
+    metrics = load_runs(finished.store.out).metrics().set_index(["backbone", "method", "seed"])
+
+    config = finished.config("dcnv2", "adasparse", 2)
+    assert metrics.loc[("dcnv2", "adasparse", 2), "gauc"] == finished.scores(config)["gauc"]
+
+
+def test_sparsity_is_the_mean_over_test_rows(finished: Folder) -> None:
+    sparsity = load_runs(finished.store.out).sparsity()
+
+    rows = np.bincount(finished.domain)
+    assert set(sparsity["method"]) == {"adasparse"}
+    assert sparsity["input"].to_numpy() == pytest.approx(
+        np.average([0.1, 0.2, 0.3, 0.4, 0.5], weights=rows)
+    )

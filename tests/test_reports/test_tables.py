@@ -1,0 +1,129 @@
+"""Every table of the folder, and the numbers and marks of Table 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from reports.build import load_tables
+from reports.layout import Block, Entry, Layout, number, spread, to_latex, to_markdown
+from reports.load import load_runs
+from reports.tables import table1
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from conftest import Folder
+
+
+def row_of(table: pd.DataFrame, backbone: str, method: str) -> pd.Series:
+    return table[(table["backbone"] == backbone) & (table["method"] == method)].iloc[0]
+
+
+@pytest.mark.parametrize("name", load_tables())
+def test_table_arranges_what_it_tabulates(finished: Folder, name: str) -> None:
+    table = load_tables()[name]
+
+    numbers = table.tabulate(load_runs(finished.store.out))
+    layout = table.arrange(numbers)
+
+    rows = [row for block in layout.blocks for row in block.rows]
+    assert len(rows) == len(numbers)
+    assert {len(row) for row in rows} == {len(layout.columns)}
+
+
+@pytest.mark.parametrize("name", load_tables())
+def test_table_of_a_grid_without_finished_runs_is_empty(folder: Folder, name: str) -> None:
+    folder.plan()
+
+    assert load_tables()[name].tabulate(load_runs(folder.store.out)).empty
+
+
+def test_table1_means_deviations_and_paired_differences(finished: Folder) -> None:
+    table = table1.tabulate(load_runs(finished.store.out))
+
+    pruned, plain = (
+        np.array(
+            [finished.scores(finished.config("dnn", method, seed))["auc"] for seed in (1, 2, 3)]
+        )
+        for method in ("adasparse", "plain")
+    )
+    row = row_of(table, "dnn", "adasparse")
+    assert row["auc_mean"] == pytest.approx(pruned.mean())
+    assert row["auc_std"] == pytest.approx(pruned.std(ddof=1))
+    assert row["auc_delta_e4_mean"] == pytest.approx(1e4 * (pruned - plain).mean())
+    assert row["auc_delta_e4_std"] == pytest.approx(1e4 * (pruned - plain).std(ddof=1))
+    assert (row["seeds"], row["pairs"], row["planned_seeds"]) == (3, 3, 3)
+
+
+def test_table1_pairs_only_seeds_that_both_have(folder: Folder) -> None:
+    folder.plan()
+    for method, seed in (("plain", 1), ("adasparse", 1), ("adasparse", 2)):
+        folder.run(folder.config("dnn", method, seed))
+    folder.write_data()
+
+    table = table1.tabulate(load_runs(folder.store.out))
+
+    row = row_of(table, "dnn", "adasparse")
+    assert (row["seeds"], row["pairs"], row["planned_seeds"]) == (2, 1, 3)
+    assert np.isnan(row["auc_delta_e4_std"])
+    texts = [entry.text for entry in table1.arrange(table).blocks[0].rows[1]]
+    assert texts[0] == "+AdaSparse"
+    assert texts[-1] == "2 of 3"
+
+
+def test_table1_shows_undefined_metrics_as_such(folder: Folder) -> None:
+    for config in folder.plan():
+        folder.run(config, gauc=float("nan"))
+    folder.write_data()
+
+    layout = table1.arrange(table1.tabulate(load_runs(folder.store.out)))
+
+    column = layout.columns.index("GAUC")
+    assert {row[column].text for block in layout.blocks[:2] for row in block.rows} == {"n/a"}
+    assert not any(row[column].is_best for block in layout.blocks for row in block.rows)
+
+
+def test_table1_marks_the_best_of_each_backbone_but_not_the_ceiling(finished: Folder) -> None:
+    layout = table1.arrange(table1.tabulate(load_runs(finished.store.out)))
+
+    best = [[row[0].text for row in block.rows if row[2].is_best] for block in layout.blocks]
+    assert [block.heading for block in layout.blocks] == [
+        "world by scenario, DNN",
+        "world by scenario, DCNv2",
+        "world by scenario, ceiling",
+    ]
+    assert best == [["+AdaSparse"], ["+AdaSparse"], []]
+
+
+def test_table1_has_no_ceiling_without_the_truth(finished: Folder) -> None:
+    finished.write_data(with_truth=False)
+
+    layout = table1.arrange(table1.tabulate(load_runs(finished.store.out)))
+
+    assert len(layout.blocks) == 2
+    assert not any("Ceiling" in note for note in layout.notes)
+
+
+def test_numbers_are_rounded_signed_and_never_zero_when_undefined() -> None:
+    minus = "\N{MINUS SIGN}"
+
+    assert number(1234.5, 1) == "1,234.5"
+    assert number(-0.25, 2, signed=True) == f"{minus}0.25"
+    assert number(float("nan"), 4) == "n/a"
+    assert spread(0.5, 0.125, 2) == "0.50 ± 0.12"
+    assert spread(0.5, float("nan"), 2) == "0.50"
+
+
+def test_renderings_escape_and_embolden() -> None:
+    block = Block(heading="a_b by c", rows=[[Entry("x|y_z"), Entry("1 ± 2", is_best=True)]])
+    layout = Layout(columns=["Model", "Δ AUC"], blocks=[block], notes=["50% of <rows>"])
+
+    markdown, latex = to_markdown("Title", layout), to_latex("Title", layout)
+
+    assert r"| x\|y\_z | **1 ± 2** |" in markdown
+    assert r"50% of \<rows\>" in markdown
+    assert r"x|y\_z & \textbf{1 $\pm$ 2} \\" in latex
+    assert r"50\% of <rows>" in latex
+    assert r"\multicolumn{2}{l}{\textit{a\_b by c}}" in latex
