@@ -5,16 +5,18 @@ Dimension legend, used in shape comments throughout `models`:
     B rows of a batch        F single-valued fields     M slots of a bag        K embedding size
     d width of x_0           E_d width of e_d           N, N_l width of a layer
 
-Paper symbols (AdaSparse, arXiv 2206.13108) and their names here: e_d `context.e_d`, x_0 = h^1 = [e_d ; e_a]
-`context.x_0`, h^l `h`, pi^l `factor`, r^l `sparsity`.
+Paper symbols (AdaSparse, arXiv 2206.13108) and their names here: e_d `context.e_d`, x_0 = h^1 =
+[e_d ; e_a] `context.x_0`, h^l `h`, pi^l `factor`, r^l `sparsity`.
 
 How the methods fit the hooks of `DomainMethod`:
 
     plain      every default
-    AdaSparse  `transform`: a pruner on x_0 and on every hidden output; `penalty`: eq. 9-10; `after_step`: alpha, lambda
-    STAR       `linear`: shared and per-domain factors by `context.task_id`; `transform("input")`: partitioned
-               normalisation; `auxiliary_logit`: the auxiliary network on x_0 or e_d
-    APG        `linear("hidden")`: generated S between static U and V, the condition read from `context.e_d` and h
+    AdaSparse  `transform`: a pruner on x_0 and on every hidden output; `penalty`: eq. 9-10;
+               `after_step`: alpha and lambda-hat
+    STAR       `linear`: shared and per-domain factors by `context.task_id`; `transform("input")`:
+               partitioned normalisation; `auxiliary_logit`: the auxiliary network on x_0 or e_d
+    APG        `linear("hidden")`: generated S between static U and V, the condition read from
+               `context.e_d` and h
     MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
                `Model.score` with the embeddings looked up once; `adapt`: parameters per task
 """
@@ -82,18 +84,20 @@ class DomainTransform(nn.Module):
 class AffineLinear(DomainLinear):
     """The same affine map for every domain."""
 
-    def __init__(self, n_in: int, n_out: int, activation: Activation) -> None:
+    def __init__(self, n_in: int, n_out: int, activation: Activation | None) -> None:
+        """Make a map that `activation` follows, if any."""
         super().__init__()
         self.affine = nn.Linear(n_in, n_out)
         self.activation = activation
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Xavier-uniform weights under tanh, He-uniform under relu; zero bias."""
+        """He-uniform weights under relu, else Xavier-uniform; zero bias."""
         fill_weight(self.affine.weight, self.activation, generator)
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        return self.affine(h)
+        mapped: Tensor = self.affine(h)
+        return mapped
 
 
 class Optimizer(Protocol):
@@ -104,7 +108,7 @@ class Optimizer(Protocol):
 
 
 class Model(Protocol):
-    """A CTR model as methods, trainer and evaluator see it; `method` is the one it was built with."""
+    """A CTR model as methods, trainer and evaluator see it; `method` is what it was built with."""
 
     method: DomainMethod
 
@@ -142,10 +146,10 @@ class DomainMethod(nn.Module):
 
     def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
         """The affine map for one place of the backbone."""
-        return AffineLinear(n_in, n_out, self.shape.activation)
+        return AffineLinear(n_in, n_out, self.shape.activation if role == "hidden" else None)
 
     def transform(self, n: int, place: Place) -> DomainTransform | None:
-        """A map that the backbone applies to x_0 once, before it branches, and to every hidden output."""
+        """A map for x_0, applied once and before any branches, or for every hidden output."""
         return None
 
     def auxiliary_logit(self, context: DomainContext) -> Tensor | None:
@@ -160,18 +164,18 @@ class DomainMethod(nn.Module):
         """Advance schedules; `progress` is optimiser steps done / steps of one epoch."""
 
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of row ids, batch by batch; by default a seeded shuffle whose remainder is a last batch."""
+        """One epoch of row ids by batch; by default a seeded shuffle, the remainder comes last."""
         order = torch.randperm(len(rows), generator=generator)
-        yield from order.split(rows.batch_size)
+        yield from torch.split(order, rows.batch_size)
 
     def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
         """One optimiser step; returns the cross-entropy of the batch without any penalty."""
         optimizer.zero_grad()
         loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
         value = loss.item()
-        if math.isfinite(value):  # a broken loss must not reach the weights; the trainer stops the cell
+        if math.isfinite(value):  # a broken loss must not reach the weights
             penalty = self.penalty()
-            (loss if penalty is None else loss + penalty).backward()
+            torch.autograd.backward(loss if penalty is None else loss + penalty)
             optimizer.step()
         return value
 
@@ -180,7 +184,10 @@ class DomainMethod(nn.Module):
         return model
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """What the last forward pass recorded, by name: per-row tensors (B, n) and scalars of the schedules."""
+        """What a forward pass recorded, by name: per-row tensors (B, n) and scalars.
+
+        Per-row tensors are of the last pass in eval mode, there are none after a training pass.
+        """
         return {}
 
 
@@ -210,9 +217,9 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
 
-def fill_weight(weight: Tensor, activation: Activation, generator: torch.Generator) -> None:
-    """Xavier-uniform under tanh, He-uniform under relu; `weight` is torch's (out, in)."""
-    if activation == "tanh":
-        nn.init.xavier_uniform_(weight, generator=generator)
-    else:
+def fill_weight(weight: Tensor, activation: Activation | None, generator: torch.Generator) -> None:
+    """He-uniform under relu, else Xavier-uniform; `weight` is torch's (out, in)."""
+    if activation == "relu":
         nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+    else:
+        nn.init.xavier_uniform_(weight, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 
 class Tower(nn.Module):
-    """Hidden layers as both backbones use them: affine, activation, the method's transform, dropout."""
+    """Hidden layers: affine map, activation, the method's transform, dropout."""
 
     def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
         widths = (n_in, *shape.hidden_dims)
         self.layers = nn.ModuleList(
-            method.linear(low, high, "hidden") for low, high in zip(widths, widths[1:], strict=False)
+            method.linear(low, high, "hidden") for low, high in pairwise(widths)
         )
-        self.transforms = optional_modules([method.transform(n, "hidden") for n in shape.hidden_dims])
+        self.transforms = optional_modules(
+            [method.transform(n, "hidden") for n in shape.hidden_dims]
+        )
         self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
         self.dropout = shape.dropout
 
@@ -46,5 +49,7 @@ class Unchanged(DomainTransform):
 
 
 def optional_modules(transforms: Sequence[DomainTransform | None]) -> nn.ModuleList:
-    """Registers transforms, with `Unchanged` for None, so that names of layers do not depend on the method."""
-    return nn.ModuleList(Unchanged() if transform is None else transform for transform in transforms)
+    """Registers transforms, with `Unchanged` for None: names do not depend on the method."""
+    return nn.ModuleList(
+        Unchanged() if transform is None else transform for transform in transforms
+    )

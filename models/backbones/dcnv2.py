@@ -1,0 +1,91 @@
+"""The deep and cross network, DCNv2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.cross import FullCross, LowRankCross, MixtureCross
+from models.interfaces import Backbone, BackboneEntry
+from models.tower import Tower, optional_modules
+
+if TYPE_CHECKING:
+    from models.interfaces import DomainContext, DomainMethod, ModelShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DCNv2Config:
+    """Depth and form of the cross network.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    num_cross_layers: int = 3
+    structure: Literal["parallel", "stacked"] = "parallel"
+    cross: Literal["full", "lowrank", "moe"] = "full"
+    rank: int = 32  # of lowrank and moe
+    num_experts: int = 4  # of moe
+
+    def __post_init__(self) -> None:
+        for name in ("num_cross_layers", "rank", "num_experts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.structure not in ("parallel", "stacked"):
+            raise ValueError(f"unknown structure {self.structure!r}; allowed: parallel, stacked")
+        if self.cross not in ("full", "lowrank", "moe"):
+            raise ValueError(f"unknown cross {self.cross!r}; allowed: full, lowrank, moe")
+
+
+class DCNv2(Backbone):
+    """Cross layers beside (parallel) or below (stacked) the hidden layers.
+
+    Paper: Wang et al.: DCN V2: improved deep and cross network and practical lessons for web-scale
+        learning to rank systems, WWW 2021, arXiv 2008.13535.
+    Equation: x_{l+1} = x_0 * (x_l W_l + b_l) + x_l; parallel: logit = [x_Lc ; h^4] w + b;
+        stacked: the tower reads x_Lc, logit = h^4 w + b.
+    Deviation: AdaSparse gives neither depth nor structure; the default is three full-rank layers in
+        parallel, and no linear term is added.
+    Deviation: x_0 here is what the method's input transform leaves of it. A coordinate that is
+        pruned to zero before the branches is zero in every cross layer, so one mask prunes both.
+    """
+
+    def __init__(self, config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> None:
+        super().__init__()
+        self.inputs = optional_modules([method.transform(shape.n_input, "input")])
+        self.cross = nn.ModuleList(
+            _cross_layer(config, shape.n_input, method) for _ in range(config.num_cross_layers)
+        )
+        self.tower = Tower(shape.n_input, shape, method)
+        self.is_parallel = config.structure == "parallel"
+        n_last = shape.hidden_dims[-1] + (shape.n_input if self.is_parallel else 0)
+        self.logit = method.linear(n_last, 1, "logit")
+
+    def forward(self, context: DomainContext) -> Tensor:
+        x_0 = self.inputs[0](context.x_0, context)  # (B, d)
+        crossed = x_0
+        for layer in self.cross:
+            crossed = layer(crossed, x_0, context)  # (B, d)
+        h = self.tower(x_0 if self.is_parallel else crossed, context)  # (B, N_last)
+        if self.is_parallel:
+            h = torch.cat([crossed, h], dim=1)  # (B, d + N_last)
+        return self.logit(h, context).squeeze(1)  # (B, 1) -> (B,)
+
+
+def build(config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> Backbone:
+    """A DCNv2 whose tower has the protocol's sizes."""
+    return DCNv2(config, shape, method)
+
+
+def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module:
+    if config.cross == "full":
+        return FullCross(method.linear(n, n, "cross"))
+    if config.cross == "lowrank":
+        return LowRankCross(n, config.rank)
+    return MixtureCross(n, config.rank, config.num_experts)
+
+
+BACKBONE = BackboneEntry(title="DCNv2", config=DCNv2Config, build=build)

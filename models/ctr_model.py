@@ -1,0 +1,95 @@
+"""A click-through-rate model: embedding, backbone and method put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from models.embedding import FieldEmbedding
+from models.interfaces import DomainContext, ModelShape
+
+if TYPE_CHECKING:
+    from datasets.loader import Batch
+    from datasets.spec import EncodedSchema
+    from models.interfaces import Activation, BackboneEntry, ConfigT, MethodEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """What the protocol fixes for all models, and the regulariser they share.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    embedding_dim: int
+    hidden_dims: tuple[int, ...]
+    activation: Activation
+    dropout: float
+    sparse_gradient: bool  # of the embedding table
+
+    def __post_init__(self) -> None:
+        if self.embedding_dim < 1:
+            raise ValueError(f"embedding_dim must be at least 1, got {self.embedding_dim}")
+        if not self.hidden_dims or min(self.hidden_dims) < 1:
+            raise ValueError(f"hidden_dims must be one or more sizes >= 1, got {self.hidden_dims}")
+        if self.activation not in ("tanh", "relu"):
+            raise ValueError(f"unknown activation {self.activation!r}; allowed: tanh, relu")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+
+class CTRModel(nn.Module):
+    """Maps a batch to logits: a backbone on the embeddings, its layers made by a method.
+
+    `base_logit` is a constant that whoever trains the model may set to the log-odds of the train
+    click rate; it is 0 by default and has the same place in every model.
+    """
+
+    base_logit: Tensor
+
+    def __init__(
+        self,
+        schema: EncodedSchema,
+        config: ModelConfig,
+        *,
+        backbone: tuple[BackboneEntry, ConfigT],
+        method: tuple[MethodEntry, ConfigT],
+    ) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(
+            schema, config.embedding_dim, sparse_gradient=config.sparse_gradient
+        )
+        shape = ModelShape(
+            n_input=self.embedding.n_input,
+            n_domain=self.embedding.n_domain,
+            num_domains=schema.num_domains,
+            num_tasks=schema.num_tasks,
+            hidden_dims=config.hidden_dims,
+            activation=config.activation,
+            dropout=config.dropout,
+        )
+        method_entry, method_config = method
+        backbone_entry, backbone_config = backbone
+        self.method = method_entry.build(method_config, shape)
+        self.backbone = backbone_entry.build(backbone_config, shape, self.method)
+        self.register_buffer("base_logit", torch.zeros(()))
+
+    def embed(self, batch: Batch) -> DomainContext:
+        """Look the rows up in the embedding table."""
+        x_0 = self.embedding(batch)  # (B, d)
+        e_d = x_0[:, : self.embedding.n_domain]  # (B, E_d)
+        return DomainContext(batch.domain_id, batch.task_id, e_d, x_0)
+
+    def score(self, context: DomainContext) -> Tensor:
+        """Logits (B,) of embedded rows."""
+        logit = self.backbone(context) + self.base_logit
+        auxiliary = self.method.auxiliary_logit(context)
+        return logit if auxiliary is None else logit + auxiliary
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B,)."""
+        return self.score(self.embed(batch))

@@ -1,0 +1,196 @@
+"""AdaSparse: every domain prunes the shared network with its own weighting factors.
+
+Paper: Yang et al.: AdaSparse: learning adaptively sparse structures for multi-domain click-through
+    rate prediction, CIKM 2022, arXiv 2206.13108, sections 3 and 4.1.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.gating import FORMS, PrunedLayer
+from models.interfaces import DomainMethod, DomainTransform, MethodEntry
+
+if TYPE_CHECKING:
+    from models.gating import Form, StraightThrough
+    from models.interfaces import DomainContext, ModelShape, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaSparseConfig:
+    """Form of the weighting factors, schedules and sparsity penalty.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    form: Form = "fusion"
+    straight_through: StraightThrough = "gate"
+    pruner_input: Literal["both", "e_d", "h"] = "both"  # eq. 3: both
+    prune_input: bool = True  # x_0 too, beside the hidden outputs
+    beta: float = 2.0  # eq. 6, 8
+    threshold: float = 0.25  # epsilon, eq. 5, 8
+    alpha_start: float = 0.1  # eq. 4, 8
+    alpha_max: float = 5.0
+    sparsity_bounds: tuple[float, float] = (0.15, 0.25)  # [r_min, r_max], eq. 9, 10
+    penalty_weight_start: float = 0.01  # lambda-hat, eq. 10
+    penalty_weight_max: float = 3.0
+    ramp_epochs: float = 0.6  # T_r: how long alpha and lambda-hat rise
+
+    def __post_init__(self) -> None:
+        _check_choice("form", self.form, FORMS)
+        _check_choice("straight_through", self.straight_through, ("gate", "pass", "none"))
+        _check_choice("pruner_input", self.pruner_input, ("both", "e_d", "h"))
+        if self.beta < 1.0:
+            raise ValueError(f"beta must be at least 1, got {self.beta}")
+        if not 0.0 <= self.threshold < 1.0:
+            raise ValueError(f"threshold must be in [0, 1), got {self.threshold}")
+        if not 0.0 < self.alpha_start <= self.alpha_max:
+            raise ValueError(
+                f"alpha must satisfy 0 < start <= max, got {self.alpha_start}, {self.alpha_max}"
+            )
+        low, high = self.sparsity_bounds
+        if not 0.0 <= low <= high < 1.0:
+            raise ValueError(
+                f"sparsity_bounds must satisfy 0 <= r_min <= r_max < 1, got {low}, {high}"
+            )
+        if not 0.0 <= self.penalty_weight_start <= self.penalty_weight_max:
+            raise ValueError(
+                "penalty_weight must satisfy 0 <= start <= max, got"
+                f" {self.penalty_weight_start}, {self.penalty_weight_max}"
+            )
+        if self.ramp_epochs <= 0.0:
+            raise ValueError(f"ramp_epochs must be positive, got {self.ramp_epochs}")
+
+
+class Pruner(DomainTransform):
+    """The domain-aware pruner of one layer.
+
+    Equation: v = W_p [e_d ; h] + c, pi = S_epsilon(v), h(d) = h * pi; eq. 2 to 8.
+    Shapes: the two blocks of W_p are (N, E_d) and (N, N), so that nothing is concatenated.
+    Deviation: a bias c, which the paper omits "for simplification"; it starts at zero.
+    Deviation: kept neurons are not rescaled for the pruned ones.
+    """
+
+    alpha: Tensor
+    weight_domain: nn.Parameter | None
+    weight_layer: nn.Parameter | None
+
+    def __init__(self, n: int, n_domain: int, config: AdaSparseConfig) -> None:
+        super().__init__()
+        reads = config.pruner_input
+        self.weight_domain = nn.Parameter(torch.zeros(n, n_domain)) if reads != "h" else None
+        self.weight_layer = nn.Parameter(torch.zeros(n, n)) if reads != "e_d" else None
+        self.bias = nn.Parameter(torch.zeros(n))
+        self.gating = FORMS[config.form](config.beta, config.threshold, config.straight_through)
+        self.register_buffer("alpha", torch.tensor(config.alpha_start))
+        self.sparsity: Tensor | None = None  # (), of the last training pass, with its graph
+        self.factor: Tensor | None = None  # (B, N), of the last pass in eval mode
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier-uniform over both blocks of W_p together, zero bias."""
+        blocks: list[Tensor] = [
+            block for block in (self.weight_domain, self.weight_layer) if block is not None
+        ]
+        whole = torch.cat(blocks, dim=1)  # (N, E_d + N)
+        nn.init.xavier_uniform_(whole, generator=generator)
+        for block, values in zip(
+            blocks, whole.split([block.shape[1] for block in blocks], dim=1), strict=True
+        ):
+            block.copy_(values)
+        self.bias.zero_()
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        v = self._values(h, context.e_d)
+        pruned, factor, sparsity = PrunedLayer.apply(h, v, self.alpha, self.gating)
+        self.sparsity, self.factor = (sparsity, None) if self.training else (self.sparsity, factor)
+        return pruned
+
+    def _values(self, h: Tensor, e_d: Tensor) -> Tensor:
+        v: Tensor = self.bias
+        if self.weight_layer is not None:
+            v = torch.addmm(v, h, self.weight_layer.T)  # (B, N)
+        if self.weight_domain is not None:
+            v = torch.addmm(v, e_d, self.weight_domain.T)  # (B, N)
+        return v
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies leave behind what the last pass recorded."""
+        return self.__dict__ | {"sparsity": None, "factor": None}
+
+
+class AdaSparse(DomainMethod):
+    """Prunes x_0 and every hidden output, and holds the share of pruned neurons in a band.
+
+    `layer0` names x_0 and `layer1`, `layer2`, ... the hidden outputs.
+
+    Equation: R = mean_l lambda_l |r_l - r|, with r = (r_min + r_max) / 2, and lambda_l = 0 inside
+        the band, else lambda-hat |r_l - r|; eq. 9, 10.
+    Deviation: lambda_l is a weight, no gradient flows through it. r_l counts shut gates over the
+        batch, since |pi|_1 counts ones for Binarization alone. Scaling has no gates, so no penalty.
+    Deviation: the shapes of the schedules are not given; alpha and lambda-hat rise linearly for
+        `ramp_epochs` of an epoch, then stay.
+    """
+
+    penalty_weight: Tensor
+
+    def __init__(self, config: AdaSparseConfig, shape: ModelShape) -> None:
+        super().__init__(shape)
+        self.config = config
+        self.register_buffer("penalty_weight", torch.tensor(config.penalty_weight_start))
+        self._pruners: dict[str, Pruner] = {}  # the backbone owns them
+        self._num_hidden = 0
+
+    def transform(self, n: int, place: Place) -> DomainTransform | None:
+        if place == "input" and not self.config.prune_input:
+            return None
+        self._num_hidden += place == "hidden"
+        pruner = Pruner(n, self.shape.n_domain, self.config)
+        self._pruners[f"layer{0 if place == 'input' else self._num_hidden}"] = pruner
+        return pruner
+
+    def penalty(self) -> Tensor | None:
+        if self.config.form == "scaling":
+            return None
+        low, high = self.config.sparsity_bounds
+        sparsity = torch.stack(
+            [p.sparsity for p in self._pruners.values() if p.sparsity is not None]
+        )  # (L',)
+        distance = (sparsity - (low + high) / 2).abs()
+        outside = (sparsity < low) | (sparsity > high)
+        weight = self.penalty_weight * distance.detach() * outside  # eq. 10
+        return (weight * distance).mean()  # eq. 9
+
+    @torch.no_grad()
+    def after_step(self, progress: float) -> None:
+        config, share = self.config, min(1.0, progress / self.config.ramp_epochs)
+        alpha = config.alpha_start + (config.alpha_max - config.alpha_start) * share
+        for pruner in self._pruners.values():
+            pruner.alpha.fill_(alpha)
+        span = config.penalty_weight_max - config.penalty_weight_start
+        self.penalty_weight.fill_(config.penalty_weight_start + span * share)
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        alpha = next(iter(self._pruners.values())).alpha
+        recorded = {"alpha": alpha, "penalty_weight": self.penalty_weight}
+        for name, pruner in self._pruners.items():
+            if pruner.sparsity is not None:
+                recorded[f"sparsity/{name}"] = pruner.sparsity.detach()
+            if pruner.factor is not None:
+                recorded[f"{name}/factor"] = pruner.factor
+                recorded[f"{name}/gate"] = pruner.gating.gate(pruner.factor)
+        return recorded
+
+
+def _check_choice(name: str, value: str, choices: object) -> None:
+    allowed = list(choices)  # type: ignore[call-overload]
+    if value not in allowed:
+        raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(allowed)}")
+
+
+METHOD = MethodEntry(title="+AdaSparse", config=AdaSparseConfig, build=AdaSparse)
