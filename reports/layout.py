@@ -83,9 +83,14 @@ def blocks_of(
     for (dataset, partition, backbone), rows in table.groupby(
         ["dataset", "partition", "backbone"], sort=False
     ):
-        heading = f"{dataset} by {partition}, {title_of(str(backbone), 'plain')}"
+        heading = f"{data_title(dataset, partition)}, {title_of(str(backbone), 'plain')}"
         blocks.append(Block(heading=heading, rows=entries(rows)))
     return blocks
+
+
+def data_title(dataset: object, partition: object) -> str:
+    """A data set and what its domains are."""
+    return f"{dataset} (domains: {partition})"
 
 
 def title_of(backbone: str, method: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import jinja2
 
 from benchmark.protocol import PRESETS
-from reports.layout import TITLES, model_title, number
+from reports.layout import TITLES, data_title, model_title, number
 from reports.load import partition_of
 
 if TYPE_CHECKING:
@@ -66,13 +66,11 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
 
 
 def _summary(runs: Runs) -> str:
-    configs = [cell.config for cell in runs.cells]
-    backbones = _listed(_titles(config.backbone for config in configs))
-    methods = _listed(_titles(config.method for config in configs))
-    data = _listed(f"{dataset} by {partition}" for dataset, partition in runs.fingerprints)
-    seeds = len(_different(config.seed for config in configs))
+    backbones, methods = _listed(runs.models["backbone"]), _listed(runs.models["method"])
+    data = " and ".join(data_title(*keys) for keys in runs.fingerprints)
+    seeds = len({cell.config.seed for cell in runs.cells})
     return (
-        f"{len(runs.records)} of {len(configs)} runs are finished: methods {methods} on"
+        f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == 1 else 'seeds'} each, on {data}."
     )
 
@@ -80,7 +78,7 @@ def _summary(runs: Runs) -> str:
 def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:
     card, domains = runs.card(fingerprint), runs.domains(fingerprint)
     return {
-        "heading": f"{dataset} by {partition}",
+        "heading": data_title(dataset, partition),
         "is_simulated": "ceiling" in card,
         "rows": [_split_row(domains, split) for split in SPLITS],
         "facts": _facts(card, domains),
@@ -104,15 +102,15 @@ def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
         "Source": card["source"],
         "Split": SPLIT_WORDS[card["split_kind"]],
         "Domains": f"{len(domains):,} in all, {(domains['train_impressions'] > 0).sum():,} of them"
-        f" in train; {is_new.sum():,} are new in test, with"
+        f" in train; {is_new.sum():,} are new in test and hold"
         f" {domains.loc[is_new, 'test_impressions'].sum():,} of its rows",
     }
     dropped = card["train_rows_dropped_by_cap"]
     if dropped:
-        kept = "latest by time" if card["split_kind"] == "time" else "last of the shuffle"
+        choice = "latest" if card["split_kind"] == "time" else "last shuffled"
         facts["Train cap"] = (
-            f"only the {kept} are kept, {domains['train_impressions'].sum():,} rows; the"
-            f" {dropped:,} train rows before them take no part"
+            f"the {domains['train_impressions'].sum():,} {choice} train rows are kept;"
+            f" {dropped:,} others take no part"
         )
     if card["absent_columns"]:
         facts["Absent columns"] = ", ".join(card["absent_columns"])
@@ -136,10 +134,8 @@ def _hyper_parameters(runs: Runs) -> dict[str, str]:
 
 def _line(cell: Cell) -> tuple[str, str]:
     config = cell.config
-    return (
-        f"{config.dataset} by {partition_of(config)}, {config.model}, seed {config.seed}",
-        cell.reason,
-    )
+    data = data_title(config.dataset, partition_of(config))
+    return f"{data}, {model_title(config.backbone, config.method)}, seed {config.seed}", cell.reason
 
 
 def _flat(content: Mapping[str, Json]) -> dict[str, str]:
@@ -153,10 +149,6 @@ def _flat(content: Mapping[str, Json]) -> dict[str, str]:
     return lines
 
 
-def _titles(names: Iterable[str]) -> list[str]:
-    return [TITLES.get(name, name) for name in _different(names)]
-
-
 def _different(values: Iterable[T]) -> list[T]:
     """Each value once, in order of first appearance."""
     seen: list[T] = []
@@ -166,6 +158,7 @@ def _different(values: Iterable[T]) -> list[T]:
     return seen
 
 
-def _listed(words: Iterable[str]) -> str:
-    *head, last = words
+def _listed(names: Iterable[str]) -> str:
+    """Titles of what is named, each once."""
+    *head, last = [TITLES.get(name, name) for name in _different(names)]
     return f"{', '.join(head)} and {last}" if head else last

@@ -17,8 +17,7 @@ _COUNTED = ["embedding_parameters", "dense_parameters"]
 _NOTES = [
     "Steps, seconds and milliseconds are means over the seeds. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
-    "Times depend on the machine and on what else ran on it, other runs among it; `make speed`"
-    " measures alone.",
+    "Times depend on the machine and on what else ran on it, other runs among it.",
 ]
 
 

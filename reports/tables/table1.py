@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.layout import Block, Entry, Layout, Table, blocks_of, number, spread, title_of
+from reports.layout import (
+    Block,
+    Entry,
+    Layout,
+    Table,
+    blocks_of,
+    data_title,
+    number,
+    spread,
+    title_of,
+)
 from reports.load import BASELINE, DATA, MODEL
 
 if TYPE_CHECKING:
@@ -84,7 +94,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     blocks = blocks_of(table[~is_ceiling], _entries)
     for (dataset, partition), rows in table[is_ceiling].groupby(DATA, sort=False):
         blocks.append(
-            Block(heading=f"{dataset} by {partition}, ceiling", rows=_ceiling_entries(rows))
+            Block(heading=f"{data_title(dataset, partition)}, ceiling", rows=_ceiling_entries(rows))
         )
     columns = ["Model", "LogLoss", "AUC", "GAUC", "Δ LogLoss", "Δ AUC", "Δ GAUC", "Seeds"]
     return Layout(
@@ -114,7 +124,7 @@ def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
     means = [
         Entry(number(block.iloc[0][f"{metric}_mean"], digits)) for metric, digits in _DIGITS.items()
     ]
-    return [[Entry("True click probability"), *means, *[Entry("")] * 4]]
+    return [[Entry("True probability"), *means, *[Entry("")] * 4]]
 
 
 def _deltas(row: Mapping[Hashable, float]) -> list[Entry]:

@@ -83,7 +83,7 @@ def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
     text = build(finished.store.out).read_text(encoding="utf-8")
 
     assert "seeded shuffle" in text
-    assert "1,234 train rows" in text
+    assert "1,234 others take no part" in text
 
 
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
@@ -104,7 +104,7 @@ def test_page_of_a_half_finished_grid_lists_failed_and_missing(folder: Folder) -
     text = build(folder.store.out).read_text(encoding="utf-8")
 
     assert "1 of 12 runs are finished" in text
-    assert "1 runs failed, 10 are missing" in text
+    assert "failed runs: 1, missing runs: 10" in text
     assert "NonFiniteLossError: the loss is nan" in text
     assert "Traceback" not in text
 

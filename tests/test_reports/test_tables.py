@@ -90,9 +90,9 @@ def test_table1_marks_the_best_of_each_backbone_but_not_the_ceiling(finished: Fo
 
     best = [[row[0].text for row in block.rows if row[2].is_best] for block in layout.blocks]
     assert [block.heading for block in layout.blocks] == [
-        "world by scenario, DNN",
-        "world by scenario, DCNv2",
-        "world by scenario, ceiling",
+        "world (domains: scenario), DNN",
+        "world (domains: scenario), DCNv2",
+        "world (domains: scenario), ceiling",
     ]
     assert best == [["+AdaSparse"], ["+AdaSparse"], []]
 
