@@ -47,8 +47,8 @@ def check_imports() -> None:
         if origin is None or ROOT not in origin.resolve().parents:
             sys.exit(
                 f"run_all.py: error: `import {name}` finds {origin}, not {ROOT / name};"
-                " run `python run_all.py` from the repository root in its own environment (make setup),"
-                " without PYTHONPATH and without python -P"
+                " run `python run_all.py` from the repository root in its own environment"
+                " (make setup), without PYTHONPATH and without python -P"
             )
 
 

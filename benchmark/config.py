@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.protocol import Protocol
 
@@ -89,21 +89,19 @@ class RunConfig:
         slot = {key: value for key, value in self.identity().items() if key not in hyper_parameters}
         return digest_of(slot)[:RUN_ID_LENGTH]
 
-    def identity(self) -> dict[str, Json]:
+    def identity(self) -> dict[str, Any]:
         """Everything that the run hash covers; the protocol's name does not change a run."""
         content = self.to_json()
-        protocol = content["protocol"]
-        assert isinstance(protocol, dict)
-        content["protocol"] = {key: value for key, value in protocol.items() if key != "name"}
+        del content["protocol"]["name"]
         return content
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         """A JSON-able copy; `from_json` reads it back."""
-        plain: dict[str, Json] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Json]) -> RunConfig:
+    def from_json(cls, content: dict[str, Any]) -> RunConfig:
         """Rebuild a configuration from a record or a file.
 
         Raises:
@@ -115,19 +113,16 @@ class RunConfig:
                 f"a run configuration has the keys {', '.join(sorted(known))}; missing:"
                 f" {sorted(known - set(content))}, unknown: {sorted(set(content) - known)}"
             )
-        values = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in content.items()
-        }
-        protocol = dict(content["protocol"])  # type: ignore[arg-type]
-        protocol["hidden_dims"] = tuple(protocol["hidden_dims"])  # type: ignore[arg-type]
-        values["protocol"] = Protocol(**protocol)  # type: ignore[arg-type]
-        values["regularisers"] = Regularisers(**content["regularisers"])  # type: ignore[arg-type]
-        return cls(**values)  # type: ignore[arg-type]
-
-    def with_seed(self, seed: int) -> RunConfig:
-        """The same run under another seed."""
-        return replace(self, seed=seed)
+        protocol = content["protocol"]
+        return cls(
+            **content
+            | {
+                "features": tuple(content["features"]),
+                "partition": tuple(content["partition"]),
+                "protocol": Protocol(**protocol | {"hidden_dims": tuple(protocol["hidden_dims"])}),
+                "regularisers": Regularisers(**content["regularisers"]),
+            }
+        )
 
 
 def canonical_json(content: Mapping[str, Json]) -> str:

@@ -38,7 +38,8 @@ def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
     frames = []
     rows = data.rows()  # its last columns are eval_domain_id and label
     for split in SCORED:
-        start, stop = data.split[split]
+        span = data.split[split]
+        start, stop = span.start, span.stop
         frames.append(
             pl.DataFrame(
                 {

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from models.registry import load_backbone, load_method
 
 from benchmark.config import Regularisers, RunConfig
 from benchmark.evaluator import predict
@@ -18,6 +17,7 @@ from benchmark.runner import build, set_up_torch
 from benchmark.trainer import TrainSplit
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
+from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def estimate_cell_seconds(preset: Preset, backbone: str, method: str) -> float:
     protocol = preset.protocol
     schema = _schema(protocol)
     rows = EncodedRows(_random_rows(schema), schema)
-    split = TrainSplit(rows, (0, NUM_ROWS), protocol.batch_size)
+    split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
     model = build(_config(protocol, backbone, method), schema, base_rate=0.5)
     weight = model.embedding.weight
     optimizer = make_optimizer(
@@ -50,7 +50,7 @@ def estimate_cell_seconds(preset: Preset, backbone: str, method: str) -> float:
     batch = split.batch(torch.arange(min(protocol.batch_size, NUM_ROWS)))
     step_seconds = _seconds(lambda: model.method.update(model, batch, optimizer), NUM_STEPS)
     model.eval()
-    row_seconds = _seconds(lambda: predict(model, rows, (0, NUM_ROWS)), 2) / NUM_ROWS
+    row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
     evaluations = protocol.evaluation_steps(math.ceil(preset.max_train_rows / protocol.batch_size))
     dev_rows = preset.max_train_rows / 4  # of a 4:1:1 split
     return evaluations[-1] * step_seconds + (len(evaluations) + 2) * dev_rows * row_seconds

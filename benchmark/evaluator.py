@@ -25,16 +25,15 @@ BATCH_SIZE = 8192  # rows; a size, not a choice of the protocol: predictions do 
 def predict(
     predictor: Predictor,
     rows: EncodedRows,
-    span: tuple[int, int],
+    span: range,
     after_batch: Callable[[Batch], None] | None = None,
 ) -> NDArray[np.float32]:
     """Logits (N,) of the rows in `span`; `after_batch` may read what a method recorded."""
-    start, stop = span
-    logits = np.empty(stop - start, np.float32)
-    for low in range(start, stop, BATCH_SIZE):
-        high = min(low + BATCH_SIZE, stop)
+    logits = np.empty(len(span), np.float32)
+    for low in span[::BATCH_SIZE]:
+        high = min(low + BATCH_SIZE, span.stop)
         batch = rows.range(low, high)
-        logits[low - start : high - start] = predictor(batch).cpu().numpy()
+        logits[low - span.start : high - span.start] = predictor(batch).cpu().numpy()
         if after_batch:
             after_batch(batch)
     return logits

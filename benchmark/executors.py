@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from benchmark.runner import Cell
 
@@ -30,16 +30,16 @@ class Outcome:
     detail: str = ""
 
 
-def run_cells(cells: Sequence[Cell], num_workers: int) -> Iterator[Outcome]:
+def run_cells(cells: Sequence[Cell], num_workers: int) -> Generator[Outcome]:
     """Run cells in `num_workers` processes of one thread each and yield them as they end.
 
     A worker that dies (killed, out of memory) takes its pool with it: every cell that had not ended
     is then run in a pool of its own, so that only the deadly one fails.
     """
-    left = {id(cell): cell for cell in cells}
+    left = {cell.config.run_id: cell for cell in cells}
     try:
         for outcome in _run_in_pool(cells, num_workers):
-            del left[id(outcome.cell)]
+            del left[outcome.cell.config.run_id]
             yield outcome
     except BrokenProcessPool:
         for cell in left.values():
@@ -57,7 +57,7 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
-def _run_in_pool(cells: Sequence[Cell], num_workers: int) -> Iterator[Outcome]:
+def _run_in_pool(cells: Sequence[Cell], num_workers: int) -> Generator[Outcome]:
     with _pool(min(num_workers, len(cells)) or 1) as pool:
         pending: set[Future[Outcome]] = {pool.submit(_attempt, cell) for cell in cells}
         try:

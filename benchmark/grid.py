@@ -42,11 +42,11 @@ def prepare_log(name: str, data_dir: Path | None, cache_dir: Path, preset: Prese
     )
     data = prepare(catalog.load(source), data_dir, cache_dir, options)
     label = data.rows()[:, -1]
-    for split, (start, stop) in data.split.items():
-        clicks = int(label[start:stop].sum())
-        if clicks in (0, stop - start):
+    for split, span in data.split.items():
+        clicks = int(label[span.start : span.stop].sum())
+        if clicks in (0, len(span)):
             raise DataError(
-                f"{name}: the {split} split has {clicks} clicks in {stop - start} rows, so AUC is"
+                f"{name}: the {split} split has {clicks} clicks in {len(span)} rows, so AUC is"
                 " undefined; both classes are needed in train, dev and test"
             )
     return data
@@ -58,7 +58,7 @@ class Grid:
 
     store: RunStore
     plan: Plan
-    folders: Mapping[str, Path]  # slot id -> its prepared log
+    logs: Mapping[str, PreparedData]  # of each slot id
     device: str
 
     @classmethod
@@ -72,15 +72,15 @@ class Grid:
         """
         for data in logs:
             store_data(store, data)
-        plan, folders = make_plan(selection, logs)
+        plan, log_of_slot = make_plan(selection, logs)
         store.write_plan(plan)
-        return cls(store=store, plan=plan, folders=folders, device=device)
+        return cls(store=store, plan=plan, logs=log_of_slot, device=device)
 
     def todo(self, *, retry_failed: bool) -> list[Cell]:
         """The cells that are neither done nor, unless `retry_failed`, failed."""
         wanted = ("missing", "failed") if retry_failed else ("missing",)
         return [
-            Cell(config=config, data=self.folders[slot], out=self.store.out, device=self.device)
+            Cell(config=config, data=self.logs[slot], out=self.store.out, device=self.device)
             for slot, config in self.plan.slots.items()
             if self.store.state(config) in wanted
         ]

@@ -141,7 +141,9 @@ def _ordered_bits(score: NDArray[np.generic]) -> NDArray[np.uint32]:
     if score.dtype != np.float32:
         rank: NDArray[np.uint32] = np.unique(score, return_inverse=True)[1].astype(np.uint32)
         return rank
-    bits = (score + np.float32(0.0)).view(np.uint32)  # adding 0 turns -0.0 into 0.0
+    bits = (score.astype(np.float32) + np.float32(0.0)).view(
+        np.uint32
+    )  # adding 0 turns -0.0 into 0.0
     negative = (bits >> np.uint32(31)).astype(bool)
     ordered: NDArray[np.uint32] = np.where(negative, ~bits, bits | np.uint32(1 << 31))
     return ordered

@@ -30,7 +30,9 @@ def listing(kind: str) -> list[str]:
         return [f"{name}: {summary}" for name, summary in STUDIES.items()]
     if kind == "tables":
         return sorted(path.stem for path in Path(ROOT, "reports", "tables").glob("[!_]*.py"))
-    return list(catalog.available() if kind == "datasets" else available(kind))
+    if kind == "datasets":
+        return list(catalog.available())
+    return list(available("backbones" if kind == "backbones" else "methods"))
 
 
 def system_information() -> list[str]:

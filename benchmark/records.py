@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -230,9 +230,9 @@ class RunStore:
                 yield self.read(self.run_folder(config))
 
 
-def _read_json(path: Path) -> dict[str, Json]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read ({error})") from error
     return content
@@ -240,7 +240,7 @@ def _read_json(path: Path) -> dict[str, Json]:
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     with path.open("wb") as handle:
-        np.savez_compressed(handle, **arrays)
+        np.savez_compressed(handle, allow_pickle=False, **arrays)
 
 
 def _without_nan(values: Mapping[str, float | int]) -> Metrics:

@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from benchmark.cost import cost_of
+from benchmark.datacard import SCORED
 from benchmark.environment import machine
 from benchmark.evaluator import MaskMeter, domain_table, predict
 from benchmark.metrics import auc, evaluate, row_logloss
@@ -22,7 +23,6 @@ from benchmark.records import RunResult, RunStore
 from benchmark.seeding import generator, initialise, seed_dropout
 from benchmark.trainer import TrainSplit, train
 from datasets.loader import EncodedRows
-from datasets.prepare import PreparedData
 from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from benchmark.trainer import DevScores, Training
-    from datasets.spec import EncodedSchema
+    from datasets.loader import Batch
+    from datasets.prepare import PreparedData
+    from datasets.spec import EncodedSchema, SplitName
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Cell:
     """One run to do: its configuration, its prepared log, the output folder and the device."""
 
     config: RunConfig
-    data: Path
+    data: PreparedData
     out: Path
     device: str
 
@@ -129,12 +131,12 @@ class _Run:
 
     def __init__(self, cell: Cell) -> None:
         self.config = cell.config
-        self.data = PreparedData.open(cell.data)
+        self.data = cell.data
         self.rows = EncodedRows(self.data.rows(), self.data.schema, cell.device)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
-        base_rate = self.rows.range(*self.data.split["train"]).label.double().mean().item()
+        base_rate = self.labels("train").mean().item()
         self.model = build(self.config, self.data.schema, base_rate).to(cell.device)
 
     def train(self) -> Training:
@@ -164,23 +166,24 @@ class _Run:
         label, logit = self.labels("dev"), self.logits("dev")
         return float(row_logloss(label, logit).mean()), auc(label, logit)
 
-    def logits(self, split: str, meter: MaskMeter | None = None) -> NDArray:
+    def logits(self, split: SplitName, meter: MaskMeter | None = None) -> NDArray:
         self.model.eval()
         predictor = self.model.method.adapt(self.model, self.split)
         return predict(predictor, self.rows, self.data.split[split], meter)
 
-    def labels(self, split: str) -> NDArray:
-        return self.rows.range(*self.data.split[split]).label.cpu().numpy().astype("int8")
+    def labels(self, split: SplitName) -> NDArray:
+        return self._range(split).label.cpu().numpy().astype("int8")
 
     def predict(self) -> tuple[pl.DataFrame, dict[str, NDArray]]:
         """Stored predictions of dev and test, and the masks on test."""
         meter = MaskMeter(self.model.method, self.data.domains().height)
         frames = []
-        for split, watch in (("dev", None), ("test", meter)):
-            start, stop = self.data.split[split]
+        for split in SCORED:
+            watch = meter if split == "test" else None
+            span = self.data.split[split]
             columns = {
-                "row_id": self.data.row_ids()[start:stop],
-                "eval_domain_id": self.rows.range(start, stop).eval_domain_id.cpu().numpy(),
+                "row_id": self.data.row_ids()[span.start : span.stop],
+                "eval_domain_id": self._range(split).eval_domain_id.cpu().numpy(),
                 "label": self.labels(split),
                 "logit": self.logits(split, watch),
             }
@@ -189,8 +192,8 @@ class _Run:
 
     def metrics(self, predictions: pl.DataFrame) -> dict[str, dict[str, float | int]]:
         """All metrics of dev and test, computed from the stored columns."""
-        scores = {}
-        for split in ("dev", "test"):
+        scores: dict[str, dict[str, float | int]] = {}
+        for split in SCORED:
             frame = _split(predictions, split)
             scores[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
             p_click = self.p_click(split)
@@ -200,13 +203,18 @@ class _Run:
                 )
         return scores
 
-    def p_click(self, split: str) -> NDArray | None:
+    def p_click(self, split: SplitName) -> NDArray | None:
         """The true click probability of a split's rows, on worlds."""
         p_click = self.data.p_click()
-        return None if p_click is None else p_click[slice(*self.data.split[split])]
+        span = self.data.split[split]
+        return None if p_click is None else p_click[span.start : span.stop]
+
+    def _range(self, split: SplitName) -> Batch:
+        span = self.data.split[split]
+        return self.rows.range(span.start, span.stop)
 
 
-def _split(predictions: pl.DataFrame, split: str) -> pl.DataFrame:
+def _split(predictions: pl.DataFrame, split: SplitName) -> pl.DataFrame:
     return predictions.filter(pl.col("split") == split)
 
 

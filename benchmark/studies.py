@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from models.registry import load_backbone, load_method
-
 from benchmark.config import Regularisers, RunConfig
 from benchmark.records import Plan
+from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from benchmark.config import EmbeddingOptimizer
     from benchmark.protocol import Preset
@@ -34,19 +32,19 @@ class Selection:
 
 def make_plan(
     selection: Selection, logs: Sequence[PreparedData]
-) -> tuple[Plan, Mapping[str, Path]]:
+) -> tuple[Plan, Mapping[str, PreparedData]]:
     """The plan of all cells, seed by seed so that it grows evenly, and the log of each slot."""
     slots: dict[str, RunConfig] = {}
-    folders: dict[str, Path] = {}
+    log_of_slot: dict[str, PreparedData] = {}
     for seed in range(1, selection.num_seeds + 1):
         for data in logs:
             for backbone in selection.backbones:
                 for method in selection.methods:
                     config = configure(selection, data, backbone, method, seed)
                     slots[config.slot_id] = config
-                    folders[config.slot_id] = data.directory
+                    log_of_slot[config.slot_id] = data
     plan = Plan(preset=selection.preset.name, slots=slots, studies={"table1": tuple(slots)})
-    return plan, folders
+    return plan, log_of_slot
 
 
 def configure(

@@ -12,11 +12,11 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models.ctr_model import CTRModel
     from torch import Tensor
 
     from benchmark.protocol import Protocol
     from datasets.loader import Batch, EncodedRows
+    from models.ctr_model import CTRModel
     from models.interfaces import Optimizer, TrainRows
 
 logger = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ class NonFiniteLossError(ArithmeticError):
 class TrainSplit:
     """The train rows as methods see them (`models.interfaces.TrainRows`)."""
 
-    def __init__(self, rows: EncodedRows, span: tuple[int, int], batch_size: int) -> None:
+    def __init__(self, rows: EncodedRows, span: range, batch_size: int) -> None:
         self._rows = rows
-        self._start = span[0]
+        self._start = span.start
         self.batch_size = batch_size
-        whole = rows.range(*span)
+        whole = rows.range(span.start, span.stop)
         self.domain_id = whole.domain_id  # (N,)
         self.task_id = whole.task_id  # (N,)
 
@@ -149,10 +149,13 @@ def _record(
     training: Training, model: CTRModel, steps_per_epoch: int, losses: list[float], dev: DevScores
 ) -> None:
     """Append a train and a dev row, with the schedules of the method as they stand."""
-    schedules = {
+    schedules: dict[str, float | str] = {
         name: value.item() for name, value in model.method.diagnostics().items() if value.ndim == 0
     }
-    common = {"step": training.steps, "epoch": training.steps / steps_per_epoch}
+    common: dict[str, float | str] = {
+        "step": training.steps,
+        "epoch": training.steps / steps_per_epoch,
+    }
     train_loss = sum(losses) / len(losses)
     training.history.append(
         common | {"split": "train", "loss": train_loss, "auc": math.nan} | schedules

@@ -1,0 +1,71 @@
+"""The run hash covers what changes a run, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmark.config import ConfigError, Regularisers, RunConfig
+from benchmark.protocol import COMPACT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_fingerprint": "0" * 12},
+        {"split": "shuffle"},
+        {"partition": ("item",)},
+        {"task": "item"},
+        {"seed": 2},
+        {"backbone": "dcnv2"},
+        {"method": "adasparse"},
+        {"method_config": {"beta": 1.0, "sparsity_bounds": [0.15, 0.25]}},
+        {"regularisers": Regularisers(dropout=0.1)},
+        {"embedding_optimizer": "dense"},
+        {"protocol": replace(COMPACT, batch_size=512)},
+    ],
+)
+def test_run_id_changes_with_everything_that_changes_a_run(make_config, changes):
+    assert make_config(**changes).run_id != make_config().run_id
+
+
+def test_run_id_does_not_change_with_the_name_of_the_protocol(make_config):
+    assert make_config(protocol=replace(COMPACT, name="other")).run_id == make_config().run_id
+
+
+def test_run_id_does_not_depend_on_the_order_of_hyper_parameters(make_config):
+    other = make_config(method_config={"sparsity_bounds": [0.15, 0.25], "beta": 2.0})
+
+    assert other.run_id == make_config().run_id
+
+
+def test_run_id_is_stable_over_program_versions(make_config):
+    assert make_config().run_id == "STABLE_ID"
+
+
+def test_slot_id_ignores_hyper_parameters_only(make_config):
+    tuned = make_config(method_config={"beta": 1.5}, regularisers=Regularisers(dropout=0.2))
+
+    assert tuned.slot_id == make_config().slot_id
+    assert make_config(seed=2).slot_id != make_config().slot_id
+
+
+def test_configuration_survives_json(make_config):
+    config = make_config()
+
+    again = RunConfig.from_json(config.to_json())
+
+    assert again.run_id == config.run_id
+    assert again.to_json() == config.to_json()
+
+
+def test_from_json_names_unknown_keys(make_config):
+    with pytest.raises(ConfigError, match="unknown: \\['sed'\\]"):
+        RunConfig.from_json(make_config().to_json() | {"sed": 1})
+
+
+@pytest.mark.parametrize(
+    "values", [{"dropout": 1.0}, {"embedding_l2": -1e-9}, {"weight_decay": -1}]
+)
+def test_regularisers_out_of_range_are_refused(values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        Regularisers(**values)

@@ -1,0 +1,136 @@
+"""Metrics against scikit-learn and against hand-worked numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss, roc_auc_score
+
+from benchmark.metrics import (
+    auc,
+    calibration,
+    evaluate,
+    group_scores,
+    probability,
+    row_logloss,
+)
+
+
+def random_rows(seed, size=3_000, decimals=1, num_groups=40):
+    """Labels, float32 logits with many ties, and groups of very different sizes."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(size) < 0.2).astype(np.int8)
+    logit = np.round(rng.normal(size=size) + label, decimals).astype(np.float32)
+    group = np.minimum(rng.geometric(0.1, size), num_groups).astype(np.int32)
+    return label, logit, group
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("decimals", [0, 1, 7])
+def test_auc_equals_scikit_learn_with_ties(seed, decimals):
+    label, logit, _ = random_rows(seed, decimals=decimals)
+
+    assert auc(label, logit) == pytest.approx(roc_auc_score(label, logit), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(-5, 5, width=32)), min_size=2, max_size=60))
+def test_auc_equals_brute_force_count_of_pairs(rows):
+    label = np.array([row[0] for row in rows], np.int8)
+    score = np.array([row[1] for row in rows], np.float32)
+    positive, negative = score[label == 1][:, None], score[label == 0][None, :]
+    wins = (positive > negative).sum() + 0.5 * (positive == negative).sum()
+
+    expected = wins / (positive.size * negative.size) if positive.size * negative.size else np.nan
+
+    assert auc(label, score) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_auc_of_float64_scores_keeps_differences_below_float32():
+    assert auc([0, 1], np.array([1.0, 1.0 + 1e-12])) == 1.0
+
+
+def test_auc_treats_negative_zero_as_zero():
+    assert auc([0, 1], np.array([0.0, -0.0], np.float32)) == 0.5
+
+
+@pytest.mark.parametrize("label", [[0, 0, 0], [1, 1, 1], []])
+def test_auc_is_nan_without_both_classes(label):
+    assert np.isnan(auc(np.array(label, np.int8), np.zeros(len(label), np.float32)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_group_auc_equals_scikit_learn_in_each_group(seed):
+    label, logit, group = random_rows(seed)
+
+    scores = group_scores(label, logit, group)
+
+    assert scores.group.tolist() == np.unique(group).tolist()
+    for index, name in enumerate(scores.group):
+        rows = group == name
+        assert scores.impressions[index] == rows.sum()
+        assert scores.clicks[index] == label[rows].sum()
+        if 0 < label[rows].sum() < rows.sum():
+            expected = roc_auc_score(label[rows], logit[rows])
+            assert scores.auc[index] == pytest.approx(expected, abs=1e-12)
+        else:
+            assert np.isnan(scores.auc[index])
+
+
+def test_gauc_leaves_one_class_groups_out_of_both_sums():
+    label = np.array([0, 1, 0, 1, 1, 1, 0, 0])
+    logit = np.array([0, 1, 0, 1, 0, 0, 9, 9], np.float32)
+    group = np.array([4, 4, 4, 7, 7, 8, 9, 9])  # group 7 to 9 have one class
+
+    scores = evaluate(label, logit, group)
+
+    assert scores["gauc"] == 1.0
+    assert scores["domains"] == 4
+    assert scores["gauc_domains"] == 1
+    assert scores["gauc_row_share"] == 3 / 8
+
+
+def test_gauc_weights_by_impressions_and_macro_does_not():
+    label = np.array([0, 1, 0, 1, 0, 0])
+    logit = np.array([0, 1, 1, 0, 2, 3], np.float32)
+    group = np.array([0, 0, 1, 1, 1, 1])  # AUC 1 over 2 rows, AUC 0 over 4 rows
+
+    scores = evaluate(label, logit, group)
+
+    assert scores["gauc"] == pytest.approx(2 / 6)
+    assert scores["macro_auc"] == pytest.approx(1 / 2)
+
+
+def test_gauc_is_undefined_not_zero_when_every_group_has_one_class():
+    scores = evaluate([0, 1], np.array([0, 1], np.float32), [0, 1])
+
+    assert np.isnan(scores["gauc"])
+    assert np.isnan(scores["macro_auc"])
+    assert scores["gauc_domains"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_logloss_equals_scikit_learn(seed):
+    label, logit, _ = random_rows(seed)
+
+    loss = row_logloss(label, logit).mean()
+
+    assert loss == pytest.approx(log_loss(label, probability(logit)), abs=1e-12)
+
+
+def test_logloss_of_extreme_logits_is_finite():
+    assert row_logloss([0, 1], [800.0, -800.0]).tolist() == [800.0, 800.0]
+
+
+def test_calibration_is_mean_prediction_over_mean_label():
+    logit = np.log(np.array([0.2, 0.4, 0.6]) / np.array([0.8, 0.6, 0.4]))
+
+    assert calibration([0, 0, 1], logit) == pytest.approx(0.4 * 3)
+    assert np.isnan(calibration([0, 0, 0], logit))
+
+
+def test_metrics_of_no_rows_are_undefined_with_counts():
+    scores = evaluate(np.empty(0, np.int8), np.empty(0, np.float32), np.empty(0, np.int32))
+
+    assert scores["rows"] == scores["domains"] == 0
+    undefined = ("logloss", "auc", "gauc", "macro_auc", "gauc_row_share", "calibration")
+    assert all(np.isnan(scores[name]) for name in undefined)
