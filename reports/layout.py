@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.names import BASELINE, data_title, title_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -14,14 +16,6 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 UNDEFINED = "n/a"
-TITLES = {  # as the papers write them; a plug-in's file name is its title
-    "dnn": "DNN",
-    "dcnv2": "DCNv2",
-    "maml": "MAML",
-    "star": "STAR",
-    "apg": "APG",
-    "adasparse": "AdaSparse",
-}
 LATEX_ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -30,6 +24,7 @@ LATEX_ESCAPES = str.maketrans(
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "\N{MINUS SIGN}": "$-$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$",
         "Δ": r"$\Delta$",
     }
 )
@@ -83,26 +78,9 @@ def blocks_of(
     for (dataset, partition, backbone), rows in table.groupby(
         ["dataset", "partition", "backbone"], sort=False
     ):
-        heading = f"{data_title(dataset, partition)}, {title_of(str(backbone), 'plain')}"
+        heading = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
         blocks.append(Block(heading=heading, rows=entries(rows)))
     return blocks
-
-
-def data_title(dataset: object, partition: object) -> str:
-    """A data set and what its domains are."""
-    return f"{dataset} (domains: {partition})"
-
-
-def title_of(backbone: str, method: str) -> str:
-    """`DNN` for the plain backbone, `+AdaSparse` for a method on it."""
-    name = backbone if method == "plain" else method
-    return ("" if method == "plain" else "+") + TITLES.get(name, name)
-
-
-def model_title(backbone: str, method: str) -> str:
-    """`DNN` or `DNN +AdaSparse`."""
-    base = title_of(backbone, "plain")
-    return base if method == "plain" else f"{base} {title_of(backbone, method)}"
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:

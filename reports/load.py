@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.records import ERROR, RECORD, RecordError, RunStore
+from reports.names import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 DATA = ["dataset", "partition"]
 MODEL = [*DATA, "backbone", "method"]
-BASELINE = "plain"
 
 
 class Card(TypedDict):
@@ -65,15 +65,11 @@ class Runs:
 
     @cached_property
     def models(self) -> pd.DataFrame:
-        """The planned models and their number of seeds; of a backbone the baseline comes first."""
+        """The planned models and their number of seeds, in the order of tables."""
         rows = pd.DataFrame([_keys(cell.config) for cell in self.cells], columns=[*MODEL, "seed"])
-        models = (
-            rows.groupby(MODEL, sort=False, as_index=False)
-            .size()
-            .rename(columns={"size": "planned_seeds"})
-        )
-        ranks = models[MODEL].apply(lambda column: pd.factorize(column)[0])
-        ranks["method"] = ranks["method"].where(models["method"] != BASELINE, -1)
+        models = rows.groupby(MODEL, sort=False).size().rename("planned_seeds").reset_index()
+        ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
+        ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
         return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
 
     @cached_property

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import jinja2
 
 from benchmark.protocol import PRESETS
-from reports.layout import TITLES, data_title, model_title, number
+from reports.layout import number
 from reports.load import partition_of
+from reports.names import TITLES, data_title, model_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.config import Json
-    from reports.layout import Layout
+    from reports.layout import Layout, number
     from reports.load import Card, Cell, Runs
 
 T = TypeVar("T")

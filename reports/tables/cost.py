@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.layout import Entry, Layout, Table, blocks_of, number, title_of
+from reports.layout import Entry, Layout, Table, blocks_of, number
 from reports.load import MODEL
+from reports.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.layout import Entry, Layout, Table, blocks_of, spread, title_of
+from reports.layout import Entry, Layout, Table, blocks_of, spread
 from reports.load import MODEL
+from reports.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 _NOTES = [
-    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds."
+    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds.",
+    "layer0 is the input of the backbone, the others are its hidden layers. Training aims at the"
+    " band that the method's setting sparsity_bounds names.",
 ]
 
 

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.layout import (
-    Block,
-    Entry,
-    Layout,
-    Table,
-    blocks_of,
-    data_title,
-    number,
-    spread,
-    title_of,
-)
-from reports.load import BASELINE, DATA, MODEL
+from reports.layout import Block, Entry, Layout, Table, blocks_of, number, spread
+from reports.load import DATA, MODEL
+from reports.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -94,7 +85,10 @@ def arrange(table: pd.DataFrame) -> Layout:
     blocks = blocks_of(table[~is_ceiling], _entries)
     for (dataset, partition), rows in table[is_ceiling].groupby(DATA, sort=False):
         blocks.append(
-            Block(heading=f"{data_title(dataset, partition)}, ceiling", rows=_ceiling_entries(rows))
+            Block(
+                heading=f"{data_title(str(dataset), str(partition))}, ceiling",
+                rows=_ceiling_entries(rows),
+            )
         )
     columns = ["Model", "LogLoss", "AUC", "GAUC", "Δ LogLoss", "Δ AUC", "Δ GAUC", "Seeds"]
     return Layout(

@@ -10,6 +10,7 @@ import pytest
 from reports.build import load_tables
 from reports.layout import Block, Entry, Layout, number, spread, to_latex, to_markdown
 from reports.load import load_runs
+from reports.names import model_title, rank
 from reports.tables import table1
 
 if TYPE_CHECKING:
@@ -114,6 +115,17 @@ def test_numbers_are_rounded_signed_and_never_zero_when_undefined() -> None:
     assert number(float("nan"), 4) == "n/a"
     assert spread(0.5, 0.125, 2) == "0.50 ± 0.12"
     assert spread(0.5, float("nan"), 2) == "0.50"
+
+
+def test_names_are_those_of_the_papers_or_of_the_file() -> None:
+    assert model_title("dnn", "plain") == "DNN"
+    assert model_title("dcnv2", "adasparse") == "DCNv2 +AdaSparse"
+    assert model_title("dnn", "my_method") == "DNN +my_method"
+    assert sorted(["my_method", "adasparse", "plain"], key=rank) == [
+        "plain",
+        "adasparse",
+        "my_method",
+    ]
 
 
 def test_renderings_escape_and_embolden() -> None:
