@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,12 +24,17 @@ from datasets.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from datasets.rawlog import RawLog
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCK_ROWS = 1 << 16
+NUM_THREADS = 2  # features encoded at a time; each holds a column in memory
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def encode_log(
@@ -37,7 +45,6 @@ def encode_log(
     Raises:
         DataError: a line is malformed or a value is not allowed.
     """
-    raw.check()
     staged = _Staged(raw, spec, folder)
     rows = _order(staged, spec, split_seed).keep_latest(max_train_rows)
     label = read_labels(staged.column(spec.label), raw)[rows.order]
@@ -111,33 +118,30 @@ class _Staged:
         self.path = folder / "staged.parquet"
         names = [spec.label, *([spec.timestamp] if spec.timestamp else [])]
         names += [feature.name for feature in spec.features]
-        frame = raw.frame.select(
-            pl.col(names).cast(pl.String), *([raw.truth] if raw.truth is not None else [])
-        )
-        try:
-            frame.sink_parquet(
-                self.path, compression="uncompressed", statistics=False, engine="streaming"
-            )
-            self.num_rows = len(self.column(spec.label))
-        except pl.exceptions.PolarsError as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{_names(raw)}: cannot be read ({reason}); check quotes and separators"
-            ) from None
+        frame = raw.frame.select(pl.col(names).cast(pl.String), *([raw.truth] if raw.truth else []))
+        with ThreadPoolExecutor(1) as pool:
+            checked = pool.submit(raw.check)
+            try:
+                frame.sink_parquet(
+                    self.path, compression="uncompressed", statistics=False, engine="streaming"
+                )
+            except pl.exceptions.PolarsError as error:
+                checked.result()  # a malformed line says more
+                raise _unreadable(raw, str(error).splitlines()[0]) from None
+            checked.result()
+        self.num_rows = len(self.column(spec.label))
         expected = sum(table.num_rows for table in raw.tables)
         if raw.tables and self.num_rows != expected:
-            raise DataError(
-                f"{_names(raw)}: {expected} rows were counted but {self.num_rows} read; check"
-                " quotes and separators"
-            )
+            raise _unreadable(raw, f"{expected} rows were counted but {self.num_rows} read")
 
     def column(self, name: str) -> pl.Series:
         """One column, as text (the true click probability as numbers)."""
         return pl.read_parquet(self.path, columns=[name])[name].rechunk()
 
 
-def _names(raw: RawLog) -> str:
-    return ", ".join(str(path) for path in raw.files)
+def _unreadable(raw: RawLog, reason: str) -> DataError:
+    names = ", ".join(str(path) for path in raw.files)
+    return DataError(f"{names}: cannot be read ({reason}); check quotes and separators")
 
 
 def _order(staged: _Staged, spec: DatasetSpec, split_seed: int) -> RowOrder:
@@ -149,17 +153,16 @@ def _order(staged: _Staged, spec: DatasetSpec, split_seed: int) -> RowOrder:
 
 def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None:
     """Train needs both classes to learn from, dev to choose a checkpoint by AUC."""
-    ranges = rows.ranges()
-    for where, part in (
-        ("the log", label),
-        *((name, label[ranges[name]]) for name in ("train", "dev")),
-    ):
-        present = np.unique(part)
-        if len(present) < 2:
+    parts = {"the log": range(len(label))} | {
+        name: part for name, part in rows.ranges().items() if name != "test"
+    }
+    for where, part in parts.items():
+        values = label[part.start : part.stop]
+        if values.min() == values.max():
             raise DataError(
-                f"data set {spec.name!r}: label {spec.label!r} is {present[0]} in all {len(part)}"
-                f" rows of {where};"
-                " both 0 and 1 are needed there; use more rows or another label"
+                f"data set {spec.name!r}: label {spec.label!r} is {values[0]} in all {len(part)}"
+                " rows of"
+                f" {where}; both 0 and 1 are needed there; use more rows or another label"
             )
 
 
@@ -170,29 +173,44 @@ def _encode_columns(
     encoded: dict[str, Encoded] = {}
     domain_columns: dict[str, Tokens] = {}
     task_id = np.zeros(0, dtype=np.int32)
-    single, bags = ordered_features(spec)
-    for feature in (*single, *bags):
-        column = staged.column(feature.name)
-        if feature.kind == "numeric":
-            part = encode_numeric(column, rows, feature.num_buckets, staged.raw.locate)
-        else:
-            tokens = tokenize(column)
-            del column
-            if feature.name in spec.partition.columns:
-                domain_columns[feature.name] = tokens
-            part = (
-                encode_bag(tokens, rows, feature)
-                if feature.kind == "bag"
-                else encode_categorical(tokens, rows, feature.min_count)
-            )
+    features = [*itertools.chain(*ordered_features(spec))]
+    results = _computed_ahead(lambda feature: _encode(staged, rows, feature), features)
+    for feature, (part, tokens) in zip(features, results, strict=True):
+        if feature.name in spec.partition.columns and tokens is not None:
+            domain_columns[feature.name] = tokens
         if feature.name == spec.representative:
             task_id = part.codes
         stream.write(part.codes.data)
-        encoded[feature.name] = Encoded(part.codes[:0], part.size, part.frequencies)
+        encoded[feature.name] = Encoded(part.codes[:0].copy(), part.size, part.frequencies)
     domains = number_domains(domain_columns, rows, label)
     for codes in (domains.domain_id, task_id, domains.eval_domain_id, label):
         stream.write(codes.data)
     return encoded, domains
+
+
+def _encode(staged: _Staged, rows: RowOrder, feature: FeatureSpec) -> tuple[Encoded, Tokens | None]:
+    column = staged.column(feature.name)
+    if feature.kind == "numeric":
+        return encode_numeric(column, rows, feature.num_buckets, staged.raw.locate), None
+    tokens = tokenize(column)
+    del column
+    if feature.kind == "bag":
+        return encode_bag(tokens, rows, feature), None
+    return encode_categorical(tokens, rows, feature.min_count), tokens
+
+
+def _computed_ahead(
+    function: Callable[[_Item], _Result], items: Sequence[_Item]
+) -> Iterator[_Result]:
+    """Results in order, from a few threads; no more results wait than there are threads."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        pending: deque[Future[_Result]] = deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > NUM_THREADS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _schema(spec: DatasetSpec, encoded: dict[str, Encoded], domains: Domains) -> EncodedSchema:
@@ -227,7 +245,10 @@ def _card(
         "rows_in_log": rows_in_log,
         "train_rows_dropped_by_cap": rows.train_rows_dropped,
         "rows": {name: len(part) for name, part in rows.ranges().items()},
-        "base_rate": {name: float(label[part].mean()) for name, part in rows.ranges().items()},
+        "base_rate": {
+            name: float(label[part.start : part.stop].mean())
+            for name, part in rows.ranges().items()
+        },
         "vocabulary_sizes": dict(sizes),
         "num_domains_in_train": domains.num_seen,
         "num_domains": len(domains.table),

@@ -80,14 +80,15 @@ class _Surveyor:
         data = self._carry + (block.removeprefix(BYTE_ORDER_MARK) if at_start else block)
         values = np.frombuffer(data, np.uint8)
         delimiters = np.flatnonzero((values == self.separator) | (values == NEWLINE))
-        if QUOTE in data:
+        has_quotes = QUOTE in data
+        if has_quotes:
             delimiters = self._outside_quotes(data, values, delimiters)
         ends = np.flatnonzero(values[delimiters] == NEWLINE)  # of delimiters: where records end
         cut = int(delimiters[ends[-1]]) + 1 if ends.size else 0
         if cut:
-            self._check_text(data[:cut])
+            self._check_text(data, cut)
             self._check_records(data, values, delimiters, ends)
-            self.num_lines += data.count(b"\n", 0, cut)
+            self.num_lines += data.count(b"\n", 0, cut) if has_quotes else int(ends.size)
         self._carry = data[cut:]
         if len(self._carry) > MAX_RECORD_BYTES:
             self._fail(
@@ -164,11 +165,11 @@ class _Surveyor:
             )
         return delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
 
-    def _check_text(self, data: bytes) -> None:
+    def _check_text(self, data: bytes, end: int) -> None:
         if data.isascii():
             return
         try:
-            data.decode("utf-8")
+            data[:end].decode("utf-8")
         except UnicodeDecodeError as error:
             self._fail(
                 error.start,
