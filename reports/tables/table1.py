@@ -106,7 +106,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
         scores = [
             Entry(
                 spread(row[f"{metric}_mean"], row[f"{metric}_std"], digits),
-                row[f"{metric}_mean"] == best[metric],
+                number(row[f"{metric}_mean"], digits) == best[metric],
             )
             for metric, digits in _DIGITS.items()
         ]
@@ -135,12 +135,13 @@ def _seeds(row: Mapping[Hashable, int]) -> Entry:
     return Entry(str(done) if done == planned else f"{done} of {planned}")
 
 
-def _best(block: pd.DataFrame, metric: str) -> float:
-    """The best mean of a block with at least two; nan, which equals nothing, otherwise."""
+def _best(block: pd.DataFrame, metric: str) -> str:
+    """The best mean as printed, so that equal prints are marked alike; empty without a choice."""
     means = block[f"{metric}_mean"].dropna()
     if len(means) < 2:
-        return np.nan
-    return float(means.min() if metric in _LOWER_IS_BETTER else means.max())
+        return ""
+    best = means.min() if metric in _LOWER_IS_BETTER else means.max()
+    return number(float(best), _DIGITS[metric])
 
 
 TABLE = Table(
