@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from datasets.population import Items, Users, make_items, make_users, standardize, zipf
+
 WORLD_VERSION = 1  # raise it when the rows of a configuration change
 START_SECONDS = 1_640_995_200  # 2022-01-01 UTC
 DAY_SECONDS = 86_400
@@ -67,26 +69,6 @@ class WorldConfig:
     late_slots: int = 4
 
 
-class _Users(NamedTuple):
-    group: np.ndarray  # (users,)
-    tastes: np.ndarray  # (users, K)
-    level: np.ndarray  # (users,)
-    city: np.ndarray
-    age: np.ndarray
-    weight: np.ndarray  # share of the impressions
-
-
-class _Items(NamedTuple):
-    tastes: np.ndarray  # (items, K)
-    level: np.ndarray
-    category: np.ndarray
-    brand: np.ndarray
-    price: np.ndarray
-    tags: np.ndarray  # (items,) text
-    launch: np.ndarray  # share of the period after which the item exists
-    weight: np.ndarray
-
-
 class _Impressions(NamedTuple):
     elapsed: np.ndarray  # (rows,) share of the period, rising
     scenario: np.ndarray
@@ -99,7 +81,7 @@ class _Impressions(NamedTuple):
 def generate(config: WorldConfig) -> pl.DataFrame:
     """The impressions of a world in time order, with `click` and the true `p_click`."""
     rng = np.random.default_rng(config.seed)
-    users, items = _make_users(config, rng), _make_items(config, rng)
+    users, items = make_users(config, rng), make_items(config, rng)
     shown = _make_impressions(config, users, items, rng)
     logit = config.logit_std * (
         np.sqrt(1 - config.domain_share) * _shared_effect(config, users, items, shown, rng)
@@ -127,64 +109,8 @@ def generate(config: WorldConfig) -> pl.DataFrame:
     return pl.DataFrame(columns).cast(COLUMNS)  # type: ignore[arg-type]
 
 
-def _make_users(config: WorldConfig, rng: np.random.Generator) -> _Users:
-    group = rng.choice(config.num_groups, config.num_users, p=_zipf(config.num_groups, 0.7))
-    group_tastes = rng.normal(size=(config.num_groups, config.num_tastes))
-    tastes = 0.6 * group_tastes[group] + 0.8 * rng.normal(
-        size=(config.num_users, config.num_tastes)
-    )
-    city_taste = tastes @ rng.normal(size=config.num_tastes)
-    return _Users(
-        group=group,
-        tastes=tastes,
-        level=rng.normal(size=config.num_users),
-        city=_noisy_bins(city_taste, 60, rng),
-        age=_noisy_bins(tastes[:, 0], 8, rng),
-        weight=_lognormal_weights(config.num_users, 1.0, rng),
-    )
-
-
-def _make_items(config: WorldConfig, rng: np.random.Generator) -> _Items:
-    category = rng.choice(
-        config.num_categories, config.num_items, p=_zipf(config.num_categories, 0.6)
-    )
-    category_tastes = rng.normal(size=(config.num_categories, config.num_tastes))
-    tastes = 0.8 * category_tastes[category] + 0.6 * rng.normal(
-        size=(config.num_items, config.num_tastes)
-    )
-    brand_level = rng.normal(size=config.num_brands)
-    brand = rng.choice(config.num_brands, config.num_items, p=_zipf(config.num_brands, 0.8))
-    launch = np.where(
-        rng.random(config.num_items) < config.late_item_share,
-        rng.uniform(0.3, 0.95, config.num_items),
-        0.0,
-    )
-    return _Items(
-        tastes=tastes,
-        level=0.6 * brand_level[brand] + 0.8 * rng.normal(size=config.num_items),
-        category=category,
-        brand=brand,
-        price=np.round(np.exp(rng.normal(3.0, 0.8, config.num_items)), 2),
-        tags=_tags_of(tastes, config.num_tags, rng),
-        launch=launch,
-        weight=_lognormal_weights(config.num_items, 1.2, rng),
-    )
-
-
-def _tags_of(tastes: np.ndarray, num_tags: int, rng: np.random.Generator) -> np.ndarray:
-    """One to four `;`-separated tags per item, among those nearest to its tastes."""
-    affinity = tastes @ rng.normal(size=(tastes.shape[1], num_tags)) + rng.normal(
-        size=(len(tastes), num_tags)
-    )
-    nearest = np.argsort(-affinity, axis=1)[:, :4]
-    lengths = rng.integers(1, 5, len(tastes))
-    return np.array(
-        [";".join(map(str, tags[:length])) for tags, length in zip(nearest, lengths, strict=True)]
-    )
-
-
 def _make_impressions(
-    config: WorldConfig, users: _Users, items: _Items, rng: np.random.Generator
+    config: WorldConfig, users: Users, items: Items, rng: np.random.Generator
 ) -> _Impressions:
     """Who saw what, where and when; scenarios, users and items have long-tailed shares."""
     hour_weight = 1.2 + np.sin((np.arange(24) - 9) / 24 * 2 * np.pi)
@@ -218,7 +144,7 @@ def _make_slots(
             for _ in range(config.num_scenarios)
         ]
     )
-    weight = _zipf(config.num_scenarios, 1.0)[scenario] * _zipf(config.num_positions, 0.8)[position]
+    weight = zipf(config.num_scenarios, 1.0)[scenario] * zipf(config.num_positions, 0.8)[position]
     return scenario, position, weight / weight.sum()
 
 
@@ -233,7 +159,7 @@ def _draw_launched(
 
 
 def _shared_effect(
-    config: WorldConfig, users: _Users, items: _Items, shown: _Impressions, rng: np.random.Generator
+    config: WorldConfig, users: Users, items: Items, shown: _Impressions, rng: np.random.Generator
 ) -> np.ndarray:
     """What holds in every domain, with unit variance."""
     match = np.einsum("nk,nk->n", users.tastes[shown.user], items.tastes[shown.item])
@@ -245,11 +171,11 @@ def _shared_effect(
         0.06: -thrift[shown.user] * np.log(items.price[shown.item]),
         0.04: np.cos((shown.hour - 21) / 24 * 2 * np.pi),
     }
-    return sum(np.sqrt(share) * _standardize(part) for share, part in parts.items())
+    return sum(np.sqrt(share) * standardize(part) for share, part in parts.items())
 
 
 def _domain_effect(
-    config: WorldConfig, users: _Users, items: _Items, shown: _Impressions, rng: np.random.Generator
+    config: WorldConfig, users: Users, items: Items, shown: _Impressions, rng: np.random.Generator
 ) -> np.ndarray:
     """What depends on the domain, with unit variance."""
     group = users.group[shown.user]
@@ -267,7 +193,7 @@ def _domain_effect(
         0.36: np.einsum("nk,nk->n", taste_weight, match),
         0.30: np.einsum("nk,nk->n", category_weight, category_taste),
     }
-    return sum(np.sqrt(share) * _standardize(part) for share, part in parts.items())
+    return sum(np.sqrt(share) * standardize(part) for share, part in parts.items())
 
 
 def _domain_vectors(
@@ -283,26 +209,6 @@ def _domain_vectors(
         + 0.45 * own
     )
     return vectors.reshape(-1, width)
-
-
-def _zipf(size: int, exponent: float) -> np.ndarray:
-    weight = np.arange(1, size + 1) ** -exponent
-    return weight / weight.sum()
-
-
-def _lognormal_weights(size: int, spread: float, rng: np.random.Generator) -> np.ndarray:
-    weight = np.exp(spread * rng.normal(size=size))
-    return weight / weight.sum()
-
-
-def _noisy_bins(values: np.ndarray, num_bins: int, rng: np.random.Generator) -> np.ndarray:
-    """Equal-frequency bins of values that are seen through noise."""
-    seen = _standardize(values) + 0.5 * rng.normal(size=len(values))
-    return np.argsort(np.argsort(seen)) * num_bins // len(values)
-
-
-def _standardize(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:
