@@ -12,6 +12,8 @@ from models.embedding import FieldEmbedding
 from models.interfaces import DomainContext, ModelShape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
     from models.interfaces import Activation, BackboneEntry, ConfigT, MethodEntry
@@ -90,6 +92,31 @@ class CTRModel(nn.Module):
         auxiliary = self.method.auxiliary_logit(context)
         return logit if auxiliary is None else logit + auxiliary
 
+    def dense_parameters(self) -> dict[str, nn.Parameter]:
+        """All parameters but the embedding table, by qualified name."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if not name.startswith("embedding.")
+        }
+
+    def score_with(self, theta: Mapping[str, Tensor], context: DomainContext) -> Tensor:
+        """Logits (B,) of embedded rows, with these values in place of the parameters so named."""
+        values = {f"model.{name}": value for name, value in theta.items()}
+        logits: Tensor = torch.func.functional_call(_Score(self), values, (context,))
+        return logits
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B,)."""
         return self.score(self.embed(batch))
+
+
+class _Score(nn.Module):
+    """`CTRModel.score` as a forward pass, since that is what `functional_call` calls."""
+
+    def __init__(self, model: CTRModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, context: DomainContext) -> Tensor:
+        return self.model.score(context)

@@ -89,5 +89,5 @@ class FieldEmbedding(nn.Module):
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of (B, M, K) over the slots where (B, M) is true, zero where none is: (B, K)."""
-    share = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)  # (B, M)
+    share = mask.to(values.dtype) / mask.sum(dim=1, keepdim=True).clamp(min=1)  # (B, M)
     return torch.bmm(share.unsqueeze(1), values).squeeze(1)  # (B, 1, M) @ (B, M, K) -> (B, K)

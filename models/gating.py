@@ -82,7 +82,8 @@ class Gating:
 
     def sparsity(self, factor: Tensor) -> Tensor:
         """The share r () of shut gates over rows and neurons."""
-        return 1.0 - torch.count_nonzero(factor) / max(factor.numel(), 1)
+        kept = torch.count_nonzero(factor).to(factor.dtype)
+        return 1.0 - kept / max(factor.numel(), 1)
 
 
 class Binarization(Gating):

@@ -18,7 +18,7 @@ How the methods fit the hooks of `DomainMethod`:
     APG        `linear("hidden")`: generated S between static U and V, the condition read from
                `context.e_d` and h
     MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
-               `Model.score` with the embeddings looked up once; `adapt`: parameters per task
+               `Model.score_with` with the embeddings looked up once; `adapt`: theta per task
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from datasets.loader import Batch
 
@@ -115,6 +115,8 @@ class Model(Protocol):
     def __call__(self, batch: Batch) -> Tensor: ...  # (B,) logits
     def embed(self, batch: Batch) -> DomainContext: ...  # the embedding tables, phi
     def score(self, context: DomainContext) -> Tensor: ...  # (B,) logits: the dense part, theta
+    def dense_parameters(self) -> dict[str, nn.Parameter]: ...  # theta, by qualified name
+    def score_with(self, theta: Mapping[str, Tensor], context: DomainContext) -> Tensor: ...
 
 
 class Predictor(Protocol):

@@ -113,10 +113,9 @@ class Pruner(DomainTransform):
 
     def _values(self, h: Tensor, e_d: Tensor) -> Tensor:
         v: Tensor = self.bias
-        if self.weight_layer is not None:
-            v = torch.addmm(v, h, self.weight_layer.T)  # (B, N)
-        if self.weight_domain is not None:
-            v = torch.addmm(v, e_d, self.weight_domain.T)  # (B, N)
+        for x, weight in ((h, self.weight_layer), (e_d, self.weight_domain)):
+            if weight is not None:  # (B, N)
+                v = torch.addmm(v, x, weight.T) if v is self.bias else v.addmm_(x, weight.T)
         return v
 
     def __getstate__(self) -> dict[str, object]:

@@ -1,0 +1,96 @@
+"""A small log, its batches, and models on it."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.loader import Batch, EncodedRows
+from datasets.spec import EncodedSchema
+from models.ctr_model import CTRModel, ModelConfig
+from models.registry import load_backbone, load_method
+
+SCHEMA = EncodedSchema(
+    fields=("tab", "age", "user", "item"),
+    field_sizes=(4, 3, 50, 40),
+    num_domain_fields=2,
+    bags=("tags",),
+    bag_sizes=(12,),
+    bag_lengths=(3,),
+    num_domains=13,
+    num_tasks=4,
+)
+
+
+def fill_by_name(model, seed=0):
+    """Every module from a generator named by its place."""
+    for name, module in model.named_modules():
+        if hasattr(module, "initialise"):
+            module.initialise(torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode())))
+
+
+@pytest.fixture
+def schema():
+    return SCHEMA
+
+
+@pytest.fixture
+def initialise():
+    return fill_by_name
+
+
+@pytest.fixture
+def make_rows():
+    def make(n, seed=0):
+        rng = np.random.default_rng(seed)
+        codes = np.stack([rng.integers(0, size, n) for size in SCHEMA.field_sizes], axis=1)
+        bags = rng.integers(-1, SCHEMA.bag_sizes[0], (n, SCHEMA.bag_lengths[0]))
+        domain = 1 + codes[:, 0] * 3 + codes[:, 1]
+        ids = np.stack([domain, codes[:, 0], domain, rng.integers(0, 2, n)], axis=1)
+        return EncodedRows(np.concatenate([codes, bags, ids], axis=1).astype(np.int32), SCHEMA)
+
+    return make
+
+
+@pytest.fixture
+def make_batch(make_rows):
+    return lambda n, seed=0: make_rows(n, seed).range(0, n)
+
+
+@pytest.fixture
+def take_rows():
+    def take(batch, rows):
+        bags = tuple(bag[rows] for bag in batch.bags)
+        columns = (batch.domain_id, batch.task_id, batch.eval_domain_id, batch.label)
+        return Batch(batch.codes[rows], bags, *(column[rows] for column in columns))
+
+    return take
+
+
+@pytest.fixture
+def make_model():
+    def make(backbone="dnn", method="plain", *, options=None, cross=None, seed=0, **shape):
+        backbone = load_backbone(backbone)
+        method = load_method(method) if isinstance(method, str) else method
+        config = {
+            "embedding_dim": 8,
+            "hidden_dims": (12, 10, 6),
+            "activation": "tanh",
+            "dropout": 0.0,
+            "sparse_gradient": False,
+        }
+        model = CTRModel(
+            SCHEMA,
+            ModelConfig(**config | shape),
+            backbone=(backbone, backbone.config(**cross or {})),
+            method=(method, method.config(**options or {})),
+        )
+        fill_by_name(model, seed)
+        with torch.no_grad():  # far from the near-zero start, where everything is almost linear
+            model.embedding.weight.mul_(50.0)
+        return model
+
+    return make

@@ -1,0 +1,106 @@
+"""The one table of all fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.embedding import FieldEmbedding
+
+STARTS = {"tab": 1, "age": 5, "user": 8, "item": 58, "tags": 98}  # rows, after the empty slot's
+
+
+@pytest.fixture
+def embedding(schema):
+    table = FieldEmbedding(schema, 8, sparse_gradient=False)
+    table.initialise(torch.Generator().manual_seed(1))
+    return table
+
+
+def test_fields_are_looked_up_at_their_offsets_domain_fields_first(embedding, make_batch):
+    batch = make_batch(5)
+
+    x_0 = embedding(batch)
+
+    assert x_0.shape == (5, embedding.n_input) == (5, 40)
+    for place, field in enumerate(("tab", "age", "user", "item")):
+        rows = batch.codes[:, place] + STARTS[field]
+        assert torch.equal(x_0[:, 8 * place : 8 * place + 8], embedding.weight[rows])
+    assert embedding.n_domain == 16
+
+
+def test_bag_is_the_mean_of_its_filled_slots(embedding, make_batch):
+    batch = replace(make_batch(3), bags=(torch.tensor([[4, 4, 7], [-1, 2, -1], [0, -1, 3]]).int(),))
+
+    pooled = embedding(batch)[:, 32:]
+
+    table = embedding.weight[STARTS["tags"] :]
+    expected = [(2 * table[4] + table[7]) / 3, table[2], (table[0] + table[3]) / 2]
+    torch.testing.assert_close(pooled, torch.stack(expected))
+
+
+def test_empty_bag_is_zero_even_if_the_padding_row_is_not(embedding, make_batch):
+    batch = replace(make_batch(2), bags=(torch.full((2, 3), -1).int(),))
+    with torch.no_grad():
+        embedding.weight[0] = 9.0
+
+    assert embedding(batch)[:, 32:].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("sparse_gradient", [False, True])
+def test_padding_row_has_no_gradient(schema, make_batch, sparse_gradient):
+    embedding = FieldEmbedding(schema, 8, sparse_gradient=sparse_gradient)
+
+    embedding(make_batch(50)).square().add(embedding(make_batch(50))).sum().backward()
+
+    gradient = embedding.weight.grad
+    assert gradient.is_sparse == sparse_gradient
+    assert gradient.to_dense()[0].count_nonzero() == 0
+    assert gradient.to_dense()[1:].count_nonzero() > 0
+
+
+def test_sparse_gradient_equals_the_dense_one(schema, make_batch):
+    gradients = []
+    for sparse_gradient in (False, True):
+        embedding = FieldEmbedding(schema, 8, sparse_gradient=sparse_gradient)
+        embedding.initialise(torch.Generator().manual_seed(1))
+        embedding(make_batch(50)).square().sum().backward()
+        gradients.append(embedding.weight.grad.to_dense())
+
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_log_without_bags_needs_no_padding(schema, make_batch):
+    embedding = FieldEmbedding(
+        replace(schema, bags=(), bag_sizes=(), bag_lengths=()), 8, sparse_gradient=False
+    )
+    embedding.initialise(torch.Generator().manual_seed(1))
+    batch = replace(make_batch(5), bags=())
+
+    assert embedding(batch).shape == (5, 32)
+    assert embedding.n_input == 32
+
+
+def test_layout_numbers_rows_as_the_table_does(embedding, schema):
+    sizes = (*schema.field_sizes, *schema.bag_sizes)
+
+    numbers = embedding.layout([torch.arange(size) + 100 * i for i, size in enumerate(sizes)])
+
+    assert numbers.shape == (embedding.weight.shape[0],)
+    assert numbers[0] == 0
+    assert numbers[STARTS["user"] + 7] == 207
+    assert numbers[STARTS["tags"]] == 400
+
+
+def test_initial_rows_are_small_and_normal(schema):
+    embedding = FieldEmbedding(
+        replace(schema, field_sizes=(4, 3, 5000, 40)), 16, sparse_gradient=False
+    )
+
+    embedding.initialise(torch.Generator().manual_seed(1))
+
+    assert embedding.weight[0].count_nonzero() == 0
+    assert embedding.weight[1:].std().item() == pytest.approx(0.01, rel=0.02)
+    assert embedding.weight[1:].mean().item() == pytest.approx(0.0, abs=1e-4)

@@ -1,0 +1,146 @@
+"""Weighting factors against the equations, and the hand-written backward pass against autograd."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.gating import FORMS, PrunedLayer
+
+FORM_NAMES = tuple(FORMS)
+BETA, EPSILON = 2.0, 0.25
+
+
+def gating(form, straight_through="gate", beta=BETA):
+    return FORMS[form](beta, EPSILON, straight_through)
+
+
+def factor_of(form, v, alpha, beta=BETA):
+    rule = gating(form, beta=beta)
+    v = torch.as_tensor(v, dtype=torch.float64)
+    return rule.factor(rule.squash(v, torch.tensor(alpha, dtype=torch.float64)))
+
+
+def oracle(form, v, alpha):
+    """Equations 4 to 8 in numpy, with the paper's sign of footnote 1."""
+    sigma = 1 / (1 + np.exp(-v * (1.0 if form == "scaling" else alpha)))
+    v_out = sigma if form == "binarization" else BETA * sigma
+    sign = (np.abs(v_out) - (0.0 if form == "scaling" else EPSILON) > 0).astype(float)
+    return sign if form == "binarization" else v_out * sign
+
+
+def by_autograd(h, v, alpha, form, straight_through):
+    """The products h * pi, and r, as one writes them down, with straight-through gates."""
+    s = torch.sigmoid(v if form == "scaling" else v * alpha)
+    v_out = s if form == "binarization" else BETA * s
+    if form == "scaling":
+        return h * v_out, v.new_zeros(())
+    hard = (v_out > EPSILON).to(v.dtype)
+    gate = hard + (s - s.detach()) if straight_through != "none" else hard
+    factor = gate if form == "binarization" else v_out * gate
+    if straight_through == "pass":
+        factor = (hard if form == "binarization" else v_out * hard).detach()
+        factor = factor + (v_out - v_out.detach())
+    return h * factor, 1 - gate.mean() + 0 * v.sum()  # v has a gradient, be it zero
+
+
+@pytest.fixture
+def values():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(9, 5, dtype=torch.float64, generator=generator) for _ in range(3)]
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+def test_factor_equals_the_equations(form, alpha):
+    v = np.random.default_rng(0).normal(0, 3, (200, 7))
+
+    np.testing.assert_allclose(factor_of(form, v, alpha).numpy(), oracle(form, v, alpha), 1e-12)
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+@pytest.mark.parametrize("straight_through", ["gate", "pass", "none"])
+def test_backward_equals_autograd(values, form, straight_through):
+    h, v, upstream = values
+    alpha = torch.tensor(3.0, dtype=torch.float64)
+    results = []
+    for path in ("ours", "autograd"):
+        h, v = h.detach().requires_grad_(), v.detach().requires_grad_()
+        if path == "ours":
+            pruned, _, r = PrunedLayer.apply(h, v, alpha, gating(form, straight_through))
+        else:
+            pruned, r = by_autograd(h, v, alpha, form, straight_through)
+        ((pruned * upstream).sum() + 0.7 * r).backward()
+        results.append((pruned.detach(), r.detach(), h.grad, v.grad))
+
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_backward_of_scaling_equals_finite_differences(values):
+    h, v, _ = (value.requires_grad_() for value in values)
+    alpha = torch.tensor(3.0, dtype=torch.float64)
+
+    assert torch.autograd.gradcheck(
+        lambda h, v: PrunedLayer.apply(h, v, alpha, gating("scaling"))[0], (h, v)
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "edge"), [("binarization", -math.log(3)), ("fusion", -math.log(7))]
+)
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+def test_gate_flips_at_the_exact_threshold(form, edge, alpha):
+    below, above = factor_of(form, [edge / alpha - 1e-4, edge / alpha + 1e-4], alpha)
+
+    assert below == 0.0
+    assert above > 0.0
+
+
+@pytest.mark.parametrize("form", ["binarization", "fusion"])
+def test_gate_is_shut_at_epsilon_itself(form):
+    rule = gating(form)
+    squashed = torch.tensor([EPSILON / rule.gain])
+
+    assert rule.factor(squashed).item() == 0.0
+
+
+def test_factors_stay_in_their_ranges():
+    v = torch.linspace(-6, 6, 1001)
+    binary, scale, fusion = (factor_of(form, v, 2.0) for form in FORM_NAMES)
+
+    assert set(binary.tolist()) == {0.0, 1.0}
+    assert ((scale > 0) & (scale < BETA)).all()
+    kept = fusion[fusion != 0]
+    assert ((kept > EPSILON) & (kept < BETA)).all()
+    assert (fusion == 0).any()
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_pruned_neurons_are_zero_not_negated(form):
+    # A public re-implementation uses sign(x) = -1 below the threshold, which negates neurons.
+    factor = factor_of(form, torch.linspace(-6, 6, 1001), 5.0)
+
+    assert factor.min() >= 0.0
+    assert (factor == 0.0).any() == (form != "scaling")
+
+
+@pytest.mark.parametrize(("beta", "expected"), [(2.0, 1.0), (1.5, 0.75)])
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+def test_factor_of_an_undecided_pruner(beta, expected, alpha):
+    factors = {form: factor_of(form, [0.0], alpha, beta).item() for form in FORM_NAMES}
+
+    assert factors == {"binarization": 1.0, "scaling": expected, "fusion": expected}
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_sparsity_is_the_share_of_shut_gates(form):
+    factor = factor_of(form, [[-9.0, -9.0, 0.0, 1.0], [-9.0, 2.0, 3.0, 4.0]], 1.0)
+
+    sparsity = gating(form).sparsity(factor)
+
+    assert sparsity.item() == (0.0 if form == "scaling" else 3 / 8)
+    assert gating(form).gate(factor).sum().item() == (8 if form == "scaling" else 5)
