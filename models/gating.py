@@ -82,7 +82,7 @@ class Gating:
 
     def sparsity(self, factor: Tensor) -> Tensor:
         """The share r () of shut gates over rows and neurons."""
-        kept = torch.count_nonzero(factor).to(factor.dtype)
+        kept = torch.sign(factor).sum()  # far faster than to count where gates are mixed
         return 1.0 - kept / max(factor.numel(), 1)
 
 

@@ -32,6 +32,12 @@ def fill_by_name(model, seed=0):
             module.initialise(torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode())))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Threads only wait for each other on models this small."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def schema():
     return SCHEMA
