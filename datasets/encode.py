@@ -125,8 +125,10 @@ class _Staged:
                 frame.sink_parquet(
                     self.path, compression="uncompressed", statistics=False, engine="streaming"
                 )
-            except pl.exceptions.PolarsError as error:
+            except (pl.exceptions.PolarsError, OSError) as error:
                 checked.result()  # a malformed line says more
+                if isinstance(error, OSError):
+                    raise
                 raise _unreadable(raw, str(error).splitlines()[0]) from None
             checked.result()
         self.num_rows = len(self.column(spec.label))

@@ -83,16 +83,11 @@ def encode_bag(column: Tokens, rows: RowOrder, feature: FeatureSpec) -> Encoded:
     words, word_counts = _count_words(column.tokens, bag_counts, feature)
     code_of, size = _rank(words, word_counts, feature.min_count)
     vocabulary = pl.Enum(words)
+    code_or_unseen = np.append(code_of, np.int32(UNSEEN))  # the last one is for words not in train
     by_bag = np.full((feature.max_length, len(column.tokens)), PAD, dtype=np.int32)
     for start, bag, slot, word in _split_bags(column.tokens, feature):
-        known = (
-            word.cast(vocabulary, strict=False)
-            .to_physical()
-            .cast(pl.Int64)
-            .fill_null(-1)
-            .to_numpy()
-        )
-        by_bag[slot, start + bag] = np.where(known >= 0, code_of[known], UNSEEN)
+        known = word.cast(vocabulary, strict=False).to_physical().fill_null(len(words)).to_numpy()
+        by_bag[slot, start + bag] = code_or_unseen[known]
     return Encoded(by_bag.take(positions, axis=1), size, _count(code_of, word_counts, size))
 
 
@@ -119,8 +114,8 @@ def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
     """Lower ends of all buckets but the first: train quantiles that leave no bucket empty."""
     if not len(values):
         return values
-    steps = np.arange(1, num_buckets) / num_buckets
-    edges = np.unique(np.quantile(values, steps, method="inverted_cdf"))
+    ranks = np.arange(1, num_buckets) * len(values) // num_buckets
+    edges = np.unique(np.partition(values, ranks)[ranks])
     return edges[edges > values.min()]
 
 

@@ -1,0 +1,98 @@
+"""Preparation of a large CSV file: rows per second and peak memory of a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from datasets.catalog import custom
+from datasets.prepare import PrepareOptions, prepare
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+GOAL_ROWS_PER_SECOND = 200_000
+GOAL_MEMORY_GIB = 4
+CHUNK_ROWS = 1_000_000
+ID_SIZES = (500_000, 300_000, 100_000, 50_000, 2_000_000)
+CATEGORY_SIZES = (3, 8, 11, 50, 200, 1_000, 15, 9, 5_000)
+BAG_SIZES = (300, 3_000)
+CATEGORIES = [f"category_{index}" for index in range(len(CATEGORY_SIZES))]
+IDS = [f"id_{index}" for index in range(len(ID_SIZES))]
+NUMBERS = [f"number_{index}" for index in range(4)]
+BAGS = [f"bag_{index}" for index in range(len(BAG_SIZES))]
+HEAD = """
+name = "large"
+files = "large.csv"
+label = "click"
+timestamp = "time_ms"
+partition = ["category_0", "category_1", "category_2"]
+"""
+
+
+def measure(rows: int = 10_000_000) -> list[tuple[str, str, str]]:
+    """Write a log of 22 columns, prepare it in a child process; figure, measured value and goal."""
+    with tempfile.TemporaryDirectory(prefix="prepare_speed_") as name:
+        folder = Path(name)
+        write_log(folder, rows)
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=_prepare, args=(folder, sender))
+        child.start()
+        sender.close()
+        seconds, memory_gib = receiver.recv()
+        child.join()
+    label = f"preparation of {rows:,} rows x 22 columns"
+    return [
+        (f"{label}: rows per second", f"{rows / seconds:,.0f}", f">= {GOAL_ROWS_PER_SECOND:,}"),
+        (f"{label}: peak memory, GiB", f"{memory_gib:.2f}", f"<= {GOAL_MEMORY_GIB}"),
+    ]
+
+
+def write_log(folder: Path, rows: int) -> None:
+    """A CSV file of long ids, categories, numbers and lists, out of time order, and its spec."""
+    rng = np.random.default_rng(0)
+    with (folder / "large.csv").open("wb") as stream:
+        for start in range(0, rows, CHUNK_ROWS):
+            chunk = _chunk(min(CHUNK_ROWS, rows - start), rng)
+            chunk.write_csv(stream, include_header=start == 0)
+    features = [f'"{name}"' for name in CATEGORIES + IDS]
+    features += [f'{{ name = "{name}", kind = "numeric" }}' for name in NUMBERS]
+    features += [f'{{ name = "{name}", kind = "bag" }}' for name in BAGS]
+    spec = HEAD + f"features = [{', '.join(features)}]\n"
+    (folder / "large.toml").write_text(spec, encoding="utf-8")
+
+
+def _chunk(rows: int, rng: np.random.Generator) -> pl.DataFrame:
+    columns: dict[str, np.ndarray | pl.Series] = {
+        "click": (rng.random(rows) < 0.05).astype(np.int8),
+        "time_ms": rng.integers(1_650_000_000_000, 1_651_000_000_000, rows),
+    }
+    for name, size in zip(IDS, ID_SIZES, strict=True):
+        columns[name] = rng.zipf(1.2, rows) % size * 7_919_000_000_017 + 10**18
+    for name, size in zip(CATEGORIES, CATEGORY_SIZES, strict=True):
+        columns[name] = rng.integers(0, size, rows)
+    for name in NUMBERS:
+        columns[name] = rng.random(rows)
+    for name, size in zip(BAGS, BAG_SIZES, strict=True):
+        first, second = (pl.Series(rng.integers(0, size, rows)).cast(pl.String) for _ in range(2))
+        columns[name] = first + ";" + second
+    return pl.DataFrame(columns)
+
+
+def _prepare(folder: Path, sender: Connection) -> None:
+    entry = custom.read_spec(folder / "large.toml")
+    start = time.perf_counter()
+    prepare(entry, None, folder / "prepared", PrepareOptions())
+    seconds = time.perf_counter() - start
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_per_unit
+    sender.send((seconds, peak / 2**30))

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import gzip
+
+import polars as pl
+import pytest
+
+from datasets.prepare import PrepareOptions, prepare
+from datasets.rawlog import CatalogEntry
+from datasets.spec import DataError
+from datasets.survey import survey
+
+HEADER = "time,site,item,click\n"
+LINES = "".join(f"{row},s{row % 2},i{row % 3},{row % 2}\n" for row in range(30))
+
+
+def message_of(prepare_log, log, **changes):
+    with pytest.raises(DataError) as caught:
+        prepare_log(log, **changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("1,s0,i1", "has 3 values, the header names 4"),
+        ("1,s0,i1,0,9", "has 5 values, the header names 4"),
+        ("", "the line is blank"),
+        (",,,", "no value is filled in"),
+        ("1,s0,i1,2", "label 'click' is '2'; allowed are 0 and 1"),
+        ("1,s0,i1,", "label 'click' is None"),
+        ("1,s0,i1,yes", "label 'click' is 'yes'"),
+        ("noon,s0,i1,0", "timestamp column 'time' holds 'noon'"),
+        (",s0,i1,0", "timestamp column 'time' holds None"),
+        ('1,s"0,i1,0', "a quote stands inside a value"),
+        ('1,"s0,i1,0', "a quote"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_wrong_line_is_named(prepare_log, line, words, line_end):
+    log = (HEADER + LINES + line + "\n" + LINES).replace("\n", line_end)
+
+    message = message_of(prepare_log, log)
+
+    assert "log.csv line 32: " in message
+    assert words in message
+
+
+@pytest.mark.parametrize("block", [10, 33, 1 << 24])
+def test_wrong_line_is_named_whatever_the_blocks(prepare_log, monkeypatch, block):
+    monkeypatch.setattr("datasets.survey.BLOCK_BYTES", block)
+
+    assert "line 32: " in message_of(prepare_log, HEADER + LINES + "1,s0\n" + LINES)
+    assert "line 32: the line is blank" in message_of(prepare_log, HEADER + LINES + "\n" + LINES)
+
+
+def test_number_column_with_text_is_named(prepare_log):
+    features = ["site", {"name": "item", "kind": "numeric"}]
+
+    message = message_of(prepare_log, HEADER + LINES, features=features)
+
+    assert "log.csv line 2: numeric column 'item' holds 'i0'" in message
+
+
+def test_bytes_that_are_not_utf8_are_named(prepare_log):
+    log = (HEADER + LINES).encode() + b"1,s\xff,i1,0\n" + LINES.encode()
+
+    assert "log.csv line 32: byte 0xff is not UTF-8" in message_of(prepare_log, log)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("time,site,itm,click", "column 'item' is missing; the closest names there: itm"),
+        ("time,site,item,clicked", "column 'click' is missing; the closest names there: clicked"),
+        ("time,site,site,click", "line 1: columns named twice: site"),
+        ("time;site;item;click", "column 'click' is missing"),
+    ],
+)
+def test_wrong_header_is_named(prepare_log, header, words):
+    assert words in message_of(prepare_log, header + "\n" + LINES)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("", "the file is empty"),
+        ("\n\n", "its first line is blank"),
+        (HEADER, "a header but no data row"),
+        (HEADER.strip(), "a header but no data row"),
+        (HEADER + "\n\n", "a header but no data row"),
+        (b"\xff\xfe1,2\n", "the header is not UTF-8 text"),
+    ],
+)
+def test_file_without_rows(prepare_log, log, words):
+    assert words in message_of(prepare_log, log)
+
+
+@pytest.mark.parametrize("label", ["0", "1"])
+def test_label_of_one_class(prepare_log, tiny, label):
+    log = tiny.with_columns(click=pl.lit(label))
+
+    message = message_of(prepare_log, log)
+
+    assert f"label 'click' is {label} in all 60 rows of the log" in message
+
+
+@pytest.mark.parametrize(("first", "last", "split"), [(0, 40, "train"), (40, 50, "dev")])
+def test_split_of_one_class(prepare_log, tiny, first, last, split):
+    inside = pl.col("time").is_between(first, last - 1)
+    log = tiny.with_columns(click=pl.when(inside).then(0).otherwise("click"))
+
+    assert f"{last - first} rows of {split};" in message_of(prepare_log, log)
+
+
+@pytest.mark.parametrize("kept", [5, 60, -9])
+def test_truncated_gzip(prepare_log, kept):
+    packed = gzip.compress((HEADER + LINES).encode())[:kept]
+
+    message = message_of(prepare_log, packed, file="log.csv.gz", files="log.csv.gz")
+
+    assert "log.csv.gz: " in message
+    assert "fetch the file again" in message
+
+
+def test_file_that_is_no_gzip(prepare_log):
+    message = message_of(prepare_log, HEADER, file="log.csv.gz", files="log.csv.gz")
+
+    assert "log.csv.gz: cannot read the header" in message
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        HEADER + LINES + "\n\n",
+        (HEADER + LINES).rstrip("\n"),
+        (HEADER + LINES).replace("\n", "\r\n") + "\r\n",
+        "\ufeff" + HEADER + LINES,
+        HEADER + LINES.replace("s1", '"s1"'),
+    ],
+)
+def test_harmless_differences_of_files(prepare_log, log):
+    plain = prepare_log(HEADER + LINES, name="plain")
+
+    data = prepare_log(log)
+
+    assert data.rows().tolist() == plain.rows().tolist()
+    assert data.domains().equals(plain.domains())
+
+
+def test_quoted_values_may_hold_separators_quotes_and_lines(prepare_log, monkeypatch):
+    monkeypatch.setattr("datasets.survey.BLOCK_BYTES", 40)
+
+    data = prepare_log(HEADER + LINES.replace("s1", '"a,""b""\nc"'))
+
+    assert set(data.domains()["site"]) == {"s0", 'a,"b"\nc'}
+
+
+def test_error_beyond_a_value_of_several_lines_names_the_row(prepare_log):
+    log = HEADER + LINES.replace("s1", '"s\n1"') + "1,s0,i1,2\n"
+
+    assert "log.csv data row 31: label" in message_of(prepare_log, log)
+
+
+def test_quote_that_never_closes(prepare_log):
+    message = message_of(prepare_log, HEADER + LINES + '1,s0,i1,"0\n')
+
+    assert "line 32: a quote is opened and never closed" in message
+
+
+def test_survey_counts_rows(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(HEADER + LINES + "\n")
+
+    assert survey(path, ",", 4).num_rows == 30
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "log.csv"])
+def test_missing_folder_is_named(prepare_log, tmp_path, missing):
+    (tmp_path / "log.csv").write_text(HEADER + LINES)
+    entry = CatalogEntry(*_iaac())
+
+    with pytest.raises(
+        DataError, match=f"data folder .*{missing} (does not exist|is not a folder)"
+    ):
+        prepare(entry, tmp_path / missing, tmp_path / "cache", PrepareOptions())
+
+
+def _iaac():
+    from datasets.catalog import iaac
+
+    return iaac.SPEC, iaac.read_raw, None
+
+
+def test_entry_without_any_folder(tmp_path):
+    with pytest.raises(DataError, match="'iaac' has no default folder"):
+        prepare(CatalogEntry(*_iaac()), None, tmp_path, PrepareOptions())

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.spec import PAD, DataError, FeatureSpec
+from datasets.splits import RowOrder
+from datasets.vocabulary import (
+    bucket_edges,
+    encode_bag,
+    encode_categorical,
+    encode_numeric,
+    tokenize,
+)
+
+
+def rows_of(num_train, num_rows, order=None):
+    order = np.arange(num_rows) if order is None else np.array(order)
+    return RowOrder(order, (num_train, num_rows, num_rows), "time")
+
+
+def column(*values):
+    return pl.Series("x", values, dtype=pl.String)
+
+
+def place(row):
+    return f"line {row + 2}"
+
+
+def test_categorical_codes_fall_with_train_count_then_token():
+    values = column("c", "b", "b", "a", "new", "b")
+
+    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=1)
+
+    assert encoded.codes.tolist() == [3, 1, 1, 2, 0, 1]
+    assert encoded.codes.dtype == np.int32
+    assert encoded.size == 4
+    assert encoded.frequencies.tolist() == [0, 2, 1, 1]
+
+
+def test_categorical_ignores_counts_outside_train():
+    values = column("a", "a", "b", "b", "b", "b")
+
+    encoded = encode_categorical(tokenize(values), rows_of(3, 6), min_count=1)
+
+    assert encoded.codes.tolist() == [1, 1, 2, 2, 2, 2]
+
+
+def test_categorical_rare_tokens_get_code_zero():
+    values = column("a", "a", "b", "c", "a", "b")
+
+    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=2)
+
+    assert encoded.codes.tolist() == [1, 1, 0, 0, 1, 0]
+    assert encoded.frequencies.tolist() == [2, 2]
+
+
+def test_categorical_missing_value_is_a_token():
+    values = column("a", None, None, "", "a", None)
+
+    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=1)
+
+    assert encoded.codes.tolist() == [2, 1, 1, 1, 2, 1]
+
+
+def test_categorical_follows_the_row_order():
+    values = column("a", "b", "c")
+
+    encoded = encode_categorical(tokenize(values), rows_of(2, 3, order=[2, 0, 1]), min_count=1)
+
+    assert encoded.codes.tolist() == [2, 1, 0]  # train holds c, a
+
+
+def test_numeric_buckets_split_train_evenly():
+    values = pl.Series("x", [str(number) for number in range(8)] + ["-5", "99", "3.5"])
+
+    encoded = encode_numeric(values, rows_of(8, 11), 4, place)
+
+    assert encoded.frequencies.tolist() == [0, 2, 2, 2, 2]
+    assert encoded.codes[8:10].tolist() == [1, 4]
+    assert encoded.size == 5
+
+
+def test_numeric_missing_value_has_a_bucket_of_its_own():
+    values = column("1", "2", None, "NaN", "3", None)
+
+    encoded = encode_numeric(values, rows_of(4, 6), 2, place)
+
+    assert encoded.codes[[2, 3, 5]].tolist() == [encoded.size - 1] * 3
+    assert encoded.frequencies[encoded.size - 1] == 2
+
+
+def test_numeric_missing_value_unseen_in_train_is_code_zero():
+    encoded = encode_numeric(column("1", "2", "3", None), rows_of(3, 4), 2, place)
+
+    assert encoded.codes[3] == 0
+
+
+def test_numeric_train_without_any_number():
+    encoded = encode_numeric(column(None, None, "3"), rows_of(2, 3), 4, place)
+
+    assert encoded.codes.tolist() == [1, 1, 0]
+    assert encoded.size == 2
+
+
+@pytest.mark.parametrize("value", ["abc", "1,5", "inf", "0x1"])
+def test_numeric_text_is_an_error(value):
+    with pytest.raises(DataError, match=f"line 4: numeric column 'x' holds '{value}'"):
+        encode_numeric(column("1", None, value, "2"), rows_of(2, 4), 2, place)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=80), st.integers(2, 16))
+def test_bucket_edges_leave_no_bucket_of_train_empty(numbers, num_buckets):
+    values = np.array(numbers, dtype=float)
+
+    edges = bucket_edges(values, num_buckets)
+
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    assert (counts > 0).all()
+    assert len(edges) < num_buckets
+
+
+def test_bag_keeps_the_first_tokens_and_pads():
+    values = column("a;b;c", "b", None, "new;a", "b;;a")
+    feature = FeatureSpec(name="x", kind="bag", max_length=2)
+
+    encoded = encode_bag(tokenize(values), rows_of(3, 5), feature)
+
+    assert encoded.codes.T.tolist() == [[2, 1], [1, PAD], [PAD, PAD], [0, 2], [1, 2]]
+    assert encoded.size == 3
+    assert encoded.frequencies.tolist() == [0, 2, 1]
+
+
+def test_bag_counts_every_row_of_a_repeated_bag():
+    values = column("a;b", "a;b", "c", "c", "c", "d")
+    feature = FeatureSpec(name="x", kind="bag", min_count=2)
+
+    encoded = encode_bag(tokenize(values), rows_of(6, 6), feature)
+
+    assert encoded.frequencies.tolist() == [1, 3, 2, 2]
+    assert encoded.codes[0].tolist() == [2, 2, 1, 1, 1, 0]
+
+
+def test_bag_of_empty_train_knows_no_token():
+    feature = FeatureSpec(name="x", kind="bag", max_length=2)
+
+    encoded = encode_bag(tokenize(column(None, "", "a")), rows_of(2, 3), feature)
+
+    assert encoded.codes.T.tolist() == [[PAD, PAD], [PAD, PAD], [0, PAD]]
+    assert encoded.size == 1
+
+
+def test_bag_in_chunks_is_the_same(monkeypatch):
+    values = column(*(f"t{number % 7};t{number % 3}" for number in range(40)))
+    feature = FeatureSpec(name="x", kind="bag")
+    whole = encode_bag(tokenize(values), rows_of(30, 40), feature)
+
+    monkeypatch.setattr("datasets.vocabulary.BAG_CHUNK", 4)
+    chunked = encode_bag(tokenize(values), rows_of(30, 40), feature)
+
+    assert np.array_equal(whole.codes, chunked.codes)
+    assert np.array_equal(whole.frequencies, chunked.frequencies)
