@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.config import Json, RunConfig
-from benchmark.files import file_digest, write_text, write_whole
+from benchmark.files import file_digest, write_parquet, write_text, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,9 +96,9 @@ class RunStore:
         """
         folder = self.run_folder(config)
         (folder / RECORD).unlink(missing_ok=True)
-        write_whole(folder / "history.csv", result.history.write_csv)
-        write_whole(folder / "domains.parquet", result.domains.write_parquet)
-        write_whole(folder / "predictions.parquet", result.predictions.write_parquet)
+        write_text(folder / "history.csv", result.history.write_csv())
+        write_parquet(folder / "domains.parquet", result.domains)
+        write_parquet(folder / "predictions.parquet", result.predictions)
         names = ["history.csv", "domains.parquet", "predictions.parquet"]
         if result.masks:
             write_whole(folder / "masks.npz", lambda part: _write_arrays(part, result.masks))
@@ -180,12 +180,12 @@ class RunStore:
     def write_data(self, fingerprint: str, card: Mapping[str, Json], domains: pl.DataFrame) -> None:
         """Write the data card, and the volume and click rate of every domain."""
         folder = self.data_folder(fingerprint)
-        write_whole(folder / "domains.parquet", domains.write_parquet)
+        write_parquet(folder / "domains.parquet", domains)
         write_text(folder / "card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
 
     def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
         """Write the true click probability of dev and test rows; worlds only."""
-        write_whole(self.data_folder(fingerprint) / "truth.parquet", truth.write_parquet)
+        write_parquet(self.data_folder(fingerprint) / "truth.parquet", truth)
 
     def read_card(self, fingerprint: str) -> dict[str, Json]:
         """The data card that `write_data` left."""

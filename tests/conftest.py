@@ -1,0 +1,93 @@
+"""What tests share that go through the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = """\
+name = "tiny"
+label = "click"
+timestamp = "time"
+files = "tiny.csv"
+partition = ["place"]
+
+[[features]]
+name = "place"
+
+[[features]]
+name = "item"
+
+[[features]]
+name = "price"
+kind = "numeric"
+
+[[features]]
+name = "tags"
+kind = "bag"
+"""
+
+
+def write_tiny_log(folder, rows=1_800):
+    """A log of three places whose items are clicked at different rates, and its description."""
+    rng = np.random.default_rng(5)
+    item = rng.integers(0, 20, rows)
+    place = rng.integers(0, 3, rows)
+    clicked = rng.random(rows) < 0.1 + 0.03 * ((item + 5 * place) % 20)
+    frame = pl.DataFrame(
+        {
+            "time": np.arange(rows) // 2,
+            "click": clicked.astype(int),
+            "place": place,
+            "item": item,
+            "price": np.round(rng.random(rows), 2),
+            "tags": [f"{one};{two}" for one, two in zip(item % 5, item % 7, strict=True)],
+        }
+    )
+    frame.write_csv(folder / "tiny.csv")
+    (folder / "tiny.toml").write_text(SPEC, encoding="utf-8")
+    return folder / "tiny.toml"
+
+
+@pytest.fixture
+def tiny_log(tmp_path):
+    """Path of the description of a small log in a fresh folder."""
+    return write_tiny_log(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def run_all():
+    """A function that runs the front door in a process of its own and returns how it ended."""
+
+    def run(*words, **options):
+        command = [sys.executable, str(ROOT / "run_all.py"), *map(str, words)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, **options
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(run_all, tmp_path_factory):
+    """Output folder and log of one finished smoke run on the small log."""
+    folder = tmp_path_factory.mktemp("finished")
+    spec = write_tiny_log(folder)
+    out = folder / "out"
+    done = run_all("--preset", "smoke", "--data", spec, "--out", out, "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    return out, spec, done
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of the real logs; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real logs: CTR_REAL_DATA names no folder ({folder})")
+    return folder

@@ -1,0 +1,135 @@
+"""The front door: what it lists, what it refuses, and with which exit code."""
+
+import json
+import os
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("datasets", {"iaac", "kuairand", "synthetic"}),
+        ("backbones", {"dnn", "dcnv2"}),
+        ("methods", {"plain", "adasparse"}),
+        ("tables", {"table1"}),
+    ],
+)
+def test_list_names_what_exists(run_all, kind, expected):
+    done = run_all("--list", kind)
+
+    assert done.returncode == 0
+    assert expected <= set(done.stdout.split())
+
+
+def test_sys_info_is_json_with_versions(run_all):
+    content = json.loads(run_all("--sys-info").stdout)
+
+    assert {"commit", "python", "packages"} <= set(content)
+    assert content["packages"]["torch"]
+
+
+def test_help_shows_exit_codes_and_examples(run_all):
+    done = run_all("--help")
+
+    assert done.returncode == 0
+    assert "exit codes" in done.stdout
+    assert "examples" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--preset", "huge"], "quick"),
+        (["--methods", "dropout"], "adasparse"),
+        (["--backbones", "dnn2"], "dcnv2"),
+        (["--data", "criteo"], "kuairand"),
+        (["--seeds", "0"], "at least 1, got '0'"),
+        (["--jobs", "two"], "at least 1, got 'two'"),
+        (["--device", "tpu"], "cuda"),
+        (["--list", "model"], "backbones"),
+        (["--sedes", "3"], "--sedes"),
+        (["--data", "nowhere.toml"], "nowhere.toml"),
+        (["--data", "kuairand", "--data-dir", "/nowhere"], "/nowhere"),
+        (["--data", "synthetic/scenaro"], "scenario"),
+        (["--status", "--out", "/nowhere"], "/nowhere"),
+        (["--report-only", "--out", "/nowhere"], "/nowhere"),
+        (["--out", "/dev/null/runs"], "/dev/null"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_usage_is_one_clear_line_and_code_2(run_all, words, expected):
+    done = run_all(*words)
+
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
+    out = tmp_path / "out"
+
+    done = run_all("--dry-run", "--preset", "smoke", "--backbones", "dnn", "--out", out)
+
+    assert done.returncode == 0
+    assert "synthetic dnn+plain: 2 seeds" in done.stdout
+    assert "4 cells" in done.stdout
+    assert not out.exists()
+
+
+def test_a_foreign_package_named_datasets_is_found_out(run_all, tmp_path):
+    foreign = tmp_path / "datasets"
+    foreign.mkdir()
+    (foreign / "__init__.py").write_text("")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+
+    done = run_all("--list", "datasets", env=environment)
+
+    assert done.returncode != 0
+    assert "import datasets" in done.stderr
+    assert "repository root" in done.stderr
+
+
+def test_a_malformed_line_is_named_with_its_number(run_all, tiny_log):
+    path = tiny_log.parent / "tiny.csv"
+    lines = path.read_text().splitlines()
+    lines[41] = lines[41].rpartition(",")[0]
+    path.write_text("\n".join(lines))
+
+    done = run_all("--preset", "smoke", "--data", tiny_log, "--out", tiny_log.parent / "out")
+
+    assert done.returncode == 2
+    assert "line 42" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_dev_split_of_one_class_is_refused_before_training(run_all, tiny_log):
+    path = tiny_log.parent / "tiny.csv"
+    lines = path.read_text().splitlines()
+    for number in range(1201, 1501):
+        cells = lines[number].split(",")
+        lines[number] = ",".join([cells[0], "0", *cells[2:]])
+    path.write_text("\n".join(lines))
+
+    done = run_all("--preset", "smoke", "--data", tiny_log, "--out", tiny_log.parent / "out")
+
+    assert done.returncode == 2
+    assert "0 in all 300 rows of dev" in done.stderr
+
+
+def test_a_run_without_a_clock_says_so(run_all, tiny_log):
+    text = tiny_log.read_text().replace('timestamp = "time"\n', "")
+    tiny_log.write_text(text)
+    out = tiny_log.parent / "out"
+
+    done = run_all(
+        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1),
+        *("--backbones", "dnn", "--methods", "plain"),
+    )
+
+    assert done.returncode == 0
+    assert "seeded shuffle" in done.stdout
+    record = json.loads(next(out.rglob("record.json")).read_text())
+    assert record["config"]["split"] == "shuffle"
+    assert "shuffle" in (out / "report" / "index.html").read_text()

@@ -1,0 +1,166 @@
+"""The training loop: the grid, the selection rule, and the weights that are left."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.config import Regularisers
+from benchmark.optimizers import Table, make_optimizer
+from benchmark.protocol import COMPACT
+from benchmark.seeding import generator, initialise
+from benchmark.trainer import NonFiniteLossError, TrainSplit, train
+from datasets.loader import EncodedRows
+from datasets.spec import EncodedSchema
+from models.ctr_model import CTRModel, ModelConfig
+from models.registry import load_backbone, load_method
+
+NUM_ROWS = 96
+PROTOCOL = replace(COMPACT, batch_size=32, embedding_dim=4, hidden_dims=(8, 4))  # 3 steps an epoch
+SCHEMA = EncodedSchema(
+    fields=("domain", "item"),
+    field_sizes=(4, 9),
+    num_domain_fields=1,
+    bags=(),
+    bag_sizes=(),
+    bag_lengths=(),
+    num_domains=4,
+    num_tasks=4,
+)
+
+
+def make_rows():
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(1, 4, NUM_ROWS), rng.integers(1, 9, NUM_ROWS)], axis=1)
+    label = (codes[:, 1] + rng.integers(0, 5, NUM_ROWS) > 6).astype(int)
+    columns = [codes, codes[:, :1], codes[:, :1], codes[:, :1] - 1, label[:, None]]
+    return EncodedRows(np.concatenate(columns, axis=1).astype(np.int32), SCHEMA)
+
+
+def make_model(method="plain", seed=1):
+    config = ModelConfig(
+        embedding_dim=PROTOCOL.embedding_dim,
+        hidden_dims=PROTOCOL.hidden_dims,
+        activation="tanh",
+        dropout=0.0,
+        sparse_gradient=True,
+    )
+    entry = load_method(method)
+    dnn = load_backbone("dnn")
+    model = CTRModel(SCHEMA, config, backbone=(dnn, dnn.config()), method=(entry, entry.config()))
+    initialise(model, seed)
+    return model
+
+
+def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1):
+    """Train on the toy rows; `dev_aucs` scripts what dev is said to score."""
+    scores = iter(dev_aucs) if dev_aucs else iter(lambda: 0.5, None)
+    split = TrainSplit(make_rows(), range(NUM_ROWS), protocol.batch_size)
+    weight = model.embedding.weight
+    table = Table(weight, torch.ones(weight.shape[0]), is_row_wise=True)
+    optimizer = make_optimizer(
+        model.parameters(), protocol.learning_rate, Regularisers(), table=table, steps_per_epoch=3
+    )
+    snapshots = []
+
+    def score_dev():
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+        return 0.6, next(scores)
+
+    order = generator(seed, "order")
+    training = train(
+        model, split, protocol, optimizer=optimizer, generator=order, score_dev=score_dev
+    )
+    return training, snapshots
+
+
+def same(left, right):
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("method", ["plain", "adasparse"])
+def test_every_method_is_evaluated_at_the_same_steps(method):
+    training, _ = run(make_model(method), replace(PROTOCOL, max_epochs=3, patience=9))
+
+    steps = [row["step"] for row in training.history if row["split"] == "dev"]
+    assert steps == [2, 3, 5, 6, 8, 9]
+    assert training.candidates == 5  # not the one before the end of the first epoch
+    assert training.sample_visits == 3 * NUM_ROWS
+
+
+def test_best_weights_are_restored_when_the_epochs_run_out():
+    model = make_model()
+
+    training, snapshots = run(
+        model, replace(PROTOCOL, max_epochs=2), dev_aucs=[0.9, 0.6, 0.7, 0.65]
+    )
+
+    assert not training.stopped_early
+    assert (training.best_step, training.best_dev_auc) == (5, 0.7)  # 0.9 came too early to count
+    assert same(model.state_dict(), snapshots[2])
+
+
+def test_best_weights_are_restored_after_early_stopping():
+    model = make_model()
+
+    training, snapshots = run(
+        model, replace(PROTOCOL, max_epochs=9, patience=2), dev_aucs=[0.5, 0.8, 0.7, 0.8, 0.9]
+    )
+
+    assert training.stopped_early
+    assert training.steps == 6  # an equal score is no improvement
+    assert training.best_step == 3
+    assert same(model.state_dict(), snapshots[1])
+    assert not model.training
+
+
+def test_training_lowers_the_loss():
+    training, _ = run(
+        make_model(), replace(PROTOCOL, max_epochs=40, patience=99, learning_rate=0.02)
+    )
+
+    losses = [row["loss"] for row in training.history if row["split"] == "train"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_history_carries_the_schedules_of_the_method():
+    training, _ = run(make_model("adasparse"), replace(PROTOCOL, max_epochs=1))
+
+    last = training.history[-1]
+    assert last["alpha"] == pytest.approx(5.0)
+    assert last["penalty_weight"] == pytest.approx(3.0)
+    assert 0.0 <= last["sparsity/layer0"] <= 1.0
+    assert math.isnan(training.history[-2]["auc"])  # train AUC is not measured
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_step():
+    model = make_model()
+    with torch.no_grad():
+        model.embedding.weight.fill_(torch.nan)
+
+    with pytest.raises(NonFiniteLossError, match="loss is nan at step 1"):
+        run(model)
+
+
+def test_same_seed_gives_bitwise_equal_weights_and_another_seed_does_not():
+    first, second, other = make_model(), make_model(), make_model()
+
+    for model, seed in ((first, 1), (second, 1), (other, 2)):
+        run(model, replace(PROTOCOL, max_epochs=2), seed=seed)
+
+    assert same(first.state_dict(), second.state_dict())
+    assert not same(first.state_dict(), other.state_dict())
+
+
+def test_an_epoch_visits_every_train_row_once():
+    rows = make_rows()
+    split = TrainSplit(rows, range(10, 80), batch_size=32)
+    method = make_model().method
+
+    batches = list(method.batches(split, generator(1, "order")))
+
+    assert [len(ids) for ids in batches] == [32, 32, 6]
+    assert sorted(torch.cat(batches).tolist()) == list(range(70))
+    assert torch.equal(split.batch(torch.tensor([0, 5])).codes, rows.matrix[[10, 15], :2])

@@ -1,0 +1,120 @@
+"""The whole way through the command line: a log of one's own, the run folders, the report."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmark.metrics import evaluate
+from benchmark.records import RunStore
+
+
+def read_records(out):
+    store = RunStore(out)
+    return list(store.finished(store.read_plan()))
+
+
+def test_every_cell_is_done_and_the_report_is_there(finished):
+    out, _, done = finished
+
+    assert len(read_records(out)) == 2 * 2 * 2  # backbones, methods, seeds
+    assert (out / "report" / "index.html").is_file()
+    for ending in ("md", "csv", "tex"):
+        assert (out / "report" / "tables" / f"table1.{ending}").stat().st_size > 0
+    assert "report:" in done.stdout.splitlines()[-1]
+
+
+def test_metrics_of_a_record_follow_from_its_stored_predictions(finished):
+    for record in read_records(finished[0]):
+        predictions = pl.read_parquet(record.path / "predictions.parquet")
+        for split in ("dev", "test"):
+            rows = predictions.filter(split=split)
+            scores = evaluate(rows["label"], rows["logit"], rows["eval_domain_id"])
+            assert {name: record.metrics[split][name] for name in scores} == pytest.approx(scores)
+
+
+def test_cells_of_one_seed_differ_only_in_backbone_and_method(finished):
+    configs = [record.config.to_json() for record in read_records(finished[0])]
+
+    varied = {"backbone", "method", "seed", "backbone_config", "method_config"}
+    for config in configs:
+        for name in set(config) - varied:
+            assert config[name] == configs[0][name]
+
+
+def test_all_cells_have_the_same_grid_and_first_candidate(finished):
+    starts = set()
+    for record in read_records(finished[0]):
+        history = pl.read_csv(record.path / "history.csv").filter(split="dev")
+        starts.add(tuple(history["step"].head(4)))
+
+    assert len(starts) == 1
+
+
+def test_only_the_pruning_method_leaves_masks_and_they_cover_every_layer(finished):
+    for record in read_records(finished[0]):
+        path = record.path / "masks.npz"
+        assert path.exists() == (record.config.method == "adasparse")
+        if path.exists():
+            masks = np.load(path)
+            widths = [masks[f"layer{layer}_keep_rate"].shape[1] for layer in range(4)]
+            assert widths == [4 * 8, 64, 32, 16]
+            assert masks["layer0_keep_rate"].shape[0] == 3  # domains
+
+
+def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
+    out, spec, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+    again = run_all("--preset", "smoke", "--data", spec, "--out", out)
+
+    assert again.returncode == 0
+    assert "8 of 8 cells were done before" in again.stdout
+    changed = {p.name for p, time in before.items() if p.stat().st_mtime_ns != time}
+    assert not changed & {"record.json", "predictions.parquet", "index.html", "table1.csv"}
+
+
+def test_status_counts_the_cells(finished, run_all):
+    done = run_all("--status", "--out", finished[0])
+
+    assert done.returncode == 0
+    assert "8 cells: 8 done, 0 failed, 0 missing" in done.stdout
+
+
+def test_report_only_needs_run_folders_alone(finished, run_all, tmp_path):
+    copy = tmp_path / "store"
+    for path in finished[0].rglob("*"):
+        inside = path.relative_to(finished[0])
+        if path.is_file() and inside.parts[0] != "report":
+            (copy / inside).parent.mkdir(parents=True, exist_ok=True)
+            (copy / inside).write_bytes(path.read_bytes())
+
+    done = run_all("--report-only", "--out", copy)
+
+    assert done.returncode == 0
+    for name in ("tables/table1.csv", "tables/table1.md", "tables/table1.tex"):
+        new, old = (root / "report" / name for root in (copy, finished[0]))
+        assert new.read_text() == old.read_text()
+
+
+def test_predictions_are_bitwise_equal_whatever_the_number_of_jobs(finished, run_all, tmp_path):
+    out, spec, _ = finished
+    alone = tmp_path / "alone"
+
+    done = run_all(
+        *("--preset", "smoke", "--data", spec, "--out", alone, "--jobs", 1),
+        *("--seeds", 1, "--backbones", "dnn"),
+    )
+
+    assert done.returncode == 0
+    records = read_records(alone)
+    assert [record.config.method for record in records] == ["adasparse", "plain"]
+    for record in records:
+        twin = out / record.path.relative_to(alone)
+        for name in ("predictions.parquet", "domains.parquet", "history.csv"):
+            assert (twin / name).read_bytes() == (record.path / name).read_bytes()
+        content, other = (json.loads((f / "record.json").read_text()) for f in (record.path, twin))
+        for block in ("timing", "environment"):
+            del content[block], other[block]
+        assert content == other
