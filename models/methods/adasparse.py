@@ -16,6 +16,8 @@ from models.gating import FORMS, PrunedLayer
 from models.interfaces import DomainMethod, DomainTransform, MethodEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from models.gating import Form, StraightThrough
     from models.interfaces import DomainContext, ModelShape, Place
 
@@ -99,9 +101,8 @@ class Pruner(DomainTransform):
         ]
         whole = torch.cat(blocks, dim=1)  # (N, E_d + N)
         nn.init.xavier_uniform_(whole, generator=generator)
-        for block, values in zip(
-            blocks, whole.split([block.shape[1] for block in blocks], dim=1), strict=True
-        ):
+        widths = [block.shape[1] for block in blocks]
+        for block, values in zip(blocks, whole.split(widths, dim=1), strict=True):
             block.copy_(values)
         self.bias.zero_()
 
@@ -114,9 +115,9 @@ class Pruner(DomainTransform):
     def _values(self, h: Tensor, e_d: Tensor) -> Tensor:
         v: Tensor = self.bias
         for x, weight in ((h, self.weight_layer), (e_d, self.weight_domain)):
-            if weight is not None:  # (B, N)
+            if weight is not None:
                 v = torch.addmm(v, x, weight.T) if v is self.bias else v.addmm_(x, weight.T)
-        return v
+        return v  # (B, N)
 
     def __getstate__(self) -> dict[str, object]:
         """Copies leave behind what the last pass recorded."""
@@ -176,7 +177,7 @@ class AdaSparse(DomainMethod):
 
     def diagnostics(self) -> dict[str, Tensor]:
         alpha = next(iter(self._pruners.values())).alpha
-        recorded = {"alpha": alpha, "penalty_weight": self.penalty_weight}
+        recorded = {"alpha": alpha.clone(), "penalty_weight": self.penalty_weight.clone()}
         for name, pruner in self._pruners.items():
             if pruner.sparsity is not None:
                 recorded[f"sparsity/{name}"] = pruner.sparsity.detach()
@@ -186,8 +187,7 @@ class AdaSparse(DomainMethod):
         return recorded
 
 
-def _check_choice(name: str, value: str, choices: object) -> None:
-    allowed = list(choices)  # type: ignore[call-overload]
+def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
         raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(allowed)}")
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from datasets.loader import EncodedRows
 from models.registry import available
 
 CELLS = [(b, m) for b in available("backbones") for m in available("methods")]
@@ -173,3 +174,17 @@ def test_one_batch_can_be_learnt_by_heart(model, make_batch):
     losses = [model.method.update(model, batch, optimizer) for _ in range(150)]
 
     assert losses[-1] < 0.01 < losses[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_cpu(cell, make_model, make_rows):
+    rows = make_rows(64)
+    model = train_briefly(make_model(*cell), rows.range(0, 64)).eval()
+    expected = model(rows.range(0, 64))
+    on_device = EncodedRows(rows.matrix.numpy(), rows.schema, "cuda").range(0, 64)
+
+    logits = model.to("cuda")(on_device)
+
+    torch.testing.assert_close(logits.cpu(), expected, atol=1e-4, rtol=1e-4)
+    train_briefly(model, on_device)
