@@ -30,7 +30,7 @@ test: $(VENV)/.dev-installed ## ruff, mypy, import-linter and the quick tests
 test-slow: $(VENV)/.dev-installed ## the slow tests
 	$(PY) -m pytest -m slow || test $$? -eq 5 # 5: no test is marked slow
 
-speed: setup ## measure throughput and cost; prints a table
+speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 	$(PY) -m benchmark.speed
 
 lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARGS=--upgrade takes newer versions

@@ -33,7 +33,7 @@ NUM_STEPS = 20
 
 def estimate_cell_seconds(preset: Preset, backbone: str, method: str) -> float:
     """Seconds of one cell at the preset's cap of train rows, if it never stops early."""
-    set_up_torch()
+    set_up_torch("cpu")
     protocol = preset.protocol
     schema = _schema(protocol)
     rows = EncodedRows(_random_rows(schema), schema)

@@ -90,12 +90,13 @@ class ProtocolAdam:
     def __init__(self, dense: torch.optim.Adam, tables: Sequence[RowAdam]) -> None:
         self.dense = dense
         self.tables = tables
+        self.parameters = [p for group in dense.param_groups for p in group["params"]]
+        self.parameters += [table.table for table in tables]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        self.dense.zero_grad(set_to_none=True)
-        for table in self.tables:
-            table.table.grad = None
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def step(self) -> None:
         """Update all parameters that have a gradient."""

@@ -57,7 +57,7 @@ def run_cell(cell: Cell) -> None:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    set_up_torch()
+    set_up_torch(cell.device)
     began = datetime.now(UTC)
     start = time.perf_counter()
     run = _Run(cell)
@@ -83,11 +83,12 @@ def run_cell(cell: Cell) -> None:
     RunStore(cell.out).write(cell.config, result)
 
 
-def set_up_torch() -> None:
-    """One thread and deterministic kernels."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+def set_up_torch(device: str) -> None:
+    """One thread, which makes CPU kernels deterministic; on a GPU only deterministic kernels."""
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    if device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
 
 
 def environment_of(device: str) -> dict[str, Json]:

@@ -1,0 +1,32 @@
+"""Seconds until the front door answers what needs no run, and seconds of a smoke run."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmark.environment import ROOT
+from benchmark.speed.figures import Figure
+
+
+def measure() -> list[Figure]:
+    """Medians of five calls; the smoke run once, with prepared data if there are any."""
+    figures = []
+    for words in (["--help"], ["--list", "methods"]):
+        seconds = statistics.median(_seconds(words) for _ in range(5))
+        figures.append(Figure(f"run_all.py {' '.join(words)}", f"{seconds:.2f} s", "<= 1 s"))
+    with tempfile.TemporaryDirectory() as out:
+        seconds = _seconds(["--preset", "smoke", "--out", out])
+    figures.append(Figure("run_all.py --preset smoke", f"{seconds:.0f} s", "<= 120 s"))
+    return figures
+
+
+def _seconds(words: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "run_all.py", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
+    return time.perf_counter() - start
