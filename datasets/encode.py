@@ -21,6 +21,7 @@ from datasets.vocabulary import (
     encode_categorical,
     encode_numeric,
     tokenize,
+    tokenize_bags,
 )
 
 if TYPE_CHECKING:
@@ -194,10 +195,9 @@ def _encode(staged: _Staged, rows: RowOrder, feature: FeatureSpec) -> tuple[Enco
     column = staged.column(feature.name)
     if feature.kind == "numeric":
         return encode_numeric(column, rows, feature.num_buckets, staged.raw.locate), None
-    tokens = tokenize(column)
-    del column
     if feature.kind == "bag":
-        return encode_bag(tokens, rows, feature), None
+        return encode_bag(tokenize_bags(column), rows, feature), None
+    tokens = tokenize(column)
     return encode_categorical(tokens, rows, feature.min_count), tokens
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MISSING = ""  # token of a missing value; no value of a raw file is the empty text
 BAG_CHUNK = 500_000  # distinct bags that are split at a time
+SAMPLE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ def tokenize(column: pl.Series) -> Tokens:
     distinct = categories.unique()
     by_position = np.argsort(distinct.to_physical().to_numpy())
     return Tokens(distinct.cast(pl.String).gather(by_position), positions)
+
+
+def tokenize_bags(column: pl.Series) -> Tokens:
+    """Number the distinct bags, or every row on its own where most rows differ anyway."""
+    if column.head(SAMPLE_ROWS).n_unique() <= min(len(column), SAMPLE_ROWS) / 2:
+        return tokenize(column)
+    return Tokens(column.fill_null(MISSING), np.arange(len(column)))
 
 
 def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from datasets.spec import PAD, DataError, FeatureSpec
 from datasets.splits import RowOrder
 from datasets.vocabulary import (
+    Tokens,
     bucket_edges,
     encode_bag,
     encode_categorical,
     encode_numeric,
     tokenize,
+    tokenize_bags,
 )
 
 
@@ -164,3 +166,23 @@ def test_bag_in_chunks_is_the_same(monkeypatch):
 
     assert np.array_equal(whole.codes, chunked.codes)
     assert np.array_equal(whole.frequencies, chunked.frequencies)
+
+
+def test_bags_that_all_differ_are_encoded_alike():
+    values = column(*(f"t{number % 7};t{number % 3}" for number in range(40)), None)
+    feature = FeatureSpec(name="x", kind="bag")
+    by_row = Tokens(values.fill_null(""), np.arange(41))
+
+    expected = encode_bag(tokenize(values), rows_of(30, 41), feature)
+    encoded = encode_bag(by_row, rows_of(30, 41), feature)
+
+    assert np.array_equal(encoded.codes, expected.codes)
+    assert np.array_equal(encoded.frequencies, expected.frequencies)
+
+
+def test_tokenize_bags_numbers_rows_where_most_differ():
+    different = tokenize_bags(column("a", "b", None))
+    alike = tokenize_bags(column("a", "a", "a", None))
+
+    assert different.positions.tolist() == [0, 1, 2]
+    assert len(alike.tokens) == 2
