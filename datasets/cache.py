@@ -32,7 +32,7 @@ def shared_folder(
     """The folder of a fingerprint and its metadata, built unless an undamaged one exists.
 
     `build` fills an empty folder and returns the metadata. The folder appears under its name by one
-    rename, with `meta.json` holding the digests of the other files. Processes that want the same
+    rename, with `meta.json` holding all digests, its own included. Processes that want the same
     folder wait for the one that builds it; the lock ends with its owner, so that a killed process
     blocks nobody.
     """
@@ -61,7 +61,8 @@ def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, A
     try:
         meta = build(partial)
         meta["digests"] = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
-        (partial / META_NAME).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        content = {"sha256": _text_digest(meta), "content": meta}
+        (partial / META_NAME).write_text(json.dumps(content, indent=1), encoding="utf-8")
         if folder.exists():
             damaged = folder.parent / f".{folder.name}.damaged.partial"
             folder.rename(damaged)
@@ -77,13 +78,20 @@ def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
     if not folder.exists():
         return None, ""
     try:
-        meta: dict[str, Any] = json.loads((folder / META_NAME).read_text(encoding="utf-8"))
+        content = json.loads((folder / META_NAME).read_text(encoding="utf-8"))
+        meta: dict[str, Any] = content["content"]
+        if content["sha256"] != _text_digest(meta):
+            return None, f"{META_NAME} does not match its digest"
         for name, digest in meta["digests"].items():
             if file_digest(folder / name) != digest:
                 return None, f"{name} does not match its digest"
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         return None, f"{type(error).__name__}: {error}"
     return meta, ""
+
+
+def _text_digest(meta: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

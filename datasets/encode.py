@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import re
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
@@ -128,9 +130,7 @@ class _Staged:
                 )
             except (pl.exceptions.PolarsError, OSError) as error:
                 checked.result()  # a malformed line says more
-                if isinstance(error, OSError):
-                    raise
-                raise _unreadable(raw, str(error).splitlines()[0]) from None
+                raise _staging_error(raw, self.path, error) from None
             checked.result()
         self.num_rows = len(self.column(spec.label))
         expected = sum(table.num_rows for table in raw.tables)
@@ -140,6 +140,16 @@ class _Staged:
     def column(self, name: str) -> pl.Series:
         """One column, as text (the true click probability as numbers)."""
         return pl.read_parquet(self.path, columns=[name])[name].rechunk()
+
+
+def _staging_error(raw: RawLog, path: Path, error: Exception) -> Exception:
+    """Tell a full disk from bad input: Polars may report both as errors of its own."""
+    if isinstance(error, OSError):
+        return error
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    if code:
+        return OSError(int(code[1]), os.strerror(int(code[1])), str(path))
+    return _unreadable(raw, str(error).splitlines()[0])
 
 
 def _unreadable(raw: RawLog, reason: str) -> DataError:

@@ -35,9 +35,11 @@ class Batch:
 
 
 class EncodedRows:
-    """All rows of a prepared log as one int32 matrix; columns as `column_names(schema)` lists them."""
+    """All rows of a prepared log as one int32 matrix, its columns as in `column_names`."""
 
-    def __init__(self, rows: np.ndarray, schema: EncodedSchema, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, rows: np.ndarray, schema: EncodedSchema, device: torch.device | str = "cpu"
+    ) -> None:
         self.matrix = torch.from_numpy(rows).to(device)  # (N, C)
         self.schema = schema
         self.num_fields = len(schema.fields)

@@ -120,7 +120,7 @@ class DatasetSpec:
                 )
 
     def with_partition(self, partition: DomainPartition) -> DatasetSpec:
-        """The same log under another partition, whose first column replaces a lost representative."""
+        """The same log under another partition; its first column replaces a lost representative."""
         kept = self.representative in partition.columns
         return replace(
             self,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
+from polars import selectors
 
 from datasets.spec import DataError
 from datasets.survey import GZIP_ERRORS, Survey, open_bytes, survey
@@ -102,7 +103,7 @@ class ParquetTable:
         return cls(path, columns, num_rows, tuple(list_separators.items()))
 
     def scan(self) -> pl.LazyFrame:
-        """All rows in file order, every value a string."""
+        """All rows in file order; lists as text, times with a zone as UTC without one."""
         frame = pl.scan_parquet(self.path, glob=False)
         schema = frame.collect_schema()
         lists = [
@@ -110,7 +111,10 @@ class ParquetTable:
             for name, separator in self.list_separators
             if isinstance(schema.get(name), pl.List)
         ]
-        return frame.with_columns(lists).with_columns(pl.exclude(pl.String).cast(pl.String))
+        zoned = selectors.datetime(time_zone="*")
+        return frame.with_columns(
+            *lists, zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        )
 
     def locate(self, row: int) -> str:
         """Where the 0-based row stands."""

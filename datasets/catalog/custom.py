@@ -69,6 +69,11 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
             f"{path}: separator must be one ASCII character, no quote or line end, got"
             f" {separator!r}"
         )
+    if not content["files"] or Path(content["files"]).is_absolute():
+        raise DataError(
+            f"{path}: files must be a pattern such as 'log*.csv' within the data folder,"
+            f" got {content['files']!r}"
+        )
     try:
         spec = _spec(content, path)
     except DataError as error:
@@ -139,7 +144,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, pattern: str, separator: str) ->
     columns += [feature.name for feature in spec.features]
     for table in tables:
         require_columns(table, columns)
-    frame = pl.concat([table.scan().select(columns) for table in tables])
+    frame = pl.concat([table.scan().select(pl.col(columns).cast(pl.String)) for table in tables])
     return RawLog(frame=frame, files=tuple(paths), tables=tables)
 
 

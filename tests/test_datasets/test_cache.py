@@ -7,6 +7,7 @@ import os
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 
 from datasets import cache, encode
@@ -113,7 +114,7 @@ def test_only_the_prepared_files_remain(prepare_log, tiny):
     assert names == {"rows.npy", "row_id.npy", "frequencies.npy", "domains.parquet", "meta.json"}
     visible = [path for path in data.directory.parent.iterdir() if path.name[0] != "."]
     assert visible == [data.directory]
-    digests = json.loads((data.directory / "meta.json").read_text())["digests"]
+    digests = json.loads((data.directory / "meta.json").read_text())["content"]["digests"]
     assert set(digests) == names - {"meta.json"}
 
 
@@ -127,6 +128,24 @@ def test_failed_build_leaves_nothing_behind(prepare_log, tiny, tmp_path, monkeyp
         prepare_log(tiny)
 
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
+
+
+def test_full_disk_while_staging_is_an_os_error(prepare_log, tiny, monkeypatch):
+    def fail(*args, **kwargs):
+        raise pl.exceptions.ComputeError("parquet: No space left on device (os error 28)")
+
+    monkeypatch.setattr(pl.LazyFrame, "sink_parquet", fail)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        prepare_log(tiny)
+
+
+def test_edited_metadata_is_found(prepare_log, tiny):
+    first = prepare_log(tiny)
+    path = first.directory / "meta.json"
+    path.write_text(path.read_text().replace('"rows_in_log": 60', '"rows_in_log": 61'))
+
+    assert prepare_log(tiny).card["rows_in_log"] == 60
 
 
 def test_bad_input_leaves_nothing_behind(prepare_log, tmp_path):

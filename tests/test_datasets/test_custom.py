@@ -72,6 +72,26 @@ def test_parquet_types_become_text(prepare_log, tiny, tmp_path):
     assert np.array_equal(data.rows()[:, -1], tiny["click"].to_numpy())
 
 
+def test_parquet_times_with_a_zone(prepare_log, tiny, tmp_path):
+    times = pl.from_epoch("time").dt.replace_time_zone("Europe/Berlin")
+    tiny.reverse().with_columns(time=times).write_parquet(tmp_path / "log.parquet")
+
+    data = prepare_log("", file="unused.txt", files="log.parquet")
+
+    assert data.row_ids().tolist() == list(range(60))[::-1]
+
+
+def test_parquet_files_of_different_types_are_one_log(prepare_log, tiny, tmp_path):
+    tiny[:30].write_parquet(tmp_path / "log_1.parquet")
+    tiny[30:].with_columns(pl.col("time").cast(pl.Int32), extra=pl.lit([1])).write_parquet(
+        tmp_path / "log_2.parquet"
+    )
+
+    data = prepare_log("", file="unused.txt", files="log_*.parquet")
+
+    assert data.row_ids().tolist() == list(range(60))
+
+
 def test_error_in_a_later_file_names_that_file(prepare_log, tiny, tmp_path):
     tiny.write_csv(tmp_path / "log_1.csv")
 
@@ -124,6 +144,8 @@ def test_other_separator_and_gzip(prepare_log, tiny):
         ({"partition": [1]}, "partition must be a list of column names"),
         ({"representative": "item"}, "representative 'item' must be one of"),
         ({"separator": "||"}, "separator must be one ASCII character"),
+        ({"files": "/data/log.csv"}, "files must be a pattern such as"),
+        ({"files": ""}, "files must be a pattern such as"),
         ({"name": "a/b"}, "name 'a/b' may hold letters"),
         ({"name": "iaac"}, "name 'iaac' is taken"),
         ({"features": ["site", "click"]}, "columns named twice: click"),
