@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from benchmark.speed.figures import Figure
 from datasets.catalog import custom
 from datasets.prepare import PrepareOptions, prepare
 
@@ -38,8 +39,8 @@ partition = ["category_0", "category_1", "category_2"]
 """
 
 
-def measure(rows: int = 10_000_000) -> list[tuple[str, str, str]]:
-    """Write a log of 22 columns, prepare it in a child process; figure, measured value and goal."""
+def measure(rows: int = 10_000_000) -> list[Figure]:
+    """Write a log of 22 columns to a temporary folder and prepare it in a child process."""
     with tempfile.TemporaryDirectory(prefix="prepare_speed_") as name:
         folder = Path(name)
         write_log(folder, rows)
@@ -50,15 +51,23 @@ def measure(rows: int = 10_000_000) -> list[tuple[str, str, str]]:
         sender.close()
         seconds, memory_gib = receiver.recv()
         child.join()
-    label = f"preparation of {rows:,} rows x 22 columns"
+    size = f"{rows:,} rows x 22"
     return [
-        (f"{label}: rows per second", f"{rows / seconds:,.0f}", f">= {GOAL_ROWS_PER_SECOND:,}"),
-        (f"{label}: peak memory, GiB", f"{memory_gib:.2f}", f"<= {GOAL_MEMORY_GIB}"),
+        Figure(
+            f"preparation of {size}, speed",
+            f"{rows / seconds:,.0f} rows/s",
+            f">= {GOAL_ROWS_PER_SECOND:,}",
+        ),
+        Figure(
+            f"preparation of {size}, peak memory",
+            f"{memory_gib:.2f} GiB",
+            f"<= {GOAL_MEMORY_GIB}",
+        ),
     ]
 
 
 def write_log(folder: Path, rows: int) -> None:
-    """A CSV file of long ids, categories, numbers and lists, out of time order, and its spec."""
+    """A CSV file of long ids, categories, numbers and lists, out of time order, and its TOML."""
     rng = np.random.default_rng(0)
     with (folder / "large.csv").open("wb") as stream:
         for start in range(0, rows, CHUNK_ROWS):

@@ -62,7 +62,7 @@ SPEC = DatasetSpec(
         FeatureSpec(name="item_city_id"),
         FeatureSpec(name="item_collected_level"),
         FeatureSpec(name="item_pv_level"),
-        FeatureSpec(name="item_property_list", kind="bag", max_length=32),
+        FeatureSpec(name="item_property_list", kind="bag", max_length=16),
         FeatureSpec(name="predict_category_property", kind="bag", max_length=8),
         FeatureSpec(name="user_occupation_id"),
         FeatureSpec(name="shop_review_num_level"),
