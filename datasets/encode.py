@@ -92,8 +92,7 @@ def read_labels(column: pl.Series, raw: RawLog) -> np.ndarray:
         row = int(labels.is_null().arg_max() or 0)
         raise DataError(
             f"{raw.locate(row)}: label {column.name!r} is {column[row]!r}; allowed are 0 and 1;"
-            " correct or remove the"
-            " line"
+            " correct or remove the line"
         )
     return labels.to_numpy()
 
@@ -174,8 +173,7 @@ def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None
         if values.min() == values.max():
             raise DataError(
                 f"data set {spec.name!r}: label {spec.label!r} is {values[0]} in all {len(part)}"
-                " rows of"
-                f" {where}; both 0 and 1 are needed there; use more rows or another label"
+                f" rows of {where}; both 0 and 1 are needed there; use more rows or another label"
             )
 
 

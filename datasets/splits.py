@@ -99,8 +99,7 @@ def time_keys(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
         row = int(epochs.is_null().arg_max() or 0)
         raise DataError(
             f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed is"
-            f" {expected}; correct or"
-            " remove the line"
+            f" {expected}; correct or remove the line"
         )
     return epochs.to_numpy()
 
@@ -134,6 +133,5 @@ def _check_not_empty(cuts: list[int], num_rows: int, reason: str) -> None:
         if start >= stop:
             raise DataError(
                 f"{reason}, so that split {name} of the 4:1:1 split would be empty; more rows or"
-                " finer timestamps are"
-                " needed"
+                " finer timestamps are needed"
             )

@@ -121,9 +121,8 @@ class _Surveyor:
             self._fail(
                 int(starts[wrong[0]]),
                 data,
-                f"the line has {num_values[wrong[0]]} values, the header names {self.num_columns};"
-                " repair or"
-                " remove the line",
+                f"the line has {num_values[wrong[0]]} values, the header names"
+                f" {self.num_columns}; repair or remove the line",
             )
         void = filled[lengths[filled] == self.num_columns - 1]  # nothing but separators
         if void.size:

@@ -138,8 +138,7 @@ def find_file(root: Path, names: Iterable[str]) -> Path:
                 return path
     raise DataError(
         f"{root}: none of the files {', '.join(names)} (or the same with .gz) is there; put one"
-        " into the folder or"
-        " name another folder"
+        " into the folder or name another folder"
     )
 
 
@@ -165,8 +164,7 @@ def require_columns(
             close = difflib.get_close_matches(name, table.columns) or table.columns
             raise DataError(
                 f"{table.path}: column {name!r} is missing; the closest names there:"
-                f" {', '.join(close)}; correct the"
-                " header or the separator"
+                f" {', '.join(close)}; correct the header or the separator"
             )
     return tuple(missing)
 

@@ -112,8 +112,8 @@ def parse_numbers(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray
         row = int(wrong.arg_max() or 0)
         raise DataError(
             f"{locate(row)}: numeric column {column.name!r} holds {column[row]!r}; allowed is a"
-            " finite number, or"
-            " nothing for a missing value; correct the line or declare the column categorical"
+            " finite number, or nothing for a missing value; correct the line or declare the"
+            " column categorical"
         )
     return numbers.fill_null(float("nan")).to_numpy()
 

@@ -30,8 +30,7 @@ def load(name_or_toml: str) -> CatalogEntry:
     if name_or_toml not in available():
         raise DataError(
             f"unknown data set {name_or_toml!r}; available: {', '.join(available())}, or a file"
-            " that ends in .toml and"
-            " describes your own log"
+            " that ends in .toml and describes your own log"
         )
     module = importlib.import_module(f"{__name__}.{name_or_toml}")
     return CatalogEntry(module.SPEC, module.read_raw, RAW_DIR / name_or_toml)

@@ -71,8 +71,8 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
         )
     if not content["files"] or Path(content["files"]).is_absolute():
         raise DataError(
-            f"{path}: files must be a pattern such as 'log*.csv' within the data folder,"
-            f" got {content['files']!r}"
+            f"{path}: files must be a pattern such as 'log*.csv' within the data folder, got"
+            f" {content['files']!r}"
         )
     try:
         spec = _spec(content, path)

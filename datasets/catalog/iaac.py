@@ -74,11 +74,10 @@ SPEC = DatasetSpec(
     # rows even in the samples, where the rarest star level has ten.
     representative="user_age_level",
     source=(
-        "IAAC: Ali Mama international advertising algorithm contest (IJCAI-18), Tianchi. The label"
-        " is_trade is a"
-        " purchase after a click, so that this is post-click conversion prediction, as in the"
-        " public experiments of"
-        " the AdaSparse paper. No licence is stated for the samples of round 1."
+        "IAAC: Ali Mama international advertising algorithm contest (IJCAI-18), Tianchi. The"
+        " label is_trade is a purchase after a click, so that this is post-click conversion"
+        " prediction, as in the public experiments of the AdaSparse paper. No licence is stated"
+        " for the samples of round 1."
     ),
 )
 

@@ -83,8 +83,7 @@ SPEC = DatasetSpec(
     representative="tab",
     source=(
         "KuaiRand-Pure (Gao et al., CIKM 2022), standard policy log, CC BY-SA 4.0. The label"
-        " is_click is a click on the"
-        " impression."
+        " is_click is a click on the impression."
     ),
     finer=(DomainPartition(("tab", "user_active_degree")),),
 )
