@@ -38,9 +38,8 @@ def survey(path: Path, separator: str, num_columns: int) -> Survey:
     """Check that every record of a file with a header has `num_columns` values.
 
     Raises:
-        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the file
-        ends within its
-            compressed stream, or there is no data row.
+        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the gzip
+            stream is cut short, or there is no data row.
     """
     surveyor = _Surveyor(path, ord(separator), num_columns)
     try:
