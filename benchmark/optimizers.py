@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.optim.adam import adam
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,11 +47,15 @@ class RowAdam:
         """Prepare for a table; `epoch_l2` is the penalty's weight times the steps of one epoch."""
         self.table = table.weight
         self.learning_rate = learning_rate
-        # Both moments of a row side by side: one miss of the cache instead of two.
-        self.moments = table.weight.new_zeros(table.weight.shape[0], 2 * table.weight.shape[1])
-        self.steps = 0
+        # A row and its two moments lie side by side, to be fetched and stored at once; the table's
+        # parameter is a view of the first of the three.
+        rows, width = table.weight.shape
+        self.rows = table.weight.new_zeros(rows, 3 * width)
+        self.rows[:, :width] = table.weight.detach()
+        table.weight.data = self.rows[:, :width]
+        self.steps = torch.zeros((), device=table.weight.device)
         per_occurrence = epoch_l2 / table.frequency.clamp(min=1).to(table.weight.dtype)
-        self.l2_per_occurrence = per_occurrence.unsqueeze(1) if epoch_l2 else None  # (rows, 1)
+        self.l2_per_occurrence = per_occurrence if epoch_l2 else None  # (rows,)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -58,26 +63,37 @@ class RowAdam:
         gradient = self.table.grad
         if gradient is None:
             return
-        self.steps += 1
         rows, place, count = torch.unique(
             gradient._indices()[0], return_inverse=True, return_counts=True
         )
         values = gradient._values()  # (occurrences, K)
-        total = values.new_zeros(rows.shape[0], values.shape[1]).index_add_(
-            0, place, values
-        )  # (U, K)
-        weight = self.table.index_select(0, rows)  # (U, K)
+        total = values.new_zeros(len(rows), values.shape[1]).index_add_(0, place, values)  # (U, K)
+        whole = self.rows.index_select(0, rows).view(len(rows), 3, -1)  # (U, 3, K)
+        weight, first, second = moved = whole.transpose(0, 1).contiguous()  # (U, K) each
         if self.l2_per_occurrence is not None:
-            share = self.l2_per_occurrence.index_select(0, rows) * count.unsqueeze(1)  # (U, 1)
-            total.addcmul_(weight, share)
-        moments = self.moments.index_select(0, rows)  # (U, 2K)
-        first, second = moments.chunk(2, dim=1)  # (U, K) each
-        first.lerp_(total, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(total, total, value=1 - BETAS[1])
-        self.moments.index_copy_(0, rows, moments)
-        size = self.learning_rate / (1 - BETAS[0] ** self.steps)
-        root = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
-        self.table.index_copy_(0, rows, weight.addcdiv_(first, root, value=-size))
+            share = self.l2_per_occurrence.index_select(0, rows) * count  # (U,)
+            total.addcmul_(weight, share.unsqueeze(1))
+        self._adam(weight, total, first, second)
+        self.rows.index_copy_(0, rows, moved.transpose(0, 1).reshape(len(rows), -1))
+
+    def _adam(self, weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor) -> None:
+        """One step of torch's fused Adam on gathered rows, in place."""
+        adam(
+            [weight],
+            [gradient],
+            [first],
+            [second],
+            [],
+            [self.steps],
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
 
 
 class ProtocolAdam:
@@ -100,9 +116,9 @@ class ProtocolAdam:
 
     def step(self) -> None:
         """Update all parameters that have a gradient."""
-        self.dense.step()
-        for table in self.tables:
+        for table in self.tables:  # first, while its gradient is in the cache
             table.step()
+        self.dense.step()
 
 
 def make_optimizer(
