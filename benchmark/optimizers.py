@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.adam import adam
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+RADIX_SIZE = 1 << 15  # from here on torch sorts integers by radix, on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class RowAdam:
     def __init__(self, table: Table, learning_rate: float, *, epoch_l2: float) -> None:
         """Prepare for a table; `epoch_l2` is the penalty's weight times the steps of one epoch."""
         self.table = table.weight
+        self.parameters = [table.weight]
         self.learning_rate = learning_rate
         # A row and its two moments lie side by side, to be fetched and stored at once; the table's
         # parameter is a view of the first of the three.
@@ -53,7 +55,7 @@ class RowAdam:
         self.rows = table.weight.new_zeros(rows, 3 * width)
         self.rows[:, :width] = table.weight.detach()
         table.weight.data = self.rows[:, :width]
-        self.steps = torch.zeros((), device=table.weight.device)
+        self.steps = torch.zeros(())
         per_occurrence = epoch_l2 / table.frequency.clamp(min=1).to(table.weight.dtype)
         self.l2_per_occurrence = per_occurrence if epoch_l2 else None  # (rows,)
 
@@ -63,62 +65,73 @@ class RowAdam:
         gradient = self.table.grad
         if gradient is None:
             return
-        rows, place, count = torch.unique(
-            gradient._indices()[0], return_inverse=True, return_counts=True
-        )
-        values = gradient._values()  # (occurrences, K)
-        total = values.new_zeros(len(rows), values.shape[1]).index_add_(0, place, values)  # (U, K)
+        self.steps += 1
+        rows, count, total = _sum_by_row(gradient._indices()[0], gradient._values())
         whole = self.rows.index_select(0, rows).view(len(rows), 3, -1)  # (U, 3, K)
         weight, first, second = moved = whole.transpose(0, 1).contiguous()  # (U, K) each
         if self.l2_per_occurrence is not None:
             share = self.l2_per_occurrence.index_select(0, rows) * count  # (U,)
             total.addcmul_(weight, share.unsqueeze(1))
-        self._adam(weight, total, first, second)
+        _fused_adam([weight], [total], ([first], [second]), self.steps, self.learning_rate)
         self.rows.index_copy_(0, rows, moved.transpose(0, 1).reshape(len(rows), -1))
 
-    def _adam(self, weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor) -> None:
-        """One step of torch's fused Adam on gathered rows, in place."""
-        adam(
-            [weight],
-            [gradient],
-            [first],
-            [second],
-            [],
-            [self.steps],
-            fused=True,
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=self.learning_rate,
-            weight_decay=0.0,
-            eps=EPSILON,
-            maximize=False,
-        )
+
+class DenseAdam:
+    """Adam for parameters that every step moves: `torch.optim.Adam` without its bookkeeping.
+
+    For a small network torch's class spends more time on that than in the kernel. A parameter
+    without a gradient is left alone.
+    """
+
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> None:
+        self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.first = [torch.zeros_like(parameter) for parameter in parameters]
+        self.second = [torch.zeros_like(parameter) for parameter in parameters]
+        self.steps = torch.zeros(())
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        self.steps += 1
+        moved = [
+            (parameter, parameter.grad, first, second)
+            for parameter, first, second in zip(
+                self.parameters, self.first, self.second, strict=True
+            )
+            if parameter.grad is not None
+        ]
+        if moved:
+            weights, gradients, first, second = map(list, zip(*moved, strict=True))
+            moments = (first, second)
+            _fused_adam(
+                weights, gradients, moments, self.steps, self.learning_rate, self.weight_decay
+            )
 
 
 class ProtocolAdam:
-    """The optimiser of every cell: `RowAdam` for row-wise tables, fused Adam for all else.
+    """The optimiser of every cell: `RowAdam` for row-wise tables, `DenseAdam` for all else.
 
     Adam with rate 1e-3 is the paper's (section 4.1.2). `weight_decay` is the L2 penalty of the
     dense matrices, biases and other vectors excepted; a dense table has `embedding_l2` instead.
     """
 
-    def __init__(self, dense: torch.optim.Adam, tables: Sequence[RowAdam]) -> None:
-        self.dense = dense
-        self.tables = tables
-        self.parameters = [p for group in dense.param_groups for p in group["params"]]
-        self.parameters += [table.table for table in tables]
+    def __init__(self, parts: Sequence[RowAdam | DenseAdam]) -> None:
+        self.parts = parts
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        for part in self.parts:
+            for parameter in part.parameters:
+                parameter.grad = None
 
     def step(self) -> None:
         """Update all parameters that have a gradient."""
-        for table in self.tables:  # first, while its gradient is in the cache
-            table.step()
-        self.dense.step()
+        for part in self.parts:
+            part.step()
 
 
 def make_optimizer(
@@ -131,16 +144,61 @@ def make_optimizer(
 ) -> ProtocolAdam:
     """The optimiser for a model's `parameters`, of which `table` is the embedding."""
     rest = [parameter for parameter in parameters if parameter is not table.weight]
-    groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": regularisers.weight_decay},
-        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    tables = []
-    if table.is_row_wise:
-        epoch_l2 = regularisers.embedding_l2 * steps_per_epoch
-        tables.append(RowAdam(table, learning_rate, epoch_l2=epoch_l2))
-    else:
-        groups.append({"params": [table.weight], "weight_decay": regularisers.embedding_l2})
+    matrices = [parameter for parameter in rest if parameter.ndim >= 2]
+    vectors = [parameter for parameter in rest if parameter.ndim < 2]
+    penalty = regularisers.embedding_l2
+    of_table = (
+        RowAdam(table, learning_rate, epoch_l2=penalty * steps_per_epoch)
+        if table.is_row_wise
+        else DenseAdam([table.weight], learning_rate, penalty)
+    )
     return ProtocolAdam(
-        torch.optim.Adam(groups, lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True), tables
+        [
+            of_table,  # first, while its gradient is in the cache
+            DenseAdam(matrices, learning_rate, regularisers.weight_decay),
+            DenseAdam(vectors, learning_rate, 0.0),
+        ]
+    )
+
+
+def _sum_by_row(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distinct ids (U,) in order, how often each occurs, and the sum (U, K) of its values."""
+    ordered, order = _sort(ids.to(torch.int32))
+    rows, count = torch.unique_consecutive(ordered, return_counts=True)
+    starts = count.cumsum(0) - count
+    return rows.long(), count, functional.embedding_bag(order, values, starts, mode="sum")
+
+
+def _sort(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Sorted ids and their old places; padded where torch would not use its faster radix sort."""
+    size = len(ids)
+    if ids.device.type != "cpu" or not RADIX_SIZE // 3 < size < RADIX_SIZE:
+        return torch.sort(ids)
+    padded = functional.pad(ids, (0, RADIX_SIZE - size), value=torch.iinfo(ids.dtype).max)
+    ordered, order = torch.sort(padded)
+    return ordered[:size], order[:size]
+
+
+def _fused_adam(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    moments: tuple[list[Tensor], list[Tensor]],
+    steps: Tensor,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+) -> None:
+    """One step of the kernel behind `torch.optim.Adam(fused=True)`, in place."""
+    torch._fused_adam_(
+        parameters,
+        gradients,
+        *moments,
+        [],
+        [steps.to(parameters[0].device)] * len(parameters),
+        lr=learning_rate,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=weight_decay,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
     )

@@ -24,20 +24,23 @@ if TYPE_CHECKING:
         """What one pass leaves for its backward pass."""
 
         gating: Gating
+        alpha: float
         saved_tensors: tuple[Tensor, ...]
 
-        def save_for_backward(self, *tensors: Tensor) -> None: ...
+        def save_for_backward(self, *tensors: Tensor | None) -> None: ...
         def mark_non_differentiable(self, *tensors: Tensor) -> None: ...
 
 
 Form = Literal["binarization", "scaling", "fusion"]
 StraightThrough = Literal["gate", "pass", "none"]
+GradientOfPruner = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Gating:
-    """From a pruner's values v to squashed s = sigma(alpha v), v_out = gain s, and the factor pi.
+    """From a pruner's values v to squashed s = sigma(alpha v), and pi = gain * share.
 
+    `share` is s where the gate is open and 0 where it is shut, or for Binarization the gate itself.
     A gate g is 1 where v_out > epsilon and else 0: the paper's sign (footnote 1).
 
     Deviation: g has no useful gradient, so that neither Binarization nor the sparsity penalty could
@@ -52,7 +55,7 @@ class Gating:
 
     @property
     def gain(self) -> float:
-        """v_out / s."""
+        """v_out / s, and pi / share."""
         return self.beta
 
     @property
@@ -60,30 +63,25 @@ class Gating:
         """Whether the share of shut gates has a gradient."""
         return self.straight_through != "none"
 
-    def squash(self, v: Tensor, alpha: Tensor) -> Tensor:
-        """The value s of v (B, N)."""
-        return (v * alpha).sigmoid_()
+    def steepness(self, alpha: float) -> float:
+        """What v is multiplied with before the sigmoid."""
+        return alpha
 
-    def slope(self, alpha: Tensor) -> Tensor | float:
-        """The derivative of v_out by v at s (1 - s) = 1."""
-        return alpha * self.gain
+    def share(self, squashed: Tensor) -> Tensor:
+        """Pi / gain (B, N): positive where the gate is open, zero where it is shut."""
+        raise NotImplementedError
 
     def factor(self, squashed: Tensor) -> Tensor:
-        """Pi (B, N): positive where the gate is open, zero where it is shut."""
+        """Pi (B, N)."""
+        return self.share(squashed) * self.gain
+
+    def gates(self, share: Tensor) -> Tensor:
+        """The gates g (B, N), as 0.0 and 1.0."""
+        return share.sign()
+
+    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
+        """The gradient with respect to s through pi, in place of that with respect to `share`."""
         raise NotImplementedError
-
-    def backward(self, grad_factor: Tensor, squashed: Tensor, factor: Tensor) -> Tensor:
-        """The gradient with respect to v_out, given that of pi."""
-        raise NotImplementedError
-
-    def gate(self, factor: Tensor) -> Tensor:
-        """The gates g (B, N), as booleans."""
-        return factor > 0
-
-    def sparsity(self, factor: Tensor) -> Tensor:
-        """The share r () of shut gates over rows and neurons."""
-        kept = torch.sign(factor).sum()  # far faster than to count where gates are mixed
-        return 1.0 - kept / max(factor.numel(), 1)
 
 
 class Binarization(Gating):
@@ -95,11 +93,14 @@ class Binarization(Gating):
     def gain(self) -> float:
         return 1.0
 
-    def factor(self, squashed: Tensor) -> Tensor:
+    def share(self, squashed: Tensor) -> Tensor:
         return (squashed > self.threshold).to(squashed.dtype)
 
-    def backward(self, grad_factor: Tensor, squashed: Tensor, factor: Tensor) -> Tensor:
-        return torch.zeros_like(grad_factor) if self.straight_through == "none" else grad_factor
+    def gates(self, share: Tensor) -> Tensor:
+        return share
+
+    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
+        return grad_share.zero_() if self.straight_through == "none" else grad_share
 
 
 class Scaling(Gating):
@@ -111,23 +112,17 @@ class Scaling(Gating):
     def trains_sparsity(self) -> bool:
         return False
 
-    def squash(self, v: Tensor, alpha: Tensor) -> Tensor:
-        return v.sigmoid()
+    def steepness(self, alpha: float) -> float:
+        return 1.0
 
-    def slope(self, alpha: Tensor) -> Tensor | float:
-        return self.gain
+    def share(self, squashed: Tensor) -> Tensor:
+        return squashed
 
-    def factor(self, squashed: Tensor) -> Tensor:
-        return squashed * self.beta
+    def gates(self, share: Tensor) -> Tensor:
+        return torch.ones_like(share)
 
-    def backward(self, grad_factor: Tensor, squashed: Tensor, factor: Tensor) -> Tensor:
-        return grad_factor
-
-    def gate(self, factor: Tensor) -> Tensor:
-        return torch.ones_like(factor, dtype=torch.bool)
-
-    def sparsity(self, factor: Tensor) -> Tensor:
-        return factor.new_zeros(())
+    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
+        return grad_share
 
 
 class Fusion(Gating):
@@ -135,16 +130,15 @@ class Fusion(Gating):
 
     __slots__ = ()
 
-    def factor(self, squashed: Tensor) -> Tensor:
-        return functional.threshold(squashed * self.beta, self.threshold, 0.0, inplace=True)
+    def share(self, squashed: Tensor) -> Tensor:
+        return functional.threshold(squashed, self.threshold / self.beta, 0.0)
 
-    def backward(self, grad_factor: Tensor, squashed: Tensor, factor: Tensor) -> Tensor:
+    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
         if self.straight_through == "pass":
-            return grad_factor
-        kept = torch.ops.aten.threshold_backward(grad_factor, factor, 0.0)  # g d(pi)
+            return grad_share
         if self.straight_through == "none":
-            return kept
-        return kept.addcmul_(grad_factor, squashed)  # v_out d(pi) ds / d(v_out) = s d(pi)
+            return grad_share.mul_(gates)
+        return grad_share.mul_(gates + squashed)  # d(s g) = g ds + s dg, dg := ds
 
 
 FORMS: dict[Form, type[Gating]] = {
@@ -155,28 +149,72 @@ FORMS: dict[Form, type[Gating]] = {
 
 
 class PrunedLayer(Function):
-    """From a layer h and its pruner's values v, both (B, N): h * pi (eq. 2), pi, and sparsity r."""
+    """A layer h (B, N) with its pruner: h * pi (eq. 2), pi / gain, and the share r of shut gates.
+
+    Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Saved, h: Tensor, v: Tensor, alpha: Tensor, gating: Gating
+    def forward(  # noqa: PLR0913  (autograd has no keywords)
+        ctx: Saved,
+        h: Tensor,
+        e_d: Tensor,
+        weight_layer: Tensor | None,
+        weight_domain: Tensor | None,
+        bias: Tensor,
+        alpha: float,
+        gating: Gating,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        squashed = gating.squash(v, alpha)
-        factor = gating.factor(squashed)
-        ctx.save_for_backward(h, squashed, factor, alpha)
-        ctx.mark_non_differentiable(factor)
-        ctx.gating = gating
-        return h * factor, factor, gating.sparsity(factor)
+        v = _values(h, e_d, weight_layer, weight_domain, bias)
+        squashed = v.mul_(gating.steepness(alpha)).sigmoid_()
+        share = gating.share(squashed)
+        gates = gating.gates(share)
+        ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, gates)
+        ctx.mark_non_differentiable(share)
+        ctx.gating, ctx.alpha = gating, alpha
+        pruned = torch.addcmul(h.new_zeros(()), h, share, value=gating.gain)  # h * pi in one pass
+        return pruned, share, 1.0 - gates.sum() / max(gates.numel(), 1)
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Saved, grad_pruned: Tensor, grad_factor: Tensor, grad_sparsity: Tensor
-    ) -> tuple[Tensor, Tensor, None, None]:
-        h, squashed, factor, alpha = ctx.saved_tensors
+        ctx: Saved, grad_pruned: Tensor, grad_share: Tensor, grad_sparsity: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        h, e_d, weight_layer, weight_domain, squashed, share, gates = ctx.saved_tensors
         gating = ctx.gating
-        grad_out = gating.backward(grad_pruned * h, squashed, factor)  # d(v_out)
-        if gating.trains_sparsity:  # dr = -mean(dg), dg := ds = d(v_out) / gain
-            grad_out.sub_(grad_sparsity / (gating.gain * h.numel()))
-        grad_v = torch.ops.aten.sigmoid_backward(grad_out, squashed).mul_(gating.slope(alpha))
-        return grad_pruned * factor, grad_v, None, None
+        grad_s = gating.backward(grad_pruned * h, squashed, gates)  # without the gain
+        if gating.trains_sparsity:  # dr = -mean(dg), dg := ds
+            grad_s.sub_(grad_sparsity / (gating.gain * h.numel()))
+        grad_v = torch.ops.aten.sigmoid_backward(grad_s, squashed)  # without slope
+        slope = gating.gain * gating.steepness(ctx.alpha)
+        grad_h = torch.addcmul(h.new_zeros(()), grad_pruned, share, value=gating.gain)
+        if weight_layer is not None:
+            grad_h.addmm_(grad_v, weight_layer, alpha=slope)
+        return (
+            grad_h,
+            _scaled_product(grad_v, weight_domain, slope),
+            None if weight_layer is None else _scaled_product(grad_v.T, h, slope),
+            None if weight_domain is None else _scaled_product(grad_v.T, e_d, slope),
+            grad_v.sum(dim=0).mul_(slope),
+            None,
+            None,
+        )
+
+
+def _values(
+    h: Tensor, e_d: Tensor, weight_layer: Tensor | None, weight_domain: Tensor | None, bias: Tensor
+) -> Tensor:
+    """The pruner's values v (B, N)."""
+    if weight_layer is None:
+        assert weight_domain is not None
+        return torch.addmm(bias, e_d, weight_domain.T)
+    v = torch.addmm(bias, h, weight_layer.T)
+    return v if weight_domain is None else v.addmm_(e_d, weight_domain.T)
+
+
+def _scaled_product(left: Tensor, right: Tensor | None, scale: float) -> Tensor | None:
+    """`scale * left @ right` with the factor inside the product; None for None."""
+    if right is None:
+        return None
+    nothing = left.new_empty(())  # is not read
+    return torch.addmm(nothing, left, right, beta=0, alpha=scale)

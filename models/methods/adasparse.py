@@ -91,7 +91,7 @@ class Pruner(DomainTransform):
         self.gating = FORMS[config.form](config.beta, config.threshold, config.straight_through)
         self.register_buffer("alpha", torch.tensor(config.alpha_start))
         self.sparsity: Tensor | None = None  # (), of the last training pass, with its graph
-        self.factor: Tensor | None = None  # (B, N), of the last pass in eval mode
+        self.share: Tensor | None = None  # (B, N), pi / gain of the last pass in eval mode
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -107,21 +107,24 @@ class Pruner(DomainTransform):
         self.bias.zero_()
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        v = self._values(h, context.e_d)
-        pruned, factor, sparsity = PrunedLayer.apply(h, v, self.alpha, self.gating)
-        self.sparsity, self.factor = (sparsity, None) if self.training else (self.sparsity, factor)
+        pruned, share, sparsity = PrunedLayer.apply(
+            h,
+            context.e_d,
+            self.weight_layer,
+            self.weight_domain,
+            self.bias,
+            self.alpha.item(),
+            self.gating,
+        )
+        if self.training:
+            self.sparsity, self.share = sparsity, None
+        else:
+            self.share = share
         return pruned
-
-    def _values(self, h: Tensor, e_d: Tensor) -> Tensor:
-        v: Tensor = self.bias
-        for x, weight in ((h, self.weight_layer), (e_d, self.weight_domain)):
-            if weight is not None:
-                v = torch.addmm(v, x, weight.T) if v is self.bias else v.addmm_(x, weight.T)
-        return v  # (B, N)
 
     def __getstate__(self) -> dict[str, object]:
         """Copies leave behind what the last pass recorded."""
-        return self.__dict__ | {"sparsity": None, "factor": None}
+        return self.__dict__ | {"sparsity": None, "share": None}
 
 
 class AdaSparse(DomainMethod):
@@ -181,9 +184,9 @@ class AdaSparse(DomainMethod):
         for name, pruner in self._pruners.items():
             if pruner.sparsity is not None:
                 recorded[f"sparsity/{name}"] = pruner.sparsity.detach()
-            if pruner.factor is not None:
-                recorded[f"{name}/factor"] = pruner.factor
-                recorded[f"{name}/gate"] = pruner.gating.gate(pruner.factor)
+            if pruner.share is not None:
+                recorded[f"{name}/factor"] = pruner.share * pruner.gating.gain
+                recorded[f"{name}/gate"] = pruner.gating.gates(pruner.share)
         return recorded
 
 

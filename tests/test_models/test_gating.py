@@ -21,7 +21,7 @@ def gating(form, straight_through="gate", beta=BETA):
 def factor_of(form, v, alpha, beta=BETA):
     rule = gating(form, beta=beta)
     v = torch.as_tensor(v, dtype=torch.float64)
-    return rule.factor(rule.squash(v, torch.tensor(alpha, dtype=torch.float64)))
+    return rule.factor(torch.sigmoid(v * rule.steepness(alpha)))
 
 
 def oracle(form, v, alpha):
@@ -49,8 +49,10 @@ def by_autograd(h, v, alpha, form, straight_through):
 
 @pytest.fixture
 def values():
+    """A layer, domain embeddings, both blocks of a pruner, its bias, and an upstream gradient."""
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(9, 5, dtype=torch.float64, generator=generator) for _ in range(3)]
+    shapes = [(9, 5), (9, 3), (5, 5), (5, 3), (5,), (9, 5)]
+    return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
 
 
 @pytest.mark.parametrize("form", FORM_NAMES)
@@ -63,29 +65,35 @@ def test_factor_equals_the_equations(form, alpha):
 
 @pytest.mark.parametrize("form", FORM_NAMES)
 @pytest.mark.parametrize("straight_through", ["gate", "pass", "none"])
-def test_backward_equals_autograd(values, form, straight_through):
-    h, v, upstream = values
-    alpha = torch.tensor(3.0, dtype=torch.float64)
+@pytest.mark.parametrize("reads", ["both", "h", "e_d"])
+def test_backward_equals_autograd(values, form, straight_through, reads):
+    *inputs, upstream = values
+    alpha = 3.0
     results = []
     for path in ("ours", "autograd"):
-        h, v = h.detach().requires_grad_(), v.detach().requires_grad_()
+        h, e_d, layer, domain, bias = (value.detach().requires_grad_() for value in inputs)
+        layer, domain = layer if reads != "e_d" else None, domain if reads != "h" else None
         if path == "ours":
-            pruned, _, r = PrunedLayer.apply(h, v, alpha, gating(form, straight_through))
+            rule = gating(form, straight_through)
+            pruned, _, r = PrunedLayer.apply(h, e_d, layer, domain, bias, alpha, rule)
         else:
+            v = bias + (0 if layer is None else h @ layer.T)
+            v = v + (0 if domain is None else e_d @ domain.T)
             pruned, r = by_autograd(h, v, alpha, form, straight_through)
         ((pruned * upstream).sum() + 0.7 * r).backward()
-        results.append((pruned.detach(), r.detach(), h.grad, v.grad))
+        used = [value for value in (h, e_d, layer, domain, bias) if value is not None]
+        gradients = [0.0 if value.grad is None else value.grad for value in used]
+        results.append([pruned.detach(), r.detach(), *gradients])
 
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected)
 
 
 def test_backward_of_scaling_equals_finite_differences(values):
-    h, v, _ = (value.requires_grad_() for value in values)
-    alpha = torch.tensor(3.0, dtype=torch.float64)
+    inputs = [value.requires_grad_() for value in values[:5]]
 
     assert torch.autograd.gradcheck(
-        lambda h, v: PrunedLayer.apply(h, v, alpha, gating("scaling"))[0], (h, v)
+        lambda *inputs: PrunedLayer.apply(*inputs, 3.0, gating("scaling"))[0], inputs
     )
 
 
@@ -138,9 +146,10 @@ def test_factor_of_an_undecided_pruner(beta, expected, alpha):
 
 @pytest.mark.parametrize("form", FORM_NAMES)
 def test_sparsity_is_the_share_of_shut_gates(form):
-    factor = factor_of(form, [[-9.0, -9.0, 0.0, 1.0], [-9.0, 2.0, 3.0, 4.0]], 1.0)
+    v = torch.tensor([[-9.0, -9.0, 0.0, 1.0], [-9.0, 2.0, 3.0, 4.0]])
+    nothing, same = torch.zeros(2, 4), torch.eye(4)
 
-    sparsity = gating(form).sparsity(factor)
+    _, share, r = PrunedLayer.apply(v, v, None, same, nothing[0], 1.0, gating(form))
 
-    assert sparsity.item() == (0.0 if form == "scaling" else 3 / 8)
-    assert gating(form).gate(factor).sum().item() == (8 if form == "scaling" else 5)
+    assert r.item() == (0.0 if form == "scaling" else 3 / 8)
+    assert gating(form).gates(share).sum().item() == (8 if form == "scaling" else 5)
