@@ -24,7 +24,7 @@ examples:
   python run_all.py                    the quick comparison on the embedded data, then the report
   python run_all.py --preset smoke --data kuairand --data-dir path/to/kuairand_pure
   python run_all.py --data my_log.toml --methods plain adasparse --seeds 5
-  python run_all.py --report-only      the report again, from the stored runs
+  python run_all.py --report-only      the report again, from the run folders
 
 exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad input;
 130 interrupted, run again to go on
@@ -45,11 +45,13 @@ def check_imports() -> None:
         spec = importlib.util.find_spec(name)
         origin = Path(spec.origin) if spec and spec.origin else None
         if origin is None or ROOT not in origin.resolve().parents:
-            sys.exit(
+            print(
                 f"run_all.py: error: `import {name}` finds {origin}, not {ROOT / name};"
                 " run `python run_all.py` from the repository root in its own environment"
-                " (make setup), without PYTHONPATH and without python -P"
+                " (make setup), without PYTHONPATH and without python -P",
+                file=sys.stderr,
             )
+            sys.exit(USAGE)
 
 
 def make_parser() -> Parser:
@@ -108,11 +110,11 @@ def _add_execution(parser: Parser) -> None:
     from benchmark.overview import LISTS
 
     group = parser.add_argument_group("how to run")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     group.add_argument(
-        "--jobs", type=positive, default=cores, metavar="N", help=f"processes (default {cores})"
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help=f"processes (default {usable_cores()}, or 1 with --device cuda)",
     )
     group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     group.add_argument(
@@ -121,13 +123,13 @@ def _add_execution(parser: Parser) -> None:
     group.add_argument("--retry-failed", action="store_true", help="run failed cells again")
     instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
     instead.add_argument(
-        "--dry-run", action="store_true", help="print the plan with a time estimate"
+        "--dry-run", action="store_true", help="print all cells with a time estimate"
     )
     instead.add_argument(
-        "--status", action="store_true", help="count what is done, failed and missing in --out"
+        "--status", action="store_true", help="count the cells of the last call in --out by state"
     )
     instead.add_argument(
-        "--report-only", action="store_true", help="write the report of the runs in --out"
+        "--report-only", action="store_true", help="write the report of the last call in --out"
     )
     instead.add_argument(
         "--list", choices=LISTS, dest="listing", help="what there is to choose from"
@@ -135,6 +137,11 @@ def _add_execution(parser: Parser) -> None:
     instead.add_argument(
         "--sys-info", action="store_true", help="versions and machine, for a bug report"
     )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def positive(text: str) -> int:
@@ -148,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, act, and turn errors that the user can mend into one line; returns the exit code."""
     check_imports()
     args = make_parser().parse_args(arguments)
+    args.jobs = args.jobs or (1 if args.device == "cuda" else usable_cores())
     from benchmark.config import ConfigError
     from benchmark.records import RecordError
     from datasets.spec import DataError
@@ -173,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     from benchmark import overview
+    from benchmark.files import sole_writer
     from benchmark.protocol import PRESETS
     from benchmark.records import RunStore
 
@@ -191,7 +200,8 @@ def act(args: argparse.Namespace) -> int:
     elif args.report_only:
         show([f"report: {write_report(store)}"])
     else:
-        return run(args, store)
+        with sole_writer(store.out):
+            return run(args, store)
     return OK
 
 
@@ -208,7 +218,6 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.studies import Selection
 
     check_device(args.device)
-    store.out.mkdir(parents=True, exist_ok=True)
     preset = PRESETS[args.preset]
     selection = Selection(
         preset=preset,
@@ -252,9 +261,10 @@ def run_cells(args: argparse.Namespace, grid: Grid) -> None:
     from tqdm import tqdm
 
     cells = grid.todo(retry_failed=args.retry_failed)
-    done_before = len(grid.plan.slots) - len(cells)
-    if done_before:
-        print(f"{done_before} of {len(grid.plan.slots)} cells were done before")
+    failed = 0 if args.retry_failed else len(grid.failures())
+    done = len(grid.plan.slots) - len(cells) - failed
+    if done or failed:
+        print(f"{done} of {len(grid.plan.slots)} cells were done before, {failed} failed before")
     start = time.monotonic()
     with tqdm(total=len(cells), unit="cell", disable=not sys.stderr.isatty()) as bar:
         for count, outcome in enumerate(grid.run(cells, args.jobs), start=1):

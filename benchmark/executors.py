@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from benchmark.runner import Cell
+
+DEATH = "the worker process died without an error: killed, or out of memory; try fewer --jobs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +36,16 @@ class Outcome:
 def run_cells(cells: Sequence[Cell], num_workers: int) -> Generator[Outcome]:
     """Run cells in `num_workers` processes of one thread each and yield them as they end.
 
-    A worker that dies (killed, out of memory) takes its pool with it: every cell that had not ended
-    is then run in a pool of its own, so that only the deadly one fails.
+    A worker that dies (killed, out of memory) takes its pool with it. The cells that were running
+    are then run in a pool of their own each, so that only the deadly one fails, and the others go
+    on in a fresh pool.
     """
-    left = {cell.config.run_id: cell for cell in cells}
-    try:
-        for outcome in _run_in_pool(cells, num_workers):
-            del left[outcome.cell.config.run_id]
-            yield outcome
-    except BrokenProcessPool:
-        for cell in left.values():
-            yield _run_alone(cell)
+    waiting = deque(cells)
+    while waiting:
+        for cell in (yield from _run_in_pool(waiting, num_workers)):
+            start = time.perf_counter()
+            if (yield from _run_in_pool(deque([cell]), 1)):
+                yield Outcome(cell=cell, seconds=time.perf_counter() - start, error=DEATH)
 
 
 def stop_workers() -> None:
@@ -57,29 +59,26 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
-def _run_in_pool(cells: Sequence[Cell], num_workers: int) -> Generator[Outcome]:
-    with _pool(min(num_workers, len(cells)) or 1) as pool:
-        pending: set[Future[Outcome]] = {pool.submit(_attempt, cell) for cell in cells}
+def _run_in_pool(waiting: deque[Cell], num_workers: int) -> Generator[Outcome, None, list[Cell]]:
+    """Run cells from the left of `waiting`; returns those that ran when a worker died."""
+    running: dict[Future[Outcome], Cell] = {}
+    with _pool(min(num_workers, len(waiting))) as pool:
         try:
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
+            while waiting or running:
+                while waiting and len(running) < num_workers:
+                    future = pool.submit(_attempt, waiting[0])  # may find the pool broken
+                    running[future] = waiting.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    outcome = future.result()
+                    del running[future]
+                    yield outcome
+        except BrokenProcessPool:
+            return list(running.values())
         except BaseException:
             stop_workers()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _run_alone(cell: Cell) -> Outcome:
-    start = time.perf_counter()
-    try:
-        return next(_run_in_pool([cell], 1))
-    except BrokenProcessPool:
-        error = (
-            "the worker process died without an error: killed, or out of memory; try fewer --jobs"
-        )
-        return Outcome(cell=cell, seconds=time.perf_counter() - start, error=error)
+    return []
 
 
 def _start_worker() -> None:

@@ -11,7 +11,7 @@ from benchmark.datacard import store_data
 from benchmark.executors import run_cells
 from benchmark.protocol import SPLIT_SEED
 from benchmark.runner import Cell
-from benchmark.studies import make_plan
+from benchmark.studies import make_plan, source_of
 from datasets import catalog
 from datasets.prepare import PrepareOptions, prepare
 from datasets.spec import DomainPartition
@@ -33,7 +33,7 @@ def prepare_log(name: str, data_dir: Path | None, cache_dir: Path, preset: Prese
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
     """
-    source, _, columns = (name, "", "") if name.endswith(".toml") else name.partition("/")
+    source, columns = source_of(name)
     options = PrepareOptions(
         partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
         max_fields=preset.protocol.max_fields,
@@ -59,8 +59,10 @@ class Grid:
         """Plan the cells and write the data cards and the plan.
 
         Raises:
+            ConfigError: two logs have one name and partition.
             OSError: the output folder cannot be written.
         """
+        _check_names(logs)
         for data in logs:
             store_data(store, data)
         plan, log_of_slot = make_plan(selection, logs)
@@ -94,15 +96,28 @@ class Grid:
         ]
 
 
+def _check_names(logs: list[PreparedData]) -> None:
+    fingerprints: dict[tuple[str, str], str] = {}
+    for data in logs:
+        name = (data.spec.name, data.spec.partition.name)
+        if fingerprints.setdefault(name, data.fingerprint) != data.fingerprint:
+            raise ConfigError(
+                f"--data: two different logs are named {name[0]!r} with the domains {name[1]!r};"
+                " give one of them another name"
+            )
+
+
 def check_device(device: str) -> None:
     """Refuse a device that is not there.
 
     Raises:
         ConfigError: `cuda` without a usable GPU.
     """
-    import torch
+    if device == "cpu":
+        return
+    import torch  # slow, and only workers need it otherwise
 
-    if device == "cuda" and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         raise ConfigError(
             f"--device cuda: torch {torch.__version__} sees no GPU here; use --device cpu,"
             " or install a GPU build"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.environment import ROOT, machine
 from benchmark.protocol import PRESETS
-from benchmark.studies import STUDIES
+from benchmark.studies import STUDIES, source_of
 from datasets import catalog
 from models.registry import available
 
@@ -66,9 +66,15 @@ def plan_lines(
     num_seeds: int,
     jobs: int,
 ) -> list[str]:
-    """The cells that a run would train, and how long that would take here at most."""
+    """All cells of a call, done or not, and how long they would take here at most.
+
+    Raises:
+        DataError: an unknown data set.
+    """
     from benchmark.estimate import estimate_cell_seconds  # torch is slow to import
 
+    for log in logs:
+        catalog.load(source_of(log)[0])
     lines, total = [], 0.0
     for backbone, method in models:
         seconds = estimate_cell_seconds(preset, backbone, method)
@@ -80,6 +86,7 @@ def plan_lines(
     cells = len(lines) * num_seeds
     minutes = total / min(jobs, cells) / 60
     lines.append(
-        f"{cells} cells, at most about {minutes:.1f} min with {jobs} jobs; nothing was run"
+        f"{cells} cells, at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of"
+        " the train rows; nothing was run"
     )
     return lines

@@ -34,6 +34,22 @@ class Protocol:
     first_selectable_epoch: float = 1.0
     patience: int = 3
 
+    def __post_init__(self) -> None:
+        for name in (
+            "embedding_dim",
+            "batch_size",
+            "max_epochs",
+            "evaluations_per_epoch",
+            "patience",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.first_selectable_epoch <= self.max_epochs:
+            raise ValueError(
+                "first_selectable_epoch must lie in the epochs, 0 to"
+                f" {self.max_epochs}, got {self.first_selectable_epoch}"
+            )
+
     def evaluation_steps(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Optimiser steps after which dev is evaluated; the end of every epoch is among them."""
         count = self.max_epochs * self.evaluations_per_epoch

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.config import Json, RunConfig
+from benchmark.config import ConfigError, Json, RunConfig
 from benchmark.files import file_digest, write_parquet, write_text, write_whole
 
 if TYPE_CHECKING:
@@ -125,26 +126,21 @@ class RunStore:
             RecordError: the record is absent, of another schema version, or does not match its
             files.
         """
-        content = _read_json(folder / RECORD)
-        if content.get("schema_version") != SCHEMA_VERSION:
-            raise RecordError(
-                f"{folder / RECORD}: schema version {content.get('schema_version')!r}, this program"
-                f" reads {SCHEMA_VERSION}; run again with another --out"
+        content = _read_versioned(folder / RECORD)
+        with _named_damage(folder / RECORD):
+            for name, digest in content["digests"].items():
+                path = folder / name
+                if not path.is_file() or file_digest(path) != digest:
+                    raise RecordError(
+                        f"{path}: missing or changed since the run; run again to renew it"
+                    )
+            metrics = content["metrics"].items()
+            return RunRecord(
+                path=folder,
+                config=RunConfig.from_json(content["config"]),
+                metrics={split: _with_nan(folder, values) for split, values in metrics},
+                **{key: content[key] for key in ("training", "cost", "timing", "environment")},
             )
-        for name, digest in content["digests"].items():
-            path = folder / name
-            if not path.is_file() or file_digest(path) != digest:
-                raise RecordError(
-                    f"{path}: missing or changed since the run; run again to renew it"
-                )
-        return RunRecord(
-            path=folder,
-            config=RunConfig.from_json(content["config"]),
-            metrics={
-                split: _with_nan(folder, values) for split, values in content["metrics"].items()
-            },
-            **{key: content[key] for key in ("training", "cost", "timing", "environment")},
-        )
 
     def state(self, config: RunConfig) -> SlotState:
         """Whether the run is done (its record exists and its digests match), failed, or neither."""
@@ -213,20 +209,27 @@ class RunStore:
         Raises:
             RecordError: there is none, or it cannot be read.
         """
-        content = _read_json(self.out / "plan.json")
-        slots = {
-            slot: RunConfig.from_json(entry["config"]) for slot, entry in content["slots"].items()
-        }
-        studies = {
-            path.stem: tuple(_read_json(path)["slots"])
-            for path in sorted((self.out / "studies").glob("*.json"))
-        }
-        return Plan(preset=content["preset"], slots=slots, studies=studies)
+        path = self.out / "plan.json"
+        if not path.exists():
+            raise RecordError(
+                f"no runs in {self.out}; run `python run_all.py --out {self.out}` first"
+            )
+        content = _read_versioned(path)
+        with _named_damage(path):
+            slots = {
+                slot: RunConfig.from_json(entry["config"])
+                for slot, entry in content["slots"].items()
+            }
+            studies = {
+                study.stem: tuple(_read_json(study)["slots"])
+                for study in sorted((self.out / "studies").glob("*.json"))
+            }
+            return Plan(preset=content["preset"], slots=slots, studies=studies)
 
     def finished(self, plan: Plan) -> Iterator[RunRecord]:
         """The records of a plan's finished runs, in the order of its slots."""
         for config in plan.slots.values():
-            if self.state(config) == "done":
+            with suppress(RecordError):
                 yield self.read(self.run_folder(config))
 
 
@@ -234,8 +237,31 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read ({error})") from error
+        raise RecordError(f"cannot be read: {error} ({path})") from error
     return content
+
+
+def _read_versioned(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: schema version {version!r}, this program reads {SCHEMA_VERSION}; run again"
+            " with another --out"
+        )
+    return content
+
+
+@contextmanager
+def _named_damage(path: Path) -> Iterator[None]:
+    """Turn what a damaged or foreign file makes of its reader into one line with its path."""
+    try:
+        yield
+    except (AttributeError, ConfigError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"{path}: damaged or of another version ({type(error).__name__}: {error}); run again to"
+            " renew it"
+        ) from error
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:

@@ -58,6 +58,7 @@ def run_cell(cell: Cell) -> None:
         OSError: the output folder cannot be written.
     """
     set_up_torch(cell.device)
+    logger.info("start %s on %s", cell.config.title, cell.device)
     began = datetime.now(UTC)
     start = time.perf_counter()
     run = _Run(cell)
@@ -76,11 +77,12 @@ def run_cell(cell: Cell) -> None:
             "started": began.isoformat(timespec="seconds"),
             "train_seconds": trained - start,
             "evaluate_seconds": time.perf_counter() - trained,
-            "step_milliseconds": 1e3 * (trained - start) / training.steps,
+            "step_milliseconds": 1e3 * training.step_seconds / training.steps,
         },
         environment=environment_of(cell.device),
     )
     RunStore(cell.out).write(cell.config, result)
+    logger.info("end %s after %.1f s", cell.config.title, time.perf_counter() - start)
 
 
 def set_up_torch(device: str) -> None:
@@ -122,6 +124,12 @@ def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRMode
         backbone=(backbone, backbone.config(**config.backbone_config)),
         method=(method, method.config(**config.method_config)),
     )
+    if model.method.schedule_epochs > protocol.first_selectable_epoch:
+        raise ValueError(
+            f"the schedules of {config.method} run for {model.method.schedule_epochs} epochs, but"
+            f" checkpoints may be picked from epoch {protocol.first_selectable_epoch} on; shorten"
+            " them"
+        )
     initialise(model, config.seed)
     model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
     return model

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from benchmark.protocol import Preset
     from datasets.prepare import PreparedData
 
-STUDIES = {"table1": "every method on every backbone, on the default domain partition (Table 1)"}
+STUDIES = {"table1": "every method on every backbone (Table 1)"}
+
+
+def source_of(name: str) -> tuple[str, str]:
+    """The catalog name or TOML file of a `--data` value, and its partition, empty for the own."""
+    if name.endswith(".toml"):
+        return name, ""
+    source, _, columns = name.partition("/")
+    return source, columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ class Training:
 
     history: list[dict[str, float | str]] = field(default_factory=list)
     steps: int = 0
+    step_seconds: float = 0.0
     sample_visits: int = 0
     candidates: int = 0
     best_step: int = 0
@@ -85,7 +87,7 @@ def train(
         score_dev: LogLoss and AUC of the current weights on dev, in eval mode.
 
     Raises:
-        NonFiniteLossError: the loss of a batch is nan or infinite.
+        NonFiniteLossError: the loss of a batch, or LogLoss on dev, is nan or infinite.
     """
     training = Training()
     grid = protocol.evaluation_steps(rows.steps_per_epoch)
@@ -98,6 +100,7 @@ def train(
         if training.steps not in grid:
             continue
         dev_loss, dev_auc = score_dev()
+        _check_finite(dev_loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
         _record(training, model, rows.steps_per_epoch, losses, (dev_loss, dev_auc))
         losses.clear()
@@ -132,23 +135,28 @@ def _stream(
 def _one_step(
     model: CTRModel, batch: Batch, optimizer: Optimizer, training: Training, steps_per_epoch: int
 ) -> float:
+    start = time.perf_counter()
     loss = model.method.update(model, batch, optimizer)
+    training.step_seconds += time.perf_counter() - start
     training.steps += 1
     training.sample_visits += len(batch)
-    if not math.isfinite(loss):
-        raise NonFiniteLossError(
-            f"the loss is {loss} at step {training.steps} (epoch"
-            f" {training.steps / steps_per_epoch:.2f}); no weights of this run are kept. Try weaker"
-            " hyper-parameters of the method"
-        )
+    _check_finite(loss, "loss", training.steps / steps_per_epoch)
     model.method.after_step(training.steps / steps_per_epoch)
     return loss
+
+
+def _check_finite(value: float, name: str, epoch: float) -> None:
+    if not math.isfinite(value):
+        raise NonFiniteLossError(
+            f"the {name} is {value} at epoch {epoch:.2f}; no weights of this run are kept. Try"
+            " weaker hyper-parameters of the method"
+        )
 
 
 def _record(
     training: Training, model: CTRModel, steps_per_epoch: int, losses: list[float], dev: DevScores
 ) -> None:
-    """Append a train and a dev row, with the schedules of the method as they stand."""
+    """Append a train and a dev row, with the method's schedules and its last batch's sparsity."""
     schedules: dict[str, float | str] = {
         name: value.item() for name, value in model.method.diagnostics().items() if value.ndim == 0
     }

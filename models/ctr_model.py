@@ -47,8 +47,8 @@ class ModelConfig:
 class CTRModel(nn.Module):
     """Maps a batch to logits: a backbone on the embeddings, its layers made by a method.
 
-    `base_logit` is a constant that whoever trains the model may set to the log-odds of the train
-    click rate; it is 0 by default and has the same place in every model.
+    Deviation: `base_logit`, which is 0 by default, is set to the log-odds of the train click rate
+        in every cell, so that no method spends its first steps on the base rate.
     """
 
     base_logit: Tensor

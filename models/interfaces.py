@@ -165,6 +165,11 @@ class DomainMethod(nn.Module):
     def after_step(self, progress: float) -> None:
         """Advance schedules; `progress` is optimiser steps done / steps of one epoch."""
 
+    @property
+    def schedule_epochs(self) -> float:
+        """How long the schedules of `after_step` run; no checkpoint may be picked before."""
+        return 0.0
+
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
         """One epoch of row ids by batch; by default a seeded shuffle, the remainder comes last."""
         order = torch.randperm(len(rows), generator=generator)
@@ -175,9 +180,12 @@ class DomainMethod(nn.Module):
         optimizer.zero_grad()
         loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
         value = loss.item()
+        penalty = self.penalty()
+        if penalty is not None:
+            loss = loss + penalty
+            value += 0.0 * penalty.item()  # nan if the penalty is broken, else nothing
         if math.isfinite(value):  # a broken loss must not reach the weights
-            penalty = self.penalty()
-            torch.autograd.backward(loss if penalty is None else loss + penalty)
+            torch.autograd.backward(loss)
             optimizer.step()
         return value
 
@@ -197,7 +205,6 @@ class DomainMethod(nn.Module):
 class MethodEntry(Generic[ConfigT]):
     """What a module of `models/methods` exports as `METHOD`; its name is the file's."""
 
-    title: str  # as in the paper's tables, such as `+AdaSparse`
     config: type[ConfigT]
     build: Callable[[ConfigT, ModelShape], DomainMethod]
 
@@ -206,7 +213,6 @@ class MethodEntry(Generic[ConfigT]):
 class BackboneEntry(Generic[ConfigT]):
     """What a module of `models/backbones` exports as `BACKBONE`; its name is the file's."""
 
-    title: str
     config: type[ConfigT]
     build: Callable[[ConfigT, ModelShape, DomainMethod], Backbone]
 

@@ -118,3 +118,69 @@ def test_predictions_are_bitwise_equal_whatever_the_number_of_jobs(finished, run
         for block in ("timing", "environment"):
             del content[block], other[block]
         assert content == other
+
+
+def test_records_say_where_they_were_made(finished):
+    for record in read_records(finished[0]):
+        environment = record.environment
+        assert environment["device"] == "cpu"
+        assert environment["dtype"] == "float32"
+        assert environment["threads"] == 1
+        assert environment["packages"]["torch"]
+
+
+def test_gauc_does_not_pool_domains_that_train_has_not_seen(run_all, tiny_log):
+    path = tiny_log.parent / "tiny.csv"
+    head, *lines = path.read_text().splitlines()
+    for number in range(1500, 1800):  # the test split
+        time, click, _, *rest = lines[number].split(",")
+        lines[number] = ",".join([time, click, f"new{number % 5}", *rest])
+    path.write_text("\n".join([head, *lines]))
+    out = tiny_log.parent / "out"
+
+    done = run_all(
+        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1),
+        *("--backbones", "dnn", "--methods", "plain"),
+    )
+
+    assert done.returncode == 0
+    (record,) = read_records(out)
+    assert record.metrics["test"]["domains"] == 5
+    rows = pl.read_parquet(record.path / "predictions.parquet").filter(split="test")
+    pooled = evaluate(rows["label"], rows["logit"], np.zeros(len(rows), np.int32))
+    assert record.metrics["test"]["gauc"] != pytest.approx(pooled["gauc"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], ["kuairand", "kuairand_pure"], ["iaac", "iaac"]])
+def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, words):
+    selection = []
+    if words:
+        folder = request.getfixturevalue("real_data") / words[1]
+        selection = ["--data", words[0], "--data-dir", folder]
+
+    done = run_all("--preset", "smoke", *selection, "--out", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert len(read_records(tmp_path)) == 8
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert (words or ["synthetic"])[0] in page
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_gpu_repeats_itself(run_all, tiny_log):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    predictions = []
+    for name in ("one", "two"):
+        out = tiny_log.parent / name
+        done = run_all(
+            *("--preset", "smoke", "--data", tiny_log, "--out", out, "--device", "cuda"),
+            *("--seeds", 1),
+        )
+        assert done.returncode == 0, done.stderr
+        paths = sorted(out.rglob("predictions.parquet"))
+        predictions.append([path.read_bytes() for path in paths])
+
+    assert predictions[0] == predictions[1]

@@ -88,4 +88,4 @@ def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module
     return MixtureCross(n, config.rank, config.num_experts)
 
 
-BACKBONE = BackboneEntry(title="DCNv2", config=DCNv2Config, build=build)
+BACKBONE = BackboneEntry(config=DCNv2Config, build=build)

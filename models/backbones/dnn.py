@@ -45,4 +45,4 @@ def build(config: DNNConfig, shape: ModelShape, method: DomainMethod) -> Backbon
     return DNN(shape, method)
 
 
-BACKBONE = BackboneEntry(title="DNN", config=DNNConfig, build=build)
+BACKBONE = BackboneEntry(config=DNNConfig, build=build)

@@ -76,6 +76,7 @@ class Pruner(DomainTransform):
     Shapes: the two blocks of W_p are (N, E_d) and (N, N), so that nothing is concatenated.
     Deviation: a bias c, which the paper omits "for simplification"; it starts at zero.
     Deviation: kept neurons are not rescaled for the pruned ones.
+    Deviation: the paper gives no initial values; they are Xavier-uniform over W_p as a whole.
     """
 
     alpha: Tensor
@@ -169,6 +170,10 @@ class AdaSparse(DomainMethod):
         weight = self.penalty_weight * distance.detach() * outside  # eq. 10
         return (weight * distance).mean()  # eq. 9
 
+    @property
+    def schedule_epochs(self) -> float:
+        return self.config.ramp_epochs
+
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
         config, share = self.config, min(1.0, progress / self.config.ramp_epochs)
@@ -195,4 +200,4 @@ def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
         raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(allowed)}")
 
 
-METHOD = MethodEntry(title="+AdaSparse", config=AdaSparseConfig, build=AdaSparse)
+METHOD = MethodEntry(config=AdaSparseConfig, build=AdaSparse)

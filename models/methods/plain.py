@@ -17,4 +17,4 @@ def build(config: PlainConfig, shape: ModelShape) -> DomainMethod:
     return DomainMethod(shape)
 
 
-METHOD = MethodEntry(title="plain", config=PlainConfig, build=build)
+METHOD = MethodEntry(config=PlainConfig, build=build)

@@ -78,6 +78,13 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert not out.exists()
 
 
+def test_dry_run_refuses_an_unknown_data_set(run_all):
+    done = run_all("--dry-run", "--data", "criteo")
+
+    assert done.returncode == 2
+    assert "kuairand" in done.stderr
+
+
 def test_a_foreign_package_named_datasets_is_found_out(run_all, tmp_path):
     foreign = tmp_path / "datasets"
     foreign.mkdir()
@@ -86,7 +93,7 @@ def test_a_foreign_package_named_datasets_is_found_out(run_all, tmp_path):
 
     done = run_all("--list", "datasets", env=environment)
 
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "import datasets" in done.stderr
     assert "repository root" in done.stderr
 

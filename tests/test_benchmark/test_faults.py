@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.executors import run_cells
+from benchmark.files import sole_writer
 from benchmark.grid import Grid, prepare_log
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
@@ -173,6 +174,31 @@ def test_full_disk_while_preparing_is_one_line_and_leaves_no_halves(run_all, tin
     assert_one_clear_line(done, tiny_log.parent)
     left = {path.name for path in set(cache.iterdir()) - before}
     assert all(name.endswith(".lock") for name in left)
+
+
+def test_a_second_run_into_the_same_folder_is_refused(run_all, tiny_log):
+    out = tiny_log.parent / "out"
+
+    with sole_writer(out):
+        done = run_all("--preset", "smoke", "--data", tiny_log, "--out", out)
+
+    assert done.returncode == 2
+    assert "another run is writing here" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_two_logs_of_one_name_are_refused(run_all, tiny_log):
+    other = tiny_log.parent / "other.toml"
+    other.write_text(tiny_log.read_text().replace("tiny.csv", "other.csv"))
+    lines = (tiny_log.parent / "tiny.csv").read_text().splitlines()
+    (tiny_log.parent / "other.csv").write_text("\n".join(lines[:-30]))
+
+    done = run_all(
+        *("--preset", "smoke", "--data", tiny_log, other, "--out", tiny_log.parent / "out")
+    )
+
+    assert done.returncode == 2
+    assert "two different logs are named 'tiny'" in done.stderr
 
 
 @pytest.mark.parametrize("harm", ["truncate", "edit"])

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from benchmark.protocol import COMPACT, PRESETS
+from benchmark.random_log import model_on, random_schema
+from models.registry import available
 
 
 def test_grid_has_the_end_of_every_epoch_and_the_same_number_of_marks():
@@ -33,3 +35,27 @@ def test_presets_select_within_their_epochs(preset):
 
     assert protocol.first_selectable_epoch <= protocol.max_epochs
     assert preset.num_seeds >= 2  # a spread needs two
+
+
+@pytest.mark.parametrize("method", available("methods"))
+def test_no_schedule_outlasts_the_first_candidate(method):
+    for preset in PRESETS.values():
+        model, _ = model_on(random_schema((9, 9, 9, 9)), preset.protocol, "dnn", method)
+
+        assert model.method.schedule_epochs <= preset.protocol.first_selectable_epoch
+
+
+def test_a_longer_schedule_is_refused():
+    early = replace(COMPACT, first_selectable_epoch=0.5)
+
+    with pytest.raises(ValueError, match=r"adasparse run for 0\.6 epochs"):
+        model_on(random_schema((9, 9, 9, 9)), early, "dnn", "adasparse")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": 0}, {"patience": 0}, {"first_selectable_epoch": 5.0}, {"max_epochs": 0}],
+)
+def test_values_out_of_range_are_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        replace(COMPACT, **changes)

@@ -88,7 +88,21 @@ def test_a_harmed_file_makes_the_run_missing_again(make_config, store, name, har
         store.read(path.parent)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 99}'])
+DAMAGED = ["", "{", "[]", "null", "{}", '{"schema_version": 99}', '{"schema_version": 1}']
+DAMAGED += ['{"schema_version": 1, "digests": {}, "metrics": {}, "config": {"seed": 1}}']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_an_unreadable_plan_is_one_line(store, text):
+    write_text(store.out / "plan.json", text)
+
+    with pytest.raises(RecordError, match=r"plan\.json") as caught:
+        store.read_plan()
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_an_unreadable_record_is_not_a_done_run(make_config, store, text):
     config = make_config()
     write_text(store.run_folder(config) / "record.json", text)
@@ -136,7 +150,7 @@ def test_plan_names_state_and_run_of_each_slot(make_config, store):
 
 
 def test_reading_a_plan_from_an_empty_folder_says_so(store):
-    with pytest.raises(RecordError, match=r"plan\.json"):
+    with pytest.raises(RecordError, match="no runs in"):
         store.read_plan()
 
 

@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step():
     with torch.no_grad():
         model.embedding.weight.fill_(torch.nan)
 
-    with pytest.raises(NonFiniteLossError, match="loss is nan at step 1"):
+    with pytest.raises(NonFiniteLossError, match=r"the loss is nan at epoch 0\.33"):
         run(model)
 
 
@@ -164,3 +164,35 @@ def test_an_epoch_visits_every_train_row_once():
     assert [len(ids) for ids in batches] == [32, 32, 6]
     assert sorted(torch.cat(batches).tolist()) == list(range(70))
     assert torch.equal(split.batch(torch.tensor([0, 5])).codes, rows.matrix[[10, 15], :2])
+
+
+def test_a_dev_loss_that_is_not_finite_stops_the_run():
+    model = make_model()
+    split = TrainSplit(make_rows(), range(NUM_ROWS), PROTOCOL.batch_size)
+
+    class Still:
+        def zero_grad(self):
+            pass
+
+        step = zero_grad
+
+    with pytest.raises(NonFiniteLossError, match="dev LogLoss is nan"):
+        train(
+            model,
+            split,
+            PROTOCOL,
+            optimizer=Still(),
+            generator=generator(1, "order"),
+            score_dev=lambda: (math.nan, 0.5),
+        )
+
+
+def test_a_broken_penalty_never_reaches_the_weights():
+    model = make_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.method.penalty = lambda: torch.tensor(math.inf)
+
+    with pytest.raises(NonFiniteLossError):
+        run(model)
+
+    assert same(model.state_dict(), before)

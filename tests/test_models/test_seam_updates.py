@@ -23,7 +23,7 @@ class NoConfig:
 
 
 def entry(method):
-    return MethodEntry(title="test", config=NoConfig, build=lambda config, shape: method(shape))
+    return MethodEntry(config=NoConfig, build=lambda config, shape: method(shape))
 
 
 class PerTask(DomainMethod):
