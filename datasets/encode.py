@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCK_ROWS = 1 << 16
+PROBE_BYTES = 1 << 20
 NUM_THREADS = 2  # features encoded at a time; each holds a column in memory
 
 _Item = TypeVar("_Item")
@@ -148,6 +149,10 @@ def _staging_error(raw: RawLog, path: Path, error: Exception) -> Exception:
     code = re.search(r"\(os error (\d+)\)", str(error))
     if code:
         return OSError(int(code[1]), os.strerror(int(code[1])), str(path))
+    try:  # Polars may lose the reason too; then a write of our own finds it
+        path.write_bytes(bytes(PROBE_BYTES))
+    except OSError as full:
+        return full
     return _unreadable(raw, str(error).splitlines()[0])
 
 
