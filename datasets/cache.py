@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def shared_folder(
     if meta is not None:
         return folder, meta
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(cache_dir / f".{fingerprint}.lock"):
+    with _locked(_lock_of(cache_dir, fingerprint)):
         meta, damage = _read(folder)
         if meta is None:
             if damage:
@@ -54,8 +54,7 @@ def shared_folder(
 
 def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """Build beside the final place, then rename; leftovers of killed processes go."""
-    for leftover in folder.parent.glob(f".{folder.name}.*.partial"):
-        shutil.rmtree(leftover)
+    _sweep(folder)
     partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
     partial.mkdir()
     try:
@@ -71,6 +70,22 @@ def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, A
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return meta
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left, of `folder` itself and of all that nobody builds now."""
+    for leftover in folder.parent.glob(".*.partial"):
+        owner = leftover.name.split(".")[1]
+        if owner == folder.name:  # its lock is held
+            shutil.rmtree(leftover)
+            continue
+        with _lock_of(folder.parent, owner).open("w") as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover, ignore_errors=True)  # another sweep may have come first
+
+
+def _lock_of(cache_dir: Path, fingerprint: str) -> Path:
+    return cache_dir / f".{fingerprint}.lock"
 
 
 def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
@@ -100,6 +115,7 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.info("waiting for the process that prepares %s", path.with_suffix("").name[1:])
+            fingerprint = path.with_suffix("").name[1:]
+            logger.warning("waiting for the process that prepares %s", fingerprint)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

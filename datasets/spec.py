@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +11,9 @@ SplitName = Literal["train", "dev", "test"]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SEPARATORS = ("/", "\\", "+", "\0")  # of folders, and of the columns of a partition
 
 
 class DataError(ValueError):
@@ -56,7 +60,11 @@ class FeatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class DomainPartition:
-    """The domain-aware feature set; its joint values are the domains (AdaSparse, section 2)."""
+    """The domain-aware feature set; its joint values are the domains (AdaSparse, section 2).
+
+    Raises:
+        DataError: there is no column, one comes twice, or a name cannot be part of a folder's name.
+    """
 
     columns: tuple[str, ...]
 
@@ -65,6 +73,12 @@ class DomainPartition:
             raise DataError(
                 f"a domain partition needs one or more different columns, got {list(self.columns)}"
             )
+        for column in self.columns:
+            if column in ("", ".", "..") or any(mark in column for mark in _SEPARATORS):
+                raise DataError(
+                    f"domain column {column!r} cannot name a folder: it must not be empty, '.' or"
+                    " '..', nor hold '/', '\\', '+' or a NUL; rename the column"
+                )
 
     @property
     def name(self) -> str:
@@ -81,7 +95,8 @@ class DatasetSpec:
     under which terms, and what its label means.
 
     Raises:
-        DataError: a column is named twice, or a domain column is not a categorical feature.
+        DataError: the name cannot name a folder, a column is named twice, or a domain column is not
+            a categorical feature.
     """
 
     name: str
@@ -94,6 +109,11 @@ class DatasetSpec:
     finer: tuple[DomainPartition, ...] = ()
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise DataError(
+                f"name {self.name!r} may hold letters, digits, '-' and '_' only, and starts with a"
+                " letter or a digit; it names folders"
+            )
         names = [self.label, *([self.timestamp] if self.timestamp else [])]
         names += [feature.name for feature in self.features]
         repeated = sorted({name for name in names if names.count(name) > 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
 
 SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
 SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
-TIME_FORMATS = (
+NAIVE_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.fZ",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
 )
-ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z")
+ZONED_FORMATS = (
+    "%Y-%m-%dT%H:%M:%S%.fZ",
+    "%Y-%m-%dT%H:%M:%S%.f%z",
+    "%Y-%m-%d %H:%M:%S%.f%z",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +88,41 @@ def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
 
 
 def time_keys(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
-    """Sortable integers of a text column of epoch integers or ISO-8601 dates and times.
+    """Sortable integers of a text column of integer epochs or ISO-8601 dates and times.
+
+    The first value that is not missing decides which of the two the column holds, and whether its
+    times have a zone. An epoch may be written as a float, such as `1537236544.0`.
 
     Raises:
-        DataError: a value is neither, or the column mixes both.
+        DataError: a value is missing, is neither, or is unlike the first one.
     """
-    epochs = column.cast(pl.Int64, strict=False)
-    if epochs.null_count() == len(column) or (epochs.null_count() and epochs[0] is None):
-        epochs = _iso_microseconds(column)
-        expected = "an ISO-8601 date or time such as 2018-09-21T08:30:00"
-    else:
-        expected = "an integer epoch, like the other values"
-    if epochs.null_count():
-        row = int(epochs.is_null().arg_max() or 0)
+    first = column.drop_nulls().head(1)
+    readers = (_epochs, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
+    reader = next((reader for reader in readers if reader(first).count()), _epochs)
+    keys = reader(column)
+    if keys.null_count():
+        row = int(keys.is_null().arg_max() or 0)
         raise DataError(
-            f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed is"
-            f" {expected}; correct or remove the line"
+            f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed are"
+            " integer epochs such as 1537236544, or ISO-8601 dates and times such as"
+            " 2018-09-21T08:30:00, either all with a zone or all without, in the whole column"
+            f" (its first value is {first.first()!r}); correct or remove the line"
         )
-    return epochs.to_numpy()
+    return keys.to_numpy()
 
 
-def _iso_microseconds(column: pl.Series) -> pl.Series:
+def _epochs(column: pl.Series) -> pl.Series:
+    epochs = column.cast(pl.Int64, strict=False)
+    if epochs.null_count():
+        without_fraction = column.str.replace(r"\.0*$", "")
+        epochs = epochs.fill_null(without_fraction.cast(pl.Int64, strict=False))
+    return epochs
+
+
+def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
+    """Microseconds since 1970, of UTC where the layout has a zone."""
     found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
-    for layout in (*TIME_FORMATS, *ZONED_FORMATS):
+    for layout in layouts:
         if not found.null_count():
             break
         parsed = column.str.to_datetime(layout, time_unit="us", strict=False).to_physical()

@@ -5,7 +5,6 @@ See `example.toml` beside this file for every key.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -62,7 +61,10 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a TOML file ({error})") from None
     _check_keys(content, TYPES, NEEDED, str(path))
-    _check_name(content["name"], reserved, path)
+    if content["name"] in reserved:
+        raise DataError(
+            f"{path}: name {content['name']!r} is taken by a log of the catalog; choose another"
+        )
     separator = content.get("separator", ",")
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise DataError(
@@ -122,19 +124,15 @@ def _check_keys(
             raise DataError(f"{where}: key {key!r} is missing; needed are {', '.join(needed)}")
 
 
-def _check_name(name: str, reserved: tuple[str, ...], path: Path) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise DataError(
-            f"{path}: name {name!r} may hold letters, digits, '-' and '_' only; it names folders"
-        )
-    if name in reserved:
-        raise DataError(f"{path}: name {name!r} is taken by a log of the catalog; choose another")
-
-
 def _read_raw(root: Path, *, spec: DatasetSpec, pattern: str, separator: str) -> RawLog:
     """All files of the pattern one after the other, in the order of their names."""
     check_folder(root)
-    paths = sorted(path for path in root.glob(pattern) if path.is_file())
+    try:
+        paths = sorted(path for path in root.glob(pattern) if path.is_file())
+    except (IndexError, NotImplementedError, ValueError) as error:  # depends on the Python version
+        raise DataError(
+            f"files = {pattern!r} is not a file pattern ({error}); use one such as 'log*.csv'"
+        ) from None
     if not paths:
         raise DataError(
             f"{root}: no file matches {pattern!r}; correct 'files' or name another folder"

@@ -5,6 +5,8 @@ import logging
 import multiprocessing
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 
 import numpy as np
 import polars as pl
@@ -166,6 +168,34 @@ def test_leftover_of_a_killed_process_is_removed(prepare_log, tiny):
 
     assert not leftover.exists()
     assert len(again.rows()) == 60
+
+
+def test_leftovers_of_other_logs_are_removed_unless_in_use(prepare_log, tiny, tmp_path):
+    abandoned, in_use = (tmp_path / "cache" / f".{name}.1.partial" for name in ("old", "busy"))
+    abandoned.mkdir(parents=True)
+    in_use.mkdir()
+    (abandoned / "rows.npy").write_bytes(b"half")
+
+    with cache._locked(tmp_path / "cache" / ".busy.lock"):
+        prepare_log(tiny)
+
+    assert not abandoned.exists()
+    assert in_use.exists()
+
+
+def test_waiting_for_another_process_is_said(tmp_path, caplog):
+    path = tmp_path / ".abc.lock"
+
+    def wait():
+        with cache._locked(path):
+            pass
+
+    with ThreadPoolExecutor(1) as pool, cache._locked(path):
+        waiting = pool.submit(wait)
+        assert not wait_for([waiting], timeout=0.2).done
+    waiting.result(timeout=10)
+
+    assert caplog.messages == ["waiting for the process that prepares abc"]
 
 
 def test_unwritable_cache_is_an_os_error(prepare_log, tiny, tmp_path):

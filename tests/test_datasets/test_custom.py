@@ -147,6 +147,8 @@ def test_other_separator_and_gzip(prepare_log, tiny):
         ({"files": "/data/log.csv"}, "files must be a pattern such as"),
         ({"files": ""}, "files must be a pattern such as"),
         ({"name": "a/b"}, "name 'a/b' may hold letters"),
+        ({"name": ""}, "name '' may hold letters"),
+        ({"features": ["/tmp/x"], "partition": ["/tmp/x"]}, "'/tmp/x' cannot name a folder"),
         ({"name": "iaac"}, "name 'iaac' is taken"),
         ({"features": ["site", "click"]}, "columns named twice: click"),
     ],
@@ -173,6 +175,14 @@ def test_file_that_is_no_toml(tmp_path):
 def test_missing_toml(tmp_path):
     with pytest.raises(DataError, match="there is no such file"):
         catalog.load(str(tmp_path / "log.toml"))
+
+
+@pytest.mark.parametrize("pattern", ["**.csv", ".", "a/**b/c.csv"])
+def test_pattern_that_is_none_is_named(prepare_log, tiny, pattern):
+    with pytest.raises(DataError, match="files") as caught:
+        prepare_log(tiny, files=pattern)
+
+    assert repr(pattern) in str(caught.value)
 
 
 def test_pattern_that_matches_nothing(prepare_log, tiny):

@@ -137,6 +137,14 @@ def test_another_partition_gives_other_domains(prepare_log, wide):
     assert len(data.domains()) == 35
 
 
+@pytest.mark.parametrize("column", ["", ".", "..", "/tmp/x", "a\\b", "a+b", "a\0b"])
+def test_domain_column_that_cannot_name_a_folder(column):
+    with pytest.raises(DataError, match="cannot name a folder") as caught:
+        DomainPartition(("site", column))
+
+    assert repr(column) in str(caught.value)
+
+
 def test_unknown_partition_column_is_an_error(prepare_log, wide):
     options = PrepareOptions(partition=DomainPartition(("plaice",)))
 

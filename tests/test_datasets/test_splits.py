@@ -75,6 +75,7 @@ def test_keep_latest_without_need_changes_nothing(cap):
     "values",
     [
         ["10", "2", "-1"],
+        ["1650000000.0", "1649999999", "1649999998."],
         ["2018-09-21", "2018-09-20", "2017-01-01"],
         ["2018-09-21T08:30:00.5", "2018-09-21T08:30:00.25", "2018-09-20T23:59:59"],
         ["2018-09-21 08:30:00", "2018-09-21", "2018-09-20T10:00"],
@@ -97,12 +98,23 @@ def test_time_keys_follow_time(values):
         (["2018-09-21", "21.09.2018"], 3, "'21.09.2018'"),
         (["2018-09-21", "1537236544"], 3, "'1537236544'"),
         (["1.5", "2"], 2, "'1.5'"),
+        (["2", "1.5"], 3, "'1.5'"),
+        ([None, "1", "2"], 2, "None"),
+        ([None, None], 2, "None"),
+        (["2018-09-21T08:30:00Z", "2018-09-21T08:30:00"], 3, "'2018-09-21T08:30:00'"),
+        (["2018-09-21", "2018-09-21T08:30:00+02:00"], 3, "'2018-09-21T08:30:00+02:00'"),
     ],
 )
 def test_time_keys_name_the_unparsable_value(values, line, value):
     with pytest.raises(DataError) as caught:
-        time_keys(pl.Series("time", values), place)
+        time_keys(pl.Series("time", values, dtype=pl.String), place)
 
     assert str(caught.value).startswith(
-        f"log.csv line {line}: timestamp column 'time' holds {value}"
+        f"log.csv line {line}: timestamp column 'time' holds {value}; allowed are integer epochs"
     )
+    assert "or ISO-8601 dates and times" in str(caught.value)
+
+
+def test_missing_first_time_does_not_decide_the_layout():
+    with pytest.raises(DataError, match=r"line 2: .* holds None; .*first value is '2018-09-21'"):
+        time_keys(pl.Series("time", [None, "2018-09-21", "2018-09-22"]), place)
