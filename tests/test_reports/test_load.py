@@ -40,8 +40,10 @@ def test_load_takes_a_run_with_changed_files_for_missing_and_says_why(folder: Fo
     assert "changed since the run" in runs.unfinished("missing")[0].reason
 
 
-def test_load_of_a_folder_without_plan_is_an_error(folder: Folder) -> None:
-    with pytest.raises(RecordError, match=r"plan\.json"):
+def test_load_of_a_folder_without_runs_says_what_to_do_first(folder: Folder) -> None:
+    with pytest.raises(
+        RecordError, match=r"no runs in .*out; run `python run_all.py --out .*first"
+    ):
         load_runs(folder.store.out)
 
 
