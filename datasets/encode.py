@@ -265,6 +265,7 @@ def _card(
             for name, part in rows.ranges().items()
         },
         "vocabulary_sizes": dict(sizes),
+        "bag_lengths": dict(zip(schema.bags, schema.bag_lengths, strict=True)),
         "num_domains_in_train": domains.num_seen,
         "num_domains": len(domains.table),
         "num_tasks": schema.num_tasks,

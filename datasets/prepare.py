@@ -98,18 +98,12 @@ def prepare(
     root = data_dir or entry.default_dir
     raw = _read_raw(entry, root)
     spec = _effective_spec(entry.spec, raw.absent, options)
-    files = [{"name": path.name, "sha256": file_digest(path)} for path in raw.files]
-    fingerprint = _fingerprint(spec, raw, files, options)
+    digests = [file_digest(path) for path in raw.files]
+    fingerprint = _fingerprint(spec, raw, digests, options)
 
     def build(folder: Path) -> dict[str, Any]:
         logger.info("preparing %s in %s", spec.name, cache_dir / fingerprint)
-        prepared = encode_log(raw, spec, folder, options.max_train_rows, options.split_seed)
-        card = (
-            _describe(entry.spec, spec, raw, files)
-            | prepared["card"]
-            | {"fingerprint": fingerprint}
-        )
-        return prepared | {"card": card}
+        return encode_log(raw, spec, folder, options.max_train_rows, options.split_seed)
 
     folder, meta = shared_folder(cache_dir, fingerprint, build)
     return PreparedData(
@@ -118,7 +112,9 @@ def prepare(
         spec=spec,
         schema=_schema(meta["schema"]),
         split={name: range(start, stop) for name, (start, stop) in meta["split"].items()},
-        card=meta["card"],
+        card=_describe(entry.spec, spec, raw, digests)
+        | meta["card"]
+        | {"fingerprint": fingerprint},
     )
 
 
@@ -140,15 +136,15 @@ def _effective_spec(
 
 
 def _fingerprint(
-    spec: DatasetSpec, raw: RawLog, files: list[dict[str, str]], options: PrepareOptions
+    spec: DatasetSpec, raw: RawLog, digests: list[str], options: PrepareOptions
 ) -> str:
-    """Digest of all that the prepared bytes depend on; the prose of the spec is not part of it."""
+    """Digest of all that the prepared bytes depend on; neither prose nor file names are part."""
     parts = asdict(spec)
     del parts["source"], parts["finer"]
     content = {
         "version": PREPARATION_VERSION,
         "spec": parts,
-        "files": files,
+        "files": digests,
         "identity": raw.identity,
         "max_train_rows": options.max_train_rows,
         "split_seed": None if spec.timestamp else options.split_seed,
@@ -157,8 +153,9 @@ def _fingerprint(
 
 
 def _describe(
-    full: DatasetSpec, spec: DatasetSpec, raw: RawLog, files: list[dict[str, str]]
+    full: DatasetSpec, spec: DatasetSpec, raw: RawLog, digests: list[str]
 ) -> dict[str, Any]:
+    """What the card says without a look at the rows; equal rows may come from renamed files."""
     kept = {feature.name for feature in spec.features}
     dropped = [
         feature.name for feature in full.features if feature.name not in {*kept, *raw.absent}
@@ -170,7 +167,10 @@ def _describe(
         "timestamp": spec.timestamp,
         "partition": spec.partition.name,
         "representative": spec.representative,
-        "files": files,
+        "files": [
+            {"name": path.name, "sha256": digest}
+            for path, digest in zip(raw.files, digests, strict=True)
+        ],
         "absent_columns": list(raw.absent),
         "fields_dropped_by_max_fields": dropped,
     }

@@ -18,7 +18,6 @@ import polars as pl
 
 from datasets.population import Items, Users, make_items, make_users, standardize, zipf
 
-WORLD_VERSION = 1  # raise it when the rows of a configuration change
 START_SECONDS = 1_640_995_200  # 2022-01-01 UTC
 DAY_SECONDS = 86_400
 COLUMNS = {

@@ -92,6 +92,17 @@ def test_fingerprint_ignores_prose(prepare_log, tiny):
     assert prepare_log(tiny).fingerprint == prepare_log(tiny, source="other").fingerprint
 
 
+def test_renamed_raw_file_is_the_same_log(prepare_log, tiny, count_builds):
+    first = prepare_log(tiny)
+
+    second = prepare_log(tiny, file="other.csv", files="other.csv", source="renamed")
+
+    assert second.fingerprint == first.fingerprint
+    assert len(count_builds) == 1
+    assert [file["name"] for file in second.card["files"]] == ["other.csv"]
+    assert second.card["source"] == "renamed"
+
+
 def test_changed_raw_file_is_prepared_anew(prepare_log, tiny):
     first = prepare_log(tiny)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from datasets.loader import column_names
 from datasets.prepare import PrepareOptions
-from datasets.spec import DataError, DomainPartition
+from datasets.spec import UNSEEN, DataError, DomainPartition
 
 FEATURES = [
     "item",
@@ -17,6 +18,13 @@ FEATURES = [
     {"name": "tags", "kind": "bag", "separator": "|", "max_length": 2},
     "place",
 ]
+GOLDEN_LOG = "time,site,item,price,tags,click\n" + "".join(
+    f"{row // 3},s{row % 2},{f'i{row // 9}' if row % 7 else ''},"
+    f"{row % 11 / 4 if row % 5 else ''},{'|'.join(f't{row % n}' for n in (4, 3, 9)[: row % 4])},"
+    f"{row % 3 % 2}\n"
+    for row in range(90)
+)
+GOLDEN_DIGEST = "42380a4e38fdfb9904f4ed1d1099b8c93f1319a2853a0e378905402363c7ba3e"
 
 
 @pytest.fixture
@@ -47,6 +55,20 @@ def test_codes_lie_within_the_sizes_of_the_schema(prepare_log, wide):
     assert (rows[:, [0, 1, 2, 3, 6, 7, 8]] >= 0).all()
     assert rows[:, 8].max() < len(data.domains())
     assert np.array_equal(rows[:, 7], rows[:, 0])  # the task is the representative column
+
+
+def test_prepared_bytes_have_not_changed(prepare_log):
+    data = prepare_log(GOLDEN_LOG, features=["site", *FEATURES[:1], *FEATURES[2:4]])
+    rows = data.rows()
+
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()
+
+    test = rows[data.split["test"].start :]
+    assert (test[:, data.schema.fields.index("item")] == UNSEEN).any()
+    assert digest == GOLDEN_DIGEST, (
+        "the prepared rows of a fixed log differ: where that is intended, raise"
+        " PREPARATION_VERSION in datasets/prepare.py and renew this constant"
+    )
 
 
 def test_frequencies_count_the_train_codes(prepare_log, wide):

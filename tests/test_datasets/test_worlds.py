@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 
 from datasets import catalog
@@ -27,6 +30,14 @@ def test_world_is_fixed_by_its_seed():
 
     assert generate(small).equals(generate(small))
     assert not generate(small).equals(generate(WorldConfig(num_rows=2000, seed=1)))
+
+
+@pytest.mark.parametrize("column", ["p_click", "item_tags", "price"])
+def test_identity_follows_every_value(world, column):
+    changed = world.with_columns(pl.col(column).reverse())
+
+    assert synthetic.rows_digest(changed) != synthetic.rows_digest(world)
+    assert synthetic.rows_digest(world) in synthetic.read_raw(Path()).identity
 
 
 def test_world_has_its_base_rate(world):
