@@ -165,8 +165,8 @@ class PrunedLayer(Function):
         alpha: float,
         gating: Gating,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        v = _values(h, e_d, weight_layer, weight_domain, bias)
-        squashed = v.mul_(gating.steepness(alpha)).sigmoid_()
+        steepness = gating.steepness(alpha)
+        squashed = _values(h, e_d, weight_layer, weight_domain, bias, steepness).sigmoid_()
         share = gating.share(squashed)
         gates = gating.gates(share)
         ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, gates)
@@ -202,14 +202,19 @@ class PrunedLayer(Function):
 
 
 def _values(
-    h: Tensor, e_d: Tensor, weight_layer: Tensor | None, weight_domain: Tensor | None, bias: Tensor
+    h: Tensor,
+    e_d: Tensor,
+    weight_layer: Tensor | None,
+    weight_domain: Tensor | None,
+    bias: Tensor,
+    scale: float,
 ) -> Tensor:
-    """The pruner's values v (B, N)."""
+    """The pruner's values v (B, N) times `scale`, the factor inside the products."""
     if weight_layer is None:
         assert weight_domain is not None
-        return torch.addmm(bias, e_d, weight_domain.T)
-    v = torch.addmm(bias, h, weight_layer.T)
-    return v if weight_domain is None else v.addmm_(e_d, weight_domain.T)
+        return torch.addmm(bias, e_d, weight_domain.T, beta=scale, alpha=scale)
+    v = torch.addmm(bias, h, weight_layer.T, beta=scale, alpha=scale)
+    return v if weight_domain is None else v.addmm_(e_d, weight_domain.T, alpha=scale)
 
 
 def _scaled_product(left: Tensor, right: Tensor | None, scale: float) -> Tensor | None:
