@@ -98,12 +98,13 @@ def _input_digest(runs: Runs) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:
-    """The manifest of the last build; None when it is absent or a file of it has changed."""
+    """The manifest of the last build; None if it is absent, broken, or a file has changed."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         is_whole = all(
             file_digest(folder / name) == digest for name, digest in manifest["files"].items()
         )
-    except (OSError, ValueError):
+        is_whole &= isinstance(manifest["input"], str)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
     return manifest if is_whole else None

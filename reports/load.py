@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 
+from benchmark.protocol import PRESETS
 from benchmark.records import ERROR, RECORD, RecordError, RunStore
 from reports.names import rank
 
@@ -23,17 +24,21 @@ DATA = ["dataset", "partition"]
 MODEL = [*DATA, "backbone", "method"]
 
 
-class Card(TypedDict):
-    """The data card of a prepared log, as far as reports read it."""
-
+class _Facts(TypedDict):
     label: str
     source: str
     split_kind: SplitKind
     files: list[dict[str, str]]
     absent_columns: list[str]
     fields_dropped_by_max_fields: list[str]
+    bag_lengths: dict[str, int]
     train_rows_dropped_by_cap: int
-    ceiling: NotRequired[dict[str, dict[str, float | None]]]  # of the true click probability
+
+
+class Card(_Facts, total=False):
+    """The data card of a prepared log, as far as reports read it."""
+
+    ceiling: dict[str, dict[str, float | None]]  # of the true click probability; on worlds only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +101,36 @@ class Runs:
                 different.append(record.environment)
         return different
 
+    def disagreements(self) -> dict[str, list[str]]:
+        """The commits, torch versions and devices of the finished runs, where they differ."""
+        found: dict[str, list[str]] = {}
+        for environment in self.environments():
+            packages = cast("Mapping[str, Json]", environment["packages"])
+            sources = {
+                "commit": environment["commit"],
+                "torch": packages["torch"],
+                "device": environment["device"],
+            }
+            for name, value in sources.items():
+                values = found.setdefault(name, [])
+                values += [] if str(value) in values else [str(value)]
+        return {name: values for name, values in found.items() if len(values) > 1}
+
     def card(self, fingerprint: str) -> Card:
         """The data card of a prepared log.
 
         Raises:
-            RecordError: it is absent or cannot be read.
+            RecordError: it is absent, cannot be read, or lacks a fact.
         """
-        return cast("Card", self.store.read_card(fingerprint))
+        card = self.store.read_card(fingerprint)
+        missing = sorted(Card.__required_keys__ - card.keys())
+        if missing:
+            path = self.store.data_folder(fingerprint) / "card.json"
+            raise RecordError(
+                f"{path}: damaged or of another version, it lacks {', '.join(missing)}; run again"
+                " to renew it"
+            )
+        return cast("Card", card)
 
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split."""
@@ -125,10 +153,15 @@ def load_runs(out: Path) -> Runs:
     """Read the plan of an output folder and every run that it names.
 
     Raises:
-        RecordError: there is no plan, or it cannot be read.
+        RecordError: there is no plan, it cannot be read, or this version lacks its preset.
     """
     store = RunStore(out)
     plan = store.read_plan()
+    if plan.preset not in PRESETS:
+        raise RecordError(
+            f"{out}: the plan names the preset {plan.preset!r}, this version has"
+            f" {', '.join(PRESETS)}; run again with another --out"
+        )
     return Runs(store, plan.preset, tuple(_cell(store, config) for config in plan.slots.values()))
 
 

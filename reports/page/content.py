@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from benchmark.config import Json
-    from reports.layout import Layout, number
+    from benchmark.config import Json, RunConfig
+    from reports.layout import Layout
     from reports.load import Card, Cell, Runs
 
 T = TypeVar("T")
@@ -60,7 +60,8 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         sections=sections,
         failed=[_line(cell) for cell in runs.unfinished("failed")],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
-        protocols=_different(asdict(cell.config.protocol) for cell in runs.cells),
+        protocols=_different(_protocol(cell.config) for cell in runs.cells),
+        disagreements=runs.disagreements(),
         models=_hyper_parameters(runs),
         environments=[_flat(environment) for environment in runs.environments()],
     )
@@ -117,10 +118,17 @@ def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
         facts["Absent columns"] = ", ".join(card["absent_columns"])
     if card["fields_dropped_by_max_fields"]:
         facts["Fields left out"] = ", ".join(card["fields_dropped_by_max_fields"])
+    if card["bag_lengths"]:
+        caps = [f"{name} {length}" for name, length in card["bag_lengths"].items()]
+        facts["Bags"] = f"bags keep their first N tokens: {', '.join(caps)}"
     if card["files"]:
         names = [f"{file['name']} (SHA-256 {file['sha256'][:12]}…)" for file in card["files"]]
         facts["Files"] = ", ".join(names)
     return facts
+
+
+def _protocol(config: RunConfig) -> dict[str, Json]:
+    return asdict(config.protocol) | {"embedding_optimizer": config.embedding_optimizer}
 
 
 def _hyper_parameters(runs: Runs) -> dict[str, str]:

@@ -18,6 +18,8 @@ _COUNTED = ["embedding_parameters", "dense_parameters"]
 _NOTES = [
     "Steps, seconds and milliseconds are means over the seeds. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
+    "Training with evaluations is the whole training with its dev evaluations. A training step is"
+    " the mean over the steps of a run, without evaluations.",
     "Times depend on the machine and on what else ran on it, other runs among it.",
 ]
 
@@ -40,8 +42,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         "Dense parameters",
         "Steps",
         "Kept step",
-        "Training s",
-        "ms per step",
+        "Training with evaluations, s",
+        "Training step, ms",
     ]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
 

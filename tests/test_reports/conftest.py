@@ -74,6 +74,7 @@ class Folder:
             "files": [],
             "absent_columns": [],
             "fields_dropped_by_max_fields": [],
+            "bag_lengths": {"tags": 4},
             "train_rows_dropped_by_cap": dropped,
         }
         if with_truth:
@@ -98,7 +99,7 @@ class Folder:
     def scores(self, config: RunConfig) -> dict[str, float]:
         return evaluate(self.label, self.logits(config), self.domain)
 
-    def run(self, config: RunConfig, **test_metrics: float) -> None:
+    def run(self, config: RunConfig, *, device: str = "cpu", **test_metrics: float) -> None:
         """Write a finished run; `test_metrics` replace computed ones."""
         logit = self.logits(config)
         prediction = pl.DataFrame(
@@ -137,7 +138,7 @@ class Folder:
                 predictions=pl.concat(frames),
                 masks=masks if config.method == "adasparse" else {},
                 timing={"train_seconds": 1.5, "evaluate_seconds": 0.5, "step_milliseconds": 37.5},
-                environment={"commit": None, "packages": {"torch": "2.13.0"}, "device": "cpu"},
+                environment={"commit": None, "packages": {"torch": "2.13.0"}, "device": device},
             ),
         )
 

@@ -84,6 +84,19 @@ def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
 
     assert "seeded shuffle" in text
     assert "1,234 others take no part" in text
+    assert "bags keep their first N tokens: tags 4" in text
+    assert "<dt>embedding_optimizer</dt><dd>sparse</dd>" in text
+
+
+def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
+    alike = build(finished.store.out).read_text(encoding="utf-8")
+    finished.run(finished.config("dnn", "plain", 1), device="cuda:0")
+
+    mixed = build(finished.store.out).read_text(encoding="utf-8")
+
+    assert "Mixed runs" not in alike
+    assert "Mixed runs:" in mixed
+    assert "device (cpu, cuda:0)." in mixed or "device (cuda:0, cpu)." in mixed
 
 
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
@@ -143,6 +156,19 @@ def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> N
     path = build(finished.store.out).parent / name
     before = path.read_text(encoding="utf-8")
     path.write_text("edited", encoding="utf-8")
+
+    build(finished.store.out)
+
+    assert path.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", "{}", '{"files": {}}', '{"input": "x"}', '{"input": "x", "files": [3]}']
+)
+def test_build_takes_a_broken_manifest_for_none(finished: Folder, text: str) -> None:
+    path = build(finished.store.out).parent / "manifest.json"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
     build(finished.store.out)
 

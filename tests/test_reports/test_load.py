@@ -47,6 +47,21 @@ def test_load_of_a_folder_without_runs_says_what_to_do_first(folder: Folder) -> 
         load_runs(folder.store.out)
 
 
+def test_load_of_an_unknown_preset_is_an_error(folder: Folder) -> None:
+    folder.preset = "huge"
+    folder.plan()
+
+    with pytest.raises(RecordError, match="preset 'huge', this version has smoke, quick"):
+        load_runs(folder.store.out)
+
+
+def test_card_that_lacks_a_fact_is_an_error(finished: Folder) -> None:
+    finished.store.write_data("f" * 16, {"label": "click"}, finished.domains())
+
+    with pytest.raises(RecordError, match=r"card\.json: .* it lacks absent_columns, bag_lengths"):
+        load_runs(finished.store.out).card("f" * 16)
+
+
 def test_models_are_in_the_order_of_the_papers(folder: Folder) -> None:
     folder.plan()
 
