@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from models.ctr_model import CTRModel
-
     from benchmark.config import Json
     from benchmark.trainer import Training
+    from models.ctr_model import CTRModel
 
 
 def cost_of(model: CTRModel, training: Training) -> dict[str, Json]:
