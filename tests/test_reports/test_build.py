@@ -96,7 +96,7 @@ def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
 
     assert "Mixed runs" not in alike
     assert "Mixed runs:" in mixed
-    assert "device (cpu, cuda:0)." in mixed or "device (cpu, cuda:0)." in mixed
+    assert "device (cpu, cuda:0)." in mixed
 
 
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
