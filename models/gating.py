@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Form = Literal["binarization", "scaling", "fusion"]
 StraightThrough = Literal["gate", "pass", "none"]
-GradientOfPruner = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,6 @@ class Gating:
     def share(self, squashed: Tensor) -> Tensor:
         """Pi / gain (B, N): positive where the gate is open, zero where it is shut."""
         raise NotImplementedError
-
-    def factor(self, squashed: Tensor) -> Tensor:
-        """Pi (B, N)."""
-        return self.share(squashed) * self.gain
 
     def gates(self, share: Tensor) -> Tensor:
         """The gates g (B, N), as 0.0 and 1.0."""

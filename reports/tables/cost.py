@@ -19,7 +19,7 @@ _NOTES = [
     "Steps, seconds and milliseconds are means over the seeds. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
     "Training with evaluations is the whole training with its dev evaluations. A training step is"
-    " the mean over the steps of a run, without evaluations.",
+    " forward, backward and optimiser, the mean over the steps of a run.",
     "Times depend on the machine and on what else ran on it, other runs among it.",
 ]
 

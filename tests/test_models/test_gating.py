@@ -21,7 +21,7 @@ def gating(form, straight_through="gate", beta=BETA):
 def factor_of(form, v, alpha, beta=BETA):
     rule = gating(form, beta=beta)
     v = torch.as_tensor(v, dtype=torch.float64)
-    return rule.factor(torch.sigmoid(v * rule.steepness(alpha)))
+    return rule.gain * rule.share(torch.sigmoid(v * rule.steepness(alpha)))
 
 
 def oracle(form, v, alpha):
@@ -113,7 +113,7 @@ def test_gate_is_shut_at_epsilon_itself(form):
     rule = gating(form)
     squashed = torch.tensor([EPSILON / rule.gain])
 
-    assert rule.factor(squashed).item() == 0.0
+    assert rule.share(squashed).item() == 0.0
 
 
 def test_factors_stay_in_their_ranges():
