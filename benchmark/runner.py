@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from datasets.spec import EncodedSchema, SplitName
 
 logger = logging.getLogger(__name__)
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +91,18 @@ def run_cell(cell: Cell) -> None:
 def set_up_torch(device: str) -> None:
     """One thread, which makes CPU kernels deterministic; on a GPU only deterministic kernels."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     if device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one, which else faults every page anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 512 << 20)
 
 
 def environment_of(device: str) -> dict[str, Json]:
