@@ -24,11 +24,14 @@ if TYPE_CHECKING:
         """What one pass leaves for its backward pass."""
 
         gating: Gating
-        alpha: float
+        steepness: float
+        width: int | None  # E_d where e_d is the head of h
+        needs_input_grad: tuple[bool, ...]
         saved_tensors: tuple[Tensor, ...]
 
         def save_for_backward(self, *tensors: Tensor | None) -> None: ...
         def mark_non_differentiable(self, *tensors: Tensor) -> None: ...
+        def set_materialize_grads(self, value: bool) -> None: ...
 
 
 Form = Literal["binarization", "scaling", "fusion"]
@@ -74,8 +77,8 @@ class Gating:
         """The gates g (B, N), as 0.0 and 1.0."""
         return share.sign()
 
-    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
-        """The gradient with respect to s through pi, in place of that with respect to `share`."""
+    def slope(self, squashed: Tensor, gates: Tensor) -> Tensor | None:
+        """What stands for d(share) / ds in the backward pass, None for 1; may reuse `gates`."""
         raise NotImplementedError
 
 
@@ -94,8 +97,8 @@ class Binarization(Gating):
     def gates(self, share: Tensor) -> Tensor:
         return share
 
-    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
-        return grad_share.zero_() if self.straight_through == "none" else grad_share
+    def slope(self, squashed: Tensor, gates: Tensor) -> Tensor | None:
+        return squashed.new_zeros(()) if self.straight_through == "none" else None
 
 
 class Scaling(Gating):
@@ -116,8 +119,8 @@ class Scaling(Gating):
     def gates(self, share: Tensor) -> Tensor:
         return torch.ones_like(share)
 
-    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
-        return grad_share
+    def slope(self, squashed: Tensor, gates: Tensor) -> Tensor | None:
+        return None
 
 
 class Fusion(Gating):
@@ -128,12 +131,12 @@ class Fusion(Gating):
     def share(self, squashed: Tensor) -> Tensor:
         return functional.threshold(squashed, self.threshold / self.beta, 0.0)
 
-    def backward(self, grad_share: Tensor, squashed: Tensor, gates: Tensor) -> Tensor:
+    def slope(self, squashed: Tensor, gates: Tensor) -> Tensor | None:
         if self.straight_through == "pass":
-            return grad_share
+            return None
         if self.straight_through == "none":
-            return grad_share.mul_(gates)
-        return grad_share.mul_(gates + squashed)  # d(s g) = g ds + s dg, dg := ds
+            return gates
+        return gates.add_(squashed)  # d(s g) = g ds + s dg, dg := ds
 
 
 FORMS: dict[Form, type[Gating]] = {
@@ -146,75 +149,81 @@ FORMS: dict[Form, type[Gating]] = {
 class PrunedLayer(Function):
     """A layer h (B, N) with its pruner: h * pi (eq. 2), pi / gain, and the share r of shut gates.
 
-    Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None.
+    Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None. Where h is
+    x_0, whose head is e_d, `e_d` is None and v = (W_layer + [W_domain, 0]) h: one product for two.
     """
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
         ctx: Saved,
         h: Tensor,
-        e_d: Tensor,
+        e_d: Tensor | None,
         weight_layer: Tensor | None,
         weight_domain: Tensor | None,
         bias: Tensor,
         alpha: float,
         gating: Gating,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        steepness = gating.steepness(alpha)
-        squashed = _values(h, e_d, weight_layer, weight_domain, bias, steepness).sigmoid_()
+        ctx.gating, ctx.steepness, ctx.width = gating, gating.steepness(alpha), None
+        if e_d is None and weight_layer is not None and weight_domain is not None:
+            ctx.width = weight_domain.shape[1]
+            weight_layer = weight_layer.clone()
+            weight_layer[:, : ctx.width] += weight_domain
+            weight_domain = None
+        v = _values(h, e_d, weight_layer, weight_domain, bias, ctx.steepness)
+        squashed = v.sigmoid_()
         share = gating.share(squashed)
         gates = gating.gates(share)
-        ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, gates)
+        sparsity = 1.0 - gates.mean()
+        if any(ctx.needs_input_grad):
+            slope = gating.slope(squashed, gates)
+            ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, slope)
         ctx.mark_non_differentiable(share)
-        ctx.gating, ctx.alpha = gating, alpha
+        ctx.set_materialize_grads(False)
         pruned = torch.addcmul(h.new_zeros(()), h, share, value=gating.gain)  # h * pi in one pass
-        return pruned, share, 1.0 - gates.sum() / max(gates.numel(), 1)
+        return pruned, share, sparsity
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Saved, grad_pruned: Tensor, grad_share: Tensor, grad_sparsity: Tensor
+        ctx: Saved, grad_pruned: Tensor | None, grad_share: None, grad_sparsity: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        h, e_d, weight_layer, weight_domain, squashed, share, gates = ctx.saved_tensors
-        gating = ctx.gating
-        grad_s = gating.backward(grad_pruned * h, squashed, gates)  # without the gain
-        if gating.trains_sparsity:  # dr = -mean(dg), dg := ds
-            grad_s.sub_(grad_sparsity / (gating.gain * h.numel()))
-        grad_v = torch.ops.aten.sigmoid_backward(grad_s, squashed)  # without slope
-        slope = gating.gain * gating.steepness(ctx.alpha)
-        grad_h = torch.addcmul(h.new_zeros(()), grad_pruned, share, value=gating.gain)
+        h, e_d, weight_layer, weight_domain, squashed, share, slope = ctx.saved_tensors
+        gain, zero = ctx.gating.gain, h.new_zeros(())
+        grad_pruned = torch.zeros_like(h) if grad_pruned is None else grad_pruned
+        through_r = zero
+        if ctx.gating.trains_sparsity and grad_sparsity is not None:  # dr = -mean(dg), dg := ds
+            through_r = grad_sparsity * (-ctx.steepness / h.numel())
+        left, right = (grad_pruned, h) if slope is None else (grad_pruned * h, slope)
+        grad_v = torch.addcmul(through_r, left, right, value=gain * ctx.steepness)
+        torch.ops.aten.sigmoid_backward.grad_input(grad_v, squashed, grad_input=grad_v)
+        grad_h = torch.addcmul(zero, grad_pruned, share, value=gain)
+        grad_layer = grad_e_d = grad_domain = None
         if weight_layer is not None:
-            grad_h.addmm_(grad_v, weight_layer, alpha=slope)
-        return (
-            grad_h,
-            _scaled_product(grad_v, weight_domain, slope),
-            None if weight_layer is None else _scaled_product(grad_v.T, h, slope),
-            None if weight_domain is None else _scaled_product(grad_v.T, e_d, slope),
-            grad_v.sum(dim=0).mul_(slope),
-            None,
-            None,
-        )
+            grad_h.addmm_(grad_v, weight_layer)
+            grad_layer = grad_v.T @ h
+        if weight_domain is not None:
+            grad_e_d, grad_domain = grad_v @ weight_domain, grad_v.T @ e_d
+        elif grad_layer is not None and ctx.width:
+            grad_domain = grad_layer[:, : ctx.width].contiguous()
+        return grad_h, grad_e_d, grad_layer, grad_domain, grad_v.sum(dim=0), None, None
 
 
 def _values(
     h: Tensor,
-    e_d: Tensor,
+    e_d: Tensor | None,
     weight_layer: Tensor | None,
     weight_domain: Tensor | None,
     bias: Tensor,
     scale: float,
 ) -> Tensor:
     """The pruner's values v (B, N) times `scale`, the factor inside the products."""
-    if weight_layer is None:
-        assert weight_domain is not None
-        return torch.addmm(bias, e_d, weight_domain.T, beta=scale, alpha=scale)
-    v = torch.addmm(bias, h, weight_layer.T, beta=scale, alpha=scale)
-    return v if weight_domain is None else v.addmm_(e_d, weight_domain.T, alpha=scale)
-
-
-def _scaled_product(left: Tensor, right: Tensor | None, scale: float) -> Tensor | None:
-    """`scale * left @ right` with the factor inside the product; None for None."""
-    if right is None:
-        return None
-    nothing = left.new_empty(())  # is not read
-    return torch.addmm(nothing, left, right, beta=0, alpha=scale)
+    v = None
+    for values, weight in ((h, weight_layer), (e_d, weight_domain)):
+        if values is not None and weight is not None:
+            if v is None:
+                v = torch.addmm(bias, values, weight.T, beta=scale, alpha=scale)
+            else:
+                v.addmm_(values, weight.T, alpha=scale)
+    assert v is not None
+    return v

@@ -83,9 +83,11 @@ class Pruner(DomainTransform):
     weight_domain: nn.Parameter | None
     weight_layer: nn.Parameter | None
 
-    def __init__(self, n: int, n_domain: int, config: AdaSparseConfig) -> None:
+    def __init__(self, n: int, n_domain: int, config: AdaSparseConfig, *, is_input: bool) -> None:
+        """Make a pruner for n values; `is_input` says that they are x_0."""
         super().__init__()
         reads = config.pruner_input
+        self.reads_x_0 = is_input and reads == "both"
         self.weight_domain = nn.Parameter(torch.zeros(n, n_domain)) if reads != "h" else None
         self.weight_layer = nn.Parameter(torch.zeros(n, n)) if reads != "e_d" else None
         self.bias = nn.Parameter(torch.zeros(n))
@@ -110,7 +112,7 @@ class Pruner(DomainTransform):
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         pruned, share, sparsity = PrunedLayer.apply(
             h,
-            context.e_d,
+            None if self.reads_x_0 else context.e_d,
             self.weight_layer,
             self.weight_domain,
             self.bias,
@@ -154,7 +156,7 @@ class AdaSparse(DomainMethod):
         if place == "input" and not self.config.prune_input:
             return None
         self._num_hidden += place == "hidden"
-        pruner = Pruner(n, self.shape.n_domain, self.config)
+        pruner = Pruner(n, self.shape.n_domain, self.config, is_input=place == "input")
         self._pruners[f"layer{0 if place == 'input' else self._num_hidden}"] = pruner
         return pruner
 

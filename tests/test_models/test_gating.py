@@ -89,6 +89,21 @@ def test_backward_equals_autograd(values, form, straight_through, reads):
         torch.testing.assert_close(ours, expected)
 
 
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_layer_headed_by_the_domain_embedding_is_pruned_in_one_product(values, form):
+    h, _, layer, domain, bias, upstream = values
+    results = []
+    for takes_head in (True, False):
+        inputs = [value.detach().requires_grad_() for value in (h, layer, domain, bias)]
+        e_d = None if takes_head else inputs[0][:, :3]
+        pruned, _, r = PrunedLayer.apply(inputs[0], e_d, *inputs[1:], 3.0, gating(form))
+        ((pruned * upstream).sum() + 0.7 * r).backward()
+        results.append([pruned.detach(), r.detach(), *(value.grad for value in inputs)])
+
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
 def test_backward_of_scaling_equals_finite_differences(values):
     inputs = [value.requires_grad_() for value in values[:5]]
 
