@@ -76,6 +76,39 @@ class RowAdam:
         self.rows.index_copy_(0, rows, moved.transpose(0, 1).reshape(len(rows), -1))
 
 
+class DomainAdam:
+    """Adam for one per-domain table, in place on the rows of the domains in the batch.
+
+    Deviation: as for `RowAdam`. That class fetches many narrow rows and stores them again; here the
+    rows are few and wide.
+    """
+
+    def __init__(self, table: nn.Parameter, learning_rate: float) -> None:
+        self.table = table
+        self.parameters = [table]
+        self.learning_rate = learning_rate
+        self.first = torch.zeros_like(table)
+        self.second = torch.zeros_like(table)
+        self.steps = torch.zeros(())
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the rows in the table's sparse gradient."""
+        gradient = self.table.grad
+        if gradient is None:
+            return
+        self.steps += 1
+        rows, values = gradient._indices()[0].tolist(), gradient._values()
+        if len(set(rows)) < len(rows):
+            gradient = gradient.coalesce()
+            rows, values = gradient.indices()[0].tolist(), gradient.values()
+        weights, first, second = (
+            [table[row] for row in rows] for table in (self.table, self.first, self.second)
+        )
+        moments = (first, second)
+        _fused_adam(weights, list(values.unbind()), moments, self.steps, self.learning_rate)
+
+
 class DenseAdam:
     """Adam for parameters that every step moves: `torch.optim.Adam` without its bookkeeping.
 
@@ -113,13 +146,14 @@ class DenseAdam:
 
 
 class ProtocolAdam:
-    """The optimiser of every cell: `RowAdam` for row-wise tables, `DenseAdam` for all else.
+    """The optimiser of every cell: row by row for tables, `DenseAdam` for all else.
 
     Adam with rate 1e-3 is the paper's (section 4.1.2). `weight_decay` is the L2 penalty of the
-    dense matrices, biases and other vectors excepted; a dense table has `embedding_l2` instead.
+    dense matrices, biases and other vectors excepted; a dense table has `embedding_l2` instead, and
+    per-domain tables have neither.
     """
 
-    def __init__(self, parts: Sequence[RowAdam | DenseAdam]) -> None:
+    def __init__(self, parts: Sequence[RowAdam | DomainAdam | DenseAdam]) -> None:
         self.parts = parts
 
     def zero_grad(self) -> None:
@@ -140,10 +174,12 @@ def make_optimizer(
     regularisers: Regularisers,
     *,
     table: Table,
+    domain_tables: Sequence[nn.Parameter] = (),
     steps_per_epoch: int,
 ) -> ProtocolAdam:
-    """The optimiser for a model's `parameters`, of which `table` is the embedding."""
-    rest = [parameter for parameter in parameters if parameter is not table.weight]
+    """The optimiser for a model's `parameters`, `table` and `domain_tables` among them."""
+    apart = {id(parameter) for parameter in (table.weight, *domain_tables)}
+    rest = [parameter for parameter in parameters if id(parameter) not in apart]
     matrices = [parameter for parameter in rest if parameter.ndim >= 2]
     vectors = [parameter for parameter in rest if parameter.ndim < 2]
     penalty = regularisers.embedding_l2
@@ -152,9 +188,16 @@ def make_optimizer(
         if table.is_row_wise
         else DenseAdam([table.weight], learning_rate, penalty)
     )
+    of_domains: list[DomainAdam | DenseAdam] = [
+        DomainAdam(weight, learning_rate)
+        if table.is_row_wise
+        else DenseAdam([weight], learning_rate, 0.0)
+        for weight in domain_tables
+    ]
     return ProtocolAdam(
         [
             of_table,  # first, while its gradient is in the cache
+            *of_domains,
             DenseAdam(matrices, learning_rate, regularisers.weight_decay),
             DenseAdam(vectors, learning_rate, 0.0),
         ]

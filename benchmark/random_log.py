@@ -13,6 +13,7 @@ from benchmark.optimizers import Table, make_optimizer
 from benchmark.runner import build
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
+from models.domain_table import domain_tables
 from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def model_on(
         protocol.learning_rate,
         config.regularisers,
         table=Table(weight, torch.ones(weight.shape[0]), is_row_wise=True),
+        domain_tables=domain_tables(model),
         steps_per_epoch=1,
     )
     return model, optimizer

@@ -25,6 +25,7 @@ from benchmark.seeding import generator, initialise, seed_dropout
 from benchmark.trainer import TrainSplit, train
 from datasets.loader import EncodedRows
 from models.ctr_model import CTRModel, ModelConfig
+from models.domain_table import domain_tables
 from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ class _Run:
             config.protocol.learning_rate,
             config.regularisers,
             table=Table(weight, frequency, is_row_wise=config.embedding_optimizer == "sparse"),
+            domain_tables=domain_tables(model),
             steps_per_epoch=self.split.steps_per_epoch,
         )
         order = generator(config.seed, "order")

@@ -31,7 +31,7 @@ class ModelConfig:
     hidden_dims: tuple[int, ...]
     activation: Activation
     dropout: float
-    sparse_gradient: bool  # of the embedding table
+    sparse_gradient: bool  # of the embedding table and of per-domain tables
 
     def __post_init__(self) -> None:
         if self.embedding_dim < 1:
@@ -73,6 +73,7 @@ class CTRModel(nn.Module):
             hidden_dims=config.hidden_dims,
             activation=config.activation,
             dropout=config.dropout,
+            sparse_gradient=config.sparse_gradient,
         )
         method_entry, method_config = method
         backbone_entry, backbone_config = backbone

@@ -53,6 +53,7 @@ class ModelShape:
     hidden_dims: tuple[int, ...]
     activation: Activation
     dropout: float
+    sparse_gradient: bool  # of all tables of which a step looks up some rows
 
 
 @dataclass(frozen=True, slots=True)
