@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         saved_tensors: tuple[Tensor, ...]
 
         def save_for_backward(self, *tensors: Tensor | None) -> None: ...
-        def mark_non_differentiable(self, *tensors: Tensor) -> None: ...
         def set_materialize_grads(self, value: bool) -> None: ...
 
 
@@ -147,7 +146,7 @@ FORMS: dict[Form, type[Gating]] = {
 
 
 class PrunedLayer(Function):
-    """A layer h (B, N) with its pruner: h * pi (eq. 2), pi / gain, and the share r of shut gates.
+    """A layer h (B, N) with its pruner: h * pi (eq. 2), pi / gain, and r (B,): shut gates of a row.
 
     Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None. Where h is
     x_0, whose head is e_d, `e_d` is None and v = (W_layer + [W_domain, 0]) h: one product for two.
@@ -174,11 +173,10 @@ class PrunedLayer(Function):
         squashed = v.sigmoid_()
         share = gating.share(squashed)
         gates = gating.gates(share)
-        sparsity = 1.0 - gates.mean()
+        sparsity = 1.0 - gates.mean(dim=1)  # (B,)
         if any(ctx.needs_input_grad):
             slope = gating.slope(squashed, gates)
             ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, slope)
-        ctx.mark_non_differentiable(share)
         ctx.set_materialize_grads(False)
         pruned = torch.addcmul(h.new_zeros(()), h, share, value=gating.gain)  # h * pi in one pass
         return pruned, share, sparsity
@@ -186,15 +184,22 @@ class PrunedLayer(Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Saved, grad_pruned: Tensor | None, grad_share: None, grad_sparsity: Tensor | None
+        ctx: Saved,
+        grad_pruned: Tensor | None,
+        grad_share: Tensor | None,
+        grad_sparsity: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         h, e_d, weight_layer, weight_domain, squashed, share, slope = ctx.saved_tensors
         gain, zero = ctx.gating.gain, h.new_zeros(())
         grad_pruned = torch.zeros_like(h) if grad_pruned is None else grad_pruned
         through_r = zero
         if ctx.gating.trains_sparsity and grad_sparsity is not None:  # dr = -mean(dg), dg := ds
-            through_r = grad_sparsity * (-ctx.steepness / h.numel())
-        left, right = (grad_pruned, h) if slope is None else (grad_pruned * h, slope)
+            through_r = grad_sparsity.unsqueeze(1) * (-ctx.steepness / h.shape[1])  # (B, 1)
+        left, right = grad_pruned, h
+        if grad_share is not None:
+            left, right = torch.addcmul(grad_share / gain, left, right), zero + 1.0
+        if slope is not None:
+            left, right = left * right, slope
         grad_v = torch.addcmul(through_r, left, right, value=gain * ctx.steepness)
         torch.ops.aten.sigmoid_backward.grad_input(grad_v, squashed, grad_input=grad_v)
         grad_h = torch.addcmul(zero, grad_pruned, share, value=gain)

@@ -7,7 +7,7 @@ Paper: Yang et al.: AdaSparse: learning adaptively sparse structures for multi-d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class AdaSparseConfig:
     threshold: float = 0.25  # epsilon, eq. 5, 8
     alpha_start: float = 0.1  # eq. 4, 8
     alpha_max: float = 5.0
+    penalty: Literal["band", "l1"] = "band"  # eq. 9-10, or lambda-hat |pi|_1 / N
+    r_scope: Literal["batch", "domain"] = "batch"  # over what r of eq. 9 is taken
     sparsity_bounds: tuple[float, float] = (0.15, 0.25)  # [r_min, r_max], eq. 9, 10
     penalty_weight_start: float = 0.01  # lambda-hat, eq. 10
     penalty_weight_max: float = 3.0
@@ -47,6 +49,8 @@ class AdaSparseConfig:
         _check_choice("form", self.form, FORMS)
         _check_choice("straight_through", self.straight_through, ("gate", "pass", "none"))
         _check_choice("pruner_input", self.pruner_input, ("both", "e_d", "h"))
+        _check_choice("penalty", self.penalty, ("band", "l1"))
+        _check_choice("r_scope", self.r_scope, ("batch", "domain"))
         if self.beta < 1.0:
             raise ValueError(f"beta must be at least 1, got {self.beta}")
         if not 0.0 <= self.threshold < 1.0:
@@ -67,6 +71,14 @@ class AdaSparseConfig:
             )
         if self.ramp_epochs <= 0.0:
             raise ValueError(f"ramp_epochs must be positive, got {self.ramp_epochs}")
+
+
+class TrainingPass(NamedTuple):
+    """What a pruner keeps of its last pass in training mode, with the graph of the pass."""
+
+    sparsity: Tensor  # (B,), of each row
+    share: Tensor  # (B, N), pi / gain
+    domain_id: Tensor  # (B,)
 
 
 class Pruner(DomainTransform):
@@ -93,7 +105,7 @@ class Pruner(DomainTransform):
         self.bias = nn.Parameter(torch.zeros(n))
         self.gating = FORMS[config.form](config.beta, config.threshold, config.straight_through)
         self.register_buffer("alpha", torch.tensor(config.alpha_start))
-        self.sparsity: Tensor | None = None  # (), of the last training pass, with its graph
+        self.trained: TrainingPass | None = None
         self.share: Tensor | None = None  # (B, N), pi / gain of the last pass in eval mode
 
     @torch.no_grad()
@@ -120,14 +132,15 @@ class Pruner(DomainTransform):
             self.gating,
         )
         if self.training:
-            self.sparsity, self.share = sparsity, None
+            self.trained = TrainingPass(sparsity, share, context.domain_id)
+            self.share = None
         else:
-            self.share = share
+            self.share = share.detach()
         return pruned
 
     def __getstate__(self) -> dict[str, object]:
         """Copies leave behind what the last pass recorded."""
-        return self.__dict__ | {"sparsity": None, "share": None}
+        return self.__dict__ | {"trained": None, "share": None}
 
 
 class AdaSparse(DomainMethod):
@@ -137,8 +150,11 @@ class AdaSparse(DomainMethod):
 
     Equation: R = mean_l lambda_l |r_l - r|, with r = (r_min + r_max) / 2, and lambda_l = 0 inside
         the band, else lambda-hat |r_l - r|; eq. 9, 10.
-    Deviation: lambda_l is a weight, no gradient flows through it. r_l counts shut gates over the
-        batch, since |pi|_1 counts ones for Binarization alone. Scaling has no gates, so no penalty.
+    Deviation: lambda_l is a weight, no gradient flows through it. r_l counts shut gates, since
+        |pi|_1 counts ones for Binarization alone. Scaling has no gates, so no penalty.
+    Deviation: r_l is taken over the batch, or with `r_scope="domain"` over each domain's rows in
+        it, the penalties of the domains being weighted by their rows. `penalty="l1"` is what
+        section 3.2 found unable to hit a ratio: R = lambda-hat mean_l |pi^l|_1 / N_l.
     Deviation: the shapes of the schedules are not given; alpha and lambda-hat rise linearly for
         `ramp_epochs` of an epoch, then stay.
     """
@@ -161,16 +177,28 @@ class AdaSparse(DomainMethod):
         return pruner
 
     def penalty(self) -> Tensor | None:
+        passes = [p.trained for p in self._pruners.values() if p.trained is not None]
+        if self.config.penalty == "l1":
+            gain = next(iter(self._pruners.values())).gating.gain
+            sizes = torch.stack([done.share.mean() for done in passes])  # (L',)
+            return self.penalty_weight * gain * sizes.mean()
         if self.config.form == "scaling":
             return None
+        sparsity = torch.stack([done.sparsity for done in passes])  # (L', B)
+        if self.config.r_scope == "batch":
+            return self._outside_band(sparsity.mean(dim=1)).mean()
+        ids, rows, counts = passes[0].domain_id.unique(return_inverse=True, return_counts=True)
+        sums = sparsity.new_zeros(len(passes), len(ids)).index_add(1, rows, sparsity)  # (L', D)
+        shares = counts / len(rows)  # (D,)
+        return (self._outside_band(sums / counts) * shares).sum(dim=1).mean()
+
+    def _outside_band(self, sparsity: Tensor) -> Tensor:
+        """lambda_l |r - r_mid|, elementwise."""
         low, high = self.config.sparsity_bounds
-        sparsity = torch.stack(
-            [p.sparsity for p in self._pruners.values() if p.sparsity is not None]
-        )  # (L',)
         distance = (sparsity - (low + high) / 2).abs()
         outside = (sparsity < low) | (sparsity > high)
         weight = self.penalty_weight * distance.detach() * outside  # eq. 10
-        return (weight * distance).mean()  # eq. 9
+        return weight * distance  # eq. 9
 
     @property
     def schedule_epochs(self) -> float:
@@ -189,8 +217,8 @@ class AdaSparse(DomainMethod):
         alpha = next(iter(self._pruners.values())).alpha
         recorded = {"alpha": alpha.clone(), "penalty_weight": self.penalty_weight.clone()}
         for name, pruner in self._pruners.items():
-            if pruner.sparsity is not None:
-                recorded[f"sparsity/{name}"] = pruner.sparsity.detach()
+            if pruner.trained is not None:
+                recorded[f"sparsity/{name}"] = pruner.trained.sparsity.detach().mean()
             if pruner.share is not None:
                 recorded[f"{name}/factor"] = pruner.share * pruner.gating.gain
                 recorded[f"{name}/gate"] = pruner.gating.gates(pruner.share)

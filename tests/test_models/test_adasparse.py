@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.methods.adasparse import AdaSparseConfig
+from models.methods.adasparse import AdaSparseConfig, TrainingPass
 
 FORMS = ("binarization", "scaling", "fusion")
 BACKBONES = ("dnn", "dcnv2")
@@ -33,7 +33,7 @@ def loss_of(model, batch):
 
 def penalty_with(model, sparsities):
     for pruner, value in zip(pruners_of(model).values(), sparsities, strict=True):
-        pruner.sparsity = value
+        pruner.trained = TrainingPass(value.reshape(1), value, None)
     return model.method.penalty()
 
 
@@ -138,6 +138,38 @@ def test_penalty_outside_the_band(make_model, r, sign):
     assert sparsities[0].grad.item() == pytest.approx(sign * 1.5 * abs(r - 0.2) / 4)
 
 
+def test_penalty_by_domain_weights_each_domain_by_its_rows(make_model):
+    model = make_model(
+        "dnn", "adasparse", options={"r_scope": "domain", "penalty_weight_start": 2.0}
+    )
+    sparsity = torch.tensor([0.5, 0.1, 0.2, 0.0], requires_grad=True)  # r is 0.2 over the batch
+    domain = torch.tensor([7, 7, 3, 9])  # 0.3, 0.2 and 0.0 over the domains
+    for pruner in pruners_of(model).values():
+        pruner.trained = TrainingPass(sparsity, sparsity, domain)
+
+    penalty = model.method.penalty()
+    penalty.backward()
+
+    assert penalty.item() == pytest.approx(2.0 * (0.5 * 0.1**2 + 0.25 * 0.2**2))
+    assert sparsity.grad.tolist() == pytest.approx([0.05, 0.05, 0.0, -0.1])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_l1_penalty_is_the_mean_factor_and_its_gradient_lowers_it(make_model, make_batch, form):
+    options = {"form": form, "penalty": "l1", "penalty_weight_start": 0.5}
+    model, batch = make_model("dnn", "adasparse", options=options), make_batch(40)
+    model.train()(batch)
+    penalty = model.method.penalty()
+    penalty.backward()
+
+    model.eval()(batch)
+    recorded = model.method.diagnostics()
+    means = [recorded[f"layer{i}/factor"].mean().item() for i in range(4)]
+
+    assert penalty.item() == pytest.approx(0.5 * sum(means) / 4)
+    assert (pruners_of(model)[3].bias.grad > 0).all()  # nothing comes after the last
+
+
 @pytest.mark.parametrize(("bias", "is_raised"), [(5.0, True), (-5.0, False)])
 def test_descent_on_the_penalty_moves_the_sparsity_into_the_band(
     make_model, make_batch, bias, is_raised
@@ -148,7 +180,7 @@ def test_descent_on_the_penalty_moves_the_sparsity_into_the_band(
     with torch.no_grad():
         pruner.bias.copy_(torch.linspace(-0.3, 0.3, 12) + bias / 5)
     model(batch)
-    before = pruner.sparsity.item()
+    before = pruner.trained.sparsity.mean().item()
     model.method.penalty().backward()
 
     assert ((pruner.bias.grad > 0) == is_raised).all()  # descent lowers v to prune more
@@ -285,6 +317,8 @@ def test_number_of_pruner_parameters(make_model, pruner_input):
         {"form": "binary"},
         {"straight_through": "yes"},
         {"pruner_input": "x"},
+        {"penalty": "l2"},
+        {"r_scope": "row"},
         {"beta": 0.9},
         {"threshold": -0.1},
         {"alpha_start": 6.0},

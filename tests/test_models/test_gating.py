@@ -33,18 +33,18 @@ def oracle(form, v, alpha):
 
 
 def by_autograd(h, v, alpha, form, straight_through):
-    """The products h * pi, and r, as one writes them down, with straight-through gates."""
+    """The products h * pi, pi and r, as one writes them down, with straight-through gates."""
     s = torch.sigmoid(v if form == "scaling" else v * alpha)
     v_out = s if form == "binarization" else BETA * s
     if form == "scaling":
-        return h * v_out, v.new_zeros(())
+        return h * v_out, v_out, v.new_zeros(len(v))
     hard = (v_out > EPSILON).to(v.dtype)
     gate = hard + (s - s.detach()) if straight_through != "none" else hard
     factor = gate if form == "binarization" else v_out * gate
     if straight_through == "pass":
         factor = (hard if form == "binarization" else v_out * hard).detach()
         factor = factor + (v_out - v_out.detach())
-    return h * factor, 1 - gate.mean() + 0 * v.sum()  # v has a gradient, be it zero
+    return h * factor, factor, 1 - gate.mean(dim=1) + 0 * v.sum()  # v has a gradient, be it zero
 
 
 @pytest.fixture
@@ -68,19 +68,20 @@ def test_factor_equals_the_equations(form, alpha):
 @pytest.mark.parametrize("reads", ["both", "h", "e_d"])
 def test_backward_equals_autograd(values, form, straight_through, reads):
     *inputs, upstream = values
-    alpha = 3.0
+    alpha, weights = 3.0, torch.linspace(-1, 2, 9, dtype=torch.float64)
     results = []
     for path in ("ours", "autograd"):
         h, e_d, layer, domain, bias = (value.detach().requires_grad_() for value in inputs)
         layer, domain = layer if reads != "e_d" else None, domain if reads != "h" else None
         if path == "ours":
             rule = gating(form, straight_through)
-            pruned, _, r = PrunedLayer.apply(h, e_d, layer, domain, bias, alpha, rule)
+            pruned, share, r = PrunedLayer.apply(h, e_d, layer, domain, bias, alpha, rule)
+            factor = rule.gain * share
         else:
             v = bias + (0 if layer is None else h @ layer.T)
             v = v + (0 if domain is None else e_d @ domain.T)
-            pruned, r = by_autograd(h, v, alpha, form, straight_through)
-        ((pruned * upstream).sum() + 0.7 * r).backward()
+            pruned, factor, r = by_autograd(h, v, alpha, form, straight_through)
+        ((pruned * upstream).sum() + (weights * r).sum() + factor.mean()).backward()
         used = [value for value in (h, e_d, layer, domain, bias) if value is not None]
         gradients = [0.0 if value.grad is None else value.grad for value in used]
         results.append([pruned.detach(), r.detach(), *gradients])
@@ -97,7 +98,7 @@ def test_layer_headed_by_the_domain_embedding_is_pruned_in_one_product(values, f
         inputs = [value.detach().requires_grad_() for value in (h, layer, domain, bias)]
         e_d = None if takes_head else inputs[0][:, :3]
         pruned, _, r = PrunedLayer.apply(inputs[0], e_d, *inputs[1:], 3.0, gating(form))
-        ((pruned * upstream).sum() + 0.7 * r).backward()
+        ((pruned * upstream).sum() + 0.7 * r.mean()).backward()
         results.append([pruned.detach(), r.detach(), *(value.grad for value in inputs)])
 
     for ours, expected in zip(*results, strict=True):
@@ -166,5 +167,5 @@ def test_sparsity_is_the_share_of_shut_gates(form):
 
     _, share, r = PrunedLayer.apply(v, v, None, same, nothing[0], 1.0, gating(form))
 
-    assert r.item() == (0.0 if form == "scaling" else 3 / 8)
+    assert r.tolist() == ([0.0, 0.0] if form == "scaling" else [0.5, 0.25])
     assert gating(form).gates(share).sum().item() == (8 if form == "scaling" else 5)
