@@ -87,8 +87,8 @@ class DomainAdam:
         self.table = table
         self.parameters = [table]
         self.learning_rate = learning_rate
-        self.first = torch.zeros_like(table)
-        self.second = torch.zeros_like(table)
+        moments = torch.zeros_like(table), torch.zeros_like(table)
+        self.rows = [list(values.detach().unbind()) for values in (table, *moments)]
         self.steps = torch.zeros(())
 
     @torch.no_grad()
@@ -102,9 +102,7 @@ class DomainAdam:
         if len(set(rows)) < len(rows):
             gradient = gradient.coalesce()
             rows, values = gradient.indices()[0].tolist(), gradient.values()
-        weights, first, second = (
-            [table[row] for row in rows] for table in (self.table, self.first, self.second)
-        )
+        weights, first, second = ([views[row] for row in rows] for views in self.rows)
         moments = (first, second)
         _fused_adam(weights, list(values.unbind()), moments, self.steps, self.learning_rate)
 

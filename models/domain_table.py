@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from models.grouping import Groups
     from models.interfaces import ModelShape
 
 
@@ -38,6 +39,20 @@ class DomainTable(nn.Module):
         """The rows of these different ids: (U,) -> (U, *values)."""
         rows = functional.embedding(ids, self.weight, padding_idx=0, sparse=self.sparse_gradient)
         return rows.unflatten(1, self.values)
+
+    def gradient(self, groups: Groups, grad_rows: Tensor) -> Tensor:
+        """The gradient of `weight` from that of the rows of the groups' ids: (U, *values).
+
+        For a layer whose backward pass is its own; `grad_rows` may be overwritten.
+        """
+        ids, flat = groups.ids, grad_rows.flatten(1)
+        if 0 in groups.numbers:
+            flat[groups.numbers.index(0)] = 0.0
+        if not self.sparse_gradient:
+            return torch.zeros_like(self.weight).index_copy_(0, ids, flat)
+        return torch.sparse_coo_tensor(
+            ids.unsqueeze(0), flat, self.weight.shape, check_invariants=False
+        )
 
 
 def domain_tables(model: nn.Module) -> list[nn.Parameter]:

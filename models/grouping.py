@@ -1,53 +1,87 @@
 """Rows of a batch by id, in few dense blocks: what makes per-domain layers cheap.
 
 A loop over ids costs a handful of calls each, one padded block of all ids is as high as the most
-frequent one. Here ids that occur about equally often share a block, so that at most half of a
-block is padding and there are at most log2(B) + 1 blocks.
+frequent one. Here ids that occur about equally often share a block, so that little of a block is
+padding and there are about 2 log2(B) blocks at most.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The rows of a batch by id; ids of one block occur in n / 2 + 1 to n rows, n a power of two.
+    """The rows of a batch by id; the ids of a block occur in at most n rows, and not much fewer.
 
-    `rows` lists the row numbers of every block, padded with B; a block of u ids has u * n of them.
-    `place` says where row i is in that list.
+    `rows` lists the row numbers of every block; a block of u ids has u * n of them, and some row
+    stands in where an id has fewer. `place` says where row i is in that list.
     """
 
     ids: Tensor  # (U,) int64, the different ids, block by block
+    numbers: tuple[int, ...]  # the same
     counts: Tensor  # (U,) rows of each id
+    group: Tensor  # (B,) position in `ids` of each row's id
     rows: Tensor  # (sum of u * n,) int64
     place: Tensor  # (B,) int64
-    blocks: tuple[tuple[int, int], ...]  # (u, n) of each block
+    shapes: tuple[tuple[int, int], ...]  # (u, n) of each block
 
-    def blocks_of(self, values: Tensor) -> list[Tensor]:
-        """Values of rows (B, N) as one (u, n, N) per block, zero where padded."""
-        padded = torch.cat([values, values.new_zeros(1, values.shape[1])])  # (B + 1, N)
-        flat = padded.index_select(0, self.rows)
-        pieces = flat.split([u * n for u, n in self.blocks])
-        return [piece.unflatten(0, block) for piece, block in zip(pieces, self.blocks, strict=True)]
+    def sum(self, values: Tensor) -> Tensor:
+        """Sums (U, N) of the rows (B, N) of each id."""
+        total = values.new_zeros(len(self.ids), values.shape[1])
+        return total.index_add_(0, self.group, values)
 
-    def rows_of(self, blocks: list[Tensor]) -> Tensor:
-        """Back from one (u, n, N) per block to rows (B, N)."""
-        flat = torch.cat([block.flatten(0, 1) for block in blocks])
-        return flat.index_select(0, self.place)
+    def spread(self, values: Tensor) -> Tensor:
+        """Values of ids (U, N) to the rows (B, N)."""
+        return values.index_select(0, self.group)
 
-    def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Values of ids (U, ...) as one (u, ...) per block."""
-        return values.split([u for u, _ in self.blocks])
+    def pad(self, values: Tensor) -> Tensor:
+        """Values of rows (B, N) in the order of the padded list, any row's where padded."""
+        return values.index_select(0, self.rows)
+
+    def pad_with_zeros(self, values: Tensor) -> Tensor:
+        """The same, zero where padded."""
+        padded = values.new_zeros(len(self.rows), values.shape[1])
+        return padded.index_copy_(0, self.place, values)
+
+    def unpad(self, padded: Tensor) -> Tensor:
+        """Back from the padded list to rows (B, N)."""
+        return padded.index_select(0, self.place)
+
+    def blocks(self, *padded: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
+        """Per block, which ids it holds, and the views (u, n, N) of padded values."""
+        low = first = 0
+        for u, n in self.shapes:
+            views = [values[low : low + u * n].view(u, n, values.shape[1]) for values in padded]
+            yield slice(first, first + u), views
+            low, first = low + u * n, first + u
+
+
+class LastGroups:
+    """The groups of the ids that were asked for last, so that the layers of a pass share them."""
+
+    def __init__(self) -> None:
+        self._ids: Tensor | None = None
+        self.last: Groups | None = None
+
+    def __call__(self, ids: Tensor) -> Groups:
+        """The groups of a batch's ids (B,)."""
+        if self.last is None or ids is not self._ids:
+            self._ids, self.last = ids, group_rows(ids)
+        return self.last
 
 
 def group_rows(ids: Tensor) -> Groups:
     """Group the rows of a batch by their id (B,)."""
     found, inverse, counts = torch.unique(ids, return_inverse=True, return_counts=True)
-    height = _next_power_of_two(counts)  # (U,)
+    height = _heights(counts)  # (U,)
     order = torch.argsort(height, stable=True)
     found, counts, height = found[order], counts[order], height[order]
     start = height.cumsum(0) - height  # (U,) where an id's rows begin in the padded list
@@ -60,11 +94,25 @@ def group_rows(ids: Tensor) -> Groups:
     rank[by_group] = torch.arange(len(ids), device=ids.device) - first[group[by_group]]
     place = start[group] + rank
     heights = height.tolist()
-    rows = torch.full((sum(heights),), len(ids), device=ids.device)
+    rows = torch.zeros(sum(heights), dtype=torch.int64, device=ids.device)
     rows[place] = torch.arange(len(ids), device=ids.device)
-    blocks = tuple((heights.count(n), n) for n in sorted(set(heights)))
-    return Groups(ids=found.long(), counts=counts, rows=rows, place=place, blocks=blocks)
+    shapes = tuple((heights.count(n), n) for n in sorted(set(heights)) or [4])
+    return Groups(
+        ids=found.long(),
+        numbers=tuple(found.tolist()),
+        counts=counts,
+        group=group,
+        rows=rows,
+        place=place,
+        shapes=shapes,
+    )
 
 
-def _next_power_of_two(counts: Tensor) -> Tensor:
-    return 1 << torch.ceil(torch.log2(counts.double())).long()
+def _heights(counts: Tensor) -> Tensor:
+    """The next of 4, 6, 8, 12, 16, 24, ...; below four rows a matrix product sums in another order.
+
+    With it a row's result would depend on how many rows share its id.
+    """
+    power = 1 << torch.ceil(torch.log2(counts.double())).long().clamp(min=2)
+    between = power - power // 4
+    return torch.where((counts <= between) & (power > 4), between, power)

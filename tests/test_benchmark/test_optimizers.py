@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmark.config import Regularisers
-from benchmark.optimizers import RowAdam, Table, make_optimizer
+from benchmark.optimizers import DomainAdam, RowAdam, Table, make_optimizer
 
 ROWS, DIM = 12, 3
 
@@ -64,6 +64,51 @@ def test_row_adam_leaves_rows_outside_the_batch_bitwise_alone():
 
     touched = (table != before).any(dim=1).nonzero().flatten().tolist()
     assert touched == [2, 5]
+
+
+@pytest.mark.parametrize("size", [6, 3])
+def test_domain_adam_equals_torch_sparse_adam(size):
+    ours, theirs = fresh_table(), fresh_table()
+    domain_adam, sparse_adam = DomainAdam(ours, 1e-2), torch.optim.SparseAdam([theirs], lr=1e-2)
+
+    for ids in id_batches(size=size):  # with repetitions
+        for table in (ours, theirs):
+            table.grad = None
+            loss_of(table, ids, sparse=True).backward()
+        domain_adam.step()
+        sparse_adam.step()
+
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_domain_adam_leaves_rows_outside_the_batch_bitwise_alone():
+    table = fresh_table()
+    before, optimizer = table.detach().clone(), DomainAdam(table, 1e-2)
+
+    optimizer.step()  # no gradient yet
+    loss_of(table, torch.tensor([7, 1]), sparse=True).backward()
+    optimizer.step()
+
+    assert (table != before).any(dim=1).nonzero().flatten().tolist() == [1, 7]
+
+
+@pytest.mark.parametrize("is_row_wise", [True, False])
+def test_domain_tables_have_no_weight_decay(is_row_wise):
+    embedding, own = fresh_table(), fresh_table(1)
+    before = own.detach().clone()
+    optimizer = make_optimizer(
+        [embedding, own],
+        1e-2,
+        Regularisers(weight_decay=0.5),
+        table=Table(embedding, torch.ones(ROWS), is_row_wise=is_row_wise),
+        domain_tables=[own],
+        steps_per_epoch=1,
+    )
+
+    (loss_of(own, torch.tensor([3]), sparse=is_row_wise) * 0.0).backward()
+    optimizer.step()
+
+    assert torch.equal(own, before)
 
 
 def test_lazy_penalty_of_an_epoch_equals_the_dense_penalty_of_its_steps():

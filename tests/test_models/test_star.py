@@ -1,0 +1,331 @@
+"""STAR against its equations: star-topology layers, partitioned norm, auxiliary network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from models.methods.star import PartitionedNorm, StarConfig
+
+TASK_OF = torch.tensor([1, 1, 2, 3, 2, 1, 3, 0], dtype=torch.int32)
+
+
+def layers_of(model):
+    return [*model.backbone.tower.layers, model.backbone.logit]
+
+
+@torch.no_grad()
+def spread(model, seed=0):
+    """Every parameter and statistic away from its neutral start."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in model.named_parameters():
+        if "own_" in name:
+            value[1:] += 0.3 * torch.randn(value[1:].shape, generator=generator)
+        elif name != "embedding.weight":
+            value += 0.1 * torch.randn(value.shape, generator=generator)
+    norm = model.backbone.inputs[0]
+    norm.statistics.uniform_(0.2, 1.0, generator=generator)
+    norm.updates.fill_(1)
+    return model
+
+
+@pytest.fixture
+def norm(make_model):
+    def make(**options):
+        model = make_model("dnn", "star", options=options)
+        return model.backbone.inputs[0]
+
+    return make
+
+
+@pytest.fixture
+def context(make_model, make_batch):
+    def make(task_id):
+        batch = replace(make_batch(len(task_id)), task_id=torch.as_tensor(task_id).int())
+        return make_model("dnn").embed(batch)
+
+    return make
+
+
+@pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
+def test_unit_factors_and_identity_norm_are_the_shared_network(make_model, make_batch, backbone):
+    star, plain = make_model(backbone, "star").eval(), make_model(backbone).eval()
+    batch = make_batch(40)
+    with torch.no_grad():
+        star.backbone.inputs[0].statistics[:, 1] = 1.0 - 1e-5  # sigma^2 + eps = 1
+        for layer in (star.method.auxiliary_out,):
+            layer.affine.weight.zero_()
+
+    torch.testing.assert_close(star(batch), plain(batch))
+
+
+def test_factor_gradients_are_those_of_the_product(make_model, make_batch):
+    # dL/dW = sum_p W_p * G_p and dL/dW_p = W * G_p, with G_p the gradient of W*_p.
+    model, batch = spread(make_model("dnn", "star").double()), make_batch(60)
+    layer = layers_of(model)[1]
+    captured = {}
+    layer.register_forward_hook(lambda module, args, out: captured.update(h=args[0], out=out))
+    logit = model.train()(batch)
+    captured["out"].retain_grad()
+    functional.binary_cross_entropy_with_logits(logit, batch.label.double()).backward()
+
+    own = layer.own_weight.weight.detach().view(-1, *layer.affine.weight.shape)
+    expected = torch.zeros_like(layer.affine.weight)
+    for task in batch.task_id.unique().tolist():
+        rows = batch.task_id == task
+        product = captured["out"].grad[rows].T @ captured["h"].detach()[rows]  # G_p
+        expected += own[task] * product
+        of_task = layer.own_weight.weight.grad[task].view_as(product)
+        if task:
+            torch.testing.assert_close(of_task, layer.affine.weight * product)
+        else:
+            assert of_task.count_nonzero() == 0  # the domain unseen in train is frozen
+    torch.testing.assert_close(layer.affine.weight.grad, expected)
+
+
+def test_absent_domain_has_no_gradient_and_does_not_move(make_model, make_batch):
+    from benchmark.optimizers import DomainAdam
+
+    model, batch = make_model("dnn", "star", sparse_gradient=True), make_batch(30)
+    batch = replace(batch, task_id=batch.task_id.clamp(max=2))
+    table = layers_of(model)[0].own_weight.weight
+    optimizer, before = DomainAdam(table, 1e-2), table.detach().clone()
+    functional.binary_cross_entropy_with_logits(model.train()(batch), batch.label).backward()
+
+    optimizer.step()
+
+    moved = (table != before).any(dim=1).tolist()
+    assert moved == [False, True, True, False]
+
+
+@pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
+def test_row_wise_and_dense_gradients_agree(make_model, make_batch, backbone):
+    batch, gradients = make_batch(50), []
+    for is_sparse in (True, False):
+        options = {"star_cross": True, "factor_l2": 0.1}
+        model = make_model(backbone, "star", options=options, sparse_gradient=is_sparse).train()
+        spread(model)
+        loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+        (loss + model.method.penalty()).backward()
+        gradients.append({n: p.grad.to_dense() for n, p in model.named_parameters()})
+
+    for name, value in gradients[0].items():
+        torch.testing.assert_close(value, gradients[1][name], msg=name)
+
+
+def test_grouped_map_equals_a_loop_and_a_gather(make_model, make_batch):
+    model, batch = spread(make_model("dnn", "star").double()), make_batch(50)
+    layer, ctx = layers_of(model)[0], model.embed(batch)
+    h = torch.randn(50, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    task = batch.task_id.long()
+    own = layer.own_weight.weight.view(-1, 12, 40)
+    weight, bias = layer.affine.weight * own, layer.affine.bias + layer.own_bias.weight
+
+    grouped = layer(h, ctx)
+
+    loop = torch.stack([weight[t] @ row + bias[t] for row, t in zip(h, task, strict=True)])
+    torch.testing.assert_close(grouped, loop)
+    torch.testing.assert_close(grouped, torch.einsum("boi,bi->bo", weight[task], h) + bias[task])
+
+
+def test_wide_and_narrow_matrices_give_the_same_gradients(monkeypatch, make_model, make_batch):
+    batch, gradients = make_batch(50), []
+    for wide in (1, 1 << 30):
+        monkeypatch.setattr("models.factorised.WIDE", wide)
+        model = spread(make_model("dnn", "star")).train()
+        functional.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+
+    for name, value in gradients[0].items():
+        torch.testing.assert_close(value, gradients[1][name], msg=name)
+
+
+@pytest.mark.parametrize("rows", [40, 17])
+def test_norm_of_one_domain_is_batch_norm(norm, context, rows):
+    ours, theirs = norm(momentum=0.1), nn.BatchNorm1d(40, momentum=1.0)
+    ctx = context([1] * rows)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(3):
+        z = torch.randn(rows, 40, generator=generator).requires_grad_()
+        mine, upstream = ours(z, ctx), torch.randn(rows, 40, generator=generator)
+        (gradient,) = torch.autograd.grad((mine * upstream).sum(), z)
+        other = theirs(z)
+        torch.testing.assert_close(mine, other)
+        expected = torch.autograd.grad((other * upstream).sum(), z)[0]
+        torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+        theirs.momentum = 0.1  # the running statistics start with the first batch
+
+    torch.testing.assert_close(ours.statistics[1, 0], theirs.running_mean)
+    torch.testing.assert_close(ours.statistics[1, 1], theirs.running_var)
+    torch.testing.assert_close(ours.statistics[0], ours.statistics[1])  # of all rows
+    torch.testing.assert_close(ours.eval()(z, ctx), theirs.eval()(z))
+
+
+def test_norm_forgets_a_constant_of_a_domain_and_leaves_the_others(norm, context):
+    layer, ctx = norm(), context([1] * 20 + [2] * 20)
+    z = torch.randn(40, 40, generator=torch.Generator().manual_seed(4))
+    moved = z.clone()
+    moved[:20] += 3.0
+
+    before, after = layer(z, ctx), layer(moved, ctx)
+
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    assert torch.equal(after[20:], before[20:])
+
+
+def test_norm_of_a_small_group_uses_running_statistics_which_stay(norm, context):
+    layer = norm(min_rows=16)
+    ctx = context([1] * 30 + [2] * 5)
+    z = torch.randn(35, 40, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        layer.statistics[2] = torch.tensor([0.5, 4.0]).unsqueeze(1)
+        layer.updates[2] = 3
+    before = layer.statistics[2].clone()
+
+    out = layer(z, ctx)
+
+    torch.testing.assert_close(out[30:], (z[30:] - 0.5) / (4.0 + 1e-5) ** 0.5)
+    assert torch.equal(layer.statistics[2], before)
+    assert layer.updates.tolist() == [1, 1, 3, 0]
+
+
+def test_norm_of_a_domain_without_statistics_uses_those_of_all_rows(norm, context):
+    layer = norm()
+    ctx = context([1] * 30 + [0] * 2 + [3] * 2)
+    z = torch.randn(34, 40, generator=torch.Generator().manual_seed(6))
+
+    out = layer(z, ctx)
+
+    mean, var = z.mean(dim=0), z.var(dim=0)
+    torch.testing.assert_close(out[30:], (z[30:] - mean) / (var + 1e-5).sqrt())
+    torch.testing.assert_close(layer.eval()(z, ctx)[30:], out[30:])
+
+
+def test_swapped_domains_swap_predictions(make_model, make_batch):
+    model, batch = spread(make_model("dnn", "star")).eval(), make_batch(40)
+    batch = replace(batch, task_id=torch.tensor([1, 2] * 20).int())
+    before = model(batch)
+    with torch.no_grad():
+        tables = [p for name, p in model.named_parameters() if "own_" in name]
+        for values in (*tables, model.backbone.inputs[0].statistics):
+            values[[1, 2]] = values[[2, 1]]
+
+    swapped = model(replace(batch, task_id=torch.tensor([2, 1] * 20).int()))
+
+    assert torch.equal(swapped, before)
+
+
+def test_logit_can_have_either_sign(make_model, make_batch):
+    # A public re-implementation ends its main tower in a ReLU, which can only raise the logit.
+    logit = spread(make_model("dnn", "star")).eval()(make_batch(200))
+
+    assert logit.min() < 0 < logit.max()
+
+
+def test_unseen_domain_is_the_shared_network_with_statistics_of_all_rows(make_model, make_batch):
+    model, batch = spread(make_model("dnn", "star")).eval(), make_batch(9)
+    unseen = replace(batch, task_id=torch.zeros(9).int())
+    before = model(unseen)
+
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "own_" in name:
+                value[1:] += 1.0
+
+    assert torch.equal(model(unseen), before)
+
+
+@pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
+@pytest.mark.parametrize("star_cross", [False, True])
+def test_number_of_per_domain_parameters(make_model, backbone, star_cross):
+    model = make_model(backbone, "star", options={"star_cross": star_cross})
+    own = sum(p.numel() for name, p in model.named_parameters() if "own_" in name)
+    last = 6 + (40 if backbone == "dcnv2" else 0)
+    factorised = (40 * 12 + 12) + (12 * 10 + 10) + (10 * 6 + 6) + (last + 1) + 2 * 40
+    cross = 3 * (40 * 40 + 40) if star_cross and backbone == "dcnv2" else 0
+
+    assert own == 4 * (factorised + cross)
+
+
+def test_auxiliary_network_of_the_domain_reads_the_domain_alone(make_model, make_batch):
+    model = make_model("dnn", "star", options={"auxiliary_input": "domain"}).eval()
+    ctx = model.embed(make_batch(9))
+    moved = replace(ctx, x_0=ctx.x_0 + 1.0)
+
+    assert torch.equal(model.method.auxiliary_logit(moved), model.method.auxiliary_logit(ctx))
+    assert model.method.auxiliary_hidden.affine.in_features == 16
+
+
+def test_factor_penalty_is_a_decay_towards_one(make_model, make_batch):
+    model = make_model("dnn", "star", options={"factor_l2": 0.4}).train()
+    batch = replace(make_batch(8), task_id=torch.tensor([1] * 6 + [2] * 2).int())
+    with torch.no_grad():
+        layers_of(model)[3].own_weight.weight[1] = 3.0  # 6 factors, two away from 1
+    model(batch)
+
+    penalty = model.method.penalty()
+    penalty.backward()
+
+    assert penalty.item() == pytest.approx(0.4 / 2 * 6 / 8 * 6 * 2.0**2)
+    gradient = layers_of(model)[3].own_weight.weight.grad
+    assert gradient[1].tolist() == pytest.approx([0.4 * 6 / 8 * 2.0] * 6)
+    assert gradient[2].tolist() == [0.0] * 6
+    assert make_model("dnn", "star").method.penalty() is None
+
+
+def oracle(model, batch):
+    """The logits of DNN + STAR in evaluation, row by row in numpy."""
+    values = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    x_0 = model.embedding(batch).detach().numpy()
+    norm = "backbone.inputs.0."
+    logits = []
+    for row, task in zip(x_0, batch.task_id.tolist(), strict=True):
+        mean, var = values[norm + "statistics"][task]
+        gamma = values[norm + "gamma"] * values[norm + "own_gamma.weight"][task]
+        beta = values[norm + "beta"] + values[norm + "own_beta.weight"][task]
+        h = gamma * (row - mean) / np.sqrt(var + 1e-5) + beta
+        names = [f"backbone.tower.layers.{i}." for i in range(3)] + ["backbone.logit."]
+        for name in names:
+            weight, bias = values[name + "affine.weight"], values[name + "affine.bias"]
+            own = values[name + "own_weight.weight"][task].reshape(weight.shape)
+            h = (weight * own) @ h + bias + values[name + "own_bias.weight"][task]
+            h = h if name == "backbone.logit." else np.tanh(h)
+        aux = "method.auxiliary_"
+        inner = values[aux + "hidden.affine.weight"] @ row + values[aux + "hidden.affine.bias"]
+        outer = values[aux + "out.affine.weight"] @ np.tanh(inner) + values[aux + "out.affine.bias"]
+        logits.append(h[0] + outer[0])
+    return np.array(logits)
+
+
+def test_forward_pass_equals_an_independent_derivation(make_model, make_batch):
+    model, batch = spread(make_model("dnn", "star").double()).eval(), make_batch(50)
+    batch = replace(batch, task_id=torch.cat([TASK_OF, batch.task_id[8:]]))
+
+    np.testing.assert_allclose(model(batch).detach().numpy(), oracle(model, batch), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("momentum", 0.0),
+        ("momentum", 1.1),
+        ("min_rows", 1),
+        ("auxiliary_hidden", 0),
+        ("auxiliary_input", "none"),
+        ("factor_l2", -1.0),
+    ],
+)
+def test_config_out_of_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        StarConfig(**{name: value})
+
+
+def test_norm_can_be_left_out(make_model):
+    model = make_model("dnn", "star", options={"partitioned_norm": False})
+
+    assert not [m for m in model.modules() if isinstance(m, PartitionedNorm)]
