@@ -77,34 +77,35 @@ class RowAdam:
 
 
 class DomainAdam:
-    """Adam for one per-domain table, in place on the rows of the domains in the batch.
+    """Adam for per-domain tables, in place on the rows of the domains in the batch.
 
     Deviation: as for `RowAdam`. That class fetches many narrow rows and stores them again; here the
-    rows are few and wide.
+    rows are few and wide. The step count is one for all tables, since a step looks up all of them.
     """
 
-    def __init__(self, table: nn.Parameter, learning_rate: float) -> None:
-        self.table = table
-        self.parameters = [table]
+    def __init__(self, tables: Sequence[nn.Parameter], learning_rate: float) -> None:
+        self.parameters = list(tables)
         self.learning_rate = learning_rate
-        moments = torch.zeros_like(table), torch.zeros_like(table)
-        self.rows = [list(values.detach().unbind()) for values in (table, *moments)]
+        self.rows = [  # of each table, its first and its second moments
+            [list(values.detach().unbind()) for values in (table, *_moments(table))]
+            for table in tables
+        ]
         self.steps = torch.zeros(())
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update the rows in the table's sparse gradient."""
-        gradient = self.table.grad
-        if gradient is None:
-            return
+        """Update the rows in the tables' sparse gradients."""
         self.steps += 1
-        rows, values = gradient._indices()[0].tolist(), gradient._values()
-        if len(set(rows)) < len(rows):
-            gradient = gradient.coalesce()
-            rows, values = gradient.indices()[0].tolist(), gradient.values()
-        weights, first, second = ([views[row] for row in rows] for views in self.rows)
-        moments = (first, second)
-        _fused_adam(weights, list(values.unbind()), moments, self.steps, self.learning_rate)
+        moved: list[list[Tensor]] = [[], [], [], []]  # weights, moments, gradients
+        for table, rows_of in zip(self.parameters, self.rows, strict=True):
+            if table.grad is not None:
+                rows, gradients = _different_rows(table.grad)
+                moved[3] += gradients
+                for values, views in zip(moved, rows_of, strict=False):
+                    values += [views[row] for row in rows]
+        weights, first, second, gradients = moved
+        if weights:
+            _fused_adam(weights, gradients, (first, second), self.steps, self.learning_rate)
 
 
 class DenseAdam:
@@ -120,8 +121,8 @@ class DenseAdam:
         self.parameters = parameters
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.first = [torch.zeros_like(parameter) for parameter in parameters]
-        self.second = [torch.zeros_like(parameter) for parameter in parameters]
+        moments = [_moments(parameter) for parameter in parameters]
+        self.first, self.second = [first for first, _ in moments], [second for _, second in moments]
         self.steps = torch.zeros(())
 
     @torch.no_grad()
@@ -186,20 +187,32 @@ def make_optimizer(
         if table.is_row_wise
         else DenseAdam([table.weight], learning_rate, penalty)
     )
-    of_domains: list[DomainAdam | DenseAdam] = [
-        DomainAdam(weight, learning_rate)
+    of_domains = (
+        DomainAdam(domain_tables, learning_rate)
         if table.is_row_wise
-        else DenseAdam([weight], learning_rate, 0.0)
-        for weight in domain_tables
-    ]
+        else DenseAdam(domain_tables, learning_rate, 0.0)
+    )
     return ProtocolAdam(
         [
             of_table,  # first, while its gradient is in the cache
-            *of_domains,
+            of_domains,
             DenseAdam(matrices, learning_rate, regularisers.weight_decay),
             DenseAdam(vectors, learning_rate, 0.0),
         ]
     )
+
+
+def _moments(parameter: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(parameter), torch.zeros_like(parameter)
+
+
+def _different_rows(gradient: Tensor) -> tuple[list[int], list[Tensor]]:
+    """The rows of a sparse gradient and their values, summed where one comes twice."""
+    rows, values = gradient._indices()[0].tolist(), gradient._values()
+    if len(set(rows)) < len(rows):
+        gradient = gradient.coalesce()
+        rows, values = gradient.indices()[0].tolist(), gradient.values()
+    return rows, list(values.unbind())
 
 
 def _sum_by_row(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,8 +54,13 @@ class FactorisedMap(Function):
         biases = own_bias.index_select(0, groups.ids) + bias  # (U, out)
         padded = groups.pad(h)
         out = h.new_empty(len(padded), len(bias))
-        for ids, (x, y) in groups.blocks(padded, out):
-            torch.baddbmm(biases[ids].unsqueeze(1), x, weights[ids].transpose(1, 2), out=y)
+        for (x, y), w, b in zip(
+            groups.blocks(padded, out),
+            groups.per_block(weights),
+            groups.per_block(biases.unsqueeze(1)),
+            strict=True,
+        ):
+            torch.baddbmm(b, x, w.transpose(1, 2), out=y)
         ctx.save_for_backward(padded, weight, own_weight, weights)
         ctx.groups, ctx.tables = groups, tables
         return groups.unpad(out)
@@ -68,11 +73,16 @@ class FactorisedMap(Function):
         of_weights, of_biases = ctx.tables
         grads, grad_padded = groups.pad_with_zeros(grad), torch.empty_like(padded)
         grad_weights = torch.empty_like(weights)
-        grad_biases = grad.new_empty(len(groups.ids), grad.shape[1])
-        for ids, (x, g, grad_x) in groups.blocks(padded, grads, grad_padded):
-            torch.bmm(g, weights[ids], out=grad_x)
-            torch.bmm(g.transpose(1, 2), x, out=grad_weights[ids])
-            torch.sum(g, dim=1, out=grad_biases[ids])
+        grad_biases = groups.sum(grad)  # (U, out)
+        for (x, g, grad_x), w, grad_w in zip(
+            groups.blocks(padded, grads, grad_padded),
+            groups.per_block(weights),
+            groups.per_block(grad_weights),
+            strict=True,
+        ):
+            torch.bmm(g, w, out=grad_x)
+            outer = torch.mul if g.shape[1] == 1 else torch.bmm  # of one row the cheaper one
+            outer(g.transpose(1, 2), x, out=grad_w)
         grad_weight = _grad_factors(grad_weights, own_weight, weight, groups)
         return (
             groups.unpad(grad_padded),
@@ -89,10 +99,11 @@ def _products(own_weight: Tensor, weight: Tensor, groups: Groups) -> Tensor:
     """W * W_p of the groups (U, out, in)."""
     if weight.numel() < WIDE:
         return own_weight.index_select(0, groups.ids).view(-1, *weight.shape) * weight
-    products = weight.new_empty(len(groups.ids), *weight.shape)
-    for number, product in zip(groups.numbers, products, strict=True):
-        torch.mul(own_weight[number].view_as(weight), weight, out=product)
-    return products
+    products = weight.new_empty(len(groups.ids), weight.numel())
+    flat = weight.view(-1)
+    for number, product in zip(groups.numbers, products.unbind(), strict=True):
+        torch.mul(own_weight[number], flat, out=product)
+    return products.view(-1, *weight.shape)
 
 
 def _grad_factors(
@@ -104,8 +115,11 @@ def _grad_factors(
         total = (grad_weights * own).sum(dim=0)
         grad_weights.mul_(weight)
         return total
-    total = torch.zeros_like(weight)
-    for number, grad in zip(groups.numbers, grad_weights, strict=True):
-        total.addcmul_(own_weight[number].view_as(weight), grad)
-        grad.mul_(weight)
-    return total
+    flat, total = (
+        weight.view(-1),
+        torch.zeros(weight.numel(), dtype=weight.dtype, device=weight.device),
+    )
+    for number, grad in zip(groups.numbers, grad_weights.flatten(1).unbind(), strict=True):
+        total.addcmul_(own_weight[number], grad)
+        grad.mul_(flat)
+    return total.view_as(weight)

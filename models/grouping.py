@@ -55,13 +55,15 @@ class Groups:
         """Back from the padded list to rows (B, N)."""
         return padded.index_select(0, self.place)
 
-    def blocks(self, *padded: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
-        """Per block, which ids it holds, and the views (u, n, N) of padded values."""
-        low = first = 0
-        for u, n in self.shapes:
-            views = [values[low : low + u * n].view(u, n, values.shape[1]) for values in padded]
-            yield slice(first, first + u), views
-            low, first = low + u * n, first + u
+    def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Per block the views (u, n, N) of padded values."""
+        pieces = (values.split([u * n for u, n in self.shapes]) for values in padded)
+        for (u, n), *views in zip(self.shapes, *pieces, strict=True):
+            yield tuple(values.view(u, n, values.shape[1]) for values in views)
+
+    def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Values of ids (U, ...) as one view (u, ...) per block."""
+        return values.split([u for u, _ in self.shapes])
 
 
 class LastGroups:
@@ -96,7 +98,7 @@ def group_rows(ids: Tensor) -> Groups:
     heights = height.tolist()
     rows = torch.zeros(sum(heights), dtype=torch.int64, device=ids.device)
     rows[place] = torch.arange(len(ids), device=ids.device)
-    shapes = tuple((heights.count(n), n) for n in sorted(set(heights)) or [4])
+    shapes = tuple((heights.count(n), n) for n in sorted(set(heights)) or [1])
     return Groups(
         ids=found.long(),
         numbers=tuple(found.tolist()),
@@ -109,10 +111,7 @@ def group_rows(ids: Tensor) -> Groups:
 
 
 def _heights(counts: Tensor) -> Tensor:
-    """The next of 4, 6, 8, 12, 16, 24, ...; below four rows a matrix product sums in another order.
-
-    With it a row's result would depend on how many rows share its id.
-    """
+    """The next of 1, 4, 6, 8, 12, 16, 24, ...: products of two or three rows are no cheaper."""
     power = 1 << torch.ceil(torch.log2(counts.double())).long().clamp(min=2)
     between = power - power // 4
-    return torch.where((counts <= between) & (power > 4), between, power)
+    return torch.where((counts <= between) & (power > 4), between, power).where(counts > 1, 1)

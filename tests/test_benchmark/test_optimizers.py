@@ -69,7 +69,7 @@ def test_row_adam_leaves_rows_outside_the_batch_bitwise_alone():
 @pytest.mark.parametrize("size", [6, 3])
 def test_domain_adam_equals_torch_sparse_adam(size):
     ours, theirs = fresh_table(), fresh_table()
-    domain_adam, sparse_adam = DomainAdam(ours, 1e-2), torch.optim.SparseAdam([theirs], lr=1e-2)
+    domain_adam, sparse_adam = DomainAdam([ours], 1e-2), torch.optim.SparseAdam([theirs], lr=1e-2)
 
     for ids in id_batches(size=size):  # with repetitions
         for table in (ours, theirs):
@@ -83,7 +83,7 @@ def test_domain_adam_equals_torch_sparse_adam(size):
 
 def test_domain_adam_leaves_rows_outside_the_batch_bitwise_alone():
     table = fresh_table()
-    before, optimizer = table.detach().clone(), DomainAdam(table, 1e-2)
+    before, optimizer = table.detach().clone(), DomainAdam([table], 1e-2)
 
     optimizer.step()  # no gradient yet
     loss_of(table, torch.tensor([7, 1]), sparse=True).backward()

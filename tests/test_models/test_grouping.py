@@ -21,9 +21,14 @@ def test_blocks_hold_the_rows_of_each_id(rows, num_ids):
     assert torch.equal(groups.unpad(zeros), values)
     assert zeros.count_nonzero() == values.count_nonzero()
     assert sorted(groups.numbers) == ids.unique().tolist()
-    for where, (block, zero) in groups.blocks(padded, zeros):
+    for numbers, counts, (block, zero) in zip(
+        groups.per_block(groups.ids),
+        groups.per_block(groups.counts),
+        groups.blocks(padded, zeros),
+        strict=True,
+    ):
         for number, count, held, exact in zip(
-            groups.ids[where].tolist(), groups.counts[where].tolist(), block, zero, strict=True
+            numbers.tolist(), counts.tolist(), block, zero, strict=True
         ):
             own = values[ids == number]
             assert torch.equal(held[:count], own)

@@ -94,7 +94,7 @@ def test_absent_domain_has_no_gradient_and_does_not_move(make_model, make_batch)
     model, batch = make_model("dnn", "star", sparse_gradient=True), make_batch(30)
     batch = replace(batch, task_id=batch.task_id.clamp(max=2))
     table = layers_of(model)[0].own_weight.weight
-    optimizer, before = DomainAdam(table, 1e-2), table.detach().clone()
+    optimizer, before = DomainAdam([table], 1e-2), table.detach().clone()
     functional.binary_cross_entropy_with_logits(model.train()(batch), batch.label).backward()
 
     optimizer.step()
