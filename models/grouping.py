@@ -56,10 +56,10 @@ class Groups:
         return padded.index_select(0, self.place)
 
     def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Per block the views (u, n, N) of padded values."""
+        """Per block the views (u, n, ...) of values in the order of the padded list."""
         pieces = (values.split([u * n for u, n in self.shapes]) for values in padded)
-        for (u, n), *views in zip(self.shapes, *pieces, strict=True):
-            yield tuple(values.view(u, n, values.shape[1]) for values in views)
+        for shape, *views in zip(self.shapes, *pieces, strict=True):
+            yield tuple(values.unflatten(0, shape) for values in views)
 
     def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values of ids (U, ...) as one view (u, ...) per block."""
@@ -76,7 +76,8 @@ class LastGroups:
     def __call__(self, ids: Tensor) -> Groups:
         """The groups of a batch's ids (B,)."""
         if self.last is None or ids is not self._ids:
-            self._ids, self.last = ids, group_rows(ids)
+            with torch.inference_mode(mode=False):  # a training pass may follow on the same ids
+                self._ids, self.last = ids, group_rows(ids)
         return self.last
 
 

@@ -60,3 +60,14 @@ def test_layers_of_a_pass_share_their_groups():
 
     assert groups(ids) is groups(ids)
     assert groups(ids) is not groups(ids.clone())
+
+
+def test_groups_of_an_evaluation_serve_a_training_pass_on_the_same_ids():
+    groups, ids = LastGroups(), torch.tensor([1, 2, 1])
+    with torch.inference_mode():
+        groups(ids)
+    values = torch.randn(3, 2, requires_grad=True)
+
+    groups(ids).spread(groups(ids).sum(values)).sum().backward()
+
+    assert values.grad.tolist() == [[2.0, 2.0], [1.0, 1.0], [2.0, 2.0]]

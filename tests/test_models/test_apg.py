@@ -1,0 +1,278 @@
+"""APG's layer: a generated core between two static factors, and how it starts."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.interfaces import DomainContext, ModelShape
+from models.methods.apg import Apg, ApgConfig, StaticFactor
+
+N_DOMAIN, NUM_DOMAINS = 5, 4
+OPTIONS = [
+    {},
+    {"condition": "both", "over_parameterisation": 7, "generator_hidden": 5, "generate_bias": True},
+    {"condition": "h", "rank_ratio": 1.0},
+]
+
+
+def make_layer(n_in=9, n_out=6, *, activation="tanh", **options):
+    shape = ModelShape(
+        n_input=n_in,
+        n_domain=N_DOMAIN,
+        num_domains=NUM_DOMAINS,
+        num_tasks=NUM_DOMAINS,
+        hidden_dims=(n_out,),
+        activation=activation,
+        dropout=0.0,
+        sparse_gradient=False,
+    )
+    layer = Apg(ApgConfig(**options), shape).linear(n_in, n_out, "hidden").double()
+    generator = torch.Generator().manual_seed(3)
+    for module in layer.modules():
+        if hasattr(module, "initialise"):
+            module.initialise(generator)
+    return layer
+
+
+def bring_to_life(module, seed=4):
+    """Every parameter far from its start."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+    return module
+
+
+def context_of(domain_id, seed=5):
+    """Rows of these domains; rows of domain 0 all differ in e_d."""
+    generator = torch.Generator().manual_seed(seed)
+    domain_id = torch.as_tensor(domain_id, dtype=torch.int32)
+    table = torch.randn(NUM_DOMAINS, N_DOMAIN, generator=generator, dtype=torch.float64)
+    alone = torch.randn(len(domain_id), N_DOMAIN, generator=generator, dtype=torch.float64)
+    e_d = torch.where((domain_id > 0).unsqueeze(1), table[domain_id.long()], alone)
+    return DomainContext(domain_id, domain_id, e_d, e_d)
+
+
+def values(rows, n, seed=6):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, n, generator=generator, dtype=torch.float64)
+
+
+def matrices_of(layer, h, context):
+    """The matrix that each row's h is multiplied with, (B, M, N)."""
+    rows = torch.arange(len(h))
+    jacobian = torch.autograd.functional.jacobian(lambda values: layer(values, context), h)
+    return jacobian[rows, :, rows]
+
+
+@pytest.mark.parametrize("over_parameterisation", [None, 7])
+def test_identity_core_and_v_make_a_dense_layer(over_parameterisation):
+    layer = make_layer(rank_ratio=1.0, over_parameterisation=over_parameterisation)
+    h, context = values(8, 9), context_of([1] * 8)
+    weight, bias = values(9, 6, 7), values(1, 6, 8)[0]
+    with torch.no_grad():
+        layer.generator.weight.zero_()
+        layer.bias.copy_(bias)
+        for factor, whole in ((layer.u, weight), (layer.v, torch.eye(6, dtype=torch.float64))):
+            factor.left.zero_()[:, :6].copy_(whole)
+            if factor.right is not None:
+                factor.right.copy_(torch.eye(7, 6))
+
+    torch.testing.assert_close(layer(h, context), h @ weight + bias)
+
+
+@pytest.mark.parametrize("condition", ["e_d", "both", "h"])
+def test_core_without_generator_weights_ignores_the_condition(condition):
+    layer = make_layer(condition=condition)
+    h, context = values(8, 9), context_of([0, 1, 2, 3, 1, 1, 2, 0])
+    with torch.no_grad():
+        layer.generator.weight.zero_()
+        layer.bias.copy_(torch.arange(6))
+
+    expected = h @ (layer.u() @ layer.v()) + torch.arange(6)
+    torch.testing.assert_close(layer(h, context), expected)
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_over_parameterised_and_folded_factors_agree(is_training):
+    layer = bring_to_life(make_layer(over_parameterisation=7)).train(is_training)
+    folded = make_layer().train(is_training)
+    state = layer.state_dict()
+    for name in ("u", "v"):
+        state[f"{name}.left"] = state[f"{name}.left"] @ state.pop(f"{name}.right")
+    folded.load_state_dict(state)
+    h, context = values(8, 9), context_of([0, 1, 2, 3, 1, 1, 2, 0])
+
+    stepwise = h @ layer.u.left @ layer.u.right  # the rows through all four factors
+    core = layer.generator(context.e_d)[0]
+    stepwise = torch.einsum("bk,bkj->bj", stepwise, core) @ layer.v.left @ layer.v.right
+    torch.testing.assert_close(layer(h, context), stepwise + layer.bias)
+    torch.testing.assert_close(layer(h, context), folded(h, context))
+
+
+def test_folded_factors_are_never_stale_nor_kept():
+    layer = make_layer(over_parameterisation=7).eval()
+    h, context = values(8, 9), context_of([1] * 8)
+    before = layer(h, context)
+
+    with torch.no_grad():
+        layer.u.right.mul_(2.0)
+
+    torch.testing.assert_close(layer(h, context), 2.0 * before)
+    assert torch.equal(copy.deepcopy(layer)(h, context), layer(h, context))
+
+
+@pytest.mark.parametrize("condition", ["e_d", "both", "h"])
+@pytest.mark.parametrize("generate_bias", [False, True])
+def test_rows_of_equal_h_and_condition_have_equal_output(condition, generate_bias):
+    layer = bring_to_life(make_layer(condition=condition, generate_bias=generate_bias))
+    h, context = values(1, 9).expand(6, 9), context_of([1, 2, 1, 3, 2, 1])
+
+    out = layer(h, context)
+
+    torch.testing.assert_close(out[0].expand(3, 6), out[[0, 2, 5]])
+    torch.testing.assert_close(out[1], out[4])
+
+
+@pytest.mark.parametrize("condition", ["e_d", "both"])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_other_condition_changes_the_output_only_through_generator_weights(condition, scale):
+    layer = bring_to_life(make_layer(condition=condition))
+    with torch.no_grad():
+        layer.generator.weight.mul_(scale)
+    h, context = values(4, 9), context_of([1, 2, 3, 0])
+    moved = replace(context, e_d=context.e_d + 1.0)
+
+    change = (layer(h, moved) - layer(h, context)).abs().amax(dim=1)
+
+    assert ((change > 1e-6) == (scale > 0.0)).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_decomposed_layer_equals_explicit_weights(options):
+    layer = bring_to_life(make_layer(**options))
+    h, context = values(7, 9), context_of([0, 1, 2, 3, 1, 1, 0])
+    z = {"e_d": context.e_d, "h": h, "both": torch.cat([context.e_d, h], dim=1)}
+    core, bias = layer.generator(z[options.get("condition", "e_d")])
+
+    weight = torch.stack([layer.u() @ s @ layer.v() for s in core])  # W_i = U S_i V
+    expected = torch.stack([row @ w for row, w in zip(h, weight, strict=True)]) + layer.bias
+    expected = expected + bias if options.get("generate_bias") else expected
+    torch.testing.assert_close(layer(h, context), expected)
+
+
+@pytest.mark.parametrize("generate_bias", [False, True])
+@pytest.mark.parametrize("rows", [0, 1, 2, 50])
+def test_core_per_distinct_domain_equals_core_per_row(rows, generate_bias):
+    layer = bring_to_life(make_layer(generate_bias=generate_bias, generator_hidden=3))
+    h = values(rows, 9).requires_grad_()
+    context = context_of(np.random.default_rng(0).integers(0, NUM_DOMAINS, rows))
+    each_alone = replace(context, domain_id=torch.zeros_like(context.domain_id))
+
+    results = []
+    for one in (context, each_alone):
+        out = layer(h, one)
+        results.append((out, *torch.autograd.grad(out.sin().sum(), [h, *layer.parameters()])))
+
+    for shared, own in zip(*results, strict=True):
+        torch.testing.assert_close(shared, own)
+
+
+def test_unseen_domains_are_conditioned_on_their_own_embeddings():
+    layer = bring_to_life(make_layer())
+    h, context = values(1, 9).expand(3, 9), context_of([0, 0, 0])
+
+    out = layer(h, context)
+
+    assert (out[0] - out[1]).abs().max() > 1e-3
+    alone = replace(context, domain_id=context.domain_id[1:2], e_d=context.e_d[1:2])
+    torch.testing.assert_close(out[1:2], layer(h[:1], alone))
+
+
+def test_rows_of_a_domain_share_the_core_and_domains_differ():
+    layer = bring_to_life(make_layer())
+    h, context = values(6, 9), context_of([1, 2, 1, 3, 2, 1])
+
+    weights = matrices_of(layer, h, context)
+
+    torch.testing.assert_close(weights[[2, 5, 4]], weights[[0, 0, 1]])
+    distances = (weights[[0, 0, 1]] - weights[[1, 3, 3]]).abs().amax(dim=(1, 2))
+    assert distances.min() > 1e-2
+
+
+def test_rows_of_a_domain_differ_in_the_core_where_h_is_the_condition():
+    layer = bring_to_life(make_layer(condition="h"))
+    context = context_of([1, 1])
+
+    core = layer.generator(values(2, 9))[0]
+
+    out = layer(values(2, 9), context)
+    assert (core[0] - core[1]).abs().max() > 1e-2
+    torch.testing.assert_close(out, layer(values(2, 9), replace(context, e_d=context.e_d + 1.0)))
+
+
+def test_generated_bias_is_added_to_the_static_one():
+    layer = make_layer(generate_bias=True)
+    h, context = torch.zeros(3, 9, dtype=torch.float64), context_of([1, 2, 0])
+    with torch.no_grad():
+        layer.bias.copy_(torch.arange(6))
+        layer.generator.weight.zero_()
+        layer.generator.bias[4:] = 0.5  # behind the 2 x 2 core
+
+    assert layer(h, context).tolist() == [[0.5, 1.5, 2.5, 3.5, 4.5, 5.5]] * 3
+
+
+@pytest.mark.parametrize("inner", [None, 64, 400])
+def test_factors_start_with_the_standard_deviation_of_the_whole(inner):
+    factor = StaticFactor((400, 300), inner=inner, std=0.05)
+    factor.initialise(torch.Generator().manual_seed(0))
+
+    assert factor().std().item() == pytest.approx(0.05, rel=0.05)
+    assert abs(factor().mean().item()) < 1e-3
+
+
+@pytest.mark.parametrize(("activation", "v_std"), [("tanh", 0.125), ("relu", 2**0.5 / 8)])
+def test_layer_starts_as_specified(activation, v_std):
+    layer = make_layer(400, 256, activation=activation, generate_bias=True)
+    generator, rank = layer.generator, 64
+
+    assert layer.u().std().item() == pytest.approx(0.05, rel=0.05)
+    assert layer.v().std().item() == pytest.approx(v_std, rel=0.05)
+    assert layer.bias.count_nonzero() == 0
+    assert torch.equal(generator.bias[: rank**2].view(rank, rank), torch.eye(rank).double())
+    assert generator.bias[rank**2 :].count_nonzero() == 0
+    assert generator.weight.shape == (rank**2 + 256, N_DOMAIN)
+    assert generator.weight.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, 160 * 8 + 8 * 128 + 128 + (N_DOMAIN + 1) * 64),  # N K + K M + M + (d_z + 1) K^2
+        (
+            {"over_parameterisation": 32},
+            160 * 32 + 2 * 32 * 8 + 32 * 128 + 128 + (N_DOMAIN + 1) * 64,
+        ),
+    ],
+)
+def test_layer_has_as_many_parameters_as_its_formula_says(options, count):
+    layer = make_layer(160, 128, rank_ratio=1 / 16, **options)
+
+    assert sum(parameter.numel() for parameter in layer.parameters()) == count
+
+
+@pytest.mark.parametrize("over_parameterisation", [None, 64])
+def test_three_layers_keep_the_scale_of_their_input_at_the_start(over_parameterisation):
+    h, context = values(400, 160), context_of([1, 2] * 200)
+    context = replace(context, e_d=context.e_d * 0.01)
+
+    for n_in, n_out in ((160, 128), (128, 64), (64, 32)):
+        options = {"over_parameterisation": over_parameterisation}
+        h = torch.relu(make_layer(n_in, n_out, activation="relu", **options)(h, context))
+
+    assert 0.5 < h.square().mean().sqrt() < 2.0
