@@ -1,0 +1,111 @@
+"""MAML's adaptation for evaluation: every task by its latest train rows, the model untouched."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from benchmark.trainer import TrainSplit
+
+BACKBONES = ("dnn", "dcnv2")
+
+
+def bce(predictor, batch):
+    return functional.binary_cross_entropy_with_logits(predictor(batch), batch.label)
+
+
+def adapted_by_hand(model, batch, options):
+    """A copy of the model after plain gradient steps of its backbone on a batch."""
+    clone = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(clone.backbone.parameters(), options["inner_rate"])
+    for _ in range(options["inner_steps"] * options["eval_steps_factor"]):
+        optimizer.zero_grad()
+        bce(clone, batch).backward()
+        optimizer.step()
+    return clone
+
+
+@pytest.fixture
+def adapted(make_model, make_rows):
+    """A model, the predictor that it adapts to 200 rows, and those rows; task 3 has five."""
+
+    def make(backbone, **options):
+        rows = make_rows(200)
+        rows.matrix[:, -3][(rows.matrix[:, -3] == 3).nonzero()[5:]] = 2
+        rows.matrix[:, -3][rows.matrix[:, -3] == 0] = 1
+        split = TrainSplit(rows, range(200), 16)
+        model = make_model(backbone, "maml", options=options).eval()
+        return model, model.method.adapt(model, split), split
+
+    return make
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_task_is_scored_by_steps_on_its_latest_rows(adapted, make_batch, backbone):
+    options = {"inner_rate": 0.5, "inner_steps": 2, "eval_steps_factor": 2, "eval_rows": 30}
+    model, predictor, split = adapted(backbone, **options)
+    batch = make_batch(40, seed=5)
+
+    for task, count in ((1, 30), (2, 30), (3, 5)):
+        latest = (split.task_id == task).nonzero().squeeze(1)[-count:]
+        expected = adapted_by_hand(model, split.batch(latest), options)(batch)
+        of_task = replace(batch, task_id=torch.full_like(batch.task_id, task))
+        assert len(latest) == count
+        assert (expected - model(batch)).abs().max() > 1e-2
+        torch.testing.assert_close(predictor(of_task), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_unseen_task_is_scored_by_theta(adapted, make_batch):
+    model, predictor, _ = adapted("dnn", inner_rate=0.5)
+    batch = make_batch(30)
+
+    for task in (0, 99):
+        unseen = replace(batch, task_id=torch.full_like(batch.task_id, task))
+        torch.testing.assert_close(predictor(unseen), model(batch), atol=1e-6, rtol=1e-6)
+    assert predictor(make_batch(0)).shape == (0,)
+
+
+def test_support_loss_falls_by_a_small_inner_step(adapted):
+    model, predictor, split = adapted("dnn", inner_rate=0.01, eval_rows=64)
+
+    for task in (1, 2, 3):
+        batch = split.batch((split.task_id == task).nonzero().squeeze(1)[-64:])
+        assert bce(predictor, batch) < bce(model, batch)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_prediction_is_independent_of_the_other_rows(adapted, make_batch, take_rows, backbone):
+    _, predictor, _ = adapted(backbone, inner_rate=0.5)
+    batch = make_batch(64, seed=5)
+
+    together = predictor(batch)
+    alone = torch.cat([predictor(take_rows(batch, torch.tensor([i]))) for i in range(64)])
+    backwards = predictor(take_rows(batch, torch.arange(63, -1, -1))).flip(0)
+
+    torch.testing.assert_close(alone, together, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(backwards, together, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_adaptation_changes_nothing_and_works_in_inference_mode(adapted, make_batch, is_training):
+    model, _, split = adapted("dnn", inner_rate=0.5, adaptive_lr=True)
+    optimizer = torch.optim.Adam(model.parameters())
+    model.method.update(model, make_batch(64), optimizer)
+    model.train(is_training)
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    gradients = [p.grad.clone() for p in model.parameters()]
+
+    with torch.inference_mode():
+        inside = model.method.adapt(model, split)(make_batch(20))
+    outside = model.method.adapt(model, split)(make_batch(20))
+
+    assert torch.equal(inside, outside)
+    assert not inside.requires_grad
+    assert model.training == is_training
+    after = model.state_dict(), optimizer.state_dict()
+    torch.testing.assert_close(after, before, atol=0.0, rtol=0.0)
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
