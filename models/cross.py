@@ -47,6 +47,12 @@ class LowRankCross(nn.Module):
     def forward(self, x: Tensor, x_0: Tensor, context: DomainContext) -> Tensor:
         return torch.addcmul(x, x_0, torch.addmm(self.bias, x @ self.v, self.u.T))  # (B, d)
 
+    @torch.no_grad()
+    def restrict(self, kept: Tensor) -> None:
+        """Drop all coordinates but these (K,), which is enough where x_0 is zero in the others."""
+        for name in ("v", "u", "bias"):
+            setattr(self, name, nn.Parameter(getattr(self, name)[kept]))
+
 
 class MixtureCross(nn.Module):
     """A softmax-weighted sum of experts with a non-linearity inside their low-rank space.
@@ -81,3 +87,10 @@ class MixtureCross(nn.Module):
         u = self.u.transpose(1, 2).flatten(0, 1)  # (E r, d)
         # The gates sum to one, so the bias leaves the sum.
         return torch.addcmul(x, x_0, torch.addmm(self.bias, weighted, u))  # (B, d)
+
+    @torch.no_grad()
+    def restrict(self, kept: Tensor) -> None:
+        """Drop all coordinates but these (K,), which is enough where x_0 is zero in the others."""
+        for name in ("v", "u", "gate"):
+            setattr(self, name, nn.Parameter(getattr(self, name)[:, kept]))
+        self.bias = nn.Parameter(self.bias[kept])
