@@ -1,21 +1,40 @@
-"""Backbones and methods by name; the name is the file's."""
+"""Backbones and methods by name; the name is the file's.
+
+Those of the repository are found in its folders. `use_plugins` adds files from elsewhere for this
+process and for the processes that it starts: an environment variable holds their paths.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import sys
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
     from models.interfaces import BackboneEntry, MethodEntry
 
 Kind = Literal["backbones", "methods"]
+CONSTANTS: dict[Kind, str] = {"backbones": "BACKBONE", "methods": "METHOD"}
+PLUGINS_VARIABLE = "CTR_PLUGINS"  # JSON: {kind: {name: path}}
+
+
+class PluginError(ValueError):
+    """A file that cannot be used as a backbone or method: one line names it and says why."""
 
 
 def available(kind: Kind) -> tuple[str, ...]:
-    """Names of all plug-ins of a kind, sorted; imports none of them."""
-    files = (Path(__file__).parent / kind).glob("[!_]*.py")
-    return tuple(sorted(file.stem for file in files))
+    """Names of all backbones or methods, sorted; imports none of them."""
+    return tuple(sorted({*_built_in(kind), *_plugins()[kind]}))
 
 
 def load_backbone(name: str) -> BackboneEntry:
@@ -23,9 +42,9 @@ def load_backbone(name: str) -> BackboneEntry:
 
     Raises:
         ValueError: there is none.
+        PluginError: its file cannot be used.
     """
-    _check("backbones", name)
-    entry: BackboneEntry = import_module(f"models.backbones.{name}").BACKBONE
+    entry: BackboneEntry = _module("backbones", name).BACKBONE
     return entry
 
 
@@ -34,17 +53,162 @@ def load_method(name: str) -> MethodEntry:
 
     Raises:
         ValueError: there is none.
+        PluginError: its file cannot be used.
     """
-    _check("methods", name)
-    entry: MethodEntry = import_module(f"models.methods.{name}").METHOD
+    entry: MethodEntry = _module("methods", name).METHOD
     return entry
 
 
-def _check(kind: Kind, name: str) -> None:
-    names = available(kind)
-    if name not in names:
-        singular = kind.removesuffix("s")
-        raise ValueError(
-            f"Unknown {singular} {name!r}. Available: {', '.join(names)}."
-            f" A new {singular} is one file: models/{kind}/{name}.py."
+def use_plugins(paths: Iterable[Path]) -> None:
+    """Make these files, and no others, available beside those of the repository.
+
+    Raises:
+        PluginError: a file cannot be used, or its name is taken.
+    """
+    plugins: dict[Kind, dict[str, str]] = {"backbones": {}, "methods": {}}
+    for path in {path.resolve(): path for path in paths}.values():
+        module = import_file(path)
+        kind = _kind_of(module, path)
+        check_constant(module, kind)
+        taken = sorted({*_built_in(kind), *plugins[kind]})
+        if path.stem in taken:
+            raise PluginError(
+                f"{path}: there is a {_singular(kind)} {path.stem!r} already; taken are"
+                f" {', '.join(taken)}: rename the file"
+            )
+        plugins[kind][path.stem] = str(path.resolve())
+    os.environ[PLUGINS_VARIABLE] = json.dumps(plugins)
+
+
+def plugin_digests(backbone: str, method: str) -> dict[str, str]:
+    """SHA-256 of the files of those of the two that are plug-ins, by name."""
+    plugins = _plugins()
+    paths = {
+        name: plugins[kind][name]
+        for kind, name in (("backbones", backbone), ("methods", method))
+        if name in plugins[kind]
+    }
+    return {
+        name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in paths.items()
+    }
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module of a file, wherever it lies.
+
+    Raises:
+        PluginError: it is missing, has no name for a plug-in, or does not import.
+    """
+    if not path.is_file():
+        raise PluginError(f"{path}: no such file; give the path of a .py file")
+    if path.suffix != ".py":
+        raise PluginError(f"{path}: not a .py file")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", path.stem):
+        raise PluginError(
+            f"{path}: {path.stem!r} is no name for a plug-in; allowed are letters, digits and"
+            " underscores, a letter first: rename the file"
         )
+    return _imported(path.resolve())
+
+
+def check_constant(module: ModuleType, kind: Kind) -> None:
+    """Make sure that a module exports what those of its kind export.
+
+    Raises:
+        PluginError: the constant is missing or of another type, or its config has no defaults.
+    """
+    from models.interfaces import BackboneEntry, MethodEntry  # torch is slow to import
+
+    expected = BackboneEntry if kind == "backbones" else MethodEntry
+    constant, path = CONSTANTS[kind], module.__file__
+    entry = getattr(module, constant, None)
+    if entry is None:
+        raise PluginError(
+            f"{path}: lacks the constant {constant}; end the file with"
+            f" {constant} = {expected.__name__}(config=..., build=...)"
+        )
+    if not isinstance(entry, expected):
+        raise PluginError(
+            f"{path}: {constant} is of the type {type(entry).__name__}; it must be a"
+            f" models.interfaces.{expected.__name__}"
+        )
+    problem = _problem_of(entry.config)
+    if problem:
+        raise PluginError(f"{path}: {constant}.config, {entry.config!r}, {problem}")
+
+
+def _problem_of(config: object) -> str:
+    """What keeps a class from being a config, empty for nothing."""
+    if not isinstance(config, type) or not is_dataclass(config):
+        return "is not a dataclass; decorate a class with @dataclass(frozen=True)"
+    if not config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return "is not frozen; decorate it with @dataclass(frozen=True)"
+    bare = [f.name for f in fields(config) if f.default is MISSING and f.default_factory is MISSING]
+    if bare:
+        return f"has no default for {', '.join(bare)}; every field needs one"
+    try:
+        json.dumps(asdict(config()), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return f"has defaults that it refuses or that JSON cannot hold: {error}"
+    return ""
+
+
+def _built_in(kind: Kind) -> tuple[str, ...]:
+    files = (Path(__file__).parent / kind).glob("[!_]*.py")
+    return tuple(file.stem for file in files)
+
+
+def _plugins() -> dict[Kind, dict[str, str]]:
+    text = os.environ.get(PLUGINS_VARIABLE)
+    found: dict[Kind, dict[str, str]] = (
+        json.loads(text) if text else {"backbones": {}, "methods": {}}
+    )
+    return found
+
+
+def _module(kind: Kind, name: str) -> ModuleType:
+    """The module of this name, with its constant checked."""
+    if name in _built_in(kind):
+        module = importlib.import_module(f"models.{kind}.{name}")
+    elif name in _plugins()[kind]:
+        module = import_file(Path(_plugins()[kind][name]))
+    else:
+        singular = _singular(kind)
+        raise ValueError(
+            f"Unknown {singular} {name!r}. Available: {', '.join(available(kind))}."
+            f" A new {singular} is one file: models/{kind}/{name}.py, or one elsewhere that"
+            " --plugin names."
+        )
+    check_constant(module, kind)
+    return module
+
+
+def _singular(kind: Kind) -> str:
+    return kind.removesuffix("s")
+
+
+def _kind_of(module: ModuleType, path: Path) -> Kind:
+    kinds = [kind for kind, constant in CONSTANTS.items() if hasattr(module, constant)]
+    if len(kinds) != 1:
+        raise PluginError(
+            f"{path}: has {'both' if kinds else 'neither'} of METHOD and BACKBONE; a plug-in"
+            " exports one of them"
+        )
+    return kinds[0]
+
+
+@cache
+def _imported(path: Path) -> ModuleType:
+    name = f"plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look for the names in their annotations
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        text = " ".join(str(error).split())
+        raise PluginError(f"{path}: does not import: {type(error).__name__}: {text}") from error
+    return module
