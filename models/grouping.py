@@ -59,7 +59,7 @@ class Groups:
         """Per block the views (u, n, ...) of values in the order of the padded list."""
         pieces = (values.split([u * n for u, n in self.shapes]) for values in padded)
         for shape, *views in zip(self.shapes, *pieces, strict=True):
-            yield tuple(values.unflatten(0, shape) for values in views)
+            yield tuple(values.view(*shape, *values.shape[1:]) for values in views)
 
     def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values of ids (U, ...) as one view (u, ...) per block."""
