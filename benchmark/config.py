@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import Protocol
+from benchmark.protocol import PRESETS, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,14 +45,21 @@ class Regularisers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """All that changes the outcome of one run, and nothing else."""
+    """All that changes the outcome of one run, and nothing else.
+
+    `task` is the column whose values MAML and STAR take for tasks, or the full partition's name.
+    `domain_columns` make e_d and the domain id that methods see; without any they are the
+    partition's. `pinned` are the method's hyper-parameters that a study fixes away from their
+    default: `method_config` holds them too, so they are part of the slot, not of the run's hash.
+    `plugins` are the digests of the files of a backbone or method from outside the repository.
+    """
 
     dataset: str
     data_fingerprint: str
     split: SplitKind
     features: tuple[str, ...]
     partition: tuple[str, ...]
-    task: str  # the column that MAML and STAR use as task id
+    task: str
     protocol: Protocol
     backbone: str
     method: str
@@ -61,6 +68,13 @@ class RunConfig:
     backbone_config: Mapping[str, Json]
     method_config: Mapping[str, Json]
     regularisers: Regularisers
+    domain_columns: tuple[str, ...] = ()
+    pinned: Mapping[str, Json] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.domain_columns:
+            object.__setattr__(self, "domain_columns", self.partition)
 
     @property
     def model(self) -> str:
@@ -70,7 +84,25 @@ class RunConfig:
     @property
     def title(self) -> str:
         """How messages name the run."""
-        return f"{self.dataset}/{'+'.join(self.partition)} {self.model} seed {self.seed}"
+        words = [f"{name}={value}" for name, value in self.pinned.items()]
+        if self.has_full_task:
+            words.append("task=full partition")
+        if self.has_own_domains:
+            words.append(f"domain={'+'.join(self.domain_columns)}")
+        if self.protocol.hidden_dims not in {p.protocol.hidden_dims for p in PRESETS.values()}:
+            words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
+        changes = f" ({', '.join(words)})" if words else ""
+        return f"{self.dataset}/{'+'.join(self.partition)} {self.model}{changes} seed {self.seed}"
+
+    @property
+    def has_full_task(self) -> bool:
+        """Whether tasks are the domains of a partition of several columns."""
+        return len(self.partition) > 1 and self.task == "+".join(self.partition)
+
+    @property
+    def has_own_domains(self) -> bool:
+        """Whether methods see other domains than those of the partition."""
+        return self.domain_columns != self.partition
 
     @property
     def folder(self) -> tuple[str, str, str]:
@@ -80,19 +112,23 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
-        return digest_of(self.identity())[:RUN_ID_LENGTH]
+        content = self.identity()
+        del content["pinned"]
+        return digest_of(content)[:RUN_ID_LENGTH]
 
     @property
     def slot_id(self) -> str:
-        """The same for the cell of the plan: the run without its hyper-parameters."""
+        """The same for the cell of the plan: of its hyper-parameters only the pinned ones."""
         hyper_parameters = ("backbone_config", "method_config", "regularisers")
         slot = {key: value for key, value in self.identity().items() if key not in hyper_parameters}
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that the run hash covers; the protocol's name does not change a run."""
+        """Everything but the protocol's name, which changes no run, and plug-ins if any."""
         content = self.to_json()
         del content["protocol"]["name"]
+        if not self.plugins:
+            del content["plugins"]
         return content
 
     def to_json(self) -> dict[str, Any]:
@@ -119,6 +155,7 @@ class RunConfig:
             | {
                 "features": tuple(content["features"]),
                 "partition": tuple(content["partition"]),
+                "domain_columns": tuple(content["domain_columns"]),
                 "protocol": Protocol(**protocol | {"hidden_dims": tuple(protocol["hidden_dims"])}),
                 "regularisers": Regularisers(**content["regularisers"]),
             }

@@ -59,7 +59,7 @@ class Grid:
         """Plan the cells and write the data cards and the plan.
 
         Raises:
-            ConfigError: two logs have one name and partition.
+            ConfigError: two logs have one name and partition, or there is no cell.
             OSError: the output folder cannot be written.
         """
         _check_names(logs)
@@ -86,6 +86,17 @@ class Grid:
                     self.store.write_error(outcome.cell.config, outcome.error, outcome.detail)
                 self.store.write_plan(self.plan)
                 yield outcome
+
+    def line(self, outcome: Outcome) -> str:
+        """What a finished cell reached, or why it failed."""
+        config = outcome.cell.config
+        if outcome.error:
+            return f"{config.title}: FAILED: {outcome.error}"
+        test = self.store.read(self.store.run_folder(config)).metrics["test"]
+        return (
+            f"{config.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
+            f" ({outcome.seconds:.0f} s)"
+        )
 
     def failures(self) -> list[str]:
         """Failed cells, each with its error line."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import ROOT, machine
 from benchmark.protocol import PRESETS
-from benchmark.studies import STUDIES, source_of
+from benchmark.studies import STUDIES, Change, Selection, check_not_empty, models_of, source_of
 from datasets import catalog
+from datasets.spec import DomainPartition
 from models.registry import available
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from benchmark.protocol import Preset
-    from benchmark.records import RunStore
+    from benchmark.records import RunStore, SlotState
 
 LISTS = ("datasets", "backbones", "methods", "presets", "studies", "tables")
 
@@ -27,7 +27,7 @@ def listing(kind: str) -> list[str]:
     if kind == "presets":
         return [f"{preset.name}: {preset.summary}" for preset in PRESETS.values()]
     if kind == "studies":
-        return [f"{name}: {summary}" for name, summary in STUDIES.items()]
+        return [f"{name}: {study.summary}" for name, study in STUDIES.items()]
     if kind == "tables":
         return sorted(path.stem for path in Path(ROOT, "reports", "tables").glob("[!_]*.py"))
     if kind == "datasets":
@@ -41,52 +41,96 @@ def system_information() -> list[str]:
 
 
 def status_lines(store: RunStore) -> list[str]:
-    """How many of the last plan's slots are done, failed and missing, and why they failed.
+    """How many of the last plan's slots are done, failed and missing, in all and by study, and why.
 
     Raises:
         RecordError: there is no plan.
     """
     plan = store.read_plan()
     states = {slot: store.state(config) for slot, config in plan.slots.items()}
-    count = Counter(states.values())
-    lines = [
-        f"{store.out}: preset {plan.preset}, {len(states)} cells: {count['done']} done,"
-        f" {count['failed']} failed, {count['missing']} missing"
-    ]
+    lines = [f"{store.out}: preset {plan.preset}, {_count(list(states.values()))}"]
+    for study in STUDIES:
+        members = [states[slot] for slot in plan.studies.get(study, ()) if slot in states]
+        lines += [f"  {study}: {_count(members)}"] if members else []
     for slot, config in plan.slots.items():
         if states[slot] == "failed":
             lines.append(f"failed: {config.title}: {store.read_error(config)}")
     return lines
 
 
-def plan_lines(
-    preset: Preset,
-    logs: Sequence[str],
-    models: Sequence[tuple[str, str]],
-    num_seeds: int,
-    jobs: int,
-) -> list[str]:
-    """All cells of a call, done or not, and how long they would take here at most.
+def _count(states: Sequence[SlotState]) -> str:
+    count = Counter(states)
+    return (
+        f"{len(states)} cells: {count['done']} done, {count['failed']} failed,"
+        f" {count['missing']} missing"
+    )
+
+
+def card_line(card: Mapping[str, Any]) -> str:
+    """The line that says which rows were read."""
+    rows = card["rows"]
+    line = f"  {card['name']}: " + ", ".join(f"{split} {rows[split]:,}" for split in rows) + " rows"
+    if card["train_rows_dropped_by_cap"]:
+        line += f"; the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out"
+    how = "by time" if card["split_kind"] == "time" else "by a seeded shuffle (no timestamp)"
+    return f"{line}; split {how}"
+
+
+def plan_lines(selection: Selection, logs: Sequence[str], jobs: int) -> list[str]:
+    """All cells of a call, done or not, by study, and how long they would take here at most.
 
     Raises:
-        DataError: an unknown data set.
+        ConfigError: there is no cell.
+        DataError: an unknown data set or domain column.
     """
+    cells: list[tuple[str, str, Change]] = []
+    by_study: list[str] = []
+    for name in STUDIES:
+        members = [
+            (log, *model) for log in logs for model in models_of(name, selection, _num_columns(log))
+        ]
+        new = [cell for cell in members if cell not in cells]
+        shared = (len(members) - len(new)) * selection.num_seeds
+        cells += new
+        if members:
+            text = f"{name}: {len(members) * selection.num_seeds} cells"
+            by_study.append(text + (f", {shared} of them shared" if shared else ""))
+    check_not_empty(selection, cells)
+    lines, total = _cell_lines(selection, cells)
+    count = len(cells) * selection.num_seeds
+    minutes = total / min(jobs, count) / 60
+    return [
+        *lines,
+        *by_study,
+        f"{count} cells, at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of"
+        " the train rows; nothing was run",
+    ]
+
+
+def _num_columns(log: str) -> int:
+    """The number of domain columns of a `--data` value."""
+    source, columns = source_of(log)
+    spec = catalog.load(source).spec
+    if columns:
+        spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
+    return len(spec.partition.columns)
+
+
+def _cell_lines(
+    selection: Selection, cells: Sequence[tuple[str, str, Change]]
+) -> tuple[list[str], float]:
+    """One line per model and log, and the seconds of all; scaled layers cost what they match."""
     from benchmark.estimate import estimate_cell_seconds  # torch is slow to import
 
-    for log in logs:
-        catalog.load(source_of(log)[0])
+    seconds_of: dict[tuple[str, str], float] = {}
     lines, total = [], 0.0
-    for backbone, method in models:
-        seconds = estimate_cell_seconds(preset, backbone, method)
-        total += seconds * num_seeds * len(logs)
-        lines += [
-            f"{log} {backbone}+{method}: {num_seeds} seeds, at most about {seconds:.0f} s each"
-            for log in logs
-        ]
-    cells = len(lines) * num_seeds
-    minutes = total / min(jobs, cells) / 60
-    lines.append(
-        f"{cells} cells, at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of"
-        " the train rows; nothing was run"
-    )
-    return lines
+    for log, backbone, change in cells:
+        model = (backbone, change.match or change.method)
+        if model not in seconds_of:
+            seconds_of[model] = estimate_cell_seconds(selection.preset, *model)
+        total += seconds_of[model] * selection.num_seeds
+        lines.append(
+            f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds, at most about"
+            f" {seconds_of[model]:.0f} s each"
+        )
+    return lines, total

@@ -18,11 +18,12 @@ from benchmark.cost import cost_of
 from benchmark.datacard import SCORED
 from benchmark.environment import machine
 from benchmark.evaluator import MaskMeter, domain_table, predict
+from benchmark.latency import latency
 from benchmark.metrics import auc, evaluate, row_logloss
 from benchmark.optimizers import Table, make_optimizer
 from benchmark.records import RunResult, RunStore
 from benchmark.seeding import generator, initialise, seed_dropout
-from benchmark.trainer import TrainSplit, train
+from benchmark.trainer import DevScores, TrainSplit, train
 from datasets.loader import EncodedRows
 from models.ctr_model import CTRModel, ModelConfig
 from models.domain_table import domain_tables
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.config import Json, RunConfig
-    from benchmark.trainer import DevScores, Training
+    from benchmark.trainer import Training
     from datasets.loader import Batch
     from datasets.prepare import PreparedData
     from datasets.spec import EncodedSchema, SplitName
+    from models.interfaces import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +70,14 @@ def run_cell(cell: Cell) -> None:
     run = _Run(cell)
     training = run.train()
     trained = time.perf_counter()
-    predictions, masks = run.predict()
+    predictor = run.predictor()
+    predictions, masks = run.predict(predictor)
+    metrics = run.metrics(predictions, predictor)
+    evaluated = time.perf_counter()
     result = RunResult(
-        metrics=run.metrics(predictions),
+        metrics=metrics,
         training=_summary(training),
-        cost=cost_of(run.model, training),
+        cost=cost_of(run.model, cell.config, rows=run.rows, predictor=predictor, training=training),
         history=pl.DataFrame(training.history, infer_schema_length=None),
         domains=domain_table(run.data.domains(), _split(predictions, "test"), run.p_click("test")),
         predictions=predictions,
@@ -80,8 +85,10 @@ def run_cell(cell: Cell) -> None:
         timing={
             "started": began.isoformat(timespec="seconds"),
             "train_seconds": trained - start,
-            "evaluate_seconds": time.perf_counter() - trained,
+            "evaluate_seconds": evaluated - trained,
             "step_milliseconds": 1e3 * training.step_seconds / training.steps,
+            "train_rows_per_second": training.sample_visits / training.step_seconds,
+            **latency(predictor, run.rows),
         },
         environment=environment_of(cell.device),
     )
@@ -123,9 +130,22 @@ def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRMode
     Raises:
         ValueError: an unknown backbone or method, or a hyper-parameter out of its range.
     """
+    model, first = assemble(config, schema), config.protocol.first_selectable_epoch
+    if model.method.schedule_epochs > first:
+        raise ValueError(
+            f"the schedules of {config.method} run for {model.method.schedule_epochs} epochs, but"
+            f" checkpoints may be picked from epoch {first} on; shorten them"
+        )
+    initialise(model, config.seed)
+    model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
+    return model
+
+
+def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
+    """The model of a configuration, without its initial values."""
     protocol = config.protocol
     backbone, method = load_backbone(config.backbone), load_method(config.method)
-    model = CTRModel(
+    return CTRModel(
         schema,
         ModelConfig(
             embedding_dim=protocol.embedding_dim,
@@ -137,15 +157,14 @@ def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRMode
         backbone=(backbone, backbone.config(**config.backbone_config)),
         method=(method, method.config(**config.method_config)),
     )
-    if model.method.schedule_epochs > protocol.first_selectable_epoch:
-        raise ValueError(
-            f"the schedules of {config.method} run for {model.method.schedule_epochs} epochs, but"
-            f" checkpoints may be picked from epoch {protocol.first_selectable_epoch} on; shorten"
-            " them"
-        )
-    initialise(model, config.seed)
-    model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
-    return model
+
+
+def seen_schema(config: RunConfig, schema: EncodedSchema) -> EncodedSchema:
+    """The view of a log that a configuration's methods see: its domains and its tasks."""
+    return schema.view(
+        domain_from="task_id" if config.has_own_domains else "domain_id",
+        task_from="domain_id" if config.has_full_task else "task_id",
+    )
 
 
 class _Run:
@@ -154,12 +173,13 @@ class _Run:
     def __init__(self, cell: Cell) -> None:
         self.config = cell.config
         self.data = cell.data
-        self.rows = EncodedRows(self.data.rows(), self.data.schema, cell.device)
+        schema = seen_schema(self.config, self.data.schema)
+        self.rows = EncodedRows(self.data.rows(), schema, cell.device)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
         base_rate = self.labels("train").mean().item()
-        self.model = build(self.config, self.data.schema, base_rate).to(cell.device)
+        self.model = build(self.config, schema, base_rate).to(cell.device)
 
     def train(self) -> Training:
         config, model = self.config, self.model
@@ -186,18 +206,28 @@ class _Run:
         )
 
     def score_dev(self) -> DevScores:
-        label, logit = self.labels("dev"), self.logits("dev")
+        """Where the method adapts the model, the scores without that are in the history too."""
+        predictor = self.predictor()
+        scores = self.dev_loss_and_auc(predictor)
+        if predictor is self.model:
+            return DevScores(*scores)
+        before = self.dev_loss_and_auc(self.model)
+        return DevScores(*scores, {"unadapted_loss": before[0], "unadapted_auc": before[1]})
+
+    def dev_loss_and_auc(self, predictor: Predictor) -> tuple[float, float]:
+        label = self.labels("dev")
+        logit = predict(predictor, self.rows, self.data.split["dev"])
         return float(row_logloss(label, logit).mean()), auc(label, logit)
 
-    def logits(self, split: SplitName, meter: MaskMeter | None = None) -> NDArray:
+    def predictor(self) -> Predictor:
+        """What the method makes of the current weights for evaluation."""
         self.model.eval()
-        predictor = self.model.method.adapt(self.model, self.split)
-        return predict(predictor, self.rows, self.data.split[split], meter)
+        return self.model.method.adapt(self.model, self.split)
 
     def labels(self, split: SplitName) -> NDArray:
         return self._range(split).label.cpu().numpy().astype("int8")
 
-    def predict(self) -> tuple[pl.DataFrame, dict[str, NDArray]]:
+    def predict(self, predictor: Predictor) -> tuple[pl.DataFrame, dict[str, NDArray]]:
         """Stored predictions of dev and test, and the masks on test."""
         meter = MaskMeter(self.model.method, self.data.domains().height)
         frames = []
@@ -208,13 +238,18 @@ class _Run:
                 "row_id": self.data.row_ids()[span.start : span.stop],
                 "eval_domain_id": self._range(split).eval_domain_id.cpu().numpy(),
                 "label": self.labels(split),
-                "logit": self.logits(split, watch),
+                "logit": predict(predictor, self.rows, span, watch),
             }
             frames.append(pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all()))
         return pl.concat(frames), meter.masks()
 
-    def metrics(self, predictions: pl.DataFrame) -> dict[str, dict[str, float | int]]:
-        """All metrics of dev and test, computed from the stored columns."""
+    def metrics(
+        self, predictions: pl.DataFrame, predictor: Predictor
+    ) -> dict[str, dict[str, float | int]]:
+        """All metrics of dev and test, computed from the stored columns.
+
+        Where `predictor` is not the model itself, also what the model alone scores on dev.
+        """
         scores: dict[str, dict[str, float | int]] = {}
         for split in SCORED:
             frame = _split(predictions, split)
@@ -224,6 +259,9 @@ class _Run:
                 scores[split]["expected_logloss"] = float(
                     row_logloss(p_click, frame["logit"]).mean()
                 )
+        if predictor is not self.model:
+            before = self.dev_loss_and_auc(self.model)
+            scores["dev"] |= {"unadapted_logloss": before[0], "unadapted_auc": before[1]}
         return scores
 
     def p_click(self, split: SplitName) -> NDArray | None:

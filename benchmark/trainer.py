@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DevScores = tuple[float, float]  # LogLoss and AUC on dev
-
 
 class NonFiniteLossError(ArithmeticError):
     """Training left the numbers: the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevScores:
+    """What the current weights score on dev; `extra` are further columns of its history row."""
+
+    loss: float  # LogLoss
+    auc: float
+    extra: Mapping[str, float] = field(default_factory=dict)
 
 
 class TrainSplit:
@@ -84,7 +91,7 @@ def train(
         protocol: the evaluation grid, the selection rule and the patience.
         optimizer: holds the parameters of `model`.
         generator: fixes the order of the rows.
-        score_dev: LogLoss and AUC of the current weights on dev, in eval mode.
+        score_dev: scores the current weights on dev, in eval mode.
 
     Raises:
         NonFiniteLossError: the loss of a batch, or LogLoss on dev, is nan or infinite.
@@ -99,17 +106,17 @@ def train(
         losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
         if training.steps not in grid:
             continue
-        dev_loss, dev_auc = score_dev()
-        _check_finite(dev_loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
+        dev = score_dev()
+        _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
-        _record(training, model, rows.steps_per_epoch, losses, (dev_loss, dev_auc))
+        _record(training, model, rows.steps_per_epoch, losses, dev)
         losses.clear()
         if not protocol.is_selectable(training.steps, rows.steps_per_epoch):
             continue
         training.candidates += 1
         since_best += 1
-        if dev_auc > training.best_dev_auc:
-            training.best_dev_auc, training.best_step, since_best = dev_auc, training.steps, 0
+        if dev.auc > training.best_dev_auc:
+            training.best_dev_auc, training.best_step, since_best = dev.auc, training.steps, 0
             best_weights = {name: value.clone() for name, value in model.state_dict().items()}
         if since_best >= protocol.patience:
             training.stopped_early = True
@@ -165,10 +172,14 @@ def _record(
         "epoch": training.steps / steps_per_epoch,
     }
     train_loss = sum(losses) / len(losses)
-    training.history.append(
-        common | {"split": "train", "loss": train_loss, "auc": math.nan} | schedules
-    )
-    training.history.append(common | {"split": "dev", "loss": dev[0], "auc": dev[1]} | schedules)
+    on_train = {"loss": train_loss, "auc": math.nan} | dict.fromkeys(dev.extra, math.nan)
+    on_dev = {"loss": dev.loss, "auc": dev.auc, **dev.extra}
+    training.history.append(common | {"split": "train", **on_train} | schedules)
+    training.history.append(common | {"split": "dev", **on_dev} | schedules)
     logger.debug(
-        "step %d: train loss %.5f, dev loss %.5f, dev AUC %.5f", training.steps, train_loss, *dev
+        "step %d: train loss %.5f, dev loss %.5f, dev AUC %.5f",
+        training.steps,
+        train_loss,
+        dev.loss,
+        dev.auc,
     )

@@ -74,9 +74,9 @@ def encode_log(
 
 
 def ordered_features(spec: DatasetSpec) -> tuple[list[FeatureSpec], list[FeatureSpec]]:
-    """The single-valued features, those of the partition first, and the bags."""
+    """The single-valued features, the domain columns first, and the bags."""
     by_name = {feature.name: feature for feature in spec.features}
-    domain = [by_name[name] for name in spec.partition.columns]
+    domain = [by_name[name] for name in spec.domain_columns]
     others = [feature for feature in spec.features if feature not in domain]
     single = [feature for feature in others if feature.kind != "bag"]
     return domain + single, [feature for feature in others if feature.kind == "bag"]
@@ -182,6 +182,19 @@ def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None
             )
 
 
+def _check_domains(spec: DatasetSpec, domains: Domains, rows: RowOrder) -> None:
+    """Nothing differs between domains where there is but one."""
+    if domains.num_seen > 1:
+        return
+    only = domains.table.row(0, named=True)  # of most train impressions
+    values = ", ".join(f"{name} = {only[name]!r}" for name in spec.partition.columns)
+    raise DataError(
+        f"data set {spec.name!r}: the domain columns {spec.partition.name} make one single domain"
+        f" of the {rows.num_train} rows of train ({values}); two or more domains are needed there;"
+        " name other domain columns or use more rows"
+    )
+
+
 def _encode_columns(
     staged: _Staged, spec: DatasetSpec, rows: RowOrder, label: np.ndarray, stream: BinaryIO
 ) -> tuple[dict[str, Encoded], Domains]:
@@ -198,7 +211,9 @@ def _encode_columns(
             task_id = part.codes
         stream.write(part.codes.data)
         encoded[feature.name] = Encoded(part.codes[:0].copy(), part.size, part.frequencies)
-    domains = number_domains(domain_columns, rows, label)
+    in_order = {name: domain_columns[name] for name in spec.partition.columns}
+    domains = number_domains(in_order, rows, label)
+    _check_domains(spec, domains, rows)
     for codes in (domains.domain_id, task_id, domains.eval_domain_id, label):
         stream.write(codes.data)
     return encoded, domains

@@ -23,7 +23,7 @@ class Batch:
     of domain columns, seen or not: metrics group by it.
     """
 
-    codes: Tensor  # (B, F) int32, domain fields first
+    codes: Tensor  # (B, F) int32, domain fields first, the representative ahead of the others
     bags: tuple[Tensor, ...]  # one (B, M) int32 per multi-value field, -1 where a slot is empty
     domain_id: Tensor  # (B,) int32
     task_id: Tensor  # (B,) int32
@@ -35,7 +35,10 @@ class Batch:
 
 
 class EncodedRows:
-    """All rows of a prepared log as one int32 matrix, its columns as in `column_names`."""
+    """All rows of a prepared log as one int32 matrix, its columns as in `column_names`.
+
+    What a batch holds as domain and as task is the schema's choice.
+    """
 
     def __init__(
         self, rows: np.ndarray, schema: EncodedSchema, device: torch.device | str = "cpu"
@@ -58,11 +61,12 @@ class EncodedRows:
 
     def _view(self, block: Tensor) -> Batch:
         codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
+        ids = {"domain_id": domain_id, "task_id": task_id}
         return Batch(
             codes=codes,
             bags=tuple(bags),
-            domain_id=domain_id.squeeze(1),  # (B, 1) -> (B,)
-            task_id=task_id.squeeze(1),
+            domain_id=ids[self.schema.domain_from].squeeze(1),  # (B, 1) -> (B,)
+            task_id=ids[self.schema.task_from].squeeze(1),
             eval_domain_id=eval_domain_id.squeeze(1),
             label=label.squeeze(1).to(torch.float32),
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from datasets.rawlog import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 1  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 2  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
+IdColumn = Literal["domain_id", "task_id"]
 SplitName = Literal["train", "dev", "test"]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
@@ -139,6 +140,12 @@ class DatasetSpec:
                     f" feature; available: {', '.join(categorical)}"
                 )
 
+    @property
+    def domain_columns(self) -> tuple[str, ...]:
+        """The partition's columns, the representative first: the order of the encoded fields."""
+        others = (name for name in self.partition.columns if name != self.representative)
+        return self.representative, *others
+
     def with_partition(self, partition: DomainPartition) -> DatasetSpec:
         """The same log under another partition; its first column replaces a lost representative."""
         kept = self.representative in partition.columns
@@ -173,9 +180,11 @@ class DatasetSpec:
 class EncodedSchema:
     """The shape of the encoded rows, all that a model needs to know of a data set.
 
-    `fields` are the single-valued fields in the order of `Batch.codes`, the domain fields first, in
-    the order of the partition; `bags` are the multi-value fields. Sizes count the codes of a field,
-    code 0 included; `num_domains` and `num_tasks` count id 0 too.
+    `fields` are the single-valued fields in the order of `Batch.codes`: the representative domain
+    column, the other domain columns in the order of the partition, then the rest. `bags` are the
+    multi-value fields. Sizes count the codes of a field, code 0 included; `num_domains` and
+    `num_tasks` count id 0 too. `domain_from` and `task_from` name the columns of the encoded rows
+    that a batch holds as domain and as task.
     """
 
     fields: tuple[str, ...]
@@ -186,3 +195,20 @@ class EncodedSchema:
     bag_lengths: tuple[int, ...]
     num_domains: int
     num_tasks: int
+    domain_from: IdColumn = "domain_id"
+    task_from: IdColumn = "task_id"
+
+    def view(self, *, domain_from: IdColumn, task_from: IdColumn) -> EncodedSchema:
+        """The same rows with other ids for domain and task.
+
+        Domains that are tasks are the values of the first domain field alone, and so is e_d.
+        """
+        sizes = {"domain_id": self.num_domains, "task_id": self.num_tasks}
+        return replace(
+            self,
+            num_domain_fields=self.num_domain_fields if domain_from == "domain_id" else 1,
+            num_domains=sizes[domain_from],
+            num_tasks=sizes[task_from],
+            domain_from=domain_from,
+            task_from=task_from,
+        )

@@ -82,15 +82,13 @@ def use_plugins(paths: Iterable[Path]) -> None:
 
 def plugin_digests(backbone: str, method: str) -> dict[str, str]:
     """SHA-256 of the files of those of the two that are plug-ins, by name."""
-    plugins = _plugins()
-    paths = {
-        name: plugins[kind][name]
-        for kind, name in (("backbones", backbone), ("methods", method))
-        if name in plugins[kind]
-    }
-    return {
-        name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in paths.items()
-    }
+    plugins, digests = _plugins(), {}
+    names: dict[Kind, str] = {"backbones": backbone, "methods": method}
+    for kind, name in names.items():
+        if name in plugins[kind]:
+            content = Path(plugins[kind][name]).read_bytes()
+            digests[name] = hashlib.sha256(content).hexdigest()
+    return digests
 
 
 def import_file(path: Path) -> ModuleType:

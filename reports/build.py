@@ -73,9 +73,10 @@ def _files(runs: Runs) -> dict[str, str]:
 
 
 def _input_digest(runs: Runs) -> str:
-    """Covers the cells, their records (which digest their files), the data, and this package."""
+    """Covers the cells, their records (which digest their files), studies, data, this package."""
     cells: list[Json] = [
         [
+            cell.config.slot_id,
             cell.config.run_id,
             cell.state,
             cell.reason,
@@ -94,7 +95,16 @@ def _input_digest(runs: Runs) -> str:
         for path in sorted(package.rglob("*"))
         if path.suffix in (".py", ".j2", ".css")
     ]
-    return digest_of({"preset": runs.preset, "cells": cells, "data": data, "program": program})
+    studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
+    return digest_of(
+        {
+            "preset": runs.preset,
+            "studies": studies,
+            "cells": cells,
+            "data": data,
+            "program": program,
+        }
+    )
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, cast
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.protocol import PRESETS
 from benchmark.records import ERROR, RECORD, RecordError, RunStore
-from reports.names import rank
+from reports.names import changes_of, rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DATA = ["dataset", "partition"]
 MODEL = [*DATA, "backbone", "method"]
+CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 
 
 class _Facts(TypedDict):
@@ -43,12 +44,25 @@ class Card(_Facts, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One slot of the plan; `reason` says why it is not done, `record` is there when it is."""
+    """One slot of the plan; `reason` says why it is not done, `record` is there when it is.
+
+    `changes` says in words what a study changed about the main cell of the model.
+    """
 
     config: RunConfig
     state: SlotState
+    changes: str = ""
     reason: str = ""
     record: RunRecord | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The values of `CELL`."""
+        config = self.config
+        return (
+            *(config.dataset, partition_of(config)),
+            *(config.backbone, config.method, self.changes),
+        )
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,12 @@ class Runs:
     store: RunStore
     preset: str
     cells: tuple[Cell, ...]
+    studies: Mapping[str, tuple[str, ...]]  # slot ids
+
+    def study(self, name: str) -> Runs:
+        """The cells of one study; none if it is not part of the plan."""
+        slots = set(self.studies.get(name, ()))
+        return replace(self, cells=tuple(c for c in self.cells if c.config.slot_id in slots))
 
     @property
     def records(self) -> list[RunRecord]:
@@ -71,8 +91,8 @@ class Runs:
     @cached_property
     def models(self) -> pd.DataFrame:
         """The planned models and their number of seeds, in the order of tables."""
-        rows = pd.DataFrame([_keys(cell.config) for cell in self.cells], columns=[*MODEL, "seed"])
-        models = rows.groupby(MODEL, sort=False).size().rename("planned_seeds").reset_index()
+        rows = pd.DataFrame([_keys(cell) for cell in self.cells], columns=[*CELL, "seed"])
+        models = rows.groupby(CELL, sort=False).size().rename("planned_seeds").reset_index()
         ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
         ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
         return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
@@ -138,15 +158,17 @@ class Runs:
 
     def sparsity(self) -> pd.DataFrame:
         """One row per finished run that prunes: its keys and the sparsity of each layer on test."""
-        pruning = [record for record in self.records if (record.path / "masks.npz").is_file()]
-        rows = [{**_keys(record.config), **_layer_sparsity(record.path)} for record in pruning]
-        return pd.DataFrame(rows, columns=None if rows else [*MODEL, "seed"])
+        rows = [
+            {**_keys(cell), **_layer_sparsity(cell.record.path)}
+            for cell in self.cells
+            if cell.record is not None and (cell.record.path / "masks.npz").is_file()
+        ]
+        return pd.DataFrame(rows, columns=None if rows else [*CELL, "seed"])
 
     def _frame(self, rows: Iterable[Mapping[str, Json]]) -> pd.DataFrame:
-        merged = [
-            {**_keys(record.config), **row} for record, row in zip(self.records, rows, strict=True)
-        ]
-        return pd.DataFrame(merged, columns=None if merged else [*MODEL, "seed"])
+        done = [cell for cell in self.cells if cell.record is not None]
+        merged = [{**_keys(cell), **row} for cell, row in zip(done, rows, strict=True)]
+        return pd.DataFrame(merged, columns=None if merged else [*CELL, "seed"])
 
 
 def load_runs(out: Path) -> Runs:
@@ -162,7 +184,12 @@ def load_runs(out: Path) -> Runs:
             f"{out}: the plan names the preset {plan.preset!r}, this version has"
             f" {', '.join(PRESETS)}; run again with another --out"
         )
-    return Runs(store, plan.preset, tuple(_cell(store, config) for config in plan.slots.values()))
+    mains: dict[tuple[str, ...], RunConfig] = {}  # a plan names the main cell of a model first
+    cells = []
+    for config in plan.slots.values():
+        main = mains.setdefault(config.folder, config)
+        cells.append(replace(_cell(store, config), changes=changes_of(config, main)))
+    return Runs(store, plan.preset, tuple(cells), plan.studies)
 
 
 def partition_of(config: RunConfig) -> str:
@@ -170,14 +197,8 @@ def partition_of(config: RunConfig) -> str:
     return "+".join(config.partition)
 
 
-def _keys(config: RunConfig) -> dict[str, Json]:
-    return {
-        "dataset": config.dataset,
-        "partition": partition_of(config),
-        "backbone": config.backbone,
-        "method": config.method,
-        "seed": config.seed,
-    }
+def _keys(cell: Cell) -> dict[str, Json]:
+    return {**dict(zip(CELL, cell.key, strict=True)), "seed": cell.config.seed}
 
 
 def _layer_sparsity(folder: Path) -> dict[str, float]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmark.config import RunConfig
+
 BASELINE = "plain"
 TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "dnn": "DNN",
@@ -11,6 +16,17 @@ TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "star": "STAR",
     "apg": "APG",
     "adasparse": "AdaSparse",
+}
+PINNED = {  # other pinned hyper-parameters go by their name and value
+    "pruner_input h": "pruner reads h only",
+    "alpha_start 5.0": "alpha 5 from the start",
+    "penalty l1": "l1 penalty",
+    "penalty_weight_max 0.1": "weight 0.1",
+    "penalty_weight_max 0.01": "weight 0.01",
+    "straight_through pass": "straight-through pass",
+    "straight_through none": "no straight-through",
+    "r_scope domain": "sparsity ratio by domain",
+    "prune_input False": "x_0 not pruned",
 }
 
 
@@ -25,13 +41,27 @@ def data_title(dataset: str, partition: str) -> str:
     return f"{dataset} (domains: {columns})"
 
 
-def title_of(backbone: str, method: str) -> str:
-    """`DNN` for the plain backbone, `+AdaSparse` for a method on it."""
+def title_of(backbone: str, method: str, changes: str = "") -> str:
+    """`DNN` for the plain backbone, `+AdaSparse` for a method on it, then what a study changed."""
     name = backbone if method == BASELINE else method
-    return ("" if method == BASELINE else "+") + TITLES.get(name, name)
+    title = ("" if method == BASELINE else "+") + TITLES.get(name, name)
+    return f"{title}, {changes}" if changes else title
 
 
-def model_title(backbone: str, method: str) -> str:
-    """`DNN` or `DNN +AdaSparse`."""
-    base = title_of(backbone, BASELINE)
-    return base if method == BASELINE else f"{base} {title_of(backbone, method)}"
+def model_title(backbone: str, method: str, changes: str = "") -> str:
+    """`DNN` or `DNN +AdaSparse`, then what a study changed."""
+    title = title_of(backbone, method, changes)
+    return title if method == BASELINE else f"{title_of(backbone, BASELINE)} {title}"
+
+
+def changes_of(config: RunConfig, main: RunConfig) -> str:
+    """What a study changed about the main cell of a model, in words; empty for the main cell."""
+    pins = [f"{name} {value}" for name, value in config.pinned.items()]
+    words = [PINNED.get(pin, pin) for pin in pins]
+    if config.protocol.hidden_dims != main.protocol.hidden_dims:
+        words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
+    if config.has_full_task:
+        words.append("task = full partition")
+    if config.has_own_domains:
+        words.append(f"domain = {' and '.join(config.domain_columns)} only")
+    return ", ".join(words)

@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from pathlib import Path
 
-PARTS = ("front_door", "gauc", "train_step", "prepare_speed")
+from benchmark.environment import ROOT
+
+WRITING = ("cost", "scaling")  # their table is a file too
+PARTS = ("front_door", "gauc", "train_step", "prepare_speed", *WRITING)
 
 
 def main() -> None:
     """Measure the parts that were asked for, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmark.speed", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, help="default: all")
-    parts = parser.parse_args().parts
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "benchmark" / "runs",
+        help="cost and scaling write OUT/cost/*.csv; default benchmark/runs",
+    )
+    options = parser.parse_args()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the workers of the grid have it
-    for part in parts:
-        for figure in importlib.import_module(f"benchmark.speed.{part}").measure():
+    for part in options.parts:
+        measure = importlib.import_module(f"benchmark.speed.{part}").measure
+        for figure in measure(options.out) if part in WRITING else measure():
             print(f"{figure.name:42}  {figure.measured:24}  goal {figure.goal}", flush=True)
 
 

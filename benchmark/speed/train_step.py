@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.protocol import COMPACT
-from benchmark.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows, random_schema
+from benchmark.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
 from benchmark.runner import set_up_torch
+from benchmark.speed.ad_log import (
+    AD_LOG,
+    EMBEDDING_DIM,
+    HIDDEN_DIMS,
+    NUM_ROWS,
+    RARE_DOMAINS,
+    RARE_IDS,
+    ad_log_schema,
+    protocol_of,
+    training_step,
+)
 from benchmark.speed.figures import Figure, interleaved, ratio
 from benchmark.trainer import TrainSplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# 22 fields as in an ad log: three of the domain, four middling ids, thirteen small fields, and two
-# large ids (users and items) that share what is left of the vocabulary. A batch of 256 rows then
-# holds about 1,800 distinct ids of 5,632; in KuaiRand-Pure it is 1,456 of 9,216, in the IAAC sample
-# 1,046 of 5,120.
-AD_LOG = (4, 9, 12, 12_000, 4_000, 2_000, 1_000, *(20,) * 13)
-# The worst case: hardly an id occurs twice in a batch of 256 rows (about 4,900 of 5,632).
-RARE_IDS = (850,) * 20
-HIDDEN_DIMS = (128, 64, 32)
-EMBEDDING_DIM = 16
+    from datasets.spec import EncodedSchema
+
 WIDTHS = ((len(AD_LOG) + 2) * EMBEDDING_DIM, *HIDDEN_DIMS)
-NUM_ROWS = 200_000
 ROUNDS = 9
+FEW, MANY = 12, 432  # domains: values of one column, and of a partition of the IAAC log's kind
+# Times of a plain step at batch 256. A step of MAML visits as many rows as any other.
+GOALS = {
+    ("adasparse", FEW): 2.5,
+    ("apg", FEW): 2.5,
+    ("maml", FEW): 4.0,
+    ("star", FEW): 3.0,
+    ("star", MANY): 6.0,
+}
 
 
 def measure() -> list[Figure]:
@@ -37,17 +47,25 @@ def measure() -> list[Figure]:
     set_up_torch("cpu")
     figures = []
     for batch_size, goal in ((256, 3.5), (1024, 2.5)):
-        acts = {
-            "products": _products(batch_size, list(itertools.pairwise((*WIDTHS, 1)))),
-            "pruning": _products(batch_size, _pruner_maps()),
-            "plain": _step("plain", AD_LOG, 567_000, batch_size),
-            "many": _step("plain", AD_LOG, 5_000_000, batch_size),
-            "rare": _step("plain", RARE_IDS, 567_000, batch_size),
-            "adasparse": _step("adasparse", AD_LOG, 567_000, batch_size),
-        }
+        acts = _acts(batch_size)
         seconds = interleaved(acts, ROUNDS, repeats=100 * 256 // batch_size)
         figures += _figures(batch_size, goal, seconds)
     return figures
+
+
+def _acts(batch_size: int) -> dict[str, Callable[[], None]]:
+    few, many = ad_log_schema(FEW), ad_log_schema(MANY)
+    acts = {
+        "products": _products(batch_size, list(itertools.pairwise((*WIDTHS, 1)))),
+        "pruning": _products(batch_size, _pruner_maps()),
+        "plain": _step("plain", few, batch_size),
+        "many": _step("plain", ad_log_schema(FEW, num_ids=5_000_000), batch_size),
+        "rare": _step("plain", ad_log_schema(RARE_DOMAINS, RARE_IDS), batch_size),
+    }
+    for method, num_domains in GOALS if batch_size == 256 else [("adasparse", FEW)]:
+        schema = few if num_domains == FEW else many
+        acts[f"{method} {num_domains}"] = _step(method, schema, batch_size)
+    return acts
 
 
 def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> list[Figure]:
@@ -56,16 +74,27 @@ def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> l
     milliseconds = 1e3 * statistics.median(unit)
     rare = ratio(seconds["rare"], unit)
     many = ratio(seconds["many"], plain)
-    pruned, units = ratio(seconds["adasparse"], plain), ratio(seconds["adasparse"], unit)
     least = 1.0 + ratio(seconds["pruning"], plain)
     return [
         Figure(label + "bare matrix products", f"{milliseconds:.2f} ms", "the unit"),
         Figure(label + "DNN step", f"{ratio(plain, unit):.2f} x products", f"<= {goal}"),
         Figure(label + "DNN step, rare ids only", f"{rare:.2f} x products", f"<= {goal}"),
         Figure(label + "DNN step, 5 million ids", f"{many:.2f} x 0.567 million", "<= 1.2"),
-        Figure(label + "AdaSparse step", f"{pruned:.2f} x plain, {units:.1f} x products", "<= 2.5"),
+        *_of_methods(label, seconds),
         Figure(label + "plain and the pruners' products", f"{least:.2f} x plain", "the floor"),
     ]
+
+
+def _of_methods(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
+    figures = []
+    for (method, num_domains), most in GOALS.items():
+        if f"{method} {num_domains}" in seconds:
+            own = seconds[f"{method} {num_domains}"]
+            times, units = ratio(own, seconds["plain"]), ratio(own, seconds["products"])
+            name = f"{label}{method} step, {num_domains} domains"
+            measured = f"{times:.2f} x plain, {units:.1f} x products"
+            figures.append(Figure(name, measured, f"<= {most}"))
+    return figures
 
 
 def _pruner_maps() -> list[tuple[int, int]]:
@@ -89,25 +118,7 @@ def _products(batch_size: int, maps: list[tuple[int, int]]) -> Callable[[], None
     return multiply
 
 
-def _step(method: str, sizes: tuple[int, ...], num_ids: int, batch_size: int) -> Callable[[], None]:
-    """One step as the trainer makes it: gather, forward, backward, optimiser, schedules.
-
-    Beside the fields of these sizes, two large ones share the rest of `num_ids`.
-    """
-    large = num_ids - sum(sizes)
-    schema = random_schema((*sizes, large * 3 // 4, large - large * 3 // 4))
-    protocol = replace(
-        COMPACT, embedding_dim=EMBEDDING_DIM, hidden_dims=HIDDEN_DIMS, batch_size=batch_size
-    )
-    model, optimizer = model_on(schema, protocol, "dnn", method)
+def _step(method: str, schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
+    model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", method)
     split = TrainSplit(random_rows(schema, NUM_ROWS), range(NUM_ROWS), batch_size)
-    order = torch.Generator().manual_seed(0)
-    batches = itertools.chain.from_iterable(
-        model.method.batches(split, order) for _ in itertools.count()
-    )
-
-    def step() -> None:
-        model.method.update(model, split.batch(next(batches)), optimizer)
-        model.method.after_step(0.5)
-
-    return step
+    return training_step(model, optimizer, split, torch.Generator().manual_seed(0))

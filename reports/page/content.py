@@ -60,7 +60,7 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         sections=sections,
         failed=[_line(cell) for cell in runs.unfinished("failed")],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
-        protocols=_different(_protocol(cell.config) for cell in runs.cells),
+        protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
         disagreements=runs.disagreements(),
         models=_hyper_parameters(runs),
         environments=[_flat(environment) for environment in runs.environments()],
@@ -132,9 +132,9 @@ def _protocol(config: RunConfig) -> dict[str, Json]:
 
 
 def _hyper_parameters(runs: Runs) -> dict[str, str]:
-    """Every model with the settings it ran with."""
+    """Every model of the main cells with the settings it ran with; tables name what differs."""
     lines = {}
-    for config in (cell.config for cell in runs.cells):
+    for config in (cell.config for cell in runs.cells if not cell.changes):
         settings = {**config.backbone_config, **config.method_config, **asdict(config.regularisers)}
         text = ", ".join(f"{key} {value}" for key, value in settings.items())
         lines[f"{config.dataset}, {model_title(config.backbone, config.method)}"] = text
@@ -144,7 +144,8 @@ def _hyper_parameters(runs: Runs) -> dict[str, str]:
 def _line(cell: Cell) -> tuple[str, str]:
     config = cell.config
     data = data_title(config.dataset, partition_of(config))
-    return f"{data}, {model_title(config.backbone, config.method)}, seed {config.seed}", cell.reason
+    title = model_title(config.backbone, config.method, cell.changes)
+    return f"{data}, {title}, seed {config.seed}", cell.reason
 
 
 def _flat(content: Mapping[str, Json]) -> dict[str, str]:

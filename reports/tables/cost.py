@@ -1,4 +1,4 @@
-"""Cost: parameters of each model, and the work and time that its training took."""
+"""Cost: parameters and work of each model, and the time that its training and its answers took."""
 
 from __future__ import annotations
 
@@ -13,48 +13,56 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-_AVERAGED = ["optimizer_steps", "best_step", "train_seconds", "step_milliseconds"]
-_COUNTED = ["embedding_parameters", "dense_parameters"]
+_COUNTED = {
+    "embedding_parameters": "Embedding parameters",
+    "dense_parameters": "Dense parameters",
+    "domain_parameters": "Domain parameters",
+    "multiply_adds": "Multiply-adds per row",
+}
+_AVERAGED = {
+    "optimizer_steps": "Steps",
+    "best_step": "Kept step",
+    "train_seconds": "Training with evaluations, s",
+    "step_milliseconds": "Training step, ms",
+    "latency_batch1_p50_milliseconds": "One row, ms",
+    "latency_batch256_p50_milliseconds": "256 rows, ms",
+}
+_DIGITS = {"train_seconds": 1} | {name: 2 for name in _AVERAGED if "milliseconds" in name}
 _NOTES = [
     "Steps, seconds and milliseconds are means over the seeds. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
     "Training with evaluations is the whole training with its dev evaluations. A training step is"
     " forward, backward and optimiser, the mean over the steps of a run.",
-    "Times depend on the machine and on what else ran on it, other runs among it.",
+    "Dense parameters are used by every row, domain parameters belong to one domain or task each"
+    " (MAML has none, but serves a copy of its dense ones per task). Multiply-adds are those of the"
+    " matrix products of one row's prediction.",
+    "One row, 256 rows: median seconds of a prediction after training, on one thread. Times depend"
+    " on the machine and on what else ran on it, other runs among it.",
 ]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """Parameters, and means over the finished seeds, of each model."""
+    runs = runs.study("table1")
     costs = runs.costs()
     if costs.empty:
         return costs
     grouped = costs.groupby(MODEL)
-    numbers = grouped[_COUNTED].first().join(grouped[_AVERAGED].mean()).reset_index()
+    numbers = grouped[[*_COUNTED]].first().join(grouped[[*_AVERAGED]].mean()).reset_index()
     return runs.models[MODEL].merge(numbers, on=MODEL)
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = [
-        "Model",
-        "Embedding parameters",
-        "Dense parameters",
-        "Steps",
-        "Kept step",
-        "Training with evaluations, s",
-        "Training step, ms",
-    ]
+    columns = ["Model", *_COUNTED.values(), *_AVERAGED.values()]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    digits = dict.fromkeys([*_COUNTED, "optimizer_steps", "best_step"], 0)
-    digits |= {"train_seconds": 1, "step_milliseconds": 2}
     return [
         [
             Entry(title_of(row["backbone"], row["method"])),
-            *(Entry(number(row[key], digits[key])) for key in digits),
+            *(Entry(number(row[key], _DIGITS.get(key, 0))) for key in (*_COUNTED, *_AVERAGED)),
         ]
         for row in block.to_dict("records")
     ]

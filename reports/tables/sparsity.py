@@ -22,10 +22,11 @@ _NOTES = [
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """`<layer>_mean` and `<layer>_std` over the finished seeds of each model that prunes."""
+    runs = runs.study("table1")
     ratios = runs.sparsity()
     if ratios.empty:
         return ratios
-    grouped = ratios.drop(columns="seed").groupby(MODEL)
+    grouped = ratios.drop(columns=["changes", "seed"]).groupby(MODEL)
     numbers = (
         grouped.mean().add_suffix("_mean").join(grouped.std().add_suffix("_std")).reset_index()
     )

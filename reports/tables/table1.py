@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from reports.layout import Block, Entry, Layout, Table, blocks_of, number, spread
+from reports.layout import Block, Entry, Layout, Table, blocks_of, number
 from reports.load import DATA, MODEL
 from reports.names import BASELINE, data_title, title_of
+from reports.paired import (
+    DIGITS,
+    averages,
+    delta_entries,
+    differences,
+    rows_of,
+    score_entries,
+    seeds_entry,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
     from reports.load import Runs
 
-_DIGITS = {"logloss": 5, "auc": 4, "gauc": 4}
-_LOWER_IS_BETTER = {"logloss"}
 _CEILING = "ceiling"
-_SCALE = 1e4  # of the differences
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a"
     " block. For LogLoss lower is better.",
@@ -40,6 +43,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_delta_e4_mean` and
     `_std` over the `pairs` that share a seed with the baseline. Undefined numbers are nan.
     """
+    runs = runs.study("table1")
     scores = runs.metrics()
     if scores.empty:
         return pd.DataFrame()
@@ -52,7 +56,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         if "ceiling" in card:
             best = card["ceiling"]["test"]
             keys = {"dataset": dataset, "partition": partition, "backbone": "", "method": _CEILING}
-            rows.append(keys | {f"{metric}_mean": best[metric] for metric in _DIGITS})
+            rows.append(keys | {f"{metric}_mean": best[metric] for metric in DIGITS})
     return pd.DataFrame(rows).astype(
         {name: "Int64" for name in ("seeds", "pairs", "planned_seeds")}
     )
@@ -60,23 +64,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
     keys = {name: getattr(model, name) for name in MODEL}
-    own = _of(scores, keys)
-    pairs = own.merge(
-        _of(scores, keys | {"method": BASELINE}), on="seed", suffixes=("", "_baseline")
-    )
+    own, plain = rows_of(scores, keys), rows_of(scores, keys | {"method": BASELINE})
     if keys["method"] == BASELINE:
-        pairs = pairs.iloc[:0]
-    row = keys | {"seeds": len(own), "pairs": len(pairs)}
-    for metric in _DIGITS:
-        delta = (pairs[metric] - pairs[f"{metric}_baseline"]) * _SCALE
-        for name, values in ((metric, own[metric]), (f"{metric}_delta_e4", delta)):
-            row[f"{name}_mean"] = values.mean(skipna=False) if len(values) else np.nan
-            row[f"{name}_std"] = values.std(ddof=1, skipna=False)
-    return row
-
-
-def _of(scores: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    return scores[(scores[list(keys)] == pd.Series(keys)).all(axis=1)]
+        plain = plain.iloc[:0]
+    pairs = int(own["seed"].isin(plain["seed"]).sum())
+    counts = {"seeds": len(own), "pairs": pairs}
+    return keys | counts | averages(own) | differences(own, plain, "delta")
 
 
 def arrange(table: pd.DataFrame) -> Layout:
@@ -99,49 +92,22 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    best = {metric: _best(block, metric) for metric in _DIGITS}
-    entries = []
-    for row in block.to_dict("records"):
-        name = Entry(title_of(row["backbone"], row["method"]))
-        scores = [
-            Entry(
-                spread(row[f"{metric}_mean"], row[f"{metric}_std"], digits),
-                number(row[f"{metric}_mean"], digits) == best[metric],
-            )
-            for metric, digits in _DIGITS.items()
+    return [
+        [
+            Entry(title_of(row["backbone"], row["method"])),
+            *scores,
+            *delta_entries(row, "delta", tuple(DIGITS), is_shown=row["method"] != BASELINE),
+            seeds_entry(row),
         ]
-        entries.append([name, *scores, *_deltas(row), _seeds(row)])
-    return entries
+        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
+    ]
 
 
 def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
     means = [
-        Entry(number(block.iloc[0][f"{metric}_mean"], digits)) for metric, digits in _DIGITS.items()
+        Entry(number(block.iloc[0][f"{metric}_mean"], digits)) for metric, digits in DIGITS.items()
     ]
     return [[Entry("True probability"), *means, *[Entry("")] * 4]]
-
-
-def _deltas(row: Mapping[Hashable, float]) -> list[Entry]:
-    if row["method"] == BASELINE:
-        return [Entry("")] * len(_DIGITS)
-    names = [f"{metric}_delta_e4" for metric in _DIGITS]
-    return [
-        Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], 1, signed=True)) for name in names
-    ]
-
-
-def _seeds(row: Mapping[Hashable, int]) -> Entry:
-    done, planned = row["seeds"], row["planned_seeds"]
-    return Entry(str(done) if done == planned else f"{done} of {planned}")
-
-
-def _best(block: pd.DataFrame, metric: str) -> str:
-    """The best mean as printed, so that equal prints are marked alike; empty without a choice."""
-    means = block[f"{metric}_mean"].dropna()
-    if len(means) < 2:
-        return ""
-    best = means.min() if metric in _LOWER_IS_BETTER else means.max()
-    return number(float(best), _DIGITS[metric])
 
 
 TABLE = Table(

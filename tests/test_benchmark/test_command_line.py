@@ -48,6 +48,9 @@ def test_help_shows_exit_codes_and_examples(run_all):
         (["--jobs", "two"], "at least 1, got 'two'"),
         (["--device", "tpu"], "cuda"),
         (["--list", "model"], "backbones"),
+        (["--only", "table1,fig9"], "available: table1, controls, ablations"),
+        (["--only", "controls", "--methods", "plain", "--dry-run"], "adasparse"),
+        (["--dry-run", "--data", "synthetic/scenaro"], "scenario"),
         (["--sedes", "3"], "--sedes"),
         (["--data", "nowhere.toml"], "nowhere.toml"),
         (["--data", "kuairand", "--data-dir", "/nowhere"], "/nowhere"),
@@ -70,12 +73,27 @@ def test_bad_usage_is_one_clear_line_and_code_2(run_all, words, expected):
 def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     out = tmp_path / "out"
 
-    done = run_all("--dry-run", "--preset", "smoke", "--backbones", "dnn", "--out", out)
+    done = run_all(
+        *("--dry-run", "--preset", "smoke", "--out", out),
+        *("--backbones", "dnn", "--methods", "plain", "adasparse"),
+    )
 
     assert done.returncode == 0
     assert "synthetic dnn+plain: 2 seeds" in done.stdout
-    assert "4 cells" in done.stdout
+    assert "synthetic dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
+    *_, main, controls, ablations, total = done.stdout.splitlines()
+    assert main == "table1: 4 cells"
+    assert controls == "controls: 10 cells, 4 of them shared"
+    assert ablations == "ablations: 20 cells, 4 of them shared"
+    assert total.startswith("26 cells, at most")
     assert not out.exists()
+
+
+def test_studies_are_listed_with_what_they_ask(run_all):
+    lines = run_all("--list", "studies").stdout.splitlines()
+
+    assert [line.partition(": ")[0] for line in lines] == ["table1", "controls", "ablations"]
+    assert all(line.partition(": ")[2] for line in lines)
 
 
 def test_dry_run_refuses_an_unknown_data_set(run_all):
@@ -123,6 +141,36 @@ def test_a_dev_split_of_one_class_is_refused_before_training(run_all, tiny_log):
 
     assert done.returncode == 2
     assert "0 in all 300 rows of dev" in done.stderr
+
+
+def test_a_log_of_one_domain_is_refused_before_training(run_all, tiny_log):
+    path = tiny_log.parent / "tiny.csv"
+    head, *lines = path.read_text().splitlines()
+    cells = [line.split(",") for line in lines]
+    alike = [",".join([time, click, "web", *rest]) for time, click, _, *rest in cells]
+    path.write_text("\n".join([head, *alike]))
+
+    done = run_all("--preset", "smoke", "--data", tiny_log, "--out", tiny_log.parent / "out")
+
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "one single domain of the 1200 rows of train (place = 'web')" in done.stderr
+
+
+@pytest.mark.slow
+def test_only_runs_and_counts_the_studies_that_it_names(run_all, tiny_log):
+    out = tiny_log.parent / "out"
+    words = ("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1)
+
+    done = run_all(*words, "--only", "controls", "--methods", "plain", "adasparse")
+    status = run_all("--status", "--out", out)
+
+    assert done.returncode == 0, done.stderr
+    assert "8 cells: 8 done" in status.stdout.splitlines()[0]
+    assert status.stdout.splitlines()[1:] == ["  controls: 8 cells: 8 done, 0 failed, 0 missing"]
+    names = {path.stem for path in (out / "report" / "tables").iterdir()}
+    assert names == {"controls"}
+    assert json.loads((out / "studies" / "table1.json").read_text())["slots"] == []
 
 
 def test_a_run_without_a_clock_says_so(run_all, tiny_log):

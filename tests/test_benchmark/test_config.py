@@ -14,6 +14,7 @@ from benchmark.protocol import COMPACT
         {"data_fingerprint": "0" * 12},
         {"split": "shuffle"},
         {"partition": ("item",)},
+        {"domain_columns": ("item",)},
         {"task": "item"},
         {"seed": 2},
         {"backbone": "dcnv2"},
@@ -39,7 +40,7 @@ def test_run_id_does_not_depend_on_the_order_of_hyper_parameters(make_config):
 
 
 def test_run_id_is_stable_over_program_versions(make_config):
-    assert make_config().run_id == "f0f274a57089"
+    assert make_config().run_id == "5b8ddf1ccf2b"
 
 
 def test_slot_id_ignores_hyper_parameters_only(make_config):
@@ -49,8 +50,40 @@ def test_slot_id_ignores_hyper_parameters_only(make_config):
     assert make_config(seed=2).slot_id != make_config().slot_id
 
 
+def test_pinned_values_are_part_of_the_slot_but_not_of_the_run(make_config):
+    pinned = make_config(pinned={"beta": 2.0})
+
+    assert pinned.run_id == make_config().run_id
+    assert pinned.slot_id != make_config().slot_id
+
+
+def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
+    assert make_config().domain_columns == ("scenario",)
+    assert make_config(domain_columns=("scenario",)).run_id == make_config().run_id
+    assert not make_config().has_own_domains
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "synthetic/scenario+item dnn+plain seed 1"),
+        ({"pinned": {"beta": 1.5}}, "synthetic/scenario+item dnn+plain (beta=1.5) seed 1"),
+        (
+            {"task": "scenario+item", "protocol": replace(COMPACT, hidden_dims=(70, 35))},
+            "synthetic/scenario+item dnn+plain (task=full partition, hidden=70-35) seed 1",
+        ),
+        (
+            {"domain_columns": ("scenario",)},
+            "synthetic/scenario+item dnn+plain (domain=scenario) seed 1",
+        ),
+    ],
+)
+def test_title_says_what_a_study_changed(make_config, changes, expected):
+    assert make_config(partition=("scenario", "item"), **changes).title == expected
+
+
 def test_configuration_survives_json(make_config):
-    config = make_config()
+    config = make_config(pinned={"beta": 2.0}, domain_columns=("item",))
 
     again = RunConfig.from_json(config.to_json())
 

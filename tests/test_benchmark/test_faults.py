@@ -22,6 +22,7 @@ from benchmark.studies import Selection
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMOKE = PRESETS["smoke"]
+EIGHT_CELLS = ("--only", "table1", "--methods", "plain", "adasparse")
 
 
 def children_of(pid):
@@ -66,7 +67,7 @@ def started(tiny_log):
 
     def start(*words):
         command = [sys.executable, str(ROOT / "run_all.py"), "--preset", "smoke"]
-        command += ["--data", str(tiny_log), "--jobs", "2", *map(str, words)]
+        command += ["--data", str(tiny_log), "--jobs", "2", *EIGHT_CELLS, *map(str, words)]
         processes.append(
             subprocess.Popen(
                 command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -81,7 +82,7 @@ def started(tiny_log):
 
 
 def resume(run_all, tiny_log, out, *words):
-    return run_all("--preset", "smoke", "--data", tiny_log, "--out", out, *words)
+    return run_all("--preset", "smoke", "--data", tiny_log, "--out", out, *EIGHT_CELLS, *words)
 
 
 @pytest.mark.slow
@@ -97,7 +98,8 @@ def test_killed_run_resumes_to_the_same_records(started, run_all, tiny_log, fini
     wait_for(lambda: not any(is_worker(pid) for pid in workers))  # orphans end by themselves
     assert len(records_of(out)) < 8
     assert resume(run_all, tiny_log, out).returncode == 0
-    assert records_of(out) == records_of(finished[0])
+    assert len(records_of(out)) == 8
+    assert records_of(out).items() <= records_of(finished[0]).items()
     assert not list(out.rglob("*.part"))
 
 
@@ -152,7 +154,7 @@ def test_full_disk_while_writing_runs_is_one_line_and_leaves_no_halves(
     out = tiny_log.parent / "out"  # `finished` has left the log prepared
 
     done = run_all(
-        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1),
+        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1, *EIGHT_CELLS),
         preexec_fn=limit_file_size(size),
     )
 
@@ -220,6 +222,7 @@ def failing_grid(tiny_log, tmp_path):
     protocol = replace(SMOKE.protocol, learning_rate=1e30)
     selection = Selection(
         preset=replace(SMOKE, protocol=protocol),
+        studies=["table1"],
         backbones=["dnn"],
         methods=["plain", "adasparse"],
         num_seeds=1,

@@ -11,7 +11,7 @@ from benchmark.config import Regularisers
 from benchmark.optimizers import Table, make_optimizer
 from benchmark.protocol import COMPACT
 from benchmark.seeding import generator, initialise
-from benchmark.trainer import NonFiniteLossError, TrainSplit, train
+from benchmark.trainer import DevScores, NonFiniteLossError, TrainSplit, train
 from datasets.loader import EncodedRows
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
@@ -54,8 +54,8 @@ def make_model(method="plain", seed=1):
     return model
 
 
-def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1):
-    """Train on the toy rows; `dev_aucs` scripts what dev is said to score."""
+def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1, extra=None):
+    """Train on the toy rows; `dev_aucs` and `extra` script what dev is said to score."""
     scores = iter(dev_aucs) if dev_aucs else iter(lambda: 0.5, None)
     split = TrainSplit(make_rows(), range(NUM_ROWS), protocol.batch_size)
     weight = model.embedding.weight
@@ -67,7 +67,7 @@ def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1):
 
     def score_dev():
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
-        return 0.6, next(scores)
+        return DevScores(0.6, next(scores), extra or {})
 
     order = generator(seed, "order")
     training = train(
@@ -135,6 +135,21 @@ def test_history_carries_the_schedules_of_the_method():
     assert math.isnan(training.history[-2]["auc"])  # train AUC is not measured
 
 
+def test_history_carries_what_else_was_scored_on_dev():
+    training, _ = run(make_model(), extra={"unadapted_loss": 0.7})
+
+    on_train, on_dev = training.history[:2]
+    assert (on_dev["loss"], on_dev["unadapted_loss"]) == (0.6, 0.7)
+    assert math.isnan(on_train["unadapted_loss"])
+
+
+def test_history_has_no_further_columns_without_them():
+    training, _ = run(make_model())
+
+    assert training.history[0].keys() == {"step", "epoch", "split", "loss", "auc"}
+    assert training.history[1].keys() == training.history[0].keys()
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_step():
     model = make_model()
     with torch.no_grad():
@@ -183,7 +198,7 @@ def test_a_dev_loss_that_is_not_finite_stops_the_run():
             PROTOCOL,
             optimizer=Still(),
             generator=generator(1, "order"),
-            score_dev=lambda: (math.nan, 0.5),
+            score_dev=lambda: DevScores(math.nan, 0.5),
         )
 
 

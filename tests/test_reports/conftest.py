@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,16 @@ NUM_DOMAINS = 5  # the last one has a single class in test
 BACKBONES = ("dcnv2", "dnn")  # on purpose not in the order of the tables
 METHODS = ("adasparse", "plain")
 SEEDS = (1, 2, 3)
+CHANGES = {  # of the cells that a study has beside the main ones
+    "controls": (
+        ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
+        ("adasparse", {"pinned": {"pruner_input": "h"}}),
+    ),
+    "ablations": (
+        ("adasparse", {"pinned": {"penalty": "l1"}}),
+        ("adasparse", {"pinned": {"prune_input": False}}),
+    ),
+}
 
 
 class Folder:
@@ -37,8 +48,8 @@ class Folder:
         self.label = (random.random(NUM_ROWS) < 1 / (1 + np.exp(-self.log_odds))).astype(np.int8)
         self.label[self.domain == NUM_DOMAINS - 1] = 0
 
-    def config(self, backbone: str, method: str, seed: int) -> RunConfig:
-        return RunConfig(
+    def config(self, backbone: str, method: str, seed: int, **changes: object) -> RunConfig:
+        config = RunConfig(
             dataset=self.dataset,
             data_fingerprint="f" * 16,
             split="time",
@@ -51,9 +62,11 @@ class Folder:
             seed=seed,
             embedding_optimizer="sparse",
             backbone_config={},
-            method_config={"beta": 2.0} if method == "adasparse" else {},
+            method_config={"sparsity_bounds": [0.15, 0.25]} if method == "adasparse" else {},
             regularisers=Regularisers(),
         )
+        config = replace(config, **changes)
+        return replace(config, method_config={**config.method_config, **config.pinned})
 
     def plan(self, seeds: Sequence[int] = SEEDS) -> list[RunConfig]:
         """Write the plan of a full grid, seed by seed, and return its runs."""
@@ -63,6 +76,22 @@ class Folder:
             Plan(preset=self.preset, slots=slots, studies={"table1": tuple(slots)})
         )
         return configs
+
+    def plan_studies(self, backbone: str = "dnn") -> list[RunConfig]:
+        """Write the plan of all studies on one backbone, MAML among the methods."""
+        studies = {"table1": (), **CHANGES}
+        slots, members = {}, {}
+        for study, changes in studies.items():
+            models = [(method, {}) for method in (*METHODS, "maml")] + list(changes)
+            configs = [
+                self.config(backbone, method, seed, **change)
+                for seed in SEEDS
+                for method, change in models
+            ]
+            members[study] = tuple(config.slot_id for config in configs)
+            slots |= {config.slot_id: config for config in configs}
+        self.store.write_plan(Plan(preset=self.preset, slots=slots, studies=members))
+        return list(slots.values())
 
     def write_data(
         self, *, with_truth: bool = True, split_kind: str = "time", dropped: int = 0
@@ -92,7 +121,8 @@ class Folder:
 
     def logits(self, config: RunConfig) -> np.ndarray:
         """The truth with noise, less of it for AdaSparse, the same for every call."""
-        noise = np.random.default_rng([config.seed, len(config.model)]).normal(size=NUM_ROWS)
+        cell = [len(config.model), len(str(config.pinned)), sum(config.protocol.hidden_dims)]
+        noise = np.random.default_rng([config.seed, *cell]).normal(size=NUM_ROWS)
         scale = 0.5 if config.method == "adasparse" else 1.0
         return (self.log_odds + scale * noise).astype(np.float32)
 
@@ -109,12 +139,15 @@ class Folder:
             prediction.select(pl.lit(split).alias("split"), pl.all()) for split in ("dev", "test")
         ]
         auc = group_scores(self.label, logit, self.domain).auc
-        masks = {"input_sparsity": np.array([0.1, 0.2, 0.3, 0.4, 0.5], np.float32)}
+        masks = {"layer1_sparsity": np.full(NUM_DOMAINS, 0.26, np.float32)}
+        if "prune_input" not in config.pinned:
+            masks["layer0_sparsity"] = np.array([0.1, 0.2, 0.3, 0.4, 0.5], np.float32)
+        before = {"unadapted_logloss": 0.75} if config.method == "maml" else {}
         self.store.write(
             config,
             RunResult(
                 metrics={
-                    "dev": self.scores(config),
+                    "dev": self.scores(config) | before,
                     "test": {**self.scores(config), **test_metrics},
                 },
                 training={
@@ -126,6 +159,8 @@ class Folder:
                 cost={
                     "embedding_parameters": 4000,
                     "dense_parameters": 500,
+                    "domain_parameters": 0,
+                    "multiply_adds": 450,
                     "optimizer_steps": 40,
                     "sample_visits": 10_240,
                 },
@@ -137,7 +172,13 @@ class Folder:
                 ),
                 predictions=pl.concat(frames),
                 masks=masks if config.method == "adasparse" else {},
-                timing={"train_seconds": 1.5, "evaluate_seconds": 0.5, "step_milliseconds": 37.5},
+                timing={
+                    "train_seconds": 1.5,
+                    "evaluate_seconds": 0.5,
+                    "step_milliseconds": 37.5,
+                    "latency_batch1_p50_milliseconds": 0.25,
+                    "latency_batch256_p50_milliseconds": 2.5,
+                },
                 environment={"commit": None, "packages": {"torch": "2.13.0"}, "device": device},
             ),
         )
@@ -147,6 +188,15 @@ class Folder:
 def folder(tmp_path: Path) -> Folder:
     """An empty output folder."""
     return Folder(tmp_path / "out")
+
+
+@pytest.fixture
+def studied(folder: Folder) -> Folder:
+    """All studies on one backbone, finished."""
+    for config in folder.plan_studies():
+        folder.run(config)
+    folder.write_data()
+    return folder
 
 
 @pytest.fixture

@@ -89,6 +89,6 @@ def test_sparsity_is_the_mean_over_test_rows(finished: Folder) -> None:
 
     rows = np.bincount(finished.domain)
     assert set(sparsity["method"]) == {"adasparse"}
-    assert sparsity["input"].to_numpy() == pytest.approx(
+    assert sparsity["layer0"].to_numpy() == pytest.approx(
         np.average([0.1, 0.2, 0.3, 0.4, 0.5], weights=rows)
     )

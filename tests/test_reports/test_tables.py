@@ -23,10 +23,10 @@ def row_of(table: pd.DataFrame, backbone: str, method: str) -> pd.Series:
 
 
 @pytest.mark.parametrize("name", load_tables())
-def test_table_arranges_what_it_tabulates(finished: Folder, name: str) -> None:
+def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
     table = load_tables()[name]
 
-    numbers = table.tabulate(load_runs(finished.store.out))
+    numbers = table.tabulate(load_runs(studied.store.out))
     layout = table.arrange(numbers)
 
     rows = [row for block in layout.blocks for row in block.rows]
@@ -36,7 +36,7 @@ def test_table_arranges_what_it_tabulates(finished: Folder, name: str) -> None:
 
 @pytest.mark.parametrize("name", load_tables())
 def test_table_of_a_grid_without_finished_runs_is_empty(folder: Folder, name: str) -> None:
-    folder.plan()
+    folder.plan_studies()
 
     assert load_tables()[name].tabulate(load_runs(folder.store.out)).empty
 

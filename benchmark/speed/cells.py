@@ -1,0 +1,174 @@
+"""What one model costs, measured in a fresh process of its own."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import torch
+
+from benchmark.cost import count_multiply_adds, multiply_adds, parameter_counts
+from benchmark.files import write_whole
+from benchmark.latency import latency
+from benchmark.random_log import config_on, optimizer_on, random_rows
+from benchmark.runner import build, set_up_torch
+from benchmark.speed.ad_log import NUM_ROWS, ad_log_schema, protocol_of, training_step
+from benchmark.trainer import TrainSplit
+from models.compact import CompactPredictor
+from models.methods.adasparse import Pruner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.optimizers import ProtocolAdam
+    from datasets.loader import EncodedRows
+    from models.ctr_model import CTRModel
+
+Row = dict[str, "Json"]
+
+BATCH_SIZE = 256
+LATENCY_CALLS = {1: 1_000, BATCH_SIZE: 300}
+WARM_UP_STEPS, STEPS = 100, 200
+SHUT_SHARE = 0.2  # of all gates, the middle of the default band
+PROCESS = Path("/proc/self")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A model to measure, on a log with so many domains; `is_compact` is the really pruned one."""
+
+    backbone: str
+    method: str
+    num_domains: int
+    reads_e_d: bool = False  # the pruners of AdaSparse, e_d alone
+    is_compact: bool = False
+
+    @property
+    def name(self) -> str:
+        """How tables name the model."""
+        kind = ", compact" if self.is_compact else ", masked" if self.reads_e_d else ""
+        return f"{self.backbone}+{self.method}{' (e_d)' if self.reads_e_d else ''}{kind}"
+
+
+def measured(cells: Iterable[Cell]) -> Iterator[Row]:
+    """One row of the table per cell, each from a process that did nothing else."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+        yield from pool.map(measure_cell, cells)
+
+
+def measure_cell(cell: Cell) -> Row:
+    """Counts, latency, memory and training speed on one thread.
+
+    Memory is the growth of the resident set over that of a process which has torch and the log:
+    its peak while the model is made and serves, and anew while it trains. Pages that nothing has
+    written yet, such as the moments of domains that did not occur, are not in it; memory that was
+    freed but kept by the process is, so some of MAML's adaptation is in its peak of training.
+    """
+    set_up_torch("cpu")
+    schema = ad_log_schema(cell.num_domains)
+    rows = random_rows(schema, NUM_ROWS)
+    split = TrainSplit(rows, range(NUM_ROWS), BATCH_SIZE)
+    options: dict[str, Json] = {"pruner_input": "e_d"} if cell.reads_e_d else {}
+    config = config_on(schema, protocol_of(BATCH_SIZE), cell.backbone, cell.method, options)
+    _forget_peak()
+    before = _memory("VmRSS")
+    model = build(config, schema, base_rate=0.5).eval()
+    _shut_a_share(model)
+    predictor = CompactPredictor(model) if cell.is_compact else model.method.adapt(model, split)
+    measured: Row = {**latency(predictor, rows, LATENCY_CALLS)}
+    measured["serving_memory_mib"] = _memory("VmHWM") - before
+    counted: Row = {**parameter_counts(model, predictor)}
+    if isinstance(predictor, CompactPredictor):
+        counted |= _of_compact(predictor)
+    else:
+        del predictor
+        _forget_peak()
+        measured |= _trained(model, optimizer_on(model.train(), config), split)
+        measured["training_memory_mib"] = _memory("VmHWM") - before
+        counted |= _work(model, config, rows)  # last, since torch's counter loads much else
+    return {"model": cell.name, "num_domains": cell.num_domains, **counted, **measured}
+
+
+def _trained(model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit) -> Row:
+    """The median step, after as many as give most domains their turn."""
+    step = training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+    seconds = []
+    for _ in range(WARM_UP_STEPS + STEPS):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds[WARM_UP_STEPS:])
+    return {"step_milliseconds": 1e3 * median, "train_rows_per_second": split.batch_size / median}
+
+
+def _work(model: CTRModel, config: RunConfig, rows: EncodedRows) -> Row:
+    """Multiply-adds of a row, and of a batch of many domains, padding included."""
+    batch = rows.range(0, BATCH_SIZE)
+    return {
+        **multiply_adds(model, config, rows),
+        "multiply_adds_of_256_rows": count_multiply_adds(model, batch),
+        "domains_in_256_rows": len(batch.domain_id.unique()),
+    }
+
+
+def _of_compact(predictor: CompactPredictor) -> Row:
+    """Means over the networks of the domains that occurred; all of them are served."""
+    networks = predictor.networks.values()
+    parameters = [sum(p.numel() for p in network.parameters()) for network in networks]
+    return {
+        "dense_parameters": round(statistics.mean(parameters)),
+        "served_parameters": sum(parameters) + predictor.model.embedding.weight.numel(),
+        "multiply_adds": round(statistics.mean(network.size.multiply_adds for network in networks)),
+    }
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """A CSV file with a line per cell; what was not measured is empty."""
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    write_whole(path, frame.write_csv)
+
+
+@torch.no_grad()
+def _shut_a_share(model: CTRModel) -> None:
+    """Draw the biases of AdaSparse's pruners so that `SHUT_SHARE` of all gates are shut.
+
+    As at the end of training; at the start all are open, and there is nothing to leave out.
+    """
+    model.method.after_step(model.method.schedule_epochs)
+    deviations = statistics.NormalDist().inv_cdf(SHUT_SHARE)
+    draw = torch.Generator().manual_seed(0)
+    for pruner in (module for module in model.modules() if isinstance(module, Pruner)):
+        # Fusion shuts a gate where sigmoid(alpha v) <= epsilon / beta, and v is nearly the bias.
+        ratio = pruner.gating.threshold / pruner.gating.gain
+        limit = math.log(ratio / (1.0 - ratio)) / pruner.alpha.item()
+        pruner.bias.normal_(0.0, limit / deviations, generator=draw)
+
+
+def _forget_peak() -> None:
+    """Have the peak of resident memory count from here on."""
+    with suppress(OSError):
+        (PROCESS / "clear_refs").write_text("5")
+
+
+def _memory(field: str) -> float:
+    """A field of this process's status in MiB, nan where the system has no such file.
+
+    The peak is this one, `VmHWM`, and not that of `getrusage`, which a child process takes over
+    from its parent.
+    """
+    with suppress(OSError):
+        for line in (PROCESS / "status").read_text().splitlines():
+            name, *values = line.split()
+            if name == f"{field}:":
+                return int(values[0]) / 1024
+    return math.nan

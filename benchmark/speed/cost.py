@@ -1,0 +1,67 @@
+"""What every model costs, and what really pruned networks save."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from benchmark.speed.cells import BATCH_SIZE, Cell, measured, write_rows
+from benchmark.speed.figures import Figure
+from models.registry import available
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmark.speed.cells import Row
+
+NUM_DOMAINS = 12  # values of one column
+HEAD = (
+    "dense + domain parameters | multiply-adds of a row | ms at batch 1: p50 / p99 | at batch"
+    f" {BATCH_SIZE} | MiB to serve | to train | rows/s in training"
+)
+
+
+def measure(out: Path) -> Iterator[Figure]:
+    """A line per model as it is measured, and `<out>/cost/models.csv` in the end.
+
+    AdaSparse whose pruners read e_d alone is measured as it is trained, masked, and compact; both
+    on batches of 12 domains and of one, since a compact network serves the rows of one domain.
+    """
+    cells = [
+        Cell(backbone=backbone, method=method, num_domains=NUM_DOMAINS)
+        for backbone, method in product(available("backbones"), available("methods"))
+    ]
+    cells += [
+        Cell(
+            backbone=backbone,
+            method="adasparse",
+            num_domains=num_domains,
+            reads_e_d=True,
+            is_compact=is_compact,
+        )
+        for backbone in available("backbones")
+        for num_domains in (NUM_DOMAINS, 1)
+        for is_compact in (False, True)
+    ]
+    yield Figure("cost of a model", HEAD, "none")
+    rows = []
+    for row in measured(cells):
+        rows.append(row)
+        yield Figure(f"{row['model']}, D = {row['num_domains']}", _text(row), "none")
+    write_rows(out / "cost" / "models.csv", rows)
+
+
+def _text(row: Row) -> str:
+    latencies = (
+        f"{row[f'latency_batch{n}_p50_milliseconds']:.2f} /"
+        f" {row[f'latency_batch{n}_p99_milliseconds']:.2f}"
+        for n in (1, BATCH_SIZE)
+    )
+    trained = ""
+    if "train_rows_per_second" in row:
+        trained = f" | {row['training_memory_mib']:.0f} | {row['train_rows_per_second']:,.0f}"
+    return (
+        f"{row['dense_parameters']:,} + {row['domain_parameters']:,} | {row['multiply_adds']:,}"
+        f" | {' | '.join(latencies)} | {row['serving_memory_mib']:.0f}{trained}"
+    )
