@@ -14,7 +14,7 @@ from benchmark.records import ERROR, RECORD, RecordError, RunStore
 from reports.names import changes_of, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig, SplitKind
@@ -158,8 +158,17 @@ class Runs:
 
     def sparsity(self) -> pd.DataFrame:
         """One row per finished run that prunes: its keys and the sparsity of each layer on test."""
+        return self._by_layer(lambda ratios, rows: np.average(ratios, weights=rows))
+
+    def sparsity_spread(self) -> pd.DataFrame:
+        """The same of the standard deviation over domains, each weighted by its test rows."""
+        return self._by_layer(
+            lambda ratios, rows: np.sqrt(np.cov(ratios, aweights=rows, ddof=0).item())
+        )
+
+    def _by_layer(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> pd.DataFrame:
         rows = [
-            {**_keys(cell), **_layer_sparsity(cell.record.path)}
+            {**_keys(cell), **_layer_sparsity(cell.record.path, statistic)}
             for cell in self.cells
             if cell.record is not None and (cell.record.path / "masks.npz").is_file()
         ]
@@ -201,8 +210,10 @@ def _keys(cell: Cell) -> dict[str, Json]:
     return {**dict(zip(CELL, cell.key, strict=True)), "seed": cell.config.seed}
 
 
-def _layer_sparsity(folder: Path) -> dict[str, float]:
-    """Per layer the mean over test rows; `masks.npz` holds a value per domain."""
+def _layer_sparsity(
+    folder: Path, statistic: Callable[[np.ndarray, np.ndarray], float]
+) -> dict[str, float]:
+    """Per layer a statistic of the ratios of the domains and of their test rows."""
     weights = pd.read_parquet(folder / "domains.parquet")["test_impressions"].to_numpy(np.float64)
     with np.load(folder / "masks.npz") as masks:
         layers = {
@@ -211,10 +222,7 @@ def _layer_sparsity(folder: Path) -> dict[str, float]:
             if name.endswith("_sparsity")
         }
     seen = weights > 0
-    return {
-        layer: float(np.average(ratio[seen], weights=weights[seen]))
-        for layer, ratio in layers.items()
-    }
+    return {layer: float(statistic(ratio[seen], weights[seen])) for layer, ratio in layers.items()}
 
 
 def _cell(store: RunStore, config: RunConfig) -> Cell:

@@ -36,8 +36,8 @@ _NOTES = [
     "Dense parameters are used by every row, domain parameters belong to one domain or task each"
     " (MAML has none, but serves a copy of its dense ones per task). Multiply-adds are those of the"
     " matrix products of one row's prediction.",
-    "One row, 256 rows: median seconds of a prediction after training, on one thread. Times depend"
-    " on the machine and on what else ran on it, other runs among it.",
+    "One row, 256 rows: median milliseconds of a prediction after training, on one thread. Times"
+    " depend on the machine and on what else ran on it, other runs among it.",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.layout import Entry, Layout, Table, blocks_of, spread
+from reports.layout import Entry, Layout, Table, blocks_of, number, spread
 from reports.load import MODEL
 from reports.names import title_of
 
@@ -14,21 +14,32 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 _NOTES = [
-    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds.",
+    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds."
+    " In brackets the standard deviation of that share over the domains, weighted by their rows.",
     "layer0 is the input of the backbone, the others are its hidden layers. Training aims at the"
     " band that the method's setting sparsity_bounds names.",
 ]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """`<layer>_mean` and `<layer>_std` over the finished seeds of each model that prunes."""
+    """`<layer>_mean` and `<layer>_std` over the finished seeds of each model that prunes.
+
+    `<layer>_domains` is the standard deviation over the domains, mean over the seeds.
+    """
     runs = runs.study("table1")
     ratios = runs.sparsity()
     if ratios.empty:
         return ratios
-    grouped = ratios.drop(columns=["changes", "seed"]).groupby(MODEL)
+    grouped, domains = (
+        frame.drop(columns=["changes", "seed"]).groupby(MODEL)
+        for frame in (ratios, runs.sparsity_spread())
+    )
     numbers = (
-        grouped.mean().add_suffix("_mean").join(grouped.std().add_suffix("_std")).reset_index()
+        grouped.mean()
+        .add_suffix("_mean")
+        .join(grouped.std().add_suffix("_std"))
+        .join(domains.mean().add_suffix("_domains"))
+        .reset_index()
     )
     return runs.models[MODEL].merge(numbers, on=MODEL)
 
@@ -41,7 +52,13 @@ def arrange(table: pd.DataFrame) -> Layout:
         return [
             [
                 Entry(title_of(row["backbone"], row["method"])),
-                *(Entry(spread(row[f"{layer}_mean"], row[f"{layer}_std"], 3)) for layer in layers),
+                *(
+                    Entry(
+                        f"{spread(row[f'{layer}_mean'], row[f'{layer}_std'], 3)}"
+                        f" ({number(row[f'{layer}_domains'], 3)})"
+                    )
+                    for layer in layers
+                ),
             ]
             for row in block.to_dict("records")
         ]

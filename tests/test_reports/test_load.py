@@ -92,3 +92,13 @@ def test_sparsity_is_the_mean_over_test_rows(finished: Folder) -> None:
     assert sparsity["layer0"].to_numpy() == pytest.approx(
         np.average([0.1, 0.2, 0.3, 0.4, 0.5], weights=rows)
     )
+
+
+def test_spread_of_sparsity_is_the_deviation_over_domains_by_test_rows(finished: Folder) -> None:
+    spread = load_runs(finished.store.out).sparsity_spread()
+
+    ratio, rows = np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.bincount(finished.domain)
+    mean = np.average(ratio, weights=rows)
+    expected = np.sqrt(np.average((ratio - mean) ** 2, weights=rows))
+    assert spread["layer0"].to_numpy() == pytest.approx(expected)
+    assert spread["layer1"].to_numpy() == pytest.approx(0.0)
