@@ -76,13 +76,22 @@ class DCNv2(Backbone):
 
 
 def build(config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> Backbone:
-    """A DCNv2 whose tower has the protocol's sizes."""
+    """A DCNv2 whose tower has the protocol's sizes.
+
+    Raises:
+        ValueError: the rank of a cross layer is above its width.
+    """
     return DCNv2(config, shape, method)
 
 
 def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module:
     if config.cross == "full":
         return FullCross(method.linear(n, n, "cross"))
+    if config.rank > n:
+        raise ValueError(
+            f"rank must be at most the width of x_0, {n}, got {config.rank}; lower rank or take"
+            " cross='full'"
+        )
     if config.cross == "lowrank":
         return LowRankCross(n, config.rank)
     return MixtureCross(n, config.rank, config.num_experts)

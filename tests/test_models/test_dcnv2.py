@@ -172,3 +172,9 @@ def test_number_of_cross_parameters(make_model, cross):
 def test_config_out_of_range_is_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         DCNv2Config(**values)
+
+
+@pytest.mark.parametrize("cross", ["lowrank", "moe"])
+def test_rank_above_the_width_is_refused(make_model, cross):
+    with pytest.raises(ValueError, match="rank must be at most the width of x_0, 40, got 41"):
+        make_model("dcnv2", cross={"cross": cross, "rank": 41})
