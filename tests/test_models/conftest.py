@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from datasets.loader import Batch, EncodedRows
-from datasets.spec import EncodedSchema
+from models import contract_subject
+from models.contract_subject import fill_by_name
 from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
 
-SCHEMA = EncodedSchema(
-    fields=("tab", "age", "user", "item"),
-    field_sizes=(4, 3, 50, 40),
-    num_domain_fields=2,
-    bags=("tags",),
-    bag_sizes=(12,),
-    bag_lengths=(3,),
-    num_domains=13,
-    num_tasks=4,
-)
-
-
-def fill_by_name(model, seed=0):
-    """Every module from a generator named by its place."""
-    for name, module in model.named_modules():
-        if hasattr(module, "initialise"):
-            module.initialise(torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode())))
+SCHEMA = replace(contract_subject.SCHEMA, num_domains=13)  # with id 0 for codes 0 too
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,11 +26,6 @@ def one_thread():
 @pytest.fixture
 def schema():
     return SCHEMA
-
-
-@pytest.fixture
-def initialise():
-    return fill_by_name
 
 
 @pytest.fixture

@@ -276,3 +276,13 @@ def test_broken_outer_loss_does_not_reach_the_weights(make_model, make_batch):
 def test_values_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MamlConfig(**options)
+
+
+def test_outer_step_trains_the_rows_of_a_sparse_table(make_model, make_batch):
+    model = make_model("dnn", "maml", options={"support_rows": 4}, sparse_gradient=True).train()
+    before = model.embedding.weight.detach().clone()
+
+    model.method.update(model, make_batch(16), torch.optim.SGD(model.parameters(), 0.1))
+
+    assert model.embedding.weight.grad.is_sparse
+    assert not torch.equal(model.embedding.weight, before)
