@@ -93,10 +93,10 @@ def _add_selection(parser: Parser) -> None:
     group.add_argument(
         "--data",
         nargs="+",
-        default=["synthetic"],
+        default=["synthetic_production"],
         metavar="NAME[/COLUMN+...]|SPEC.toml",
         help="catalog names, perhaps with a domain partition, or a description of your own log"
-        " (default synthetic)",
+        " (default synthetic_production)",
     )
     group.add_argument(
         "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"

@@ -162,7 +162,7 @@ def _describe(
     ]
     return {
         "name": spec.name,
-        "source": spec.source,
+        "source": spec.source.description,
         "label": spec.label,
         "timestamp": spec.timestamp,
         "partition": spec.partition.name,

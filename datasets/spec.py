@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from datasets.provenance import Source
+
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdColumn = Literal["domain_id", "task_id"]
 SplitName = Literal["train", "dev", "test"]
@@ -93,7 +95,7 @@ class DatasetSpec:
 
     `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote
     4). `finer` lists further partitions worth studying. `source` says where the log comes from,
-    under which terms, and what its label means.
+    under which terms, and what its label means; it changes no prepared byte.
 
     Raises:
         DataError: the name cannot name a folder, a column is named twice, or a domain column is not
@@ -106,7 +108,7 @@ class DatasetSpec:
     features: tuple[FeatureSpec, ...]
     partition: DomainPartition
     representative: str
-    source: str
+    source: Source
     finer: tuple[DomainPartition, ...] = ()
 
     def __post_init__(self) -> None:

@@ -173,7 +173,7 @@ def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, wor
         for method in available("methods")
     }
     page = (tmp_path / "report" / "index.html").read_text()
-    assert (words or ["synthetic"])[0] in page
+    assert (words or ["synthetic_production"])[0] in page
 
 
 @pytest.mark.gpu

@@ -10,6 +10,7 @@ from datasets.spec import DataError
 
 RAW_DIR = Path(__file__).parent.parent / "data" / "raw"
 READER_OF_TOML = "custom"
+WORLD_ROWS = 250_000
 
 
 def available() -> tuple[str, ...]:
@@ -18,8 +19,10 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name not in ("__init__", READER_OF_TOML)))
 
 
-def load(name_or_toml: str) -> CatalogEntry:
+def load(name_or_toml: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
     """The entry of a catalog name, or of a log that a TOML file describes.
+
+    `world_rows` is the size of a generated log and means nothing to others.
 
     Raises:
         DataError: there is no such name, or the TOML file does not describe a log.

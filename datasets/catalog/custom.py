@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from datasets.provenance import Source
 from datasets.rawlog import CatalogEntry, RawLog
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 from datasets.tables import ParquetTable, Table, TextTable, check_folder, require_columns
@@ -97,7 +98,7 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         ),
         partition=DomainPartition(tuple(partition)),
         representative=content.get("representative", partition[0]),
-        source=content.get("source", f"Described by {path.name}."),
+        source=Source(description=content.get("source", f"Described by {path.name}.")),
     )
 
 

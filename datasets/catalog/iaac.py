@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from datasets.provenance import Source
 from datasets.rawlog import RawLog
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
 from datasets.tables import TextTable, find_file, require_columns
@@ -73,11 +74,13 @@ SPEC = DatasetSpec(
     # Chosen a priori: age has more values than gender (eight, three), and each keeps hundreds of
     # rows even in the samples, where the rarest star level has ten.
     representative="user_age_level",
-    source=(
-        "IAAC: Ali Mama international advertising algorithm contest (IJCAI-18), Tianchi. The"
-        " label is_trade is a purchase after a click, so that this is post-click conversion"
-        " prediction, as in the public experiments of the AdaSparse paper. No licence is stated"
-        " for the samples of round 1."
+    source=Source(
+        description=(
+            "IAAC: Ali Mama international advertising algorithm contest (IJCAI-18), Tianchi. The"
+            " label is_trade is a purchase after a click, so that this is post-click conversion"
+            " prediction, as in the public experiments of the AdaSparse paper. No licence is stated"
+            " for the samples of round 1."
+        ),
     ),
 )
 

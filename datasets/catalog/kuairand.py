@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from datasets.provenance import Source
 from datasets.rawlog import RawLog
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 from datasets.tables import TextTable, find_file, require_columns
@@ -81,9 +82,11 @@ SPEC = DatasetSpec(
     ),
     partition=DomainPartition(("tab",)),
     representative="tab",
-    source=(
-        "KuaiRand-Pure (Gao et al., CIKM 2022), standard policy log, CC BY-SA 4.0. The label"
-        " is_click is a click on the impression."
+    source=Source(
+        description=(
+            "KuaiRand-Pure (Gao et al., CIKM 2022), standard policy log, CC BY-SA 4.0. The label"
+            " is_click is a click on the impression."
+        ),
     ),
     finer=(DomainPartition(("tab", "user_active_degree")),),
 )

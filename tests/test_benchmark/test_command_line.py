@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("datasets", {"iaac", "kuairand", "synthetic"}),
+        ("datasets", {"iaac", "kuairand", "synthetic_production"}),
         ("backbones", {"dnn", "dcnv2"}),
         ("methods", {"plain", "adasparse"}),
         ("tables", {"table1"}),
@@ -50,11 +50,11 @@ def test_help_shows_exit_codes_and_examples(run_all):
         (["--list", "model"], "backbones"),
         (["--only", "table1,fig9"], "available: table1, controls, ablations"),
         (["--only", "controls", "--methods", "plain", "--dry-run"], "adasparse"),
-        (["--dry-run", "--data", "synthetic/scenaro"], "scenario"),
+        (["--dry-run", "--data", "synthetic_production/scenaro"], "scenario"),
         (["--sedes", "3"], "--sedes"),
         (["--data", "nowhere.toml"], "nowhere.toml"),
         (["--data", "kuairand", "--data-dir", "/nowhere"], "/nowhere"),
-        (["--data", "synthetic/scenaro"], "scenario"),
+        (["--data", "synthetic_production/scenaro"], "scenario"),
         (["--status", "--out", "/nowhere"], "/nowhere"),
         (["--report-only", "--out", "/nowhere"], "/nowhere"),
         (["--out", "/dev/null/runs"], "/dev/null"),
@@ -79,8 +79,8 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     )
 
     assert done.returncode == 0
-    assert "synthetic dnn+plain: 2 seeds" in done.stdout
-    assert "synthetic dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
+    assert "synthetic_production dnn+plain: 2 seeds" in done.stdout
+    assert "synthetic_production dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
     *_, main, controls, ablations, total = done.stdout.splitlines()
     assert main == "table1: 4 cells"
     assert controls == "controls: 10 cells, 4 of them shared"

@@ -108,7 +108,11 @@ def write_raw(tmp_path):
 
     A new log needs a function here that writes a few dozen rows in the format of its real files.
     """
-    writers = {"iaac": write_iaac, "kuairand": write_kuairand, "synthetic": lambda folder: None}
+    writers = {
+        "iaac": write_iaac,
+        "kuairand": write_kuairand,
+        "synthetic_production": lambda folder: None,
+    }
 
     def write(name, **changes):
         if name not in writers:

@@ -55,7 +55,9 @@ def test_entry_is_prepared(name, write_raw):
 
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(DataError, match="'iacc'; available: iaac, kuairand, synthetic, or a file"):
+    with pytest.raises(
+        DataError, match="'iacc'; available: iaac, kuairand, synthetic_production, or a file"
+    ):
         catalog.load("iacc")
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from datasets import catalog
-from datasets.catalog import synthetic
+from datasets.catalog import synthetic_production
 from datasets.prepare import PrepareOptions, prepare
 from datasets.worlds import WorldConfig, generate
 
@@ -16,13 +16,13 @@ DOMAIN = ["scenario", "ad_position", "user_group"]
 
 @pytest.fixture(scope="module")
 def world():
-    return generate(synthetic.WORLD)
+    return generate(synthetic_production.WORLD)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
-    return prepare(catalog.load("synthetic"), None, folder, PrepareOptions())
+    return prepare(catalog.load("synthetic_production"), None, folder, PrepareOptions())
 
 
 def test_world_is_fixed_by_its_seed():
@@ -36,8 +36,8 @@ def test_world_is_fixed_by_its_seed():
 def test_identity_follows_every_value(world, column):
     changed = world.with_columns(pl.col(column).reverse())
 
-    assert synthetic.rows_digest(changed) != synthetic.rows_digest(world)
-    assert synthetic.rows_digest(world) in synthetic.read_raw(Path()).identity
+    assert synthetic_production.rows_digest(changed) != synthetic_production.rows_digest(world)
+    assert synthetic_production.rows_digest(world) in synthetic_production.read_raw(Path()).identity
 
 
 def test_world_has_its_base_rate(world):
