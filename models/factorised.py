@@ -1,7 +1,9 @@
 """Affine maps whose matrix is a shared one times one of the row's own domain, elementwise.
 
-The pass and its backward pass are written out by hand: the matrices of the domains in a batch are
-by far the largest tensors of a step, so each is touched as few times as possible.
+The passes and their backward passes are written out by hand: the matrices of the domains in a batch
+are by far the largest tensors of a step. Wide ones are taken one after the other, each in all its
+products while it is in the cache; of narrow ones, where the calls would cost more than the work,
+many at a time.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from models.domain_table import DomainTable
     from models.grouping import Groups
 
+    Tables = tuple[DomainTable, DomainTable]
+
     class Saved(Protocol):
         """What one pass leaves for its backward pass."""
 
         groups: Groups
-        tables: tuple[DomainTable, DomainTable]
+        tables: Tables
         saved_tensors: tuple[Tensor, ...]
 
         def save_for_backward(self, *tensors: Tensor) -> None: ...
@@ -32,12 +36,19 @@ if TYPE_CHECKING:
 WIDE = 1 << 14  # values of a matrix from which on it pays to take one after the other
 
 
-class FactorisedMap(Function):
+def factorised_map(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups: Groups) -> Tensor:
     """Rows h (B, in) to (B, out) by the matrices and biases of their groups.
 
     Equation: (W * W_p) h + b + b_p for a row h of the domain p.
     Shapes: W (out, in), b (out,); W_p and b_p are the rows of two tables, (D, out in), (D, out).
     """
+    kind = _OneByOne if weight.numel() >= WIDE else _Stacked
+    mapped: Tensor = kind.apply(h, weight, bias, own[0].weight, own[1].weight, own, groups)
+    return mapped
+
+
+class _OneByOne(Function):
+    """A loop over the groups; the rows of each lie side by side."""
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
@@ -47,10 +58,61 @@ class FactorisedMap(Function):
         bias: Tensor,
         own_weight: Tensor,
         own_bias: Tensor,
-        tables: tuple[DomainTable, DomainTable],
+        tables: Tables,
         groups: Groups,
     ) -> Tensor:
-        weights = _products(own_weight, weight, groups)  # (U, out, in)
+        biases = own_bias.index_select(0, groups.ids) + bias  # (U, out)
+        rows, product = groups.sort(h), torch.empty_like(weight)
+        out = h.new_empty(len(h), len(bias))
+        factors = own_weight.view(-1, *weight.shape)
+        for number, b, x, y in zip(
+            groups.numbers, biases.unbind(), groups.runs(rows), groups.runs(out), strict=True
+        ):
+            torch.mul(factors[number], weight, out=product)
+            torch.addmm(b, x, product.t(), out=y)
+        ctx.save_for_backward(rows, weight, own_weight)
+        ctx.groups, ctx.tables = groups, tables
+        return groups.unsort(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight, own_weight = ctx.saved_tensors
+        groups = ctx.groups
+        grads, grad_rows = groups.sort(grad), torch.empty_like(rows)
+        product, grad_weight = torch.empty_like(weight), torch.zeros_like(weight)
+        grad_weights = weight.new_empty(len(groups.ids), *weight.shape)
+        factors = own_weight.view(-1, *weight.shape)
+        runs = (groups.runs(values) for values in (rows, grads, grad_rows))
+        for number, grad_w, x, g, grad_x in zip(
+            groups.numbers, grad_weights.unbind(), *runs, strict=True
+        ):
+            factor = factors[number]
+            torch.mul(factor, weight, out=product)
+            torch.mm(g, product, out=grad_x)
+            torch.mm(g.t(), x, out=grad_w)
+            grad_weight.addcmul_(factor, grad_w)
+            grad_w.mul_(weight)
+        grad_h = groups.unsort(grad_rows)
+        return _gradients(ctx, grad_h, grad_weight, grad_weights, groups.sum(grad))
+
+
+class _Stacked(Function):
+    """A few blocks of groups that have about equally many rows."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0913  (autograd has no keywords)
+        ctx: Saved,
+        h: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        own_weight: Tensor,
+        own_bias: Tensor,
+        tables: Tables,
+        groups: Groups,
+    ) -> Tensor:
+        factors = own_weight.index_select(0, groups.ids).view(-1, *weight.shape)
+        weights = factors * weight  # (U, out, in)
         biases = own_bias.index_select(0, groups.ids) + bias  # (U, out)
         padded = groups.pad(h)
         out = h.new_empty(len(padded), len(bias))
@@ -61,19 +123,17 @@ class FactorisedMap(Function):
             strict=True,
         ):
             torch.baddbmm(b, x, w.transpose(1, 2), out=y)
-        ctx.save_for_backward(padded, weight, own_weight, weights)
+        ctx.save_for_backward(padded, weight, factors, weights)
         ctx.groups, ctx.tables = groups, tables
         return groups.unpad(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
-        padded, weight, own_weight, weights = ctx.saved_tensors
+        padded, weight, factors, weights = ctx.saved_tensors
         groups = ctx.groups
-        of_weights, of_biases = ctx.tables
         grads, grad_padded = groups.pad_with_zeros(grad), torch.empty_like(padded)
         grad_weights = torch.empty_like(weights)
-        grad_biases = groups.sum(grad)  # (U, out)
         for (x, g, grad_x), w, grad_w in zip(
             groups.blocks(padded, grads, grad_padded),
             groups.per_block(weights),
@@ -83,43 +143,22 @@ class FactorisedMap(Function):
             torch.bmm(g, w, out=grad_x)
             outer = torch.mul if g.shape[1] == 1 else torch.bmm  # of one row the cheaper one
             outer(g.transpose(1, 2), x, out=grad_w)
-        grad_weight = _grad_factors(grad_weights, own_weight, weight, groups)
-        return (
-            groups.unpad(grad_padded),
-            grad_weight,
-            grad_biases.sum(dim=0),
-            of_weights.gradient(groups, grad_weights),
-            of_biases.gradient(groups, grad_biases),
-            None,
-            None,
-        )
+        grad_weight = (grad_weights * factors).sum(dim=0)
+        grad_h = groups.unpad(grad_padded)
+        return _gradients(ctx, grad_h, grad_weight, grad_weights.mul_(weight), groups.sum(grad))
 
 
-def _products(own_weight: Tensor, weight: Tensor, groups: Groups) -> Tensor:
-    """W * W_p of the groups (U, out, in)."""
-    if weight.numel() < WIDE:
-        return own_weight.index_select(0, groups.ids).view(-1, *weight.shape) * weight
-    products = weight.new_empty(len(groups.ids), weight.numel())
-    flat = weight.view(-1)
-    for number, product in zip(groups.numbers, products.unbind(), strict=True):
-        torch.mul(own_weight[number], flat, out=product)
-    return products.view(-1, *weight.shape)
-
-
-def _grad_factors(
-    grad_weights: Tensor, own_weight: Tensor, weight: Tensor, groups: Groups
-) -> Tensor:
-    """From gradients of W * W_p (U, out, in) that of W, and in their place those of W_p."""
-    if weight.numel() < WIDE:
-        own = own_weight.index_select(0, groups.ids).view_as(grad_weights)
-        total = (grad_weights * own).sum(dim=0)
-        grad_weights.mul_(weight)
-        return total
-    flat, total = (
-        weight.view(-1),
-        torch.zeros(weight.numel(), dtype=weight.dtype, device=weight.device),
+def _gradients(
+    ctx: Saved, grad_h: Tensor, grad_weight: Tensor, grad_factors: Tensor, grad_biases: Tensor
+) -> tuple[Tensor | None, ...]:
+    """One for each argument of `forward`, from those of the groups (U, out, in) and (U, out)."""
+    of_weights, of_biases = ctx.tables
+    return (
+        grad_h,
+        grad_weight,
+        grad_biases.sum(dim=0),
+        of_weights.gradient(ctx.groups, grad_factors),
+        of_biases.gradient(ctx.groups, grad_biases),
+        None,
+        None,
     )
-    for number, grad in zip(groups.numbers, grad_weights.flatten(1).unbind(), strict=True):
-        total.addcmul_(own_weight[number], grad)
-        grad.mul_(flat)
-    return total.view_as(weight)

@@ -2,14 +2,16 @@
 
 A loop over ids costs a handful of calls each, one padded block of all ids is as high as the most
 frequent one. Here ids that occur about equally often share a block, so that little of a block is
-padding and there are about 2 log2(B) blocks at most.
+padding and there are log2(B) blocks at most.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,15 +24,19 @@ class Groups:
     """The rows of a batch by id; the ids of a block occur in at most n rows, and not much fewer.
 
     `rows` lists the row numbers of every block; a block of u ids has u * n of them, and some row
-    stands in where an id has fewer. `place` says where row i is in that list.
+    stands in where an id has fewer. `place` says where row i is in that list. `order` lists the row
+    numbers id by id without padding, and `rank` is its inverse.
     """
 
     ids: Tensor  # (U,) int64, the different ids, block by block
     numbers: tuple[int, ...]  # the same
     counts: Tensor  # (U,) rows of each id
+    sizes: tuple[int, ...]  # the same
     group: Tensor  # (B,) position in `ids` of each row's id
     rows: Tensor  # (sum of u * n,) int64
     place: Tensor  # (B,) int64
+    order: Tensor  # (B,) int64
+    rank: Tensor  # (B,) int64
     shapes: tuple[tuple[int, int], ...]  # (u, n) of each block
 
     def sum(self, values: Tensor) -> Tensor:
@@ -41,6 +47,18 @@ class Groups:
     def spread(self, values: Tensor) -> Tensor:
         """Values of ids (U, N) to the rows (B, N)."""
         return values.index_select(0, self.group)
+
+    def sort(self, values: Tensor) -> Tensor:
+        """Values of rows (B, N) id by id."""
+        return values.index_select(0, self.order)
+
+    def unsort(self, values: Tensor) -> Tensor:
+        """Back from the order of ids to that of rows (B, N)."""
+        return values.index_select(0, self.rank)
+
+    def runs(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Values in the order of ids, as one view (n, N) per id."""
+        return values.split(self.sizes)
 
     def pad(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, any row's where padded."""
@@ -83,36 +101,37 @@ class LastGroups:
 
 def group_rows(ids: Tensor) -> Groups:
     """Group the rows of a batch by their id (B,)."""
-    found, inverse, counts = torch.unique(ids, return_inverse=True, return_counts=True)
+    found, inverse, counts = np.unique(ids.cpu().numpy(), return_inverse=True, return_counts=True)
     height = _heights(counts)  # (U,)
-    order = torch.argsort(height, stable=True)
-    found, counts, height = found[order], counts[order], height[order]
-    start = height.cumsum(0) - height  # (U,) where an id's rows begin in the padded list
-    position = torch.empty_like(order)
-    position[order] = torch.arange(len(order), device=ids.device)
+    by_height = np.argsort(height, kind="stable")
+    found, counts, height = found[by_height], counts[by_height], height[by_height]
+    position = np.empty_like(by_height)
+    position[by_height] = np.arange(len(by_height))
     group = position[inverse]  # (B,)
-    by_group = torch.argsort(group, stable=True)
-    rank = torch.empty_like(by_group)
-    first = counts.cumsum(0) - counts
-    rank[by_group] = torch.arange(len(ids), device=ids.device) - first[group[by_group]]
-    place = start[group] + rank
-    heights = height.tolist()
-    rows = torch.zeros(sum(heights), dtype=torch.int64, device=ids.device)
-    rows[place] = torch.arange(len(ids), device=ids.device)
-    shapes = tuple((heights.count(n), n) for n in sorted(set(heights)) or [1])
+    order = np.argsort(group, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(ids))
+    first, start = np.cumsum(counts) - counts, np.cumsum(height) - height  # (U,) of each id's rows
+    place = (start - first)[group] + rank
+    rows = np.zeros(height.sum(), dtype=np.int64)
+    rows[place] = np.arange(len(ids))
+    heights, blocks = np.unique(height, return_counts=True)
+    on_device = partial(torch.as_tensor, device=ids.device)
     return Groups(
-        ids=found.long(),
+        ids=on_device(found.astype(np.int64)),
         numbers=tuple(found.tolist()),
-        counts=counts,
-        group=group,
-        rows=rows,
-        place=place,
-        shapes=shapes,
+        counts=on_device(counts),
+        sizes=tuple(counts.tolist()),
+        group=on_device(group),
+        rows=on_device(rows),
+        place=on_device(place),
+        order=on_device(order),
+        rank=on_device(rank),
+        shapes=tuple(zip(blocks.tolist(), heights.tolist(), strict=True)) or ((0, 1),),
     )
 
 
-def _heights(counts: Tensor) -> Tensor:
-    """The next of 1, 4, 6, 8, 12, 16, 24, ...: products of two or three rows are no cheaper."""
-    power = 1 << torch.ceil(torch.log2(counts.double())).long().clamp(min=2)
-    between = power - power // 4
-    return torch.where((counts <= between) & (power > 4), between, power).where(counts > 1, 1)
+def _heights(counts: np.ndarray) -> np.ndarray:
+    """The next of 1, 4, 8, 16, 32, ...: products of two or three rows are no cheaper."""
+    power = 1 << np.maximum(np.ceil(np.log2(counts)).astype(np.int64), 2)
+    return np.where(counts > 1, power, 1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.domain_norm import Standardise
 from models.domain_table import DomainTable
-from models.factorised import FactorisedMap
+from models.factorised import factorised_map
 from models.grouping import LastGroups
 from models.interfaces import (
     AffineLinear,
@@ -89,16 +89,8 @@ class StarLinear(AffineLinear):
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         groups = self.groups(context.task_id)
-        mapped: Tensor = FactorisedMap.apply(
-            h,
-            self.affine.weight,
-            self.affine.bias,
-            self.own_weight.weight,
-            self.own_bias.weight,
-            (self.own_weight, self.own_bias),
-            groups,
-        )
-        return mapped
+        own = (self.own_weight, self.own_bias)
+        return factorised_map(h, self.affine.weight, self.affine.bias, own, groups)
 
 
 class PartitionedNorm(DomainTransform):

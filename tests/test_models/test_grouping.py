@@ -52,7 +52,7 @@ def test_padding_stays_small_whatever_the_sizes():
 
         groups = group_rows(ids)
 
-        assert len(groups.rows) <= 1.5 * sum(max(size, 4) for size in sizes)
+        assert len(groups.rows) < 2 * sum(max(size, 4) for size in sizes)
 
 
 def test_layers_of_a_pass_share_their_groups():
