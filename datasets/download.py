@@ -1,0 +1,227 @@
+"""Brings the raw files of a log into their folder: `python -m datasets.download NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets.fetch.expected import FileState
+    from datasets.fetch.rawfolder import RawFolder
+    from datasets.provenance import Source
+    from datasets.rawlog import CatalogEntry
+
+OK, USAGE, INTERRUPTED = 0, 2, 130
+DESCRIPTION = """\
+Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
+their sizes and digests. What is already there and verified is not fetched again; a transfer that
+broke off is taken up where it stopped. For a log that asks for a login, it says what to put where
+and checks what is there."""
+EPILOG = """\
+examples:
+  python -m datasets.download --list           what can be had, and how
+  python -m datasets.download movielens        fetch, check, unpack
+  python -m datasets.download movielens --from-file ~/Downloads/ml-1m.zip
+                                               the same with a file that you have fetched yourself
+  python -m datasets.download iaac             what to put where, and whether it is there
+  python -m datasets.download kuairand --to /data/kuairand
+
+Proxies are taken from the environment (https_proxy). A mirror is given up after five broken
+connections in a row without progress, a connection after 30 seconds without a byte.
+
+exit codes: 0 the files are there, fit, and can be read as the log; 2 one is missing or wrong, or
+bad usage (one line says what); 130 interrupted, run again to go on"""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave with the code for bad usage."""
+        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was asked for and turn errors into one line; returns the exit code."""
+    args = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if args.list:
+            show(listing())
+        else:
+            bring(args.name, args.to, args.from_file)
+    except DataError as error:
+        complain(str(error))
+    except OSError as error:
+        place = error.filename or args.to or "the folder of raw files"
+        hint = "; make room and run it again, what has come is kept"
+        complain(f"{place}: {error.strerror or error}{hint if error.errno in NO_ROOM else ''}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; what has come is kept: run it again to go on\n")
+        return INTERRUPTED
+    else:
+        return OK
+    return USAGE
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; bad ones end the program."""
+    parser = Parser(
+        prog="python -m datasets.download",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", nargs="?", metavar="NAME", help="a log of the catalog")
+    what.add_argument("--list", action="store_true", help="name the logs and how each is had")
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR", help="folder (default datasets/data/raw/NAME)"
+    )
+    parser.add_argument(
+        "--from-file",
+        type=Path,
+        metavar="FILE",
+        help="check, unpack and place this file or archive in place of fetching",
+    )
+    args = parser.parse_args(arguments)
+    if args.list and (args.to or args.from_file):
+        parser.error("--list takes no other argument")
+    return args
+
+
+def show(lines: Sequence[str]) -> None:
+    """Print lines."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def complain(message: str) -> None:
+    """Print an error."""
+    sys.stderr.write(f"datasets.download: error: {message}\n")
+
+
+def listing() -> list[str]:
+    """One line for each log of the catalog."""
+    from datasets import catalog
+    from datasets.fetch.progress import readable
+
+    rows = [("name", "how", "size", "licence")]
+    for name in catalog.available():
+        source = catalog.load(name).spec.source
+        total = sum(download.size or 0 for download in source.downloads)
+        rows.append((name, way_of(source), readable(total or None), source.licence))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{value:{width}}" for value, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def way_of(source: Source) -> str:
+    """How the files of a log are had."""
+    if source.downloads:
+        return "download"
+    return "by hand" if source.files or source.instructions else "nothing to fetch"
+
+
+def bring(name: str, to: Path | None, file: Path | None) -> None:
+    """Bring the files of one log, as far as they can be had, and say what is left to do.
+
+    Raises:
+        DataError: the name is unknown, or the log cannot be read in the end.
+    """
+    from datasets import catalog
+
+    if name.endswith(".toml"):
+        raise DataError(f"{name}: a log of your own lies where its `files` say; nothing to fetch")
+    entry = catalog.load(name)
+    source, root = entry.spec.source, to or entry.default_dir
+    if root is None or not (source.downloads or source.files or source.instructions):
+        if file:
+            raise DataError(f"{name} has no files, so {file} cannot be one; leave out --from-file")
+        show([f"{name}: nothing to fetch, a generated log needs no files"])
+        show([f"next: {next_command(name, None)}"])
+        return
+    from datasets.fetch.rawfolder import RawFolder
+    from datasets.fetch.transfer import Patience
+
+    show(guide(source))
+    folder = RawFolder(source, root)
+    if source.downloads:
+        refuse_mixture(entry, folder)
+    if file:
+        folder.take(file)
+    elif source.downloads:
+        folder.fetch(Patience())
+    conclude(entry, folder, next_command(name, to))
+
+
+def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
+    """Keep a release from being added to another one.
+
+    Raises:
+        DataError: the folder holds another release than the one that would be brought.
+    """
+    if any(state.state != "missing" for state in folder.states()):
+        return
+    try:
+        found = entry.read_raw(folder.root).files
+    except DataError:
+        return
+    raise DataError(
+        f"{folder.root} holds another release of this log ({', '.join(map(str, found))}), which"
+        " can be used as it is; choose another folder with --to DIR to have both"
+    )
+
+
+def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
+    """Say how the folder stands and what comes next.
+
+    Raises:
+        DataError: a file is not what it should be, or the log cannot be read.
+    """
+    states = folder.states()
+    show([f"folder: {folder.root}", *(f"  {line_of(state)}" for state in states)])
+    if wrong := [f"{state.name} {state.remark}" for state in states if state.state == "differs"]:
+        raise DataError(f"{folder.root}: {'; '.join(wrong)}; get it again")
+    files = ", ".join(path.name for path in entry.read_raw(folder.root).files)
+    show([f"the log can be read: {files}", f"next: {command}"])
+
+
+def guide(source: Source) -> list[str]:
+    """What a user must know to get the files."""
+    terms = {"licence": source.licence, "citation": source.citation, "homepage": source.homepage}
+    return [
+        source.description,
+        *(f"{title}: {text}" for title, text in terms.items() if text),
+        *source.instructions.splitlines(),
+    ]
+
+
+def line_of(state: FileState) -> str:
+    """A file of the folder in one line."""
+    from datasets.fetch.progress import readable
+
+    remark = state.remark or (readable(state.size) and f"expected {readable(state.size)}")
+    return f"{state.name}: {state.state}" + (f" ({remark})" if remark else "")
+
+
+def next_command(name: str, to: Path | None) -> str:
+    """The command that uses the log."""
+    folder = f" --data-dir {shlex.quote(str(to))}" if to else ""
+    return f"python run_all.py --data {name}{folder}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

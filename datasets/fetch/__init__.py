@@ -1,0 +1,1 @@
+"""Fetches raw files: transfers that resume, digests, and archives unpacked safely."""

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+
+from datasets import catalog, download
+from datasets.fetch.expected import names_of
+from datasets.fetch.rawfolder import RawFolder
+from datasets.provenance import RawFile, Source
+from datasets.rawlog import CatalogEntry, RawLog
+from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def read_raw(root):
+    """Any file will do, as it is with a log of several releases."""
+    files = sorted(path for path in root.glob("*") if path.is_file())
+    if not files:
+        raise DataError(f"{root}: the files of this log are not there")
+    return RawLog(frame=pl.LazyFrame(), files=tuple(files))
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run the command on an entry `tiny` with the given source; returns code, output and errors."""
+
+    def call(source, *words):
+        spec = DatasetSpec(
+            name="tiny",
+            label="click",
+            timestamp=None,
+            features=(FeatureSpec(name="site"),),
+            partition=DomainPartition(("site",)),
+            representative="site",
+            source=source,
+        )
+        entry = CatalogEntry(spec, read_raw, tmp_path / "raw" / "tiny")
+        monkeypatch.setattr(catalog, "load", lambda name: entry)
+        code = download.main(["tiny", *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def one_line(text):
+    assert text.count("\n") == 1
+    return text
+
+
+def test_file_is_brought_and_the_next_command_named(run, server, content, download_of, tmp_path):
+    url = server.serve("/log.csv", content)
+    source = Source(description="A log.", downloads=(download_of(content, url),))
+
+    code, output, _ = run(source)
+
+    assert code == 0
+    assert output.startswith("A log.\n")
+    assert "log.csv: verified" in output
+    assert "the log can be read: log.csv\n" in output
+    assert output.endswith("next: python run_all.py --data tiny\n")
+    assert (tmp_path / "raw" / "tiny" / "log.csv").read_bytes() == content
+
+
+def test_folder_of_choice_is_named_in_the_next_command(run, server, content, download_of, tmp_path):
+    url = server.serve("/log.csv", content)
+    source = Source(description="A log.", downloads=(download_of(content, url),))
+
+    code, output, _ = run(source, "--to", tmp_path / "my logs")
+
+    assert code == 0
+    assert output.endswith(f"--data tiny --data-dir '{tmp_path}/my logs'\n")
+    assert (tmp_path / "my logs" / "log.csv").exists()
+
+
+def test_failed_fetch_is_one_line(run, server, content, download_of):
+    source = Source(description="A log.", downloads=(download_of(content, server.url("/none")),))
+
+    code, output, errors = run(source)
+
+    assert (code, output) == (2, "A log.\n")
+    assert one_line(errors).startswith("datasets.download: error: log.csv cannot be fetched")
+
+
+def test_login_only_log_is_explained_until_it_is_there(run, tmp_path):
+    files = (RawFile(name="a.txt", size=1_000),)
+    steps = "Log in at the site.\nPut a.txt here."
+    source = Source(description="A log.", licence="CC0", files=files, instructions=steps)
+    folder = tmp_path / "raw" / "tiny"
+
+    code, output, errors = run(source)
+    assert code == 2
+    assert output.startswith(f"A log.\nlicence: CC0\n{steps}\nfolder: {folder}\n")
+    assert output.endswith("a.txt: missing (expected 1.00kB)\n")
+    assert f"{folder}: the files of this log are not there" in one_line(errors)
+
+    (tmp_path / "a.txt").write_bytes(b"1" * 1_000)
+    code, output, errors = run(source, "--from-file", tmp_path / "a.txt")
+    assert (code, errors) == (0, "")
+    assert "a.txt: there (its size fits)" in output
+    assert output.endswith("the log can be read: a.txt\nnext: python run_all.py --data tiny\n")
+
+
+def test_other_release_that_can_be_read_is_enough(run, tmp_path):
+    source = Source(description="A log.", files=(RawFile(name="round2.txt"),))
+    (tmp_path / "raw" / "tiny").mkdir(parents=True)
+    (tmp_path / "raw" / "tiny" / "round1.txt").write_bytes(b"1 2\n")
+
+    code, output, _ = run(source)
+
+    assert code == 0
+    assert "the log can be read: round1.txt\n" in output
+
+
+@pytest.mark.parametrize("words", [[], ["--from-file", "log.csv"]])
+def test_release_is_not_added_to_another(run, server, content, download_of, tmp_path, words):
+    url = server.serve("/log.csv", content)
+    source = Source(description="A log.", downloads=(download_of(content, url),))
+    (tmp_path / "raw" / "tiny").mkdir(parents=True)
+    (tmp_path / "raw" / "tiny" / "other.csv").write_bytes(b"1 2\n")
+
+    code, _, errors = run(source, *words)
+
+    assert code == 2
+    assert "holds another release of this log" in one_line(errors)
+    assert not server.requests
+
+
+def test_wrong_login_only_file_is_told(run, tmp_path):
+    source = Source(description="A log.", files=(RawFile(name="a.txt", size=6),))
+    (tmp_path / "raw" / "tiny").mkdir(parents=True)
+    (tmp_path / "raw" / "tiny" / "a.txt").write_bytes(b"1 2\n")
+
+    code, output, errors = run(source)
+
+    assert code == 2
+    assert "a.txt: differs (has 4 bytes, expected 6)" in output
+    assert "a.txt has 4 bytes, expected 6; get it again" in one_line(errors)
+
+
+def test_generated_log_needs_nothing(run, tmp_path):
+    code, output, _ = run(Source(description="A world."))
+
+    assert code == 0
+    assert "nothing to fetch" in output
+    assert not (tmp_path / "raw").exists()
+
+    code, _, errors = run(Source(description="A world."), "--from-file", tmp_path / "a.zip")
+    assert code == 2
+    assert "leave out --from-file" in one_line(errors)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/raw"), "/raw: Permission denied\n"),
+    ],
+)
+def test_error_of_the_disk_is_one_line(run, monkeypatch, tmp_path, error, words):
+    def fail(folder, file):
+        raise error
+
+    monkeypatch.setattr(RawFolder, "take", fail)
+    source = Source(description="A log.", files=(RawFile(name="a.txt"),))
+
+    code, _, errors = run(source, "--from-file", tmp_path / "a.txt")
+
+    assert code == 2
+    assert words in one_line(errors)
+
+
+def test_file_in_the_place_of_the_folder_is_one_line(run, tmp_path, content, download_of):
+    source = Source(description="A log.", downloads=(download_of(content, "http://127.0.0.1:9"),))
+    (tmp_path / "taken").write_text("")
+
+    code, _, errors = run(source, "--to", tmp_path / "taken")
+
+    assert code == 2
+    assert str(tmp_path / "taken") in one_line(errors)
+
+
+def test_interrupt_has_its_own_code(run, monkeypatch, content, download_of):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RawFolder, "fetch", interrupt)
+    source = Source(description="A log.", downloads=(download_of(content, "http://127.0.0.1:9"),))
+
+    code, _, errors = run(source)
+
+    assert code == 130
+    assert "run it again to go on" in errors
+
+
+@pytest.mark.parametrize("words", [[], ["--list", "iaac"], ["--list", "--to", "x"], ["a", "b"]])
+def test_bad_usage_is_one_line(capsys, words):
+    with pytest.raises(SystemExit) as left:
+        download.main(words)
+
+    assert left.value.code == 2
+    assert "error:" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["nothing", "my.toml", "../iaac"])
+def test_unknown_name_is_one_line(capsys, name):
+    assert download.main([name]) == 2
+
+    assert name in one_line(capsys.readouterr().err)
+
+
+def test_list_names_every_log(capsys):
+    assert download.main(["--list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(catalog.available())
+
+
+def test_help_is_answered_without_heavy_imports():
+    code = (
+        "import sys, datasets.download as it\n"
+        "try: it.main(['--help'])\n"
+        "finally: assert not {'http', 'numpy', 'polars', 'tqdm'} & set(sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout
+
+
+@pytest.mark.parametrize("name", catalog.available())
+def test_downloads_of_the_catalog_can_be_fetched_and_checked(name):
+    source = catalog.load(name).spec.source
+    names = [file for each in source.downloads for file in names_of(each)]
+
+    assert len(set(names)) == len(names)
+    for each in source.downloads:
+        assert each.urls
+        assert all(urlsplit(url).scheme in ("http", "https") for url in each.urls)
+        assert each.size or each.sha256 or each.md5
+        assert not each.members or each.name.endswith((".zip", ".tar.gz", ".tgz"))
