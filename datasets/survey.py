@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
@@ -18,7 +19,7 @@ BLOCK_BYTES = 1 << 24
 MAX_RECORD_BYTES = 1 << 26
 NEWLINE, CARRIAGE_RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+DAMAGED_STREAM = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +31,77 @@ class Survey:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The plain bytes of a file; `.gz` is decompressed on the fly."""
-    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    """The plain bytes of a file; `.gz` and `.zst` are decompressed on the fly."""
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    if path.suffix == ".zst":
+        return cast("BinaryIO", io.BufferedReader(_ZstdStream(path)))
+    return path.open("rb")
 
 
-def survey(path: Path, separator: str, num_columns: int) -> Survey:
-    """Check that every record of a file with a header has `num_columns` values.
+def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = True) -> Survey:
+    """Check that every record of a file has `num_columns` values.
 
     Raises:
-        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the gzip
-            stream is cut short, or there is no data row.
+        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the
+            compressed stream is cut short, or there is no data row.
     """
-    surveyor = _Surveyor(path, ord(separator), num_columns)
+    surveyor = _Surveyor(path, ord(separator), num_columns, has_header)
     try:
         with open_bytes(path) as stream:
             while block := stream.read(BLOCK_BYTES):
                 surveyor.feed(block)
             surveyor.finish()
-    except GZIP_ERRORS as error:
+    except DAMAGED_STREAM as error:
         raise DataError(
-            f"{path}: the gzip stream is truncated or damaged ({error}); fetch the file again"
+            f"{path}: the compressed stream is truncated or damaged ({error}); fetch the file again"
         ) from None
-    if surveyor.num_records < 2:
+    num_rows = surveyor.num_records - has_header
+    if num_rows < 1:
         raise DataError(
-            f"{path}: the file has a header but no data row; at least one line of data is needed"
+            f"{path}: the file has {'a header but ' if has_header else ''}no data row; at least one"
+            " line of data is needed"
         )
-    return Survey(
-        surveyor.num_records - 1, surveyor.num_lines > surveyor.num_records + surveyor.num_blank
-    )
+    return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
+
+
+class _ZstdStream(io.RawIOBase):
+    """The plain bytes of a `.zst` file; damage is an `EOFError`, as of a cut `.gz` file."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        super().__init__()
+        self._stream = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+
+    def readable(self) -> bool:
+        """Whether bytes can be read: always."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer from the stream; returns how many bytes it got."""
+        try:
+            return int(self._stream.readinto(buffer))
+        except OSError as error:
+            if error.errno is not None:  # the disk's, not the stream's
+                raise
+            raise EOFError(str(error)) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 class _Surveyor:
     """The state of a survey: counts so far and the bytes of a record that a block cuts."""
 
-    def __init__(self, path: Path, separator: int, num_columns: int) -> None:
+    def __init__(self, path: Path, separator: int, num_columns: int, has_header: bool) -> None:
         self.path = path
         self.separator = separator
         self.num_columns = num_columns
+        self.names = "the header names" if has_header else "the list of columns names"
         self.num_records = 0
         self.num_lines = 0
         self.num_blank = 0
@@ -120,8 +155,8 @@ class _Surveyor:
             self._fail(
                 int(starts[wrong[0]]),
                 data,
-                f"the line has {num_values[wrong[0]]} values, the header names"
-                f" {self.num_columns}; repair or remove the line",
+                f"the line has {num_values[wrong[0]]} values, {self.names} {self.num_columns};"
+                " repair or remove the line",
             )
         void = filled[lengths[filled] == self.num_columns - 1]  # nothing but separators
         if void.size:

@@ -12,7 +12,7 @@ import polars as pl
 from polars import selectors
 
 from datasets.spec import DataError
-from datasets.survey import GZIP_ERRORS, Survey, open_bytes, survey
+from datasets.survey import DAMAGED_STREAM, Survey, open_bytes, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,44 +23,60 @@ MAX_HEADER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class TextTable:
-    """One delimited text file with a header line; an empty value is missing."""
+    """One delimited text file; an empty value is missing."""
 
     path: Path
     separator: str
     columns: tuple[str, ...]
+    has_header: bool = True
 
     @classmethod
-    def open(cls, path: Path, separator: str = ",") -> TextTable:
-        """Read the header only.
+    def open(cls, path: Path, separator: str = ",", columns: tuple[str, ...] = ()) -> TextTable:
+        """Read the first line only; `columns` name those of a file without a header.
 
         Raises:
-            DataError: the file is empty, its first line is no header, or two columns share a name.
+            DataError: the file is empty, its first line is no header, two columns share a name, or
+                there are not as many `columns` as values.
         """
         with open_bytes(path) as stream:
             try:
                 line = stream.readline(MAX_HEADER_BYTES)
-            except GZIP_ERRORS as error:
+            except DAMAGED_STREAM as error:
                 raise DataError(
                     f"{path}: cannot read the header ({error}); fetch the file again"
                 ) from None
-        columns = _header(path, line, separator)
-        repeated = sorted({column for column in columns if columns.count(column) > 1})
+        first = _first_line(path, line, separator)
+        if columns and len(first) != len(columns):
+            raise DataError(
+                f"{path} line 1: the line has {len(first)} values, the list of columns names"
+                f" {len(columns)}; correct the list or the separator"
+            )
+        if columns:
+            return cls(path, separator, columns, has_header=False)
+        repeated = sorted({column for column in first if first.count(column) > 1})
         if repeated:
             raise DataError(
                 f"{path} line 1: columns named twice: {', '.join(repeated)}; every column needs a"
                 " name of its own"
             )
-        return cls(path, separator, columns)
+        return cls(path, separator, first)
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order, every value a string; blank lines at the end are left out."""
-        frame = pl.scan_csv(self.path, separator=self.separator, infer_schema=False, glob=False)
+        frame = pl.scan_csv(
+            self.path,
+            separator=self.separator,
+            has_header=self.has_header,
+            new_columns=list(self.columns),
+            infer_schema=False,
+            glob=False,
+        )
         return frame.filter(~pl.all_horizontal(pl.all().is_null()))
 
     @cached_property
     def survey(self) -> Survey:
         """The row count, after a check of every line."""
-        return survey(self.path, self.separator, len(self.columns))
+        return survey(self.path, self.separator, len(self.columns), has_header=self.has_header)
 
     @property
     def num_rows(self) -> int:
@@ -71,7 +87,7 @@ class TextTable:
         """Where the 0-based data row stands."""
         if self.survey.has_multiline_values:
             return f"{self.path} data row {row + 1}"
-        return f"{self.path} line {row + 2}"
+        return f"{self.path} line {row + 1 + self.has_header}"
 
 
 @dataclass(frozen=True)
@@ -124,24 +140,6 @@ class ParquetTable:
 Table = TextTable | ParquetTable
 
 
-def find_file(root: Path, names: Iterable[str]) -> Path:
-    """The first of the named files that a folder holds, plain before `.gz`.
-
-    Raises:
-        DataError: the folder does not exist or holds none of them.
-    """
-    names = tuple(names)
-    check_folder(root)
-    for name in names:
-        for path in (root / name, root / f"{name}.gz"):
-            if path.is_file():
-                return path
-    raise DataError(
-        f"{root}: none of the files {', '.join(names)} (or the same with .gz) is there; put one"
-        " into the folder or name another folder"
-    )
-
-
 def check_folder(root: Path) -> None:
     """Raise a `DataError` unless `root` is a folder."""
     if not root.is_dir():
@@ -169,7 +167,7 @@ def require_columns(
     return tuple(missing)
 
 
-def _header(path: Path, line: bytes, separator: str) -> tuple[str, ...]:
+def _first_line(path: Path, line: bytes, separator: str) -> tuple[str, ...]:
     if not line.strip():
         state = "its first line is blank" if line else "the file is empty"
         raise DataError(f"{path}: {state}; a header line and data lines are needed")

@@ -8,28 +8,37 @@ from __future__ import annotations
 import tomllib
 from functools import partial
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import polars as pl
 
+from datasets.layout import Layout
 from datasets.provenance import Source
 from datasets.rawlog import CatalogEntry, RawLog
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 from datasets.tables import ParquetTable, Table, TextTable, check_folder, require_columns
 
-TYPES: dict[str, type] = {
+TYPES: dict[str, type | UnionType] = {
     "name": str,
+    "files": str | list,
     "label": str,
+    "positive": list,
     "timestamp": str,
-    "files": str,
-    "separator": str,
+    "timestamp_format": str,
     "partition": list,
     "representative": str,
     "features": list,
+    "separator": str,
+    "columns": list,
+    "missing": list,
     "source": str,
+    "licence": str,
+    "citation": str,
+    "homepage": str,
 }
 NEEDED = ("name", "label", "files", "partition", "features")
-FEATURE_TYPES: dict[str, type] = {
+FEATURE_TYPES: dict[str, type | UnionType] = {
     "name": str,
     "kind": str,
     "min_count": int,
@@ -37,8 +46,9 @@ FEATURE_TYPES: dict[str, type] = {
     "max_length": int,
     "separator": str,
 }
-TYPE_NAMES: dict[type, str] = {
+TYPE_NAMES: dict[type | UnionType, str] = {
     str: "a text in quotes",
+    str | list: "a text in quotes, or a list of them",
     list: "a list in brackets",
     int: "an integer",
 }
@@ -66,29 +76,37 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
         raise DataError(
             f"{path}: name {content['name']!r} is taken by a log of the catalog; choose another"
         )
-    separator = content.get("separator", ",")
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise DataError(
-            f"{path}: separator must be one ASCII character, no quote or line end, got"
-            f" {separator!r}"
-        )
-    if not content["files"] or Path(content["files"]).is_absolute():
-        raise DataError(
-            f"{path}: files must be a pattern such as 'log*.csv' within the data folder, got"
-            f" {content['files']!r}"
-        )
     try:
-        spec = _spec(content, path)
+        spec, layout = _spec(content, path), _layout(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    read_raw = partial(_read_raw, spec=spec, pattern=content["files"], separator=separator)
-    return CatalogEntry(spec, read_raw, path.parent)
+    return CatalogEntry(spec, partial(_read_raw, spec=spec, layout=layout), path.parent)
+
+
+def _layout(content: dict[str, Any]) -> Layout:
+    files, positive = content["files"], content.get("positive", ["1"])
+    if not positive or not all(isinstance(value, str | int | float) for value in positive):
+        raise DataError(f"positive must be a list of one or more labels, got {positive!r}")
+    keys = ("separator", "timestamp_format")
+    return Layout(
+        files=(files,) if isinstance(files, str) else _texts(content, "files"),
+        columns=_texts(content, "columns"),
+        missing=_texts(content, "missing"),
+        positive=tuple(map(str, positive)) if "positive" in content else (),
+        **{key: content[key] for key in keys if key in content},
+    )
+
+
+def _texts(content: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of texts, empty if the key is not there."""
+    values = content.get(key, ())
+    if key in content and not (values and all(isinstance(value, str) for value in values)):
+        raise DataError(f"{key} must be a list of one or more texts in quotes, got {values!r}")
+    return tuple(values)
 
 
 def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
-    partition = content["partition"]
-    if not partition or not all(isinstance(column, str) for column in partition):
-        raise DataError(f"partition must be a list of column names, got {partition!r}")
+    partition = _texts(content, "partition")
     return DatasetSpec(
         name=content["name"],
         label=content["label"],
@@ -96,9 +114,14 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         features=tuple(
             _feature(entry, place) for place, entry in enumerate(content["features"], 1)
         ),
-        partition=DomainPartition(tuple(partition)),
+        partition=DomainPartition(partition),
         representative=content.get("representative", partition[0]),
-        source=Source(description=content.get("source", f"Described by {path.name}.")),
+        source=Source(
+            description=content.get("source", f"Described by {path.name}."),
+            licence=content.get("licence", ""),
+            citation=content.get("citation", ""),
+            homepage=content.get("homepage", ""),
+        ),
     )
 
 
@@ -113,7 +136,10 @@ def _feature(entry: object, place: int) -> FeatureSpec:
 
 
 def _check_keys(
-    content: dict[str, Any], types: dict[str, type], needed: tuple[str, ...], where: str
+    content: dict[str, Any],
+    types: dict[str, type | UnionType],
+    needed: tuple[str, ...],
+    where: str,
 ) -> None:
     for key, value in content.items():
         if key not in types:
@@ -125,32 +151,58 @@ def _check_keys(
             raise DataError(f"{where}: key {key!r} is missing; needed are {', '.join(needed)}")
 
 
-def _read_raw(root: Path, *, spec: DatasetSpec, pattern: str, separator: str) -> RawLog:
-    """All files of the pattern one after the other, in the order of their names."""
-    check_folder(root)
-    try:
-        paths = sorted(path for path in root.glob(pattern) if path.is_file())
-    except (IndexError, NotImplementedError, ValueError) as error:  # depends on the Python version
-        raise DataError(
-            f"files = {pattern!r} is not a file pattern ({error}); use one such as 'log*.csv'"
-        ) from None
-    if not paths:
-        raise DataError(
-            f"{root}: no file matches {pattern!r}; correct 'files' or name another folder"
-        )
-    tables = tuple(_open(path, spec, separator) for path in paths)
+def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout) -> RawLog:
+    """All files of the patterns one after the other, in the order of their names."""
+    paths = _find(root, layout.files)
+    tables = tuple(_open(path, spec, layout) for path in paths)
     columns = [spec.label, *([spec.timestamp] if spec.timestamp else [])]
     columns += [feature.name for feature in spec.features]
-    for table in tables:
-        require_columns(table, columns)
+    _check_columns(tables, columns)
     frame = pl.concat([table.scan().select(pl.col(columns).cast(pl.String)) for table in tables])
-    return RawLog(frame=frame, files=tuple(paths), tables=tables)
+    return RawLog(
+        frame=layout.values_of(frame, spec),
+        files=tuple(paths),
+        tables=tables,
+        identity=layout.identity,
+    )
 
 
-def _open(path: Path, spec: DatasetSpec, separator: str) -> Table:
+def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
+    check_folder(root)
+    found: set[Path] = set()
+    for pattern in patterns:
+        try:
+            paths = {path for path in root.glob(pattern) if path.is_file()}
+        except (IndexError, NotImplementedError, ValueError) as error:  # by Python's version
+            raise DataError(
+                f"files = {pattern!r} is not a file pattern ({error}); use one such as 'log*.csv'"
+            ) from None
+        if not paths:
+            raise DataError(
+                f"{root}: no file matches {pattern!r}; correct 'files' or name another folder"
+            )
+        found |= paths
+    return sorted(found)
+
+
+def _open(path: Path, spec: DatasetSpec, layout: Layout) -> Table:
     if path.suffix in PARQUET:
         bags = {
             feature.name: feature.separator for feature in spec.features if feature.kind == "bag"
         }
         return ParquetTable.open(path, bags)
-    return TextTable.open(path, separator)
+    return TextTable.open(path, layout.separator, layout.columns)
+
+
+def _check_columns(tables: tuple[Table, ...], needed: list[str]) -> None:
+    """Name the file that lacks a column, and one that has it."""
+    for table in tables:
+        for name in needed:
+            other = next((other for other in tables if name in other.columns), None)
+            if name not in table.columns and other is not None:
+                raise DataError(
+                    f"{table.path}: column {name!r} is missing, {other.path.name} has it; all"
+                    " files of a log need the same columns: leave the odd one out of 'files', or"
+                    " the column out of the features"
+                )
+        require_columns(table, needed)

@@ -22,6 +22,7 @@ def test_example_describes_a_log():
     assert spec.features[3] == FeatureSpec(name="item_id", min_count=2)
     assert spec.features[5].separator == "|"
     assert spec.representative == "scenario"
+    assert spec.source.licence == "internal"
 
 
 def test_example_is_prepared_from_files_in_name_order(tmp_path, tiny):
@@ -129,7 +130,7 @@ def test_other_separator_and_gzip(prepare_log, tiny):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"lable": "click"}, "unknown key 'lable'; allowed: name, label"),
+        ({"lable": "click"}, "unknown key 'lable'; allowed: name, files, label"),
         ({"label": None}, "key 'label' is missing"),
         ({"label": 1}, "label must be a text in quotes, got 1"),
         ({"features": "site"}, "features must be a list in brackets"),
@@ -140,8 +141,8 @@ def test_other_separator_and_gzip(prepare_log, tiny):
         ({"features": [{"name": "site", "min_count": True}]}, "min_count must be an integer"),
         ({"features": [{"name": "site", "kind": "text"}]}, "unknown kind 'text'"),
         ({"partition": ["place"]}, "domain column 'place' is not a categorical feature"),
-        ({"partition": []}, "partition must be a list of column names"),
-        ({"partition": [1]}, "partition must be a list of column names"),
+        ({"partition": []}, "partition must be a list of one or more texts"),
+        ({"partition": [1]}, "partition must be a list of one or more texts"),
         ({"representative": "item"}, "representative 'item' must be one of"),
         ({"separator": "||"}, "separator must be one ASCII character"),
         ({"files": "/data/log.csv"}, "files must be a pattern such as"),

@@ -1,0 +1,135 @@
+"""Proposes a TOML file for a log of your own, or writes the data card of a prepared one.
+
+`python -m datasets.describe LOG.csv > my_log.toml`, `python -m datasets.describe --card kuairand`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, USAGE, INTERRUPTED = 0, 2, 130
+CACHE_DIR = Path(__file__).parent / "data" / "prepared"
+MAX_ROWS = 500_000
+DESCRIPTION = (
+    "Proposes the TOML file of a log (standard output), with remarks on what stands out in it"
+    " (standard error); or writes the data card of a log that can be prepared."
+)
+EPILOG = "exit codes: 0 done; 2 bad input or usage (one line says what)"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave with the code for bad usage."""
+        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Describe a log or write a card; returns the exit code."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    _check_usage(parser, args)
+    try:
+        if args.card is not None:
+            _write_card(args.card, args.data_dir, args.out)
+        else:
+            _describe(args.log, args.rows, args.label)
+    except (DataError, OSError) as error:
+        sys.stderr.write(f"datasets.describe: error: {error}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="python -m datasets.describe", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument(
+        "log",
+        nargs="*",
+        metavar="LOG",
+        help="files of one log (CSV and the like, also .gz or .zst; Parquet), or patterns",
+    )
+    parser.add_argument("--label", metavar="COLUMN", help="the label, if its name does not tell")
+    parser.add_argument(
+        "--rows",
+        type=_positive,
+        default=MAX_ROWS,
+        metavar="N",
+        help=f"rows looked at closely, drawn at random from a longer log (default {MAX_ROWS:,})",
+    )
+    parser.add_argument(
+        "--card", metavar="NAME|my.toml", help="write the data card of this log instead"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="with --card: folder of the raw files"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="with --card: an .html or .md file (default: Markdown on standard output)",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if bool(args.log) == (args.card is not None):
+        parser.error("name either the files of a log, or a log with --card")
+    if args.card is None and (args.data_dir or args.out):
+        parser.error("--data-dir and --out belong to --card")
+    if args.out is not None and args.out.suffix not in (".html", ".md"):
+        parser.error(f"--out must end in .html or .md, got {args.out.name!r}")
+
+
+def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
+    from datasets.profiling.profile import profile_log
+    from datasets.profiling.proposal import propose
+    from datasets.profiling.remarks import remarks
+    from datasets.profiling.sniff import find_log, open_log
+    from datasets.profiling.toml_text import toml_text
+
+    files = open_log(find_log(patterns))
+    proposal = propose(files, profile_log(files, max_rows), label)
+    for line in remarks(proposal):
+        sys.stderr.write(line + "\n")
+    sys.stdout.write(toml_text(proposal))
+
+
+def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
+    from datasets import catalog
+    from datasets.prepare import PrepareOptions, prepare
+    from datasets.profiling.data_card import card_of, render
+
+    entry = catalog.load(name)
+    data = prepare(entry, data_dir, CACHE_DIR, PrepareOptions())
+    root = data_dir or entry.default_dir
+    if root is None:  # prepare has refused it already
+        raise DataError(f"data set {name!r} has no default folder; name it with --data-dir")
+    card = card_of(entry, entry.read_raw(root), data)
+    text = render(card, "html" if out is not None and out.suffix == ".html" else "md")
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        sys.stderr.write(f"wrote {out}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

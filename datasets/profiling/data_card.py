@@ -1,0 +1,219 @@
+"""The data card of a prepared log: where it comes from, how it is split, its fields and domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import jinja2
+import numpy as np
+import polars as pl
+
+from datasets.profiling.skew import Skew, skew_of
+from datasets.profiling.timeformats import readable_time
+from datasets.spec import PAD, UNSEEN
+from datasets.splits import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets.prepare import PreparedData
+    from datasets.provenance import Source
+    from datasets.rawlog import CatalogEntry, RawLog
+    from datasets.spec import SplitName
+
+TOP_DOMAINS = 15
+BLOCK_ROWS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitPart:
+    """One split: its rows, click rate, and first and last time (empty without a timestamp)."""
+
+    name: SplitName
+    rows: int
+    base_rate: float
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldPart:
+    """One field: the codes that train gave it, and how much of dev and test has none of them.
+
+    `unseen` is the share of values (of a bag, of its tokens) that train does not know.
+    """
+
+    name: str
+    kind: str
+    num_known: int
+    unseen: dict[SplitName, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainPart:
+    """The domains of a partition: skew of every split, and what test has that train lacks."""
+
+    skew: dict[SplitName, Skew]
+    new_in_test: int
+    rows_of_new: int
+    top: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCard:
+    """All that a card shows; `facts` is the card of the prepared log."""
+
+    facts: dict[str, Any]
+    source: Source
+    file_sizes: dict[str, int]
+    splits: tuple[SplitPart, ...]
+    fields: tuple[FieldPart, ...]
+    domains: DomainPart
+    columns: tuple[str, ...]
+
+
+def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
+    """Collect the card of a log from its raw and its prepared rows, block by block."""
+    times = _times(raw, data)
+    return DataCard(
+        facts=data.card,
+        source=entry.spec.source,
+        file_sizes={path.name: path.stat().st_size for path in raw.files},
+        splits=tuple(
+            SplitPart(
+                name=name,
+                rows=len(data.split[name]),
+                base_rate=data.card["base_rate"][name],
+                first=times[name][0],
+                last=times[name][1],
+            )
+            for name in SPLITS
+        ),
+        fields=_fields(data),
+        domains=_domains(data),
+        columns=data.spec.partition.columns,
+    )
+
+
+def render(card: DataCard, form: Literal["html", "md"]) -> str:
+    """The card as one self-contained HTML page, or as Markdown."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=form == "html",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"count": "{:,}".format, "percent": _percent, "cell": _cell}
+    return environment.get_template(f"data_card.{form}.j2").render(card=card)
+
+
+def _times(raw: RawLog, data: PreparedData) -> dict[SplitName, tuple[str, str]]:
+    """First and last time of each split: its first and last row, as rows are in time order."""
+    name = data.spec.timestamp
+    if name is None:
+        return dict.fromkeys(SPLITS, ("", ""))
+    row_ids = data.row_ids()
+    ends = {
+        split: (int(row_ids[part.start]), int(row_ids[part.stop - 1]))
+        for split, part in data.split.items()
+    }
+    wanted = sorted({row for pair in ends.values() for row in pair})
+    found = (
+        raw.frame.select(pl.col(name).cast(pl.String))
+        .with_row_index("row")
+        .filter(pl.col("row").is_in(wanted))
+        .collect(engine="streaming")
+    )
+    text_of = dict(zip(found["row"].to_list(), found[name].to_list(), strict=True))
+    return {
+        split: (readable_time(text_of[first]), readable_time(text_of[last]))
+        for split, (first, last) in ends.items()
+    }
+
+
+def _fields(data: PreparedData) -> tuple[FieldPart, ...]:
+    schema = data.schema
+    widths = (*(1 for _ in schema.fields), *schema.bag_lengths)
+    starts = np.concatenate(([0], np.cumsum(widths)))
+    kinds = {feature.name: feature.kind for feature in data.spec.features}
+    unseen = {
+        name: _unseen(data.rows(), data.split[name], starts) for name in SPLITS if name != "train"
+    }
+    sizes = (*schema.field_sizes, *schema.bag_sizes)
+    return tuple(
+        FieldPart(
+            name=name,
+            kind=kinds[name],
+            num_known=size - 1,
+            unseen={split: float(shares[place]) for split, shares in unseen.items()},
+        )
+        for place, (name, size) in enumerate(
+            zip((*schema.fields, *schema.bags), sizes, strict=True)
+        )
+    )
+
+
+def _unseen(rows: np.ndarray, part: range, starts: np.ndarray) -> np.ndarray:
+    """The share of code 0 among the filled slots of each field, (fields,)."""
+    unseen, filled = np.zeros(len(starts) - 1), np.zeros(len(starts) - 1)
+    for start in range(part.start, part.stop, BLOCK_ROWS):
+        block = np.asarray(rows[start : min(part.stop, start + BLOCK_ROWS), : starts[-1]])
+        unseen += np.add.reduceat((block == UNSEEN).sum(axis=0), starts[:-1])
+        filled += np.add.reduceat((block != PAD).sum(axis=0), starts[:-1])
+    return unseen / np.maximum(filled, 1)
+
+
+def _domains(data: PreparedData) -> DomainPart:
+    table = data.domains()
+    is_new = (pl.col("train_impressions") == 0) & (pl.col("test_impressions") > 0)
+    new = table.filter(is_new)
+    total = pl.sum_horizontal(f"{split}_impressions" for split in SPLITS)
+    top = table.with_columns(rows=total).sort("rows", descending=True, maintain_order=True)
+    num_rows = max(1, int(top["rows"].sum()))
+    return DomainPart(
+        skew={
+            split: skew_of(
+                table[f"{split}_impressions"].to_numpy().astype(np.int64),
+                table[f"{split}_clicks"].to_numpy(),
+            )
+            for split in SPLITS
+        },
+        new_in_test=len(new),
+        rows_of_new=int(new["test_impressions"].sum()),
+        top=tuple(
+            _domain(row, data.spec.partition.columns, num_rows)
+            for row in top.head(TOP_DOMAINS).iter_rows(named=True)
+        ),
+    )
+
+
+def _domain(row: dict[str, Any], columns: Sequence[str], num_rows: int) -> dict[str, Any]:
+    """The values, volume and click rate of a domain, over all splits and per split."""
+    rates = {
+        split: row[f"{split}_clicks"] / row[f"{split}_impressions"]
+        if row[f"{split}_impressions"]
+        else None
+        for split in SPLITS
+    }
+    return {
+        "values": [row[column] or "(missing)" for column in columns],
+        "rows": row["rows"],
+        "share": row["rows"] / num_rows,
+        "rates": rates,
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"
+
+
+def _cell(text: object) -> str:
+    """Text that can stand in a cell of a Markdown table."""
+    plain = " ".join(str(text).split())
+    for mark in ("\\", "|", "`", "*", "<", "[", "]"):
+        plain = plain.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
+    return plain

@@ -1,0 +1,94 @@
+"""What the name of a column suggests: an id, a quantity, a domain, or what follows a click."""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+LABELS = (  # the likelier first
+    ("label",),
+    ("is", "click"),
+    ("click",),
+    ("clicked",),
+    ("is", "clicked"),
+    ("clk",),
+    ("ctr",),
+    ("y",),
+    ("target",),
+    ("response",),
+    ("is", "trade"),
+    ("conversion",),
+    ("converted",),
+    ("is", "attributed"),
+    ("is", "purchase"),
+    ("purchase",),
+    ("buy",),
+    ("is", "buy"),
+)
+TOKENS = _words(
+    "id ids uid iid idx key code type category cat cate level tab hour weekday month zip city"
+    " region province country brand shop user item tag class group segment slot position pos"
+    " scenario scene page site channel device os gender occupation version range"
+)
+QUANTITIES = _words(
+    "ms sec secs second seconds minute minutes hours days duration length len num count cnt price"
+    " amount score rate ratio size width height age distance bid budget total sum avg mean percent"
+    " balance income"
+)
+DOMAINS = _words(
+    "scenario scene tab domain position pos placement slot pid channel page site app source adzone"
+    " entry surface market country"
+)
+GROUPS = _words(
+    "user member gender sex age segment group device platform occupation degree active os"
+)
+_ACTIONS = _words(
+    "like follow comment forward share hate favorite favourite fav collect cart buy bought"
+    " purchase order pay paid conversion convert converted cvr trade install attributed click"
+    " clicked clk noclk nonclk view exit bounce enter download"
+)
+_AFTER = re.compile(
+    rf"(^|_)({'|'.join(sorted(_ACTIONS))})(s|d|ed)?(_|$)"
+    r"|(^|_)(play|watch|dwell|stay|view|viewing|read|reading|session)_(time|ms|sec|seconds|duration)"
+)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in small letters; `userId` and `user_id` are two words each."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def label_rank(name: str) -> int:
+    """The place of a name among the usual names of a label; one past the end if it is none."""
+    words = tuple(words_of(name))
+    return LABELS.index(words) if words in LABELS else len(LABELS)
+
+
+def domain_score(name: str) -> int:
+    """2 for the usual names of scenarios and places, 1 for those of groups of users, else 0."""
+    words = set(words_of(name))
+    if words <= {"user", "member", "id"}:  # one user is no group
+        return 0
+    return 2 if not DOMAINS.isdisjoint(words) else int(not GROUPS.isdisjoint(words))
+
+
+def is_token(name: str) -> bool | None:
+    """Whether a name is that of tokens (an id, a level) or of a quantity; None if it says nothing.
+
+    The last telling word decides: `user_num` is a quantity, `price_level` is not.
+    """
+    for word in reversed(words_of(name)):
+        if word in TOKENS or word in QUANTITIES:
+            return word in TOKENS
+    return None
+
+
+def follows_click(name: str) -> bool:
+    """Whether a name suggests something that happens after, or with, the click."""
+    return _AFTER.search("_".join(words_of(name))) is not None

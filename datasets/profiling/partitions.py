@@ -1,0 +1,107 @@
+"""Candidate domain partitions of an unknown log: their domains, skew and click rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from datasets.profiling.names import domain_score
+from datasets.profiling.skew import Skew, skew_of
+from datasets.spec import DataError, DomainPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets.profiling.columns import Column
+
+MAX_VALUES = 1_000  # of a column that may be a domain column
+MAX_DOMAINS = 10_000
+MAX_LISTED = 8
+MIN_SECOND_SHARE = 0.01  # of rows outside the largest domain
+LABEL = "__label__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A partition; `spread` is how far the click rates of its domains lie apart.
+
+    It is their standard deviation over rows, after subtracting the variance that chance gives to
+    domains of equal rates: 0 if they differ no more than that.
+    """
+
+    columns: tuple[str, ...]
+    skew: Skew
+    spread: float
+    largest_share: float
+
+
+def candidate_partitions(
+    rows: pl.DataFrame, label: np.ndarray, features: Sequence[Column]
+) -> list[Candidate]:
+    """Partitions by one column, the likeliest first, then the likely ones jointly.
+
+    Raises:
+        DataError: no column can be a domain column.
+    """
+    few = [column for column in features if column.kind == "categorical" and _is_nameable(column)]
+    few = [column for column in few if 1 < column.distinct <= MAX_VALUES] or sorted(
+        few, key=lambda column: column.distinct
+    )[:1]
+    labelled = rows.with_columns(pl.Series(LABEL, label))
+    singles = [_measure(labelled, (column.name,)) for column in few]
+    singles = [single for single in singles if single.largest_share <= 1 - MIN_SECOND_SHARE]
+    if not singles:
+        raise DataError(
+            "no column can be a domain column: none holds tokens of which a second one has"
+            f" {MIN_SECOND_SHARE:.0%} of the rows; add a column such as a scenario or a position"
+        )
+    singles.sort(key=_preference)
+    joint = [
+        _measure(labelled, tuple(single.columns[0] for single in singles[:size]))
+        for size in (2, 3)
+        if len(singles) >= size
+    ]
+    joint = [both for both in joint if both.skew.num_domains <= MAX_DOMAINS]
+    return singles[:MAX_LISTED] + joint
+
+
+def choose_partition(candidates: Sequence[Candidate]) -> Candidate:
+    """The two places or scenarios jointly if there are two, else the first single column."""
+    for candidate in candidates:
+        if len(candidate.columns) == 2 and all(
+            domain_score(name) == 2 for name in candidate.columns
+        ):
+            return candidate
+    return candidates[0]
+
+
+def _preference(single: Candidate) -> tuple[int, float, int]:
+    """A telling name, then click rates that differ, then few domains."""
+    return -domain_score(single.columns[0]), -single.spread, single.skew.num_domains
+
+
+def _is_nameable(column: Column) -> bool:
+    try:
+        DomainPartition((column.name,))
+    except DataError:
+        return False
+    return True
+
+
+def _measure(labelled: pl.DataFrame, columns: tuple[str, ...]) -> Candidate:
+    domains = labelled.group_by(columns).agg(
+        pl.len().alias("rows"), pl.col(LABEL).sum().cast(pl.Int64).alias("clicks")
+    )
+    rows, clicks = domains["rows"].to_numpy().astype(np.int64), domains["clicks"].to_numpy()
+    mean = clicks.sum() / rows.sum()
+    between = np.average((clicks / rows - mean) ** 2, weights=rows)
+    by_chance = (len(rows) - 1) * mean * (1 - mean) / rows.sum()
+    return Candidate(
+        columns=columns,
+        skew=skew_of(rows, clicks),
+        spread=float(np.sqrt(max(0.0, between - by_chance))),
+        largest_share=float(rows.max() / rows.sum()),
+    )

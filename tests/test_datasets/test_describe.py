@@ -1,0 +1,276 @@
+"""The command line of `datasets.describe`: what it proposes can be prepared."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from datasets.catalog import custom
+from datasets.describe import main
+from datasets.prepare import PrepareOptions, prepare
+
+ROOT = Path(__file__).resolve().parents[2]
+NUM_ROWS = 3_000
+
+
+@pytest.fixture
+def log():
+    """A log with one column of every kind, among them three that know the label."""
+    rng = np.random.default_rng(7)
+    scenario = rng.choice(["home", "search", "cart"], NUM_ROWS, p=[0.6, 0.3, 0.1])
+    click = rng.random(NUM_ROWS) < np.where(scenario == "home", 0.1, 0.4)
+    tags = [";".join(rng.choice(list("abcde"), rng.integers(1, 4))) for _ in range(NUM_ROWS)]
+    return pl.DataFrame(
+        {
+            "impression": [f"r{row}" for row in range(NUM_ROWS)],
+            "time": 1_600_000_000 + 60 * np.arange(NUM_ROWS),
+            "scenario": scenario,
+            "userId": rng.integers(0, 200, NUM_ROWS),
+            "price": np.round(rng.random(NUM_ROWS) * 50, 2),
+            "tags": tags,
+            "country": "fr",
+            "dwell_time": np.where(click, rng.integers(1, 90, NUM_ROWS), 0),
+            "landing": ["page" if seen else None for seen in click & (rng.random(NUM_ROWS) < 0.5)],
+            "is_like": (rng.random(NUM_ROWS) < 0.02).astype(int),
+            "click": click.astype(int),
+        }
+    )
+
+
+def described(*arguments):
+    command = [sys.executable, "-m", "datasets.describe", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def proposed(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def prepared(text, folder):
+    (folder / "proposed.toml").write_text(text, encoding="utf-8")
+    entry = custom.read_spec(folder / "proposed.toml")
+    return prepare(entry, None, folder / "cache", PrepareOptions())
+
+
+def test_proposal_names_label_time_partition_and_kinds(log, tmp_path):
+    log.write_csv(tmp_path / "shop.csv")
+
+    text, _ = described(tmp_path / "shop.csv")
+
+    content = tomllib.loads(text)
+    assert content["name"] == "shop"
+    assert content["label"] == "click"
+    assert content["timestamp"] == "time"
+    assert content["partition"] == ["scenario"]
+    by_name = {
+        entry if isinstance(entry, str) else entry["name"]: entry for entry in content["features"]
+    }
+    assert set(by_name) == {"scenario", "userId", "price", "tags"}
+    assert by_name["price"]["kind"] == "numeric"
+    assert by_name["tags"] == {"name": "tags", "kind": "bag", "separator": ";", "max_length": 3}
+
+
+def test_remarks_name_leaks_ids_constants_and_skew(log, tmp_path):
+    log.write_csv(tmp_path / "shop.csv")
+
+    text, remarks = described(tmp_path / "shop.csv")
+
+    left_out = [line for line in text.splitlines() if "left out" in line]
+    assert [line.split('"')[1] for line in left_out] == [
+        "impression",
+        "country",
+        "dwell_time",
+        "landing",
+        "is_like",
+    ]
+    assert "alone it ranks held-out rows with AUC 1.000" in left_out[2]
+    assert "missing in 100.00% of the rows with label 0" in left_out[3]
+    assert "its name suggests that it follows the click" in left_out[4]
+    assert (
+        "leaks: left out, as they seem to know the label: dwell_time, landing, is_like" in remarks
+    )
+    row = next(line for line in remarks.splitlines() if line.endswith("<- proposed"))
+    assert row.split()[:5] == ["scenario", "3", "1", "1", "0"]
+
+
+def test_proposal_can_be_prepared(log, tmp_path):
+    log.write_csv(tmp_path / "shop.csv.zst", compression="zstd")
+
+    text, remarks = described(tmp_path / "shop.csv.zst")
+    data = prepared(text, tmp_path)
+
+    assert data.card["rows_in_log"] == NUM_ROWS
+    assert data.card["split_kind"] == "time"
+    assert f"rows: {NUM_ROWS:,}" in remarks
+
+
+def test_long_log_is_sampled_and_says_so(capsys, log, tmp_path):
+    log.write_csv(tmp_path / "shop.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "shop.csv", "--rows", 1_000)
+    again, _ = proposed(capsys, tmp_path / "shop.csv", "--rows", 1_000)
+
+    assert f"rows: {NUM_ROWS:,}" in remarks
+    assert "rows, drawn at random from the whole log" in remarks
+    assert "# Proposed from the 3,000 rows of shop.csv, a random" in text
+    assert '# "dwell_time",  # left out: LEAK?' in text
+    assert text == again
+
+
+def test_copies_of_rows_are_counted(capsys, log, tmp_path):
+    pl.concat([log, log[:300], log[:50]]).write_csv(tmp_path / "shop.csv")
+
+    _, remarks = proposed(capsys, tmp_path / "shop.csv")
+
+    assert "duplicates: 350 rows (10.45%)" in remarks
+
+
+def test_missing_values_are_counted_over_all_rows(capsys, log, tmp_path):
+    late = pl.when(pl.int_range(pl.len()) < 2_700).then(None).otherwise("userId").alias("userId")
+    log.with_columns(late).write_csv(tmp_path / "shop.csv")
+
+    _, remarks = proposed(capsys, tmp_path / "shop.csv", "--rows", 500)
+
+    row = next(line for line in remarks.splitlines() if line.strip().startswith("userId"))
+    assert "90.00%" in row
+
+
+def test_missing_is_no_value_of_a_column(capsys, log, tmp_path):
+    log.write_csv(tmp_path / "shop.csv")
+
+    _, remarks = proposed(capsys, tmp_path / "shop.csv")
+
+    row = next(line for line in remarks.splitlines() if line.startswith("  landing"))
+    assert row.split()[:3] == ["landing", "categorical", "1"]
+
+
+def test_times_with_gaps_are_no_timestamp(capsys, log, tmp_path):
+    gap = pl.when(pl.int_range(pl.len()) != 7).then("time").alias("time")
+    log.with_columns(gap).write_csv(tmp_path / "shop.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "shop.csv")
+
+    assert "timestamp" not in tomllib.loads(text)
+    assert "no column of times without gaps" in remarks
+    assert prepared(text, tmp_path).card["split_kind"] == "shuffle"
+
+
+def test_several_files_become_one_pattern(capsys, log, tmp_path):
+    log[2_000:].with_columns(extra=1).write_csv(tmp_path / "day_2.csv")
+    log[:2_000].write_csv(tmp_path / "day_1.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "day_?.csv")
+
+    assert tomllib.loads(text)["files"] == "day_*.csv"
+    assert "not every file has them or they are no text: extra" in remarks
+    assert "rows in its order" in remarks
+    assert prepared(text, tmp_path).row_ids().tolist() == list(range(NUM_ROWS))
+
+
+def test_files_that_no_pattern_tells_from_others_are_listed(capsys, log, tmp_path):
+    for day in (1, 2, 3):
+        log[1_000 * (day - 1) : 1_000 * day].write_csv(tmp_path / f"day_{day}.csv")
+
+    text, _ = proposed(capsys, tmp_path / "day_1.csv", tmp_path / "day_2.csv")
+
+    assert tomllib.loads(text)["files"] == ["day_1.csv", "day_2.csv"]
+    assert prepared(text, tmp_path).card["rows_in_log"] == 2_000
+
+
+def test_parquet_of_lists_booleans_and_times(capsys, log, tmp_path):
+    typed = log.with_columns(
+        pl.col("click") == 1,
+        pl.from_epoch("time"),
+        pl.col("tags").str.split(";"),
+        nested=pl.struct(a=pl.lit(1)),
+    )
+    typed.write_parquet(tmp_path / "shop.parquet")
+
+    text, remarks = proposed(capsys, tmp_path / "shop.parquet")
+    data = prepared(text, tmp_path)
+
+    assert "ISO-8601, 2020-09-13 12:26:40" in text
+    assert "nested" in remarks
+    assert data.schema.bags == ("tags",)
+    assert data.schema.bag_sizes == (6,)
+
+
+def test_file_without_header_gets_names(capsys, log, tmp_path):
+    log.select("click", "time", "scenario", "price").write_csv(
+        tmp_path / "log.tsv", separator="\t", include_header=False
+    )
+
+    text, remarks = proposed(capsys, tmp_path / "log.tsv")
+    content = tomllib.loads(text)
+
+    assert content["columns"] == ["c1", "c2", "c3", "c4"]
+    assert (content["label"], content["separator"]) == ("c1", "\t")
+    assert "the first line holds numbers" in remarks
+    assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
+
+
+def test_space_separates_values_where_nothing_else_does(capsys, log, tmp_path):
+    log.select("time", "scenario", "tags", "click").write_csv(tmp_path / "log.txt", separator=" ")
+
+    text, _ = proposed(capsys, tmp_path / "log.txt")
+
+    assert tomllib.loads(text)["separator"] == " "
+
+
+def test_ratings_become_a_label_by_their_high_values(capsys, log, tmp_path):
+    ratings = log.drop("click", "is_like", "landing", "dwell_time").with_columns(
+        rating=pl.int_range(pl.len()) % 5 + 1
+    )
+    ratings.write_csv(tmp_path / "log.csv")
+
+    text, _ = proposed(capsys, tmp_path / "log.csv", "--label", "rating")
+
+    assert tomllib.loads(text)["positive"] == ["4", "5"]
+    assert prepared(text, tmp_path).card["base_rate"]["train"] == pytest.approx(0.4)
+
+
+def test_words_as_labels_and_texts_for_missing_numbers(capsys, log, tmp_path):
+    every_tenth = pl.int_range(pl.len()) % 10 == 0
+    log.with_columns(
+        pl.when(pl.col("click") == 1).then(pl.lit("Yes")).otherwise(pl.lit("No")).alias("click"),
+        pl.when(every_tenth).then(pl.lit("NA")).otherwise(pl.col("price")).alias("price"),
+    ).write_csv(tmp_path / "log.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "log.csv")
+    content = tomllib.loads(text)
+
+    assert content["positive"] == ["Yes"]
+    assert content["missing"] == ["NA"]
+    assert "10.00%" in next(line for line in remarks.splitlines() if line.startswith("  price"))
+    assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
+
+
+def test_times_of_another_format_get_it(capsys, log, tmp_path):
+    times = pl.from_epoch("time").dt.strftime("%d/%m/%Y %H:%M")
+    log.reverse().with_columns(times.alias("time")).write_csv(tmp_path / "log.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "log.csv")
+
+    assert tomllib.loads(text)["timestamp_format"] == "%d/%m/%Y %H:%M"
+    assert "13/09/2020 12:26 to 15/09/2020 14:25, rows not in its order" in remarks
+    assert prepared(text, tmp_path).row_ids()[0] == NUM_ROWS - 1
+
+
+def test_odd_column_names_survive(capsys, log, tmp_path):
+    names = {"scenario": 'the "scene"', "price": "价格, eur", "userId": ""}
+    log.rename(names).write_csv(tmp_path / "log.csv")
+
+    text, _ = proposed(capsys, tmp_path / "log.csv")
+
+    assert tomllib.loads(text)["partition"] == ['the "scene"']
+    assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS

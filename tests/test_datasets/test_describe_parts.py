@@ -1,0 +1,226 @@
+"""The parts of a description by hand-worked numbers and independent oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from datasets.profiling.columns import NO_VALUE, judge
+from datasets.profiling.leaks import MIN_CLASS_ROWS, examine, held_out_auc
+from datasets.profiling.names import follows_click, is_token, words_of
+from datasets.profiling.partitions import candidate_partitions
+from datasets.profiling.profile import LogProfile, Volume
+from datasets.profiling.skew import skew_of
+from datasets.profiling.timeformats import readable_time, recognise
+
+
+def profile_of(name, values):
+    column = pl.Series(name, values, dtype=pl.String)
+    volume = Volume(column.null_count(), column.drop_nulls().n_unique())
+    return LogProfile(
+        num_rows=len(column),
+        rows=column.to_frame(),
+        volumes={name: volume},
+        duplicate_share=0.0,
+    )
+
+
+def column_of(name, values):
+    profile = profile_of(name, values)
+    label = np.arange(len(values)) % 2
+    return judge(profile, name, profile.rows, label, is_bag=False, time=None)
+
+
+def test_skew_by_hand():
+    skew = skew_of(np.array([50, 20, 15, 10, 5, 0]), np.array([5, 0, 15, 2, 5, 0]))
+
+    assert (skew.num_domains, skew.head, skew.tail) == (5, 1, 2)
+    assert (skew.without_click, skew.all_clicked, skew.one_class) == (1, 2, 3)
+
+
+def test_skew_of_equal_domains():
+    skew = skew_of(np.full(10, 7), np.full(10, 3))
+
+    assert (skew.head, skew.tail) == (2, 2)
+
+
+def test_held_out_auc_equals_scikit_learn():
+    rng = np.random.default_rng(3)
+    tokens = rng.integers(0, 12, 2_000)
+    label = (rng.random(2_000) < tokens / 15).astype(np.int64)
+    fit = pl.DataFrame({"token": tokens[::2], "label": label[::2]})
+    mean = fit["label"].mean()
+    rates = {
+        token: (part["label"].sum() + 10 * mean) / (len(part) + 10)
+        for (token,), part in fit.group_by("token")
+    }
+    score = [rates[token] for token in tokens[1::2]]
+
+    auc = held_out_auc(tokens, label)
+
+    assert auc == pytest.approx(roc_auc_score(label[1::2], score))
+
+
+def test_held_out_auc_of_too_few_clicks_is_undefined():
+    label = np.zeros(1_000, dtype=np.int64)
+    label[1 : 2 * MIN_CLASS_ROWS - 1 : 2] = 1  # one too few among the odd rows
+
+    assert np.isnan(held_out_auc(np.arange(1_000) % 3, label))
+
+
+def test_id_that_fits_its_own_rows_alone_is_no_leak():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 4_000)
+
+    found = examine(pl.Series("item", [f"i{row}" for row in range(4_000)]), label, is_numeric=False)
+
+    assert found.leak == ""
+    assert found.auc == pytest.approx(0.5, abs=0.05)
+
+
+def test_quantity_that_knows_the_label_is_a_leak():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 4_000)
+    seconds = np.where(label == 1, rng.random(4_000) * 50 + 10, rng.random(4_000) * 10)
+
+    found = examine(pl.Series("x", seconds.astype(str)), label, is_numeric=True)
+
+    assert "AUC 1.000" in found.leak
+
+
+@pytest.mark.parametrize(
+    ("where_one", "where_zero", "is_leak"), [(0.10, 0.0, True), (0.10, 0.04, False)]
+)
+def test_values_of_one_class_only_are_a_leak(where_one, where_zero, is_leak):
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 10_000)
+    filled = rng.random(10_000) < np.where(label == 1, where_one, where_zero)
+    column = pl.Series("x", ["page" if one else None for one in filled])
+
+    leak = examine(column, label, is_numeric=False).leak
+
+    assert bool(leak) == is_leak
+    assert not is_leak or leak.startswith("missing in 100.00% of the rows with label 0")
+
+
+def test_spread_of_domains_that_differ_by_chance_alone_is_small():
+    rng = np.random.default_rng(4)
+    place = rng.integers(0, 200, 20_000)
+    same = (rng.random(20_000) < 0.3).astype(np.int64)
+    other = (rng.random(20_000) < np.where(place < 100, 0.2, 0.4)).astype(np.int64)
+    column = column_of("place", place.astype(str).tolist())
+    rows = pl.DataFrame({"place": place.astype(str)})
+
+    by_chance = candidate_partitions(rows, same, [column])[0].spread
+    planted = candidate_partitions(rows, other, [column])[0].spread
+
+    assert by_chance < 0.02
+    assert planted == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind"),
+    [
+        ("price", [f"{row / 7:.3f}" for row in range(200)], "numeric"),
+        ("item_count", [str(row) for row in range(200)] * 3, "numeric"),
+        ("price_level", [str(row) for row in range(200)] * 3, "categorical"),
+        ("hash", [str(row * 10**15 + 1) for row in range(200)] * 3, "categorical"),
+        ("flag", ["0.0", "1.0"] * 300, "categorical"),
+        ("range", ["(0,10]", "(10,50]", "(50,90]", "[90,99)", "0", "99+", "x"] * 90, "categorical"),
+        ("tags", [";".join(f"t{row % n}" for n in (2, 3, 5)) for row in range(300)], "bag"),
+    ],
+)
+def test_kind_of_a_column(name, values, kind):
+    assert column_of(name, values).kind == kind
+
+
+def test_further_time_is_left_out():
+    values = [f"2020-01-01 10:{row % 60:02}:00" for row in range(300)]
+    profile = profile_of("when", values)
+    label = np.arange(300) % 2
+
+    column = judge(
+        profile,
+        "when",
+        profile.rows,
+        label,
+        is_bag=False,
+        time=recognise(profile.rows["when"]),
+    )
+
+    assert column.kind == "categorical"
+    assert column.left_out == "a time (ISO-8601); times of test do not occur in train"
+
+
+def test_texts_for_missing_numbers_are_found():
+    column = column_of("price", [f"{row / 7:.3f}" for row in range(90)] + ["NA", "\\N"] * 5)
+
+    assert column.missing_texts == ("NA", "\\N")
+    assert column.missing_share == pytest.approx(0.1)
+    assert set(column.missing_texts) < set(NO_VALUE)
+
+
+def test_minus_one_among_quantities_is_remarked():
+    column = column_of("price", [f"{row / 7:.3f}" for row in range(90)] + ["-1"] * 5)
+
+    assert column.lone_negative
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step", "kind"),
+    [
+        ("time", 1_600_000_000, 5, "epoch in seconds"),
+        ("time_ms", 1_600_000_000_000, 5, "epoch in milliseconds"),
+        ("ts", 1_600_000_000_000_000, 5, "epoch in microseconds"),
+        ("date", 20200101, 1, "digits %Y%m%d"),
+        ("hour_date", 14102100, 1, "digits %y%m%d%H"),
+        ("timestamp", 0, 40, "integers in rising order"),
+        ("anything", 1_600_000_000, 5, "epoch in seconds"),
+        ("item", 5, 1, None),
+    ],
+)
+def test_integers_as_times(name, first, step, kind):
+    found = recognise(pl.Series(name, [str(first + step * row) for row in range(20)]))
+
+    assert (found and found.kind) == kind
+
+
+@pytest.mark.parametrize(
+    ("texts", "layout", "alternative"),
+    [
+        (["2020-05-01T10:00:00Z", "2020-05-02T10:00:00Z"], None, None),
+        (["01/05/2020 10:00", "31/05/2020 10:00"], "%d/%m/%Y %H:%M", None),
+        (["05/01/2020 10:00", "05/31/2020 10:00"], "%m/%d/%Y %H:%M", None),
+        (["01/05/2020 10:00", "02/05/2020 10:00"], "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
+        (["06/Jan/2020:10:00:00 +0100"], "%d/%b/%Y:%H:%M:%S %z", None),
+    ],
+)
+def test_texts_as_times(texts, layout, alternative):
+    found = recognise(pl.Series("when", texts))
+
+    assert (found.layout, found.alternative) == (layout, alternative)
+
+
+def test_ids_of_the_size_of_an_epoch_are_no_time():
+    assert recognise(pl.Series("item", ["1600000000", "1500000000", "1700000000"])) is None
+
+
+def test_text_that_is_no_time():
+    assert recognise(pl.Series("when", ["2020-05-01", "noon"])) is None
+
+
+def test_readable_time():
+    assert readable_time("1537236544") == "2018-09-18 02:09:04 UTC"
+    assert readable_time("1537236544000") == "2018-09-18 02:09:04 UTC"
+    assert readable_time("20180918") == "20180918"
+    assert readable_time("2018-09-18") == "2018-09-18"
+
+
+def test_names():
+    assert words_of("userGender_id2") == ["user", "gender", "id", "2"]
+    assert [is_token(name) for name in ("price_level", "user_num", "x")] == [True, False, None]
+    leaks = ("is_like", "playTime", "watch_time_ms", "noclk", "buys", "long_view")
+    assert all(map(follows_click, leaks))
+    assert not any(map(follows_click, ("price", "likelihood", "duration_ms", "display")))
