@@ -1,32 +1,45 @@
 """IAAC, the public data set of the AdaSparse paper (IJCAI-18 Alimama contest).
 
 The official files are `round1_ijcai_18_train_20180301.txt` (478,138 rows) and `round2_train.txt`
-(about 10.4 million rows). Round 2 is the size that the paper reports, so a folder that holds both
-is read as round 2. Exactly one file of a folder is read, in the order of `FILES`, because the
-samples of round 1 contain one another and the rows of round 1. Copies may lack the columns of
-`MAY_BE_ABSENT`; without `context_timestamp` the log is split by a seeded shuffle. `instance_id` and
-`context_id` have one value per row and are no features.
+(about 10.4 million rows), with the same columns. Round 2 is the size that the paper reports, so a
+folder that holds both is read as round 2. Exactly one file of a folder is read, in the order of
+`FILES`, because the samples of round 1 contain one another and the rows of round 1. Copies may lack
+the columns of `MAY_BE_ABSENT`; without `context_timestamp` the log is split by a seeded shuffle.
+`instance_id` and `context_id` have one value per row and are no features.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import Source
+from datasets.provenance import RawFile, Source
 from datasets.rawlog import RawLog
+from datasets.releases import nothing_found, present_file
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable, find_file, require_columns
+from datasets.tables import TextTable, check_folder, require_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 FILES = (
     "round2_train.txt",
     "round1_ijcai_18_train_20180301.txt",
     "iaac_round1_random28k.txt",
     "iaac_round1_union.txt",
+)
+FOREIGN = dict.fromkeys(
+    (
+        "round1_ijcai_18_test_a_20180301.txt",
+        "round1_ijcai_18_test_b_20180418.txt",
+        "round2_ijcai_18_test_a_20180425.txt",
+        "round2_ijcai_18_test_b_20180510.txt",
+    ),
+    "a test file of the contest, without labels",
 )
 MAY_BE_ABSENT = (
     "instance_id",
@@ -76,10 +89,26 @@ SPEC = DatasetSpec(
     representative="user_age_level",
     source=Source(
         description=(
-            "IAAC: Ali Mama international advertising algorithm contest (IJCAI-18), Tianchi. The"
-            " label is_trade is a purchase after a click, so that this is post-click conversion"
-            " prediction, as in the public experiments of the AdaSparse paper. No licence is stated"
-            " for the samples of round 1."
+            "IAAC: international advertising algorithm contest of Alimama (IJCAI-18), clicks on ads"
+            " in Taobao's search. The label is_trade is a purchase after a click, so that this is"
+            " post-click conversion prediction, as in the public experiments of the AdaSparse"
+            " paper."
+        ),
+        licence="terms of the contest; none are stated for the samples of round 1",
+        citation=(
+            "IJCAI-18 Alimama sponsored search conversion rate prediction contest, Tianchi, 2018"
+        ),
+        homepage="https://tianchi.aliyun.com/competition/entrance/231647/introduction",
+        files=(RawFile(name="round2_train.txt"),),
+        instructions=(
+            "Log in to Tianchi and unpack round2_train.txt, the train file of round 2, into the"
+            " folder.\n"
+            "Where only the archive of round 1 is offered"
+            " (https://tianchi.aliyun.com/dataset/147588), put"
+            " round1_ijcai_18_train_20180301.txt there instead: it is read where round 2 is not"
+            " there.\n"
+            "Both are text with a header and spaces between the values, and may be gzipped. The"
+            " test files of the contest have no labels and are not needed."
         ),
     ),
 )
@@ -91,7 +120,7 @@ def read_raw(root: Path) -> RawLog:
     Raises:
         DataError: no known file is there, or it lacks a column that official copies have.
     """
-    path = find_file(root, FILES)
+    path = _the_file(root)
     table = TextTable.open(path, separator=" ")
     needed = [SPEC.label, *(feature.name for feature in SPEC.features), *MAY_BE_ABSENT]
     absent = require_columns(table, dict.fromkeys(needed), optional=MAY_BE_ABSENT)
@@ -101,3 +130,14 @@ def read_raw(root: Path) -> RawLog:
     return RawLog(
         frame=table.scan().with_columns(numbers), files=(path,), tables=(table,), absent=absent
     )
+
+
+def _the_file(root: Path) -> Path:
+    check_folder(root)
+    paths = [path for name in FILES if (path := present_file(root, name))]
+    if not paths:
+        raise nothing_found(root, [[name] for name in FILES], FOREIGN)
+    if len(paths) > 1:
+        others = ", ".join(path.name for path in paths[1:])
+        logger.warning("%s is read; %s in the same folder is not", paths[0], others)
+    return paths[0]

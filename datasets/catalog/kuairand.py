@@ -1,11 +1,15 @@
-"""KuaiRand-Pure: impressions of short videos in the tabs of one app, with clicks.
+"""KuaiRand: impressions of short videos in the tabs of one app, with clicks.
 
-The standard log is joined with the user and the basic video features. Only what is known before the
+The three releases (Pure, 1K, 27K) have one layout: the parts of the standard log, one after the
+other in time, joined with the user and the basic video features. Only what is known before the
 impression is a feature. Left out because they tell or follow the click: is_like, is_follow,
 is_comment, is_forward, is_hate, long_view, play_time_ms, profile_stay_time, comment_stay_time,
 is_profile_enter. The video statistics of the release are left out too: they are totals over the
 whole period, test days included. `hour` is cut from `hourmin`; `date` is no feature, as no day of
-test occurs in train.
+test occurs in train. The log of random exposures is another policy's and is not read.
+
+The join holds the features of all videos in memory: little for Pure and 1K, but about 10 GiB for
+the 32 million videos of 27K.
 """
 
 from __future__ import annotations
@@ -14,17 +18,46 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import Source
-from datasets.rawlog import RawLog
-from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable, find_file, require_columns
+from datasets.joins import JoinedLog, SideFile, join_sides
+from datasets.provenance import Download, Source
+from datasets.releases import Release, find_release
+from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
+from datasets.tables import TextTable, require_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOG_FILES = ("log_standard_4_22_to_5_08_pure.csv", "log_standard_4_25_to_5_08_pure.csv")
-USER_FILE = "user_features_pure.csv"
-VIDEO_FILE = "video_features_basic_pure.csv"
+    from datasets.rawlog import RawLog
+
+
+def _release(name: str, suffix: str, logs: tuple[str, ...]) -> Release:
+    return Release(
+        name,
+        tuple(f"log_standard_{log}.csv" for log in logs),
+        (f"user_features_{suffix}.csv", f"video_features_basic_{suffix}.csv"),
+    )
+
+
+RELEASES = (
+    _release("KuaiRand-Pure", "pure", ("4_08_to_4_21_pure", "4_22_to_5_08_pure")),
+    _release("KuaiRand-1K", "1k", ("4_08_to_4_21_1k", "4_22_to_5_08_1k")),
+    _release(
+        "KuaiRand-27K",
+        "27k",
+        (
+            "4_08_to_4_21_27k_part1",
+            "4_08_to_4_21_27k_part2",
+            "4_22_to_5_08_27k_part1",
+            "4_22_to_5_08_27k_part2",
+        ),
+    ),
+    _release("the last two weeks of KuaiRand-Pure", "pure", ("4_25_to_5_08_pure",)),
+)
+FOREIGN = {
+    f"log_random_4_22_to_5_08_{suffix}.csv": "the log of random exposures, which is not read"
+    for suffix in ("pure", "1k", "27k")
+}
+ZENODO = "https://zenodo.org/records/10439422/files"
 LEAKS = (
     "is_like",
     "is_follow",
@@ -84,8 +117,33 @@ SPEC = DatasetSpec(
     representative="tab",
     source=Source(
         description=(
-            "KuaiRand-Pure (Gao et al., CIKM 2022), standard policy log, CC BY-SA 4.0. The label"
-            " is_click is a click on the impression."
+            "KuaiRand: impressions of the standard policies in the app Kuaishou, April and May"
+            " 2022. The label is_click is a click in the two-column view; in the single-column view"
+            " it means that the video was played to its end, or for more than seven seconds."
+        ),
+        licence="CC BY-SA 4.0",
+        citation=(
+            "Gao et al.: KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly"
+            " Exposed Videos. CIKM 2022, pages 3953-3957, doi:10.1145/3511808.3557624"
+        ),
+        homepage="https://kuairand.com",
+        downloads=(
+            Download(
+                name="KuaiRand-Pure.tar.gz",
+                urls=(f"{ZENODO}/KuaiRand-Pure.tar.gz",),
+                size=47_432_272,
+                md5="0820331067a3784d9691136f772b35a7",
+                members=tuple(f"KuaiRand-Pure/data/{name}" for name in RELEASES[0].files),
+            ),
+        ),
+        instructions=(
+            "KuaiRand-Pure is fetched. The larger releases go into a folder of their own, which"
+            " --data-dir names: unpack the standard logs, the user features and the basic video"
+            " features of\n"
+            f"KuaiRand-1K: {ZENODO}/KuaiRand-1K.tar.gz (1,135,436,720 bytes, md5"
+            " 6b0b9c8222d67fcd4c676218edca3f1f), or of\n"
+            f"KuaiRand-27K: {ZENODO}/KuaiRand-27K.tar.gz (9,892,191,178 bytes, md5"
+            " 3e3c799a24e2d23a4d2c757fbf9adf59)."
         ),
     ),
     finer=(DomainPartition(("tab", "user_active_degree")),),
@@ -96,44 +154,19 @@ def read_raw(root: Path) -> RawLog:
     """Read the standard log and join what is known of its users and videos.
 
     Raises:
-        DataError: a file or a column is missing, or a side file has two rows for one key.
+        DataError: a file or a column is missing, or the files are of different releases.
     """
-    log_path, user_path, video_path = (
-        find_file(root, names) for names in (LOG_FILES, (USER_FILE,), (VIDEO_FILE,))
-    )
-    log = TextTable.open(log_path)
-    require_columns(log, LOG_COLUMNS)
+    found = find_release(root, RELEASES, FOREIGN)
+    tables = tuple(TextTable.open(path) for path in found.logs)
+    for table in tables:
+        require_columns(table, LOG_COLUMNS)
+    users = SideFile.open(found.sides[0], "user_id", USER_COLUMNS)
+    videos = SideFile.open(found.sides[1], "video_id", VIDEO_COLUMNS)
     hour = (pl.col("hourmin").str.zfill(4).str.head(2)).alias("hour")
-    frame = (
-        log.scan()
-        .select(*LOG_COLUMNS, hour)
-        .join(
-            _side_table(user_path, "user_id", USER_COLUMNS),
-            on="user_id",
-            how="left",
-            maintain_order="left",
-        )
-        .join(
-            _side_table(video_path, "video_id", VIDEO_COLUMNS),
-            on="video_id",
-            how="left",
-            maintain_order="left",
-        )
+    rows = pl.concat([table.scan().select(*LOG_COLUMNS, hour) for table in tables])
+    return JoinedLog(
+        frame=join_sides(rows, (users, videos)),
+        files=found.logs + found.sides,
+        tables=tables,
+        joins=tuple((table, side) for table in tables for side in (users, videos)),
     )
-    return RawLog(frame=frame, files=(log_path, user_path, video_path), tables=(log,))
-
-
-def _side_table(path: Path, key: str, columns: tuple[str, ...]) -> pl.LazyFrame:
-    """A small file with one row per key."""
-    table = TextTable.open(path)
-    require_columns(table, (key, *columns))
-    _ = table.survey  # a malformed line is reported before the rows are used
-    frame = table.scan().select(key, *columns).collect()
-    repeated = frame[key].is_duplicated()
-    if repeated.any():
-        row = int(repeated.arg_max() or 0)
-        raise DataError(
-            f"{table.locate(row)}: {key} {frame[key][row]!r} occurs more than once; a side file"
-            f" has one line per {key}"
-        )
-    return frame.lazy()

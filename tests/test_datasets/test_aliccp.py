@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import pytest
+
+from datasets import catalog
+from datasets.catalog import aliccp
+from datasets.prepare import PrepareOptions, prepare
+from datasets.spec import DataError
+
+
+def prepared(folder, **options):
+    return prepare(catalog.load("aliccp"), folder, folder / "cache", PrepareOptions(**options))
+
+
+def refused(folder):
+    with pytest.raises(DataError) as caught:
+        prepared(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_skeleton_and_common_features_are_joined_within_their_split(write_raw):
+    raw = aliccp.read_raw(write_raw("aliccp"))
+
+    rows = raw.frame.collect(engine="streaming").rows(named=True)
+
+    assert [row["click"] for row in rows] == [
+        str(int(row % 3 == 0)) for row in [*range(40), *range(20)]
+    ]
+    assert [row["user_id"] for row in rows[:5]] == [
+        "train0",
+        "train1",
+        "train2",
+        "train3",
+        "train0",
+    ]
+    assert [row["user_id"] for row in rows[40:44]] == ["test0", "test1", "test2", "test0"]
+
+
+def test_fields_of_a_line_are_those_of_the_format(write_raw):
+    raw = aliccp.read_raw(write_raw("aliccp"))
+
+    row = raw.frame.collect().row(7, named=True)  # item 7 % 5, user 3
+
+    assert (row["scenario"], row["item_id"], row["category_id"]) == ("2", "1002", "51")
+    assert row["intention_ids"] == "70;72"
+    assert row["user_consumption_2"] == "3"  # field 127, not the history 127_14
+    assert row["brand_history"] == "800"
+    assert row["category_history"] == "500;501;502;503;504;505;506;507"  # the first 8 of 12
+    assert row["category_x_history"] is None
+    assert row["shop_id"] is None
+
+
+def test_field_whose_number_ends_like_another_is_not_taken_for_it(write_raw):
+    folder = write_raw("aliccp")
+    edit(folder / "sample_skeleton_train.csv", "205\x021000", "9205\x024\x031.0\x01205\x021000")
+
+    assert aliccp.read_raw(folder).frame.collect()["item_id"].first() == "1000"
+
+
+def test_no_history_is_an_empty_bag(write_raw):
+    raw = aliccp.read_raw(write_raw("aliccp"))
+
+    histories = raw.frame.collect()["category_history"].to_list()
+
+    assert histories[0] is None
+    assert histories[1] == "500;501;502;503"
+
+
+def test_purchases_are_no_feature():
+    assert {"buy", "sample_id", aliccp.KEY}.isdisjoint(
+        feature.name for feature in aliccp.SPEC.features
+    )
+
+
+def test_log_is_shuffled_over_both_files(write_raw):
+    data = prepared(write_raw("aliccp"), split_seed=3)
+
+    train = data.row_ids()[: data.card["rows"]["train"]]
+    assert data.card["split_kind"] == "shuffle"
+    assert data.card["rows"] == {"train": 40, "dev": 10, "test": 10}
+    assert min(train) < 40 <= max(train)
+
+
+def test_compressed_files_are_read(write_raw):
+    import gzip
+
+    folder = write_raw("aliccp")
+    plain = prepared(folder).rows().tolist()
+    for path in folder.glob("*.csv"):
+        (folder / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+
+    assert prepared(folder).rows().tolist() == plain
+
+
+@pytest.mark.parametrize("lost", aliccp.RELEASE.files)
+def test_missing_file_is_named(write_raw, lost):
+    folder = write_raw("aliccp")
+    (folder / lost).unlink()
+
+    assert f"{lost} (or the same with .gz or .zst) is missing" in refused(folder)
+
+
+def test_index_without_common_features_is_counted_and_named(write_raw):
+    folder = write_raw("aliccp")
+    path = folder / "common_features_test.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+
+    message = refused(folder)
+
+    assert f"sample_skeleton_test.csv line 3: common_feature_index '{2:032x}' is not in" in message
+    assert "6 rows name 1 values of common_feature_index that it lacks" in message
+
+
+def test_index_that_comes_twice_is_named(write_raw):
+    folder = write_raw("aliccp")
+    edit(folder / "common_features_train.csv", f"{1:032x}", f"{3:032x}")
+
+    assert f"common_features_train.csv line 2: common_feature_index '{3:032x}'" in refused(folder)
+
+
+def test_files_of_train_and_test_that_are_exchanged_are_refused(write_raw):
+    folder = write_raw("aliccp")
+    (folder / "common_features_train.csv").rename(folder / "x")
+    (folder / "common_features_test.csv").rename(folder / "common_features_train.csv")
+    (folder / "x").rename(folder / "common_features_test.csv")
+
+    assert "10 rows name 1 values of common_feature_index" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "words"),
+    [
+        ("click,purchase,101,121,122", "has 5 values, the list of columns names 6"),
+        ("sample_id,click,buy,index,num,features", "the list of features is 'features'"),
+        ("1,0,0,abc,1,205:1000:1.0", "the list of features is '205:1000:1.0'"),
+        ("1,0,0,abc,0,", "the list of features is 'None'"),
+    ],
+)
+def test_another_format_is_recognised(write_raw, first_line, words):
+    path = write_raw("aliccp") / "sample_skeleton_train.csv"
+    path.write_text(first_line + "\n" + path.read_text())
+
+    message = refused(path.parent)
+
+    assert "sample_skeleton_train.csv line 1" in message
+    assert words in message
+
+
+def test_excerpt_of_others_is_recognised(tmp_path):
+    (tmp_path / "ali_ccp_train.csv").write_text("click,purchase\n")
+
+    assert "(ali_ccp_train.csv is an excerpt of Ali-CCP" in refused(tmp_path)
+
+
+def test_line_without_a_label_is_named(write_raw):
+    folder = write_raw("aliccp")
+    edit(folder / "sample_skeleton_test.csv", "\n1,0,0,", "\n1,,0,")
+
+    assert "sample_skeleton_test.csv line 2: label 'click' is None" in refused(folder)

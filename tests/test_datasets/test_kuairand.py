@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from datasets import catalog
+from datasets.catalog import kuairand
+from datasets.prepare import PrepareOptions, prepare
+from datasets.spec import DataError
+
+PURE, ONE_K, ALL, SAMPLE = range(4)
+
+
+def prepared(folder):
+    return prepare(catalog.load("kuairand"), folder, folder / "cache", PrepareOptions())
+
+
+def refused(folder):
+    with pytest.raises(DataError) as caught:
+        prepared(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_no_feature_tells_the_click():
+    names = {feature.name for feature in kuairand.SPEC.features}
+
+    assert not names & {*kuairand.LEAKS, "date", "is_click", "time_ms", "is_rand"}
+    assert not any(name.endswith("_cnt") or "play" in name for name in names)
+    for name in kuairand.LEAKS:
+        assert name in kuairand.__doc__
+
+
+@pytest.mark.parametrize("release", [PURE, ONE_K, ALL, SAMPLE])
+def test_parts_follow_each_other_with_users_and_videos_joined(write_raw, release):
+    raw = kuairand.read_raw(write_raw("kuairand", release=release))
+
+    frame = raw.frame.collect(engine="streaming")
+
+    index = np.arange(60)
+    assert frame["user_id"].to_list() == [str(user) for user in index % 12]
+    assert frame["user_active_degree"].to_list() == [str(user % 3) for user in index % 12]
+    assert frame["author_id"].to_list() == [str(video % 4) for video in index % 10]
+    assert frame["hour"].to_list() == [f"{hour:02d}" for hour in index % 24]
+    assert raw.locate(59) == f"{raw.files[-3]} line {60 // (len(raw.files) - 2) + 1}"
+
+
+def test_line_of_a_later_part_is_named(write_raw):
+    folder = write_raw("kuairand", release=PURE)
+    path = folder / kuairand.RELEASES[PURE].logs[1]
+    is_fifth = pl.int_range(pl.len()) == 4
+    rows = pl.read_csv(path)
+    rows.with_columns(is_click=pl.when(is_fifth).then(9).otherwise("is_click")).write_csv(path)
+
+    assert f"{path.name} line 6: label 'is_click' is '9'" in refused(folder)
+
+
+def test_random_exposures_beside_the_log_are_not_read(write_raw):
+    folder = write_raw("kuairand", release=ONE_K)
+    (folder / "log_random_4_22_to_5_08_1k.csv").write_text("user_id\n1\n")
+
+    assert prepared(folder).card["rows_in_log"] == 60
+
+
+def test_random_exposures_alone_are_recognised(tmp_path):
+    (tmp_path / "log_random_4_22_to_5_08_pure.csv").write_text("user_id\n1\n")
+
+    assert "(log_random_4_22_to_5_08_pure.csv is the log of random exposures" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("pair", [(PURE, ONE_K), (ONE_K, ALL), (PURE, SAMPLE)])
+def test_mixed_releases_are_refused(write_raw, pair):
+    for release in pair:
+        folder = write_raw("kuairand", release=release)
+
+    message = refused(folder)
+
+    assert "files of different releases are mixed" in message
+    for release in pair:
+        assert kuairand.RELEASES[release].name in message
+        assert kuairand.RELEASES[release].logs[0] in message
+
+
+def test_side_file_of_another_release_is_refused(write_raw):
+    folder = write_raw("kuairand", release=PURE)
+    (folder / "user_features_pure.csv").rename(folder / "user_features_1k.csv")
+
+    assert "KuaiRand-1K (user_features_1k.csv)" in refused(folder)
+
+
+@pytest.mark.parametrize("lost", kuairand.RELEASES[PURE].files)
+def test_missing_file_is_named(write_raw, lost):
+    folder = write_raw("kuairand", release=PURE)
+    (folder / lost).unlink()
+
+    assert f"{lost} (or the same with .gz or .zst) is missing; KuaiRand-Pure needs" in refused(
+        folder
+    )
+
+
+@pytest.mark.parametrize(("side", "key"), [(0, "user_id"), (1, "video_id")])
+def test_id_that_a_side_file_lacks_is_counted_and_named(write_raw, side, key):
+    folder = write_raw("kuairand")
+    path = folder / kuairand.RELEASES[SAMPLE].sides[side]
+    pl.read_csv(path).filter(~pl.col(key).is_in([3, 5])).write_csv(path)
+
+    message = refused(folder)
+
+    num_rows = {"user_id": 10, "video_id": 12}[key]  # two of twelve users, of ten videos
+    assert f"_pure.csv line 5: {key} '3' is not in {path.name}" in message
+    assert f"{num_rows} rows name 2 values of {key} that it lacks" in message
+
+
+def test_key_that_comes_twice_is_named(write_raw):
+    folder = write_raw("kuairand")
+    path = folder / "user_features_pure.csv"
+    users = pl.read_csv(path)
+    pl.concat([users, users[4:5]]).write_csv(path)
+
+    assert "line 6: user_id '4' occurs more than once" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [
+        ("log_standard_4_25_to_5_08_pure.csv", "is_click"),
+        ("user_features_pure.csv", "onehot_feat17"),
+        ("video_features_basic_pure.csv", "author_id"),
+    ],
+)
+def test_missing_column_is_named(write_raw, file, column):
+    path = write_raw("kuairand") / file
+    pl.read_csv(path).drop(column).write_csv(path)
+
+    assert f"{file}: column '{column}' is missing" in refused(path.parent)
+
+
+def test_malformed_line_of_a_side_file_is_named(write_raw):
+    path = write_raw("kuairand") / "video_features_basic_pure.csv"
+    path.write_text(path.read_text() + "77,1\n")
+
+    assert "video_features_basic_pure.csv line 12: the line has 2 values" in refused(path.parent)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from datasets import catalog
+from datasets.catalog import movielens
+from datasets.prepare import PrepareOptions, prepare
+from datasets.spec import DataError, DomainPartition
+
+
+def prepared(folder, **options):
+    return prepare(catalog.load("movielens"), folder, folder / "cache", PrepareOptions(**options))
+
+
+def refused(folder):
+    with pytest.raises(DataError) as caught:
+        prepared(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def edit(path, old, new):
+    text = path.read_text("latin-1")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "latin-1")
+
+
+def rows_of(folder):
+    return movielens.read_raw(folder).frame.collect(engine="streaming").rows(named=True)
+
+
+@pytest.mark.parametrize("release", ["ML-1M", "ML-100K"])
+def test_ratings_from_four_are_liked(write_raw, release):
+    rows = rows_of(write_raw("movielens", release=release))
+
+    assert [row["liked"] for row in rows[:6]] == ["0", "0", "0", "1", "1", "0"]  # ratings 1 to 5, 1
+    assert len(rows) == 60
+
+
+def test_ml_1m_users_and_movies_are_joined(write_raw):
+    rows = rows_of(write_raw("movielens"))
+
+    user = {name: rows[1][name] for name in movielens.USER_COLUMNS}
+    assert user == {"gender": "M", "age": "56", "occupation": "16", "zip_code": "70072"}
+    assert rows[3]["zip_code"] == "02460"
+    assert rows[0]["genres"] == "Action|Adventure|Sci-Fi"  # its title holds a colon
+    assert [row["release_year"] for row in rows[:3]] == ["1977", "1992", "1993"]
+
+
+def test_ml_100k_ages_and_genres_are_named_as_in_ml_1m(write_raw):
+    rows = rows_of(write_raw("movielens", release="ML-100K"))
+
+    ages = [row["age"] for row in rows[:6]]
+    assert ages == ["18", "50", "1", "50", "56", "18"]  # of 24, 53, 7, 55, 73 and 18 years
+    assert rows[0]["genres"] == "Action|Adventure|Sci-Fi"
+    assert rows[1]["genres"] is None
+    assert rows[1]["release_year"] is None
+    assert rows[2]["genres"] == "Drama"
+
+
+@pytest.mark.parametrize("years", [(17, "1"), (18, "18"), (34, "25"), (44, "35"), (45, "45")])
+def test_bracket_of_an_age(write_raw, years):
+    folder = write_raw("movielens", release="ML-100K")
+    edit(folder / "u.user", "1|24|", f"1|{years[0]}|")
+
+    assert rows_of(folder)[0]["age"] == years[1]
+
+
+@pytest.mark.parametrize(("column", "num_domains"), [("gender", 2), ("age", 5), ("occupation", 6)])
+def test_partitions_of_the_users(write_raw, column, num_domains):
+    data = prepared(write_raw("movielens"), partition=DomainPartition((column,)))
+
+    assert len(data.domains()) == num_domains
+    assert data.card["split_kind"] == "time"
+
+
+def test_mixed_releases_are_refused(write_raw):
+    write_raw("movielens", release="ML-1M")
+    folder = write_raw("movielens", release="ML-100K")
+
+    message = refused(folder)
+
+    assert "are mixed: ML-1M (ratings.dat, users.dat, movies.dat) and ML-100K (u.data" in message
+
+
+def test_later_release_is_recognised(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n")
+
+    assert "(ratings.csv is of a later release of MovieLens" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("lost", movielens.ML_1M.files)
+def test_missing_file_is_named(write_raw, lost):
+    folder = write_raw("movielens")
+    (folder / lost).unlink()
+
+    assert f"{lost} (or the same with .gz or .zst) is missing; ML-1M needs" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("users.dat", "3::M::", "33::M::", "line 3: user_id '3' is not in users.dat; 10 rows"),
+        ("movies.dat", "4::", "44::", "line 4: movie_id '4' is not in movies.dat; 12 rows"),
+        ("users.dat", "3::M::", "2::M::", "users.dat line 2: user_id '2' occurs more than once"),
+        ("users.dat", "::56::", "::old::", "users.dat line 2: age is 'old'"),
+        ("users.dat", "3::M::25", "3::M", "users.dat line 3: the line has 4 values separated by"),
+        (
+            "ratings.dat",
+            "1::1::1::",
+            "1::1::0::",
+            "ratings.dat line 1: label 'liked' is 'no rating",
+        ),
+        ("ratings.dat", "1::1::1::", "1::1::", "ratings.dat line 1: the line has 3 values"),
+        ("ratings.dat", "::978300002", "::", "ratings.dat line 3: timestamp column"),
+    ],
+)
+def test_wrong_line_is_named(write_raw, file, old, new, words):
+    folder = write_raw("movielens")
+    edit(folder / file, old, new)
+
+    assert words in refused(folder)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_empty_file_is_named(write_raw, text):
+    folder = write_raw("movielens")
+    (folder / "users.dat").write_text(text)
+
+    assert "users.dat: the file is empty" in refused(folder)
+
+
+def test_windows_line_ends_change_nothing(write_raw):
+    folder = write_raw("movielens")
+    plain = rows_of(folder)
+    for name in movielens.ML_1M.files:
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert rows_of(folder) == plain
