@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import evaluate
+from benchmark.evaluator import expected_columns
+from benchmark.metrics import evaluate, expected_scores
 
 if TYPE_CHECKING:
     from benchmark.config import Json
@@ -19,18 +20,25 @@ SCORED: tuple[SplitName, ...] = ("dev", "test")
 
 
 def store_data(store: RunStore, data: PreparedData) -> None:
-    """Write `<out>/data/<fingerprint>/`: card, domains and, on worlds, the true p_click.
+    """Write `<out>/data/<fingerprint>/`: card and domains, on generated logs what is known too.
 
     Raises:
         OSError: the output folder cannot be written.
     """
-    card = dict(data.card)
-    p_click = data.p_click()
+    card, domains = dict(data.card), data.domains()
+    p_click, similarity = data.p_click(), data.similarity()
     if p_click is not None:
         truth = _truth(data, p_click)
         store.write_truth(data.fingerprint, truth)
         card["ceiling"] = {split: _ceiling(truth.filter(split=split)) for split in SCORED}
-    store.write_data(data.fingerprint, card, data.domains())
+        domains = _with_ceiling(domains, truth.filter(split="test"))
+    if data.candidates:
+        store.write_candidates(data.fingerprint, data.candidate_table())
+    if similarity is not None:
+        eval_domain_id, planted = similarity
+        arrays = {"eval_domain_id": eval_domain_id, "planted": planted}
+        store.write_similarity(data.fingerprint, arrays)
+    store.write_data(data.fingerprint, card, domains)
 
 
 def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
@@ -55,7 +63,23 @@ def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
 
 def _ceiling(truth: pl.DataFrame) -> dict[str, Json]:
     """The metrics of the true log-odds: no model can be expected to do better."""
-    p_click = truth["p_click"].to_numpy()
-    log_odds = np.log(p_click) - np.log1p(-p_click)
-    scores = evaluate(truth["label"], log_odds, truth["eval_domain_id"])
+    p_click, domain = truth["p_click"].to_numpy(), truth["eval_domain_id"]
+    log_odds = _log_odds(p_click)
+    scores = evaluate(truth["label"], log_odds, domain) | expected_scores(p_click, log_odds, domain)
     return {name: None if np.isnan(value) else value for name, value in scores.items()}
+
+
+def _with_ceiling(domains: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+    """Per domain `test_expected_clicks` and the expected metrics of the truth itself on test."""
+    p_click = test["p_click"].to_numpy()
+    scores = expected_columns(
+        test["eval_domain_id"].to_numpy(), p_click, _log_odds(p_click), domains.height
+    )
+    names = {"expected_clicks": "test_expected_clicks"}
+    return domains.with_columns(
+        **{names.get(name, f"ceiling_{name}"): pl.Series(values) for name, values in scores.items()}
+    )
+
+
+def _log_odds(p_click: np.ndarray) -> np.ndarray:
+    return np.log(p_click) - np.log1p(-p_click)

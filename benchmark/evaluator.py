@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmark.metrics import group_scores, row_logloss
+from benchmark.metrics import GroupScores, group_scores, per_group_expected, row_logloss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,21 +82,43 @@ def domain_table(
 ) -> pl.DataFrame:
     """`domains.parquet`: volumes and clicks per split, AUC (nan if one class), LogLoss.
 
-    On worlds also `expected_clicks` and `expected_logloss` of the model under the true click
-    probability.
+    On generated logs also `expected_clicks`, and the model's `expected_auc` and `expected_logloss`
+    under the true click probability.
     """
     domain = test["eval_domain_id"].to_numpy()
     label, logit = test["label"].to_numpy(), test["logit"].to_numpy()
     scores = group_scores(label, logit, domain)
     size = domains.height
     rows = np.bincount(domain, minlength=size).astype(np.float64)
+    columns = {
+        "auc": _by_domain(scores, size),
+        "logloss": _mean_by(domain, row_logloss(label, logit), rows),
+    }
+    if p_click is not None:
+        columns |= expected_columns(domain, p_click, logit, size)
+    return domains.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
+def expected_columns(
+    domain: NDArray[np.integer],
+    p_click: NDArray[np.float64],
+    logit: NDArray[np.floating],
+    size: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Per domain (size,) the clicks that the truth expects, and the expected metrics of logits."""
+    rows = np.bincount(domain, minlength=size).astype(np.float64)
+    return {
+        "expected_clicks": np.bincount(domain, p_click, size).astype(np.float64),
+        "expected_auc": _by_domain(per_group_expected(p_click, logit, domain), size),
+        "expected_logloss": _mean_by(domain, row_logloss(p_click, logit), rows),
+    }
+
+
+def _by_domain(scores: GroupScores, size: int) -> NDArray[np.float64]:
+    """AUC of every domain (size,), nan where it is undefined."""
     auc = np.full(size, np.nan)
     auc[scores.group] = scores.auc
-    columns = {"auc": auc, "logloss": _mean_by(domain, row_logloss(label, logit), rows)}
-    if p_click is not None:
-        columns["expected_clicks"] = np.bincount(domain, weights=p_click, minlength=size)
-        columns["expected_logloss"] = _mean_by(domain, row_logloss(p_click, logit), rows)
-    return domains.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    return auc
 
 
 def _mean_by(

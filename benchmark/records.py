@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: expected metrics and candidates of generated logs
 RECORD = "record.json"
 ERROR = "error.json"
 
@@ -39,7 +39,7 @@ class RunResult:
     `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
     split, row_id, eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the
     method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
-    prune.
+    prune. `candidates` holds the logits of the candidates of a generated log, in their order.
     """
 
     metrics: Mapping[str, Mapping[str, float | int]]
@@ -51,6 +51,7 @@ class RunResult:
     masks: Mapping[str, NDArray[np.generic]]
     timing: Mapping[str, Json]
     environment: Mapping[str, Json]
+    candidates: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,9 @@ class RunStore:
         if result.masks:
             write_whole(folder / "masks.npz", lambda part: _write_arrays(part, result.masks))
             names.append("masks.npz")
+        if result.candidates is not None:
+            write_parquet(folder / "candidates.parquet", result.candidates)
+            names.append("candidates.parquet")
         record = {
             "schema_version": SCHEMA_VERSION,
             "run_id": config.run_id,
@@ -182,6 +186,15 @@ class RunStore:
     def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
         """Write the true click probability of dev and test rows; worlds only."""
         write_parquet(self.data_folder(fingerprint) / "truth.parquet", truth)
+
+    def write_candidates(self, fingerprint: str, candidates: pl.DataFrame) -> None:
+        """Write the candidates of the simulated A/B test; generated logs only."""
+        write_parquet(self.data_folder(fingerprint) / "candidates.parquet", candidates)
+
+    def write_similarity(self, fingerprint: str, similarity: Mapping[str, NDArray[Any]]) -> None:
+        """Write how alike domains are, as `similarity.npz`."""
+        path = self.data_folder(fingerprint) / "similarity.npz"
+        write_whole(path, lambda part: _write_arrays(part, similarity))
 
     def read_card(self, fingerprint: str) -> dict[str, Json]:
         """The data card that `write_data` left."""

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from datasets.domains import Domains, number_domains
+from datasets.known import num_rows, write_known
 from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
 from datasets.splits import RowOrder, by_shuffle, by_time, time_keys
 from datasets.vocabulary import (
@@ -51,6 +52,7 @@ def encode_log(
     """
     staged = _Staged(raw, spec, folder)
     rows = _order(staged, spec, split_seed).keep_latest(max_train_rows)
+    rows = rows.followed_by(staged.num_candidates)
     label = read_labels(staged.column(spec.label), raw)[rows.order]
     _check_classes(spec, label, rows)
     with (folder / "columns.bin").open("w+b") as stream:
@@ -64,11 +66,13 @@ def encode_log(
     domains.table.write_parquet(folder / "domains.parquet")
     if raw.truth is not None:
         np.save(folder / "p_click.npy", staged.column(raw.truth).to_numpy()[rows.order])
+    write_known(raw, spec.partition.columns, rows, domains, folder)
     staged.path.unlink()
     schema = _schema(spec, encoded, domains)
     return {
         "schema": asdict(schema),
         "split": {name: [part.start, part.stop] for name, part in rows.ranges().items()},
+        "candidates": [rows.bounds[-1], len(rows.order)],
         "card": _card(spec, schema, rows, label, domains, staged.num_rows),
     }
 
@@ -93,7 +97,8 @@ def read_labels(column: pl.Series, raw: RawLog) -> np.ndarray:
         row = int(labels.is_null().arg_max() or 0)
         raise DataError(
             f"{raw.locate(row)}: label {column.name!r} is {column[row]!r}; allowed are 0 and 1;"
-            " correct or remove the line"
+            " correct or remove the line, or list the values that count as 1 under positive in the"
+            " TOML file of the log"
         )
     return labels.to_numpy()
 
@@ -114,14 +119,19 @@ def write_row_major(columns: BinaryIO, num_rows: int, path: Path) -> None:
 
 
 class _Staged:
-    """The needed columns of a log as one Parquet file in raw row order, read back one by one."""
+    """The needed columns of a log as one Parquet file in raw row order, read back one by one.
+
+    Candidates of an A/B test follow the `num_rows` rows of the log.
+    """
 
     def __init__(self, raw: RawLog, spec: DatasetSpec, folder: Path) -> None:
         self.raw = raw
         self.path = folder / "staged.parquet"
         names = [spec.label, *([spec.timestamp] if spec.timestamp else [])]
         names += [feature.name for feature in spec.features]
-        frame = raw.frame.select(pl.col(names).cast(pl.String), *([raw.truth] if raw.truth else []))
+        columns = [pl.col(names).cast(pl.String), *([pl.col(raw.truth)] if raw.truth else [])]
+        parts = [raw.frame] if raw.candidates is None else [raw.frame, raw.candidates]
+        frame = pl.concat([part.select(columns) for part in parts])
         with ThreadPoolExecutor(1) as pool:
             checked = pool.submit(raw.check)
             try:
@@ -132,7 +142,8 @@ class _Staged:
                 checked.result()  # a malformed line says more
                 raise _staging_error(raw, self.path, error) from None
             checked.result()
-        self.num_rows = len(self.column(spec.label))
+        self.num_candidates = num_rows(raw.candidates)
+        self.num_rows = len(self.column(spec.label)) - self.num_candidates
         expected = sum(table.num_rows for table in raw.tables)
         if raw.tables and self.num_rows != expected:
             raise _unreadable(raw, f"{expected} rows were counted but {self.num_rows} read")
@@ -165,12 +176,13 @@ def _order(staged: _Staged, spec: DatasetSpec, split_seed: int) -> RowOrder:
     name = f"data set {spec.name!r}"
     if spec.timestamp is None:
         return by_shuffle(staged.num_rows, split_seed, name)
-    return by_time(time_keys(staged.column(spec.timestamp), staged.raw.locate), name)
+    timestamps = staged.column(spec.timestamp).head(staged.num_rows)
+    return by_time(time_keys(timestamps, staged.raw.locate), name)
 
 
 def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None:
     """Train needs both classes to learn from, dev to choose a checkpoint by AUC."""
-    parts = {"the log": range(len(label))} | {
+    parts = {"the log": range(rows.bounds[-1])} | {
         name: part for name, part in rows.ranges().items() if name != "test"
     }
     for where, part in parts.items():

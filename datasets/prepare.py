@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import polars as pl
 
 from datasets.cache import file_digest, shared_folder
 from datasets.encode import encode_log
+from datasets.known import CANDIDATES, SIMILARITY
 from datasets.spec import DataError, DatasetSpec, DomainPartition, EncodedSchema, SplitName
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from datasets.rawlog import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 2  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 3  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class PrepareOptions:
 class PreparedData:
     """A prepared log on disk; the rows of train, dev and test follow each other in time order.
 
+    `candidates` are the rows after them, those of a simulated A/B test; generated logs only.
     `card` describes the log in plain JSON values, for records and reports.
     """
 
@@ -62,6 +64,7 @@ class PreparedData:
     spec: DatasetSpec
     schema: EncodedSchema
     split: Mapping[SplitName, range]
+    candidates: range
     card: dict[str, Any]
 
     def rows(self) -> np.ndarray:
@@ -69,13 +72,35 @@ class PreparedData:
         return np.load(self.directory / "rows.npy", mmap_mode="c")
 
     def row_ids(self) -> np.ndarray:
-        """The 0-based number of each row in the raw log, (N,) int64."""
-        return np.load(self.directory / "row_id.npy")
+        """The 0-based number in the raw log of each row of train, dev and test, int64."""
+        return np.load(self.directory / "row_id.npy", mmap_mode="r")[: self.candidates.start]
 
     def p_click(self) -> np.ndarray | None:
-        """The true click probability of each row, (N,) float64; generated logs only."""
+        """The true click probability of each row of train, dev and test; generated logs only."""
         path = self.directory / "p_click.npy"
-        return np.load(path) if path.exists() else None
+        if not path.exists():
+            return None
+        p_click: np.ndarray = np.load(path, mmap_mode="r")
+        return p_click[: self.candidates.start]
+
+    def candidate_table(self) -> pl.DataFrame:
+        """What is known of the rows of `candidates`: request_id, bid, p_click, eval_domain_id.
+
+        Call it only where there are candidates.
+        """
+        return pl.read_parquet(self.directory / CANDIDATES)
+
+    def similarity(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The planted similarity of domains: eval_domain_id (n,), matrix (n, n) float32.
+
+        Of domains that occur in the log; none of real logs, nor of another partition than the
+        spec's.
+        """
+        path = self.directory / SIMILARITY
+        if not path.exists():
+            return None
+        with np.load(path) as arrays:
+            return arrays["eval_domain_id"], arrays["planted"]
 
     def frequencies(self) -> tuple[np.ndarray, ...]:
         """Train occurrences of every code, per field and then per bag, int64."""
@@ -98,6 +123,8 @@ def prepare(
     root = data_dir or entry.default_dir
     raw = _read_raw(entry, root)
     spec = _effective_spec(entry.spec, raw.absent, options)
+    if spec.partition != entry.spec.partition:  # what is known is known of the spec's domains
+        raw = replace(raw, candidates=None, similarity=None)
     digests = [file_digest(path) for path in raw.files]
     fingerprint = _fingerprint(spec, raw, digests, options)
 
@@ -112,6 +139,7 @@ def prepare(
         spec=spec,
         schema=_schema(meta["schema"]),
         split={name: range(start, stop) for name, (start, stop) in meta["split"].items()},
+        candidates=range(*meta["candidates"]),
         card=_describe(entry.spec, spec, raw, digests)
         | meta["card"]
         | {"fingerprint": fingerprint},

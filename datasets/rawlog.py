@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     import polars as pl
 
     from datasets.spec import DatasetSpec
@@ -16,13 +17,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """How alike the domains of a generated log are, as planted.
+
+    `values` has one row per domain, its values of `columns` as text; `matrix` (n, n) float32 holds
+    the cosines of their effects, in [-1, 1] with a unit diagonal. At most 2,000 domains are listed,
+    those of most impressions.
+    """
+
+    columns: tuple[str, ...]
+    values: pl.DataFrame
+    matrix: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawLog:
     """The rows of a log, lazily, in file order.
 
     `tables` hold the rows of the log one after the other; side files that were joined are in
-    `files` only. `absent` are columns of the spec that this copy of the log lacks, `truth` names
-    the column of the true click probability of a generated log, and `identity` says what a log
-    without files was generated from.
+    `files` only. `absent` are columns of the spec that this copy of the log lacks, and `identity`
+    says what a log without files was generated from.
+
+    Generated logs alone know more: `truth` names the column of the true click probability,
+    `similarity` is that of the domains, and `candidates` are impressions that compete in a
+    simulated A/B test: the columns of `frame` (the label is drawn like the others'), `request_id`
+    (Int64, rising, the rows of a request adjacent) and `bid` (Float64, above 0).
     """
 
     frame: pl.LazyFrame
@@ -30,6 +49,8 @@ class RawLog:
     tables: tuple[Table, ...] = ()
     absent: tuple[str, ...] = ()
     truth: str | None = None
+    candidates: pl.LazyFrame | None = None
+    similarity: Similarity | None = None
     identity: str = ""
 
     def check(self) -> None:

@@ -34,7 +34,7 @@ ZONED_FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """Which raw row stands where, and where the splits end."""
+    """Which raw row stands where, and where the splits end; rows of no split come last."""
 
     order: np.ndarray  # (N,) int64: raw row of each prepared row
     bounds: tuple[int, int, int]  # ends of train, dev and test
@@ -52,6 +52,14 @@ class RowOrder:
             name: range(start, stop)
             for name, start, stop in zip(SPLITS, (0, *self.bounds), self.bounds, strict=False)
         }
+
+    def followed_by(self, num_rows: int) -> RowOrder:
+        """The same order, then as many raw rows that come after those of the log."""
+        if not num_rows:
+            return self
+        first = len(self.order) + self.train_rows_dropped
+        order = np.concatenate([self.order, np.arange(first, first + num_rows)])
+        return RowOrder(order, self.bounds, self.kind, self.train_rows_dropped)
 
     def keep_latest(self, max_train_rows: int | None) -> RowOrder:
         """The same order without the earlier train rows beyond `max_train_rows`."""
@@ -106,7 +114,8 @@ def time_keys(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
             f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed are"
             " integer epochs such as 1537236544, or ISO-8601 dates and times such as"
             " 2018-09-21T08:30:00, either all with a zone or all without, in the whole column"
-            f" (its first value is {first.first()!r}); correct or remove the line"
+            f" (its first value is {first.first()!r}); correct or remove the line, or say"
+            " timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
         )
     return keys.to_numpy()
 

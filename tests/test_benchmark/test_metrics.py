@@ -10,7 +10,10 @@ from benchmark.metrics import (
     auc,
     calibration,
     evaluate,
+    expected_auc,
+    expected_scores,
     group_scores,
+    per_group_expected,
     probability,
     row_logloss,
 )
@@ -134,3 +137,69 @@ def test_metrics_of_no_rows_are_undefined_with_counts():
     assert scores["rows"] == scores["domains"] == 0
     undefined = ("logloss", "auc", "gauc", "macro_auc", "gauc_row_share", "calibration")
     assert all(np.isnan(scores[name]) for name in undefined)
+
+
+def brute_force_expected_auc(p_click, score):
+    """Over all ordered pairs of different rows."""
+    weight = np.outer(p_click, 1.0 - p_click)
+    np.fill_diagonal(weight, 0.0)
+    wins = (score[:, None] > score) + 0.5 * (score[:, None] == score)
+    return (weight * wins).sum() / weight.sum()
+
+
+@pytest.mark.parametrize("size", [2, 3, 40, 400])
+def test_expected_auc_equals_a_sum_over_all_pairs(size):
+    random = np.random.default_rng(size)
+    p_click, score = random.random(size), random.integers(0, 9, size).astype(np.float32)
+
+    assert expected_auc(p_click, score) == pytest.approx(
+        brute_force_expected_auc(p_click, score), abs=1e-12
+    )
+
+
+def test_expected_auc_of_two_rows_by_hand():
+    # the pair counts p_0 (1 - p_1) = 0.72 where the first row is the click, else 0.02
+    assert expected_auc([0.9, 0.2], [1.0, 0.0]) == pytest.approx(0.72 / 0.74)
+    assert expected_auc([0.9, 0.2], [0.0, 0.0]) == pytest.approx(0.5)
+
+
+def test_expected_scores_of_certain_rows_are_the_plain_ones():
+    random = np.random.default_rng(5)
+    label, domain = random.integers(0, 2, 500), random.integers(0, 20, 500)
+    logit = random.normal(size=500).astype(np.float32)
+    plain = evaluate(label, logit, domain)
+
+    expected = expected_scores(label, logit, domain)
+
+    for name in ("logloss", "auc", "gauc"):
+        assert expected[f"expected_{name}"] == pytest.approx(plain[name], abs=1e-12)
+
+
+def test_expected_auc_within_groups_equals_that_of_each_group():
+    random = np.random.default_rng(6)
+    p_click, group = random.random(300), random.integers(0, 12, 300)
+    score = random.integers(0, 5, 300).astype(np.float64)
+
+    scores = per_group_expected(p_click, score, group)
+
+    for number, value, rows in zip(scores.group, scores.auc, scores.impressions, strict=True):
+        own = group == number
+        assert value == pytest.approx(brute_force_expected_auc(p_click[own], score[own]), abs=1e-12)
+        assert rows == own.sum()
+
+
+def test_no_score_beats_the_truth_in_expected_auc():
+    random = np.random.default_rng(7)
+    p_click = random.random(200)
+    ceiling = expected_auc(p_click, p_click)
+
+    assert all(expected_auc(p_click, p_click + random.normal(0, 0.1, 200)) < ceiling for _ in "abc")
+
+
+def test_expected_auc_of_one_row_or_none_is_undefined():
+    scores = per_group_expected([0.5, 0.2, 0.4], [1.0, 2.0, 3.0], [4, 7, 7])
+
+    assert np.isnan(scores.auc[0])
+    assert not np.isnan(scores.auc[1])
+    assert np.isnan(expected_auc([], []))
+    assert expected_scores([0.5], [0.0], [0])["expected_gauc_domains"] == 0

@@ -88,8 +88,8 @@ def test_a_harmed_file_makes_the_run_missing_again(make_config, store, name, har
         store.read(path.parent)
 
 
-DAMAGED = ["", "{", "[]", "null", "{}", '{"schema_version": 99}', '{"schema_version": 2}']
-DAMAGED += ['{"schema_version": 2, "digests": {}, "metrics": {}, "config": {"seed": 1}}']
+DAMAGED = ["", "{", "[]", "null", "{}", '{"schema_version": 99}', '{"schema_version": 3}']
+DAMAGED += ['{"schema_version": 3, "digests": {}, "metrics": {}, "config": {"seed": 1}}']
 
 
 @pytest.mark.parametrize("text", DAMAGED)
