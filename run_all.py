@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmark.grid import Grid
+    from benchmark.planning import Selection
     from benchmark.records import RunStore
-    from benchmark.studies import Selection
 
 ROOT = Path(__file__).resolve().parent
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -77,7 +77,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.status:
         show(overview.status_lines(store))
     elif args.dry_run:
-        show(overview.plan_lines(selection_of(args), args.data, args.jobs))
+        show(overview.plan_lines(selection_of(args), args.jobs))
     elif args.report_only:
         show([f"report: {write_report(store)}"])
     else:
@@ -88,13 +88,16 @@ def act(args: argparse.Namespace) -> int:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """What the flags select."""
+    from benchmark.planning import Selection
     from benchmark.protocol import PRESETS
-    from benchmark.studies import Selection, studies_named
+    from benchmark.studies import studies_named
 
     preset = PRESETS[args.preset]
     return Selection(
         preset=preset,
-        studies=studies_named(args.only),
+        studies=studies_named(args.only, args.data),
+        data=args.data,
+        world_rows=args.world_rows or preset.world_rows,
         backbones=args.backbones,
         methods=args.methods,
         num_seeds=args.seeds or preset.num_seeds,
@@ -112,14 +115,16 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.executors import stop_workers
     from benchmark.grid import Grid, check_device, prepare_log
     from benchmark.overview import card_line
+    from benchmark.planning import logs_to_prepare
 
     check_device(args.device)
     selection, cache = selection_of(args), ROOT / "datasets" / "data" / "prepared"
-    logs = []
-    for name in args.data:
+    logs = {}
+    for name in logs_to_prepare(selection):
         print(f"preparing {name}", flush=True)
-        logs.append(prepare_log(name, args.data_dir, cache, selection.preset))
-        print(card_line(logs[-1].card))
+        folder = args.data_dir if name in args.data else None
+        logs[name] = prepare_log(name, folder, cache, selection.preset, selection.world_rows)
+        print(card_line(logs[name].card))
     grid = Grid.make(store, selection, logs, args.device)
     try:
         run_cells(args, grid)

@@ -101,6 +101,12 @@ def _add_selection(parser: Parser) -> None:
     group.add_argument(
         "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"
     )
+    group.add_argument(
+        "--world-rows",
+        type=positive,
+        metavar="N",
+        help="rows of a generated log (default: the preset's)",
+    )
     for kind in ("backbones", "methods"):
         names = sorted(available(kind), key=lambda name: name != "dnn")  # the first is ablated
         group.add_argument(
@@ -115,7 +121,8 @@ def _add_selection(parser: Parser) -> None:
         nargs="+",
         default=[],
         metavar="STUDY",
-        help=f"studies, with commas or spaces between: {', '.join(STUDIES)} (default: all)",
+        help=f"studies, with commas or spaces between: {', '.join(STUDIES)} (default: all, but"
+        " mechanisms only with one of its worlds in --data)",
     )
     group.add_argument(
         "--embedding-optimizer",

@@ -49,8 +49,10 @@ class RunConfig:
 
     `task` is the column whose values MAML and STAR take for tasks, or the full partition's name.
     `domain_columns` make e_d and the domain id that methods see; without any they are the
-    partition's. `pinned` are the method's hyper-parameters that a study fixes away from their
-    default: `method_config` holds them too, so they are part of the slot, not of the run's hash.
+    partition's. Without a task too, methods see no domain: e_d is empty, and all rows are of one
+    domain and one task. `pinned` are the method's hyper-parameters that a study fixes away from
+    their default: `method_config` holds them too, so they are part of the slot, not of the run's
+    hash.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     """
 
@@ -73,7 +75,11 @@ class RunConfig:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.domain_columns:
+        if self.domain_columns and not self.task:
+            raise ConfigError(
+                f"without a task there are no domain columns, got {', '.join(self.domain_columns)}"
+            )
+        if not self.domain_columns and self.task:
             object.__setattr__(self, "domain_columns", self.partition)
 
     @property
@@ -85,6 +91,8 @@ class RunConfig:
     def title(self) -> str:
         """How messages name the run."""
         words = [f"{name}={value}" for name, value in self.pinned.items()]
+        if self.is_blind:
+            words.append("domain-blind")
         if self.has_full_task:
             words.append("task=full partition")
         if self.has_own_domains:
@@ -102,7 +110,12 @@ class RunConfig:
     @property
     def has_own_domains(self) -> bool:
         """Whether methods see other domains than those of the partition."""
-        return self.domain_columns != self.partition
+        return self.domain_columns not in ((), self.partition)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether methods see no domain and no task."""
+        return not self.task
 
     @property
     def folder(self) -> tuple[str, str, str]:

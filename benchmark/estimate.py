@@ -16,7 +16,7 @@ from benchmark.trainer import TrainSplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmark.protocol import Preset
+    from benchmark.protocol import Protocol
 
 NUM_FIELDS = 12
 FIELD_SIZE = 1_000
@@ -24,10 +24,9 @@ NUM_ROWS = 8_192
 NUM_STEPS = 20
 
 
-def estimate_cell_seconds(preset: Preset, backbone: str, method: str) -> float:
-    """Seconds of one cell at the preset's cap of train rows, if it never stops early."""
+def estimate_cell_seconds(protocol: Protocol, train_rows: int, backbone: str, method: str) -> float:
+    """Seconds of one cell with so many train rows, if it never stops early."""
     set_up_torch("cpu")
-    protocol = preset.protocol
     schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
@@ -36,8 +35,8 @@ def estimate_cell_seconds(preset: Preset, backbone: str, method: str) -> float:
     step_seconds = _seconds(lambda: model.method.update(model, batch, optimizer), NUM_STEPS)
     model.eval()
     row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
-    steps = protocol.evaluation_steps(math.ceil(preset.max_train_rows / protocol.batch_size))
-    dev_rows = preset.max_train_rows / 4  # of a 4:1:1 split
+    steps = protocol.evaluation_steps(math.ceil(train_rows / protocol.batch_size))
+    dev_rows = train_rows / 4  # of a 4:1:1 split
     return steps[-1] * step_seconds + (len(steps) + 2) * dev_rows * row_seconds
 
 

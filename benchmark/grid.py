@@ -9,26 +9,30 @@ from typing import TYPE_CHECKING
 from benchmark.config import ConfigError
 from benchmark.datacard import store_data
 from benchmark.executors import run_cells
+from benchmark.planning import make_plan, source_of
 from benchmark.protocol import SPLIT_SEED
 from benchmark.runner import Cell
-from benchmark.studies import make_plan, source_of
 from datasets import catalog
 from datasets.prepare import PrepareOptions, prepare
 from datasets.spec import DomainPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from benchmark.executors import Outcome
+    from benchmark.planning import Selection
     from benchmark.protocol import Preset
     from benchmark.records import Plan, RunStore
-    from benchmark.studies import Selection
     from datasets.prepare import PreparedData
 
 
-def prepare_log(name: str, data_dir: Path | None, cache_dir: Path, preset: Preset) -> PreparedData:
+def prepare_log(
+    name: str, data_dir: Path | None, cache_dir: Path, preset: Preset, world_rows: int | None = None
+) -> PreparedData:
     """Prepare one `--data` value: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
+
+    `world_rows` is the size of a generated log, by default the preset's.
 
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
@@ -37,10 +41,11 @@ def prepare_log(name: str, data_dir: Path | None, cache_dir: Path, preset: Prese
     options = PrepareOptions(
         partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
         max_fields=preset.protocol.max_fields,
-        max_train_rows=preset.max_train_rows,
+        max_train_rows=None if catalog.is_world(source) else preset.max_train_rows,
         split_seed=SPLIT_SEED,
     )
-    return prepare(catalog.load(source), data_dir, cache_dir, options)
+    entry = catalog.load(source, world_rows=world_rows or preset.world_rows)
+    return prepare(entry, data_dir, cache_dir, options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +59,16 @@ class Grid:
 
     @classmethod
     def make(
-        cls, store: RunStore, selection: Selection, logs: list[PreparedData], device: str
+        cls, store: RunStore, selection: Selection, logs: Mapping[str, PreparedData], device: str
     ) -> Grid:
-        """Plan the cells and write the data cards and the plan.
+        """Plan the cells and write the data cards and the plan; `logs` by their `--data` value.
 
         Raises:
             ConfigError: two logs have one name and partition, or there is no cell.
             OSError: the output folder cannot be written.
         """
-        _check_names(logs)
-        for data in logs:
+        _check_names(logs.values())
+        for data in logs.values():
             store_data(store, data)
         plan, log_of_slot = make_plan(selection, logs)
         store.write_plan(plan)
@@ -107,7 +112,7 @@ class Grid:
         ]
 
 
-def _check_names(logs: list[PreparedData]) -> None:
+def _check_names(logs: Iterable[PreparedData]) -> None:
     fingerprints: dict[tuple[str, str], str] = {}
     for data in logs:
         name = (data.spec.name, data.spec.partition.name)

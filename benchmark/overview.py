@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import ROOT, machine
+from benchmark.planning import Selection, check_not_empty, logs_of, models_of, source_of
 from benchmark.protocol import PRESETS
-from benchmark.studies import STUDIES, Change, Selection, check_not_empty, models_of, source_of
+from benchmark.studies import STUDIES, Change
 from datasets import catalog
 from datasets.spec import DomainPartition
 from models.registry import available
@@ -76,7 +78,7 @@ def card_line(card: Mapping[str, Any]) -> str:
     return f"{line}; split {how}"
 
 
-def plan_lines(selection: Selection, logs: Sequence[str], jobs: int) -> list[str]:
+def plan_lines(selection: Selection, jobs: int) -> list[str]:
     """All cells of a call, done or not, by study, and how long they would take here at most.
 
     Raises:
@@ -87,7 +89,9 @@ def plan_lines(selection: Selection, logs: Sequence[str], jobs: int) -> list[str
     by_study: list[str] = []
     for name in STUDIES:
         members = [
-            (log, *model) for log in logs for model in models_of(name, selection, _num_columns(log))
+            (log, *model)
+            for log in logs_of(name, selection)
+            for model in models_of(name, selection, _num_columns(log))
         ]
         new = [cell for cell in members if cell not in cells]
         shared = (len(members) - len(new)) * selection.num_seeds
@@ -96,9 +100,13 @@ def plan_lines(selection: Selection, logs: Sequence[str], jobs: int) -> list[str
             text = f"{name}: {len(members) * selection.num_seeds} cells"
             by_study.append(text + (f", {shared} of them shared" if shared else ""))
     check_not_empty(selection, cells)
+    start = time.perf_counter()
+    import benchmark.estimate  # noqa: F401  (torch is slow to import, here as in a worker)
+
+    start_up = time.perf_counter() - start
     lines, total = _cell_lines(selection, cells)
     count = len(cells) * selection.num_seeds
-    minutes = total / min(jobs, count) / 60
+    minutes = (total / min(jobs, count) + start_up) / 60
     return [
         *lines,
         *by_study,
@@ -120,17 +128,27 @@ def _cell_lines(
     selection: Selection, cells: Sequence[tuple[str, str, Change]]
 ) -> tuple[list[str], float]:
     """One line per model and log, and the seconds of all; scaled layers cost what they match."""
-    from benchmark.estimate import estimate_cell_seconds  # torch is slow to import
+    from benchmark.estimate import estimate_cell_seconds
 
-    seconds_of: dict[tuple[str, str], float] = {}
+    seconds_of: dict[tuple[str, str, int], float] = {}
     lines, total = [], 0.0
     for log, backbone, change in cells:
-        model = (backbone, change.match or change.method)
-        if model not in seconds_of:
-            seconds_of[model] = estimate_cell_seconds(selection.preset, *model)
-        total += seconds_of[model] * selection.num_seeds
+        train_rows = _most_train_rows(selection, log)
+        key = (backbone, change.match or change.method, train_rows)
+        if key not in seconds_of:
+            seconds_of[key] = estimate_cell_seconds(
+                selection.preset.protocol, train_rows, backbone, key[1]
+            )
+        total += seconds_of[key] * selection.num_seeds
         lines.append(
             f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds, at most about"
-            f" {seconds_of[model]:.0f} s each"
+            f" {seconds_of[key]:.0f} s each"
         )
     return lines, total
+
+
+def _most_train_rows(selection: Selection, log: str) -> int:
+    """Two thirds of a generated log, and the preset's cap of any other."""
+    if catalog.is_world(source_of(log)[0]):
+        return selection.world_rows * 2 // 3
+    return selection.preset.max_train_rows

@@ -72,13 +72,18 @@ COMPACT = Protocol(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A budget: protocol, number of seeds, and most train rows (the latest by time are kept)."""
+    """A budget: protocol, number of seeds, and rows.
+
+    Of a real log at most `max_train_rows` train rows are kept, the latest by time. A generated one
+    has `world_rows` rows in all.
+    """
 
     name: str
     summary: str
     protocol: Protocol
     num_seeds: int
     max_train_rows: int
+    world_rows: int
 
 
 PRESETS = {
@@ -90,6 +95,7 @@ PRESETS = {
             protocol=COMPACT,
             num_seeds=2,
             max_train_rows=4_096,
+            world_rows=8_192,
         ),
         Preset(
             name="quick",
@@ -97,6 +103,7 @@ PRESETS = {
             protocol=COMPACT,
             num_seeds=3,
             max_train_rows=170_000,
+            world_rows=255_000,
         ),
     )
 }

@@ -19,7 +19,7 @@ from benchmark.datacard import SCORED
 from benchmark.environment import machine
 from benchmark.evaluator import MaskMeter, domain_table, predict
 from benchmark.latency import latency
-from benchmark.metrics import auc, evaluate, row_logloss
+from benchmark.metrics import auc, evaluate, expected_scores, row_logloss
 from benchmark.optimizers import Table, make_optimizer
 from benchmark.records import RunResult, RunStore
 from benchmark.seeding import generator, initialise, seed_dropout
@@ -82,6 +82,7 @@ def run_cell(cell: Cell) -> None:
         domains=domain_table(run.data.domains(), _split(predictions, "test"), run.p_click("test")),
         predictions=predictions,
         masks=masks,
+        candidates=run.candidate_logits(predictor),
         timing={
             "started": began.isoformat(timespec="seconds"),
             "train_seconds": trained - start,
@@ -161,6 +162,8 @@ def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
 
 def seen_schema(config: RunConfig, schema: EncodedSchema) -> EncodedSchema:
     """The view of a log that a configuration's methods see: its domains and its tasks."""
+    if config.is_blind:
+        return schema.view(domain_from="none", task_from="none")
     return schema.view(
         domain_from="task_id" if config.has_own_domains else "domain_id",
         task_from="domain_id" if config.has_full_task else "task_id",
@@ -243,6 +246,12 @@ class _Run:
             frames.append(pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all()))
         return pl.concat(frames), meter.masks()
 
+    def candidate_logits(self, predictor: Predictor) -> pl.DataFrame | None:
+        """The logits of the candidates of the simulated A/B test; generated logs only."""
+        if not self.data.candidates:
+            return None
+        return pl.DataFrame({"logit": predict(predictor, self.rows, self.data.candidates)})
+
     def metrics(
         self, predictions: pl.DataFrame, predictor: Predictor
     ) -> dict[str, dict[str, float | int]]:
@@ -256,9 +265,7 @@ class _Run:
             scores[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
             p_click = self.p_click(split)
             if p_click is not None:
-                scores[split]["expected_logloss"] = float(
-                    row_logloss(p_click, frame["logit"]).mean()
-                )
+                scores[split] |= expected_scores(p_click, frame["logit"], frame["eval_domain_id"])
         if predictor is not self.model:
             before = self.dev_loss_and_auc(self.model)
             scores["dev"] |= {"unadapted_logloss": before[0], "unadapted_auc": before[1]}

@@ -1,22 +1,29 @@
-"""Which cells a study needs; cells that studies share are run once."""
+"""What each study asks: the cells it changes, their controls, and the logs that it is on."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.config import ConfigError, Regularisers, RunConfig
-from benchmark.records import Plan
-from models.registry import load_backbone, load_method, plugin_digests
+from benchmark.config import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from benchmark.config import EmbeddingOptimizer, Json
-    from benchmark.protocol import Preset
-    from datasets.prepare import PreparedData
+    from benchmark.config import Json
 
 BASELINE = "plain"
+WORLDS = (  # of one layout; they differ in how the domains do
+    "synthetic_production",
+    "synthetic_none",
+    "synthetic_sparse",
+    "synthetic_dense",
+    "synthetic_bias",
+)
+BLIND_PINS: Mapping[str, Mapping[str, Json]] = {  # what then takes the place of e_d
+    "adasparse": {"pruner_input": "h"},
+    "apg": {"condition": "h"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +31,13 @@ class Change:
     """A method, and what a study changes about its main cell.
 
     `pinned` are hyper-parameters away from their default; `ids` are the domains and tasks that the
-    method sees; `match` names the method to whose dense parameters the hidden layers are scaled.
+    method sees, none if it is `blind`; `match` names the method to whose dense parameters the
+    hidden layers are scaled.
     """
 
     method: str
     pinned: Mapping[str, Json] = field(default_factory=dict)
-    ids: Literal["own", "partition_as_task", "representative_as_domain"] = "own"
+    ids: Literal["own", "partition_as_task", "representative_as_domain", "blind"] = "own"
     match: str = ""
 
     @property
@@ -40,17 +48,47 @@ class Change:
         words += [f"as many dense parameters as {self.match}"] if self.match else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
+    @property
+    def needs_columns(self) -> bool:
+        """Whether it is the main cell where the partition has a single column."""
+        return self.ids in ("partition_as_task", "representative_as_domain")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """Cells that answer one question: `changes` and the main cells that they are compared with.
 
-    Without changes it is every method on every backbone.
+    Without changes it is every method on every backbone. `has_blind_controls` changes every method
+    into its domain-blind control. `worlds` are the generated logs that it is on, whatever --data
+    says; `needs_truth` keeps it to those logs of --data that are generated.
     """
 
     summary: str
     changes: tuple[Change, ...] = ()
+    has_blind_controls: bool = False
     on_first_backbone_only: bool = False
+    worlds: tuple[str, ...] = ()
+    needs_truth: bool = False
+
+    def changes_of(self, methods: Sequence[str]) -> list[Change]:
+        """The changes whose methods are among these."""
+        named = [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)]
+        blind = methods if self.has_blind_controls else ()
+        return named + [blind_control(method) for method in blind if method != BASELINE]
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether it is every method on every backbone."""
+        return not self.changes and not self.has_blind_controls
+
+
+def blind_control(method: str) -> Change:
+    """The same layers of the same widths for a method that is not told the domain.
+
+    All rows are of one domain and one task, and e_d is empty; the domain columns stay ordinary
+    inputs. What would read e_d alone reads the layer's input.
+    """
+    return Change(method=method, ids="blind", pinned=BLIND_PINS.get(method, {}))
 
 
 STUDIES = {
@@ -81,11 +119,26 @@ STUDIES = {
         ),
         on_first_backbone_only=True,
     ),
+    "mechanisms": Study(
+        summary="which method wins in worlds whose domains differ in known ways, and against its"
+        " domain-blind control, on the first selected backbone",
+        has_blind_controls=True,
+        on_first_backbone_only=True,
+        worlds=WORLDS,
+    ),
+    "emerging": Study(
+        summary="every method on domains with no, few and many train rows; the cells of table1"
+    ),
+    "ab_test": Study(
+        summary="a simulated A/B test on generated logs; the cells of table1", needs_truth=True
+    ),
 }
 
 
-def studies_named(words: Sequence[str]) -> list[str]:
-    """The studies that `--only` names, with commas or spaces between them; all without a word.
+def studies_named(words: Sequence[str], data: Sequence[str]) -> list[str]:
+    """The studies that `--only` names, with commas or spaces between them.
+
+    Without a word all, but those with worlds of their own only if one of them is in `--data`.
 
     Raises:
         ConfigError: an unknown study.
@@ -94,134 +147,10 @@ def studies_named(words: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in STUDIES]
     if unknown:
         raise ConfigError(f"--only: unknown study {unknown[0]!r}; available: {', '.join(STUDIES)}")
-    return [name for name in STUDIES if name in names or not words]
-
-
-def source_of(name: str) -> tuple[str, str]:
-    """The catalog name or TOML file of a `--data` value, and its partition, empty for the own."""
-    if name.endswith(".toml"):
-        return name, ""
-    source, _, columns = name.partition("/")
-    return source, columns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What the user asked for."""
-
-    preset: Preset
-    studies: Sequence[str]
-    backbones: Sequence[str]
-    methods: Sequence[str]
-    num_seeds: int
-    embedding_optimizer: EmbeddingOptimizer
-
-
-def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[tuple[str, Change]]:
-    """The models of a study as backbone and change, as far as their methods are selected.
-
-    With one domain column the partition and its representative are the same, and what only differs
-    in them is the main cell.
-    """
-    study = STUDIES[name]
-    if name not in selection.studies:
-        return []
-    changes = [
-        change
-        for change in study.changes
-        if {change.method, change.match or change.method} <= set(selection.methods)
-        and (change.ids == "own" or num_domain_columns > 1)
+    if words:
+        return [name for name in STUDIES if name in names]
+    return [
+        name
+        for name, study in STUDIES.items()
+        if not study.worlds or not set(study.worlds).isdisjoint(data)
     ]
-    needed = {BASELINE, *(change.match or change.method for change in changes)}
-    if not study.changes:
-        needed = set(selection.methods)
-    elif not changes:
-        return []
-    mains = [Change(method=method) for method in selection.methods if method in needed]
-    backbones = selection.backbones[:1] if study.on_first_backbone_only else selection.backbones
-    return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
-
-
-def check_not_empty(selection: Selection, cells: Collection[object]) -> None:
-    """Refuse a plan without cells.
-
-    Raises:
-        ConfigError: the selected studies change other methods than the selected ones.
-    """
-    if not cells:
-        changes = [change for name in selection.studies for change in STUDIES[name].changes]
-        changed = sorted({change.match or change.method for change in changes})
-        raise ConfigError(
-            f"--only {','.join(selection.studies)} --methods {' '.join(selection.methods)}: no cell"
-            f" is left; what these studies change is {', '.join(changed)} (and domains and tasks"
-            " where the partition has several columns): select more methods or studies"
-        )
-
-
-def make_plan(
-    selection: Selection, logs: Sequence[PreparedData]
-) -> tuple[Plan, Mapping[str, PreparedData]]:
-    """The plan of all cells, and the log of each slot.
-
-    Study by study, the main table first, and in a study seed by seed so that it grows evenly. A
-    study that is not part of the call has no slots.
-
-    Raises:
-        ConfigError: there is no cell.
-    """
-    slots: dict[str, RunConfig] = {}
-    log_of_slot: dict[str, PreparedData] = {}
-    studies: dict[str, tuple[str, ...]] = {}
-    for name in STUDIES:
-        cells = [
-            (_configure_change(selection, data, backbone, change), data)
-            for data in logs
-            for backbone, change in models_of(name, selection, len(data.spec.partition.columns))
-        ]
-        members: dict[str, RunConfig] = {}
-        for seed in range(1, selection.num_seeds + 1):
-            for first, data in cells:
-                config = replace(first, seed=seed)
-                members[config.slot_id] = config
-                log_of_slot[config.slot_id] = data
-        slots |= members
-        studies[name] = tuple(members)
-    check_not_empty(selection, slots)
-    return Plan(preset=selection.preset.name, slots=slots, studies=studies), log_of_slot
-
-
-def configure(selection: Selection, data: PreparedData, backbone: str, change: Change) -> RunConfig:
-    """One cell of the first seed; what its study does not pin has the default value."""
-    spec, is_restricted = data.spec, change.ids == "representative_as_domain"
-    return RunConfig(
-        dataset=spec.name,
-        data_fingerprint=data.fingerprint,
-        split=data.card["split_kind"],
-        features=(*data.schema.fields, *data.schema.bags),
-        partition=spec.partition.columns,
-        domain_columns=(spec.representative,) if is_restricted else spec.partition.columns,
-        task=spec.partition.name if change.ids == "partition_as_task" else spec.representative,
-        protocol=selection.preset.protocol,
-        backbone=backbone,
-        method=change.method,
-        seed=1,
-        embedding_optimizer=selection.embedding_optimizer,
-        backbone_config=asdict(load_backbone(backbone).config()),
-        method_config=asdict(load_method(change.method).config(**change.pinned)),
-        regularisers=Regularisers(),
-        pinned=dict(change.pinned),
-        plugins=plugin_digests(backbone, change.method),
-    )
-
-
-def _configure_change(
-    selection: Selection, data: PreparedData, backbone: str, change: Change
-) -> RunConfig:
-    """The same, with scaled hidden layers where the change asks for them."""
-    config = configure(selection, data, backbone, change)
-    if not change.match:
-        return config
-    from benchmark.matching import dense_parameters, matched  # torch is slow to import
-
-    other = configure(selection, data, backbone, Change(method=change.match))
-    return matched(config, dense_parameters(other, data.schema), data.schema)

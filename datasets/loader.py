@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from datasets.spec import ONLY
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -61,7 +63,8 @@ class EncodedRows:
 
     def _view(self, block: Tensor) -> Batch:
         codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
-        ids = {"domain_id": domain_id, "task_id": task_id}
+        only = label.new_full((1, 1), ONLY).expand(len(label), 1)
+        ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
         return Batch(
             codes=codes,
             bags=tuple(bags),

@@ -9,10 +9,11 @@ from typing import Literal
 from datasets.provenance import Source
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
-IdColumn = Literal["domain_id", "task_id"]
+IdSource = Literal["domain_id", "task_id", "none"]
 SplitName = Literal["train", "dev", "test"]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
+ONLY = 1  # id of every row where methods see no domain
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -186,7 +187,7 @@ class EncodedSchema:
     column, the other domain columns in the order of the partition, then the rest. `bags` are the
     multi-value fields. Sizes count the codes of a field, code 0 included; `num_domains` and
     `num_tasks` count id 0 too. `domain_from` and `task_from` name the columns of the encoded rows
-    that a batch holds as domain and as task.
+    that a batch holds as domain and as task, "none" for one id, `ONLY`, in every row.
     """
 
     fields: tuple[str, ...]
@@ -197,18 +198,20 @@ class EncodedSchema:
     bag_lengths: tuple[int, ...]
     num_domains: int
     num_tasks: int
-    domain_from: IdColumn = "domain_id"
-    task_from: IdColumn = "task_id"
+    domain_from: IdSource = "domain_id"
+    task_from: IdSource = "task_id"
 
-    def view(self, *, domain_from: IdColumn, task_from: IdColumn) -> EncodedSchema:
+    def view(self, *, domain_from: IdSource, task_from: IdSource) -> EncodedSchema:
         """The same rows with other ids for domain and task.
 
-        Domains that are tasks are the values of the first domain field alone, and so is e_d.
+        Domains that are tasks are the values of the first domain field alone, and so is e_d, which
+        is empty without domains.
         """
-        sizes = {"domain_id": self.num_domains, "task_id": self.num_tasks}
+        sizes = {"domain_id": self.num_domains, "task_id": self.num_tasks, "none": ONLY + 1}
+        domain_fields = {"domain_id": self.num_domain_fields, "task_id": 1, "none": 0}
         return replace(
             self,
-            num_domain_fields=self.num_domain_fields if domain_from == "domain_id" else 1,
+            num_domain_fields=domain_fields[domain_from],
             num_domains=sizes[domain_from],
             num_tasks=sizes[task_from],
             domain_from=domain_from,

@@ -85,9 +85,9 @@ def _input_digest(runs: Runs) -> str:
         for cell in runs.cells
     ]
     data: list[Json] = [
-        file_digest(runs.store.data_folder(fingerprint) / name)
+        [path.name, file_digest(path)]
         for fingerprint in runs.fingerprints.values()
-        for name in ("card.json", "domains.parquet")
+        for path in sorted(runs.store.data_folder(fingerprint).iterdir())
     ]
     package = Path(__file__).parent
     program: list[Json] = [

@@ -97,6 +97,11 @@ def spread(mean: float, std: float, digits: int, *, signed: bool = False) -> str
     return text if math.isnan(std) or math.isnan(mean) else f"{text} ± {number(std, digits)}"
 
 
+def p_value(value: float) -> str:
+    """A p value with three digits, and no more than that of a small one."""
+    return "< 0.001" if value < 0.001 else number(value, 3)
+
+
 def to_markdown(title: str, layout: Layout) -> str:
     """A GitHub table with a heading; the block's heading is a row of its own."""
     lines = [

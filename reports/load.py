@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from benchmark.config import Json, RunConfig, SplitKind
     from benchmark.records import RunRecord, SlotState
 
@@ -74,9 +76,9 @@ class Runs:
     cells: tuple[Cell, ...]
     studies: Mapping[str, tuple[str, ...]]  # slot ids
 
-    def study(self, name: str) -> Runs:
-        """The cells of one study; none if it is not part of the plan."""
-        slots = set(self.studies.get(name, ()))
+    def study(self, *names: str) -> Runs:
+        """The cells of these studies; none of one that is not part of the plan."""
+        slots = {slot for name in names for slot in self.studies.get(name, ())}
         return replace(self, cells=tuple(c for c in self.cells if c.config.slot_id in slots))
 
     @property
@@ -152,9 +154,34 @@ class Runs:
             )
         return cast("Card", card)
 
+    def truth(self, fingerprint: str) -> pd.DataFrame:
+        """The true click probability of each dev and test row of a generated log.
+
+        The rows are those of every run's predictions, in the same order.
+        """
+        return pd.read_parquet(self.store.data_folder(fingerprint) / "truth.parquet")
+
+    def predictions(self, record: RunRecord) -> pd.DataFrame:
+        """The logit of each dev and test row."""
+        return pd.read_parquet(record.path / "predictions.parquet")
+
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split."""
         return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+
+    def candidates(self, fingerprint: str) -> pd.DataFrame | None:
+        """The candidate ads of a world's auctions, in the order of their logits; None on others."""
+        path = self.store.data_folder(fingerprint) / "candidates.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
+
+    def candidate_logits(self, record: RunRecord) -> NDArray[np.float32]:
+        """What a run on a world predicts for every candidate."""
+        logits = pd.read_parquet(record.path / "candidates.parquet")["logit"]
+        return logits.to_numpy(np.float32)
+
+    def domain_scores(self, record: RunRecord) -> pd.DataFrame:
+        """One row per domain: as in `domains`, with the scores of a run on test."""
+        return pd.read_parquet(record.path / "domains.parquet")
 
     def sparsity(self) -> pd.DataFrame:
         """One row per finished run that prunes: its keys and the sparsity of each layer on test."""

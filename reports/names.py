@@ -60,6 +60,8 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
     words = [PINNED.get(pin, pin) for pin in pins]
     if config.protocol.hidden_dims != main.protocol.hidden_dims:
         words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
+    if config.is_blind:
+        words.append("domain-blind")
     if config.has_full_task:
         words.append("task = full partition")
     if config.has_own_domains:

@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.intervals import interval_entry
 from reports.layout import Entry, number, spread
 from reports.load import CELL
 from reports.names import BASELINE
+from reports.stats import paired_interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from reports.load import Runs
+    from reports.stats import Interval
 
 DIGITS = {"logloss": 5, "auc": 4, "gauc": 4}
-LOWER_IS_BETTER = {"logloss"}
+EXPECTED_DIGITS = {f"expected_{metric}": digits for metric, digits in DIGITS.items()}
+LOWER_IS_BETTER = {"logloss", "expected_logloss"}
+LEAST_WAY = 0.005
+SHARE_NOTE = (
+    "Share: the gain over the plain backbone as a part of what lies between it and the ceiling,"
+    " seed by seed, with the 95% t interval of its mean over the seeds, which holds the noise of"
+    f" training, not that of the test rows. Blank where less than {LEAST_WAY} lies between."
+)
 SCALE = 1e4  # of the differences
 MATCHED = "adasparse"  # what a width-matched plain network is compared with
 
@@ -37,12 +49,41 @@ def averages(own: pd.DataFrame) -> dict[str, object]:
 
 def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, object]:
     """`<metric>_<name>_e4_mean` and `_std` over the seeds that both have."""
-    pairs = own.merge(other, on="seed", suffixes=("", "_other"))
     row: dict[str, object] = {}
     for metric in DIGITS:
-        delta = (pairs[metric] - pairs[f"{metric}_other"]) * SCALE
-        row |= moments(f"{metric}_{name}_e4", delta)
+        row |= moments(f"{metric}_{name}_e4", seed_deltas(own, other, metric) * SCALE)
     return row
+
+
+def seed_pairs(
+    own: pd.DataFrame, other: pd.DataFrame, metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A metric of both over the seeds that both have."""
+    _, left, right = np.intersect1d(own["seed"], other["seed"], return_indices=True)
+    values = (frame[metric].to_numpy(np.float64) for frame in (own, other))
+    return next(values)[left], next(values)[right]
+
+
+def seed_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series:
+    """The differences of a metric over the seeds that both have."""
+    mine, theirs = seed_pairs(own, other, metric)
+    return pd.Series(mine - theirs)
+
+
+def achieved_share(own: pd.DataFrame, plain: pd.DataFrame, metric: str, ceiling: float) -> Interval:
+    """The part of the way from the plain backbone to the ceiling, over the seeds that both have.
+
+    Undefined where that way is shorter than `LEAST_WAY` in any seed: a share of nothing is noise.
+    """
+    reached, start = seed_pairs(own, plain, metric)
+    way = ceiling - start
+    is_short = ((-way if metric in LOWER_IS_BETTER else way) < LEAST_WAY).any()
+    return paired_interval(np.full(way.size, np.nan) if is_short else (reached - start) / way)
+
+
+def share_entry(row: Mapping[Hashable, float], name: str) -> Entry:
+    """A share of the achievable gain, blank where it is undefined."""
+    return Entry("") if np.isnan(row[f"{name}_mean"]) else interval_entry(row, name, 2)
 
 
 def moments(name: str, values: pd.Series) -> dict[str, object]:

@@ -172,6 +172,8 @@ def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, wor
         for backbone in available("backbones")
         for method in available("methods")
     }
+    blind = {record.config.method for record in records if record.config.is_blind}
+    assert blind == (set() if words else {*available("methods")} - {"plain"})
     page = (tmp_path / "report" / "index.html").read_text()
     assert (words or ["synthetic_production"])[0] in page
 

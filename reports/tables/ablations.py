@@ -87,5 +87,5 @@ def _in_band(row: dict) -> Entry:
 
 
 TABLE = Table(
-    title="Ablations: the parts of AdaSparse", position=6, tabulate=tabulate, arrange=arrange
+    title="Ablations: the parts of AdaSparse", position=7, tabulate=tabulate, arrange=arrange
 )

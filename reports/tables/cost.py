@@ -68,4 +68,4 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     ]
 
 
-TABLE = Table(title="Cost", position=3, tabulate=tabulate, arrange=arrange)
+TABLE = Table(title="Cost", position=4, tabulate=tabulate, arrange=arrange)

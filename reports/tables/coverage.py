@@ -56,5 +56,5 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="What GAUC covers, and calibration", position=2, tabulate=tabulate, arrange=arrange
+    title="What GAUC covers, and calibration", position=3, tabulate=tabulate, arrange=arrange
 )

@@ -66,4 +66,4 @@ def arrange(table: pd.DataFrame) -> Layout:
     return Layout(columns=["Model", *layers], blocks=blocks_of(table, entries), notes=_NOTES)
 
 
-TABLE = Table(title="Sparsity reached", position=4, tabulate=tabulate, arrange=arrange)
+TABLE = Table(title="Sparsity reached", position=5, tabulate=tabulate, arrange=arrange)

@@ -28,8 +28,8 @@ _NOTES = [
     " block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed: two runs"
     " with one seed see the same data order and start from the same values of what they share.",
-    "Significance testing is not part of this version. The spread over a few seeds does not"
-    " include the noise of the test rows, so small differences prove nothing.",
+    "Nothing is tested for significance here. The spread over a few seeds does not include the"
+    " noise of the test rows, so small differences prove nothing.",
 ]
 _CEILING_NOTE = (
     "Ceiling: the metrics of the true click probability on the same rows; no model can be"

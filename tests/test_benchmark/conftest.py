@@ -3,7 +3,12 @@
 import pytest
 
 from benchmark.config import Regularisers, RunConfig
-from benchmark.protocol import COMPACT
+from benchmark.grid import prepare_log
+from benchmark.planning import Selection
+from benchmark.protocol import COMPACT, PRESETS
+from benchmark.studies import studies_named
+
+SMOKE = PRESETS["smoke"]
 
 
 @pytest.fixture
@@ -28,5 +33,34 @@ def make_config():
             "regularisers": Regularisers(),
         } | changes
         return RunConfig(**values)
+
+    return make
+
+
+@pytest.fixture
+def log(tiny_log, tmp_path):
+    """A log of 60 domains, place x item, whose representative is not the first column."""
+    partition = 'partition = ["place", "item"]\nrepresentative = "item"'
+    text = tiny_log.read_text().replace('partition = ["place"]', partition)
+    tiny_log.write_text(text)
+    return prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
+
+
+@pytest.fixture
+def select():
+    """A function that makes a selection, any field of which can be changed."""
+
+    def make(**changes):
+        values = {
+            "preset": SMOKE,
+            "studies": studies_named([], ["tiny"]),
+            "data": ("tiny",),
+            "world_rows": SMOKE.world_rows,
+            "backbones": ("dnn", "dcnv2"),
+            "methods": ("adasparse", "plain"),
+            "num_seeds": 2,
+            "embedding_optimizer": "sparse",
+        } | changes
+        return Selection(**values)
 
     return make

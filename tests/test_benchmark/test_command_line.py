@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from benchmark.studies import STUDIES
+
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
@@ -48,7 +50,10 @@ def test_help_shows_exit_codes_and_examples(run_all):
         (["--jobs", "two"], "at least 1, got 'two'"),
         (["--device", "tpu"], "cuda"),
         (["--list", "model"], "backbones"),
-        (["--only", "table1,fig9"], "available: table1, controls, ablations"),
+        (["--only", "table1,fig9"], "available: table1, controls, ablations, mechanisms"),
+        (["--only", "mechanisms", "--methods", "plain", "--dry-run"], "beside plain"),
+        (["--only", "ab_test", "--data", "iaac", "--dry-run"], "one of synthetic_"),
+        (["--world-rows", "1e6"], "at least 1, got '1e6'"),
         (["--only", "controls", "--methods", "plain", "--dry-run"], "adasparse"),
         (["--dry-run", "--data", "synthetic_production/scenaro"], "scenario"),
         (["--sedes", "3"], "--sedes"),
@@ -81,18 +86,22 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert done.returncode == 0
     assert "synthetic_production dnn+plain: 2 seeds" in done.stdout
     assert "synthetic_production dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
-    *_, main, controls, ablations, total = done.stdout.splitlines()
+    assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 seeds" in done.stdout
+    *_, main, controls, ablations, mechanisms, emerging, ab_test, total = done.stdout.splitlines()
     assert main == "table1: 4 cells"
     assert controls == "controls: 10 cells, 4 of them shared"
     assert ablations == "ablations: 20 cells, 4 of them shared"
-    assert total.startswith("26 cells, at most")
+    assert mechanisms == "mechanisms: 30 cells, 4 of them shared"
+    assert emerging == "emerging: 4 cells, 4 of them shared"
+    assert ab_test == "ab_test: 4 cells, 4 of them shared"
+    assert total.startswith("52 cells, at most")
     assert not out.exists()
 
 
 def test_studies_are_listed_with_what_they_ask(run_all):
     lines = run_all("--list", "studies").stdout.splitlines()
 
-    assert [line.partition(": ")[0] for line in lines] == ["table1", "controls", "ablations"]
+    assert [line.partition(": ")[0] for line in lines] == list(STUDIES)
     assert all(line.partition(": ")[2] for line in lines)
 
 

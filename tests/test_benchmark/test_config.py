@@ -16,6 +16,7 @@ from benchmark.protocol import COMPACT
         {"partition": ("item",)},
         {"domain_columns": ("item",)},
         {"task": "item"},
+        {"task": ""},
         {"seed": 2},
         {"backbone": "dcnv2"},
         {"method": "adasparse"},
@@ -72,6 +73,7 @@ def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
             {"task": "scenario+item", "protocol": replace(COMPACT, hidden_dims=(70, 35))},
             "synthetic/scenario+item dnn+plain (task=full partition, hidden=70-35) seed 1",
         ),
+        ({"task": ""}, "synthetic/scenario+item dnn+plain (domain-blind) seed 1"),
         (
             {"domain_columns": ("scenario",)},
             "synthetic/scenario+item dnn+plain (domain=scenario) seed 1",
@@ -82,8 +84,14 @@ def test_title_says_what_a_study_changed(make_config, changes, expected):
     assert make_config(partition=("scenario", "item"), **changes).title == expected
 
 
-def test_configuration_survives_json(make_config):
-    config = make_config(pinned={"beta": 2.0}, domain_columns=("item",))
+def test_domains_without_a_task_are_refused(make_config):
+    with pytest.raises(ConfigError, match="no domain columns, got item"):
+        make_config(task="", domain_columns=("item",))
+
+
+@pytest.mark.parametrize("seen", [{"domain_columns": ("item",)}, {"task": ""}])
+def test_configuration_survives_json(make_config, seen):
+    config = make_config(pinned={"beta": 2.0}, **seen)
 
     again = RunConfig.from_json(config.to_json())
 

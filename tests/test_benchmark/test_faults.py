@@ -16,9 +16,9 @@ import pytest
 from benchmark.executors import run_cells
 from benchmark.files import sole_writer
 from benchmark.grid import Grid, prepare_log
+from benchmark.planning import Selection
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
-from benchmark.studies import Selection
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMOKE = PRESETS["smoke"]
@@ -223,13 +223,15 @@ def failing_grid(tiny_log, tmp_path):
     selection = Selection(
         preset=replace(SMOKE, protocol=protocol),
         studies=["table1"],
+        data=["tiny"],
+        world_rows=1,
         backbones=["dnn"],
         methods=["plain", "adasparse"],
         num_seeds=1,
         embedding_optimizer="sparse",
     )
     log = prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
-    return Grid.make(RunStore(tmp_path / "out"), selection, [log], "cpu")
+    return Grid.make(RunStore(tmp_path / "out"), selection, {"tiny": log}, "cpu")
 
 
 def test_failed_cells_are_marked_counted_and_retried_only_on_demand(failing_grid):

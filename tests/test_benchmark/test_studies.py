@@ -1,49 +1,20 @@
-"""The cells of the studies: what they share, what they vary, and what methods see of a log."""
+"""The cells of the studies: which logs they are on, what they share, and what they vary."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.config import ConfigError
 from benchmark.grid import prepare_log
 from benchmark.matching import dense_parameters, matched
+from benchmark.planning import configure, logs_to_prepare, make_plan
 from benchmark.protocol import PRESETS
-from benchmark.runner import build, seen_schema
-from benchmark.studies import STUDIES, Change, Selection, configure, make_plan, studies_named
-from datasets.loader import EncodedRows
+from benchmark.studies import STUDIES, WORLDS, Change, studies_named
 from models.registry import available
 
 SMOKE = PRESETS["smoke"]
 METHODS = ("adasparse", "plain")
-
-
-@pytest.fixture
-def log(tiny_log, tmp_path):
-    """A log of 60 domains, place x item, whose representative is not the first column."""
-    partition = 'partition = ["place", "item"]\nrepresentative = "item"'
-    text = tiny_log.read_text().replace('partition = ["place"]', partition)
-    tiny_log.write_text(text)
-    return prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
-
-
-@pytest.fixture
-def select():
-    """A function that makes a selection, any field of which can be changed."""
-
-    def make(**changes):
-        values = {
-            "preset": SMOKE,
-            "studies": tuple(STUDIES),
-            "backbones": ("dnn", "dcnv2"),
-            "methods": METHODS,
-            "num_seeds": 2,
-            "embedding_optimizer": "sparse",
-        } | changes
-        return Selection(**values)
-
-    return make
 
 
 def fields_of(config):
@@ -70,7 +41,7 @@ def own_cells(plan, study):
 
 
 def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
-    plan, logs = make_plan(select(), [log])
+    plan, logs = make_plan(select(), {"tiny": log})
 
     main = plan.studies["table1"]
     assert tuple(plan.slots)[: len(main)] == main
@@ -82,7 +53,7 @@ def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
 
 
 def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
-    plan, _ = make_plan(select(methods=available("methods")), [log])
+    plan, _ = make_plan(select(methods=available("methods")), {"tiny": log})
     mains = mains_of(plan)
 
     for study in ("controls", "ablations"):
@@ -100,7 +71,7 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
 
 
 def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
-    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), [log])
+    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), {"tiny": log})
 
     changed = {config.domain_columns for config in plan.slots.values()}
     star = configure(select(), log, "dnn", Change(method="plain", ids="partition_as_task"))
@@ -111,7 +82,7 @@ def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
 
 
 def test_ablations_are_on_the_first_backbone(log, select):
-    plan, _ = make_plan(select(backbones=("dcnv2", "dnn")), [log])
+    plan, _ = make_plan(select(backbones=("dcnv2", "dnn")), {"tiny": log})
 
     assert {config.backbone for config in own_cells(plan, "ablations")} == {"dcnv2"}
     assert {tuple(config.pinned.items()) for config in own_cells(plan, "ablations")} == {
@@ -129,42 +100,47 @@ def test_ablations_are_on_the_first_backbone(log, select):
 def test_one_domain_column_leaves_nothing_to_vary_in_domains(tiny_log, tmp_path, select):
     log = prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
 
-    plan, _ = make_plan(select(), [log])
+    plan, _ = make_plan(select(), {"tiny": log})
 
     assert len(own_cells(plan, "controls")) == 8  # h only and width-matched
     assert {config.domain_columns for config in plan.slots.values()} == {("place",)}
 
 
 def test_studies_keep_to_the_selected_methods(log, select):
-    plan, _ = make_plan(select(methods=("plain",)), [log])
+    plan, _ = make_plan(select(methods=("plain",)), {"tiny": log})
 
     assert {name: len(slots) for name, slots in plan.studies.items()} == {
         "table1": 4,
         "controls": 0,
         "ablations": 0,
+        "mechanisms": 0,
+        "emerging": 4,
+        "ab_test": 0,
     }
 
 
 def test_a_plan_without_cells_is_refused(log, select):
-    with pytest.raises(ConfigError, match="--only ablations --methods plain: no cell is left"):
-        make_plan(select(studies=["ablations"], methods=["plain"]), [log])
+    with pytest.raises(
+        ConfigError, match=r"--methods plain: no cell is left; ablations needs .* adasparse"
+    ):
+        make_plan(select(studies=["ablations"], methods=["plain"]), {"tiny": log})
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], ["table1", "controls", "ablations"]),
+        ([], ["table1", "controls", "ablations", "emerging", "ab_test"]),
         (["controls,table1"], ["table1", "controls"]),
         (["ablations", "controls,"], ["controls", "ablations"]),
     ],
 )
 def test_studies_are_named_with_commas_or_spaces(words, expected):
-    assert studies_named(words) == expected
+    assert studies_named(words, ["iaac"]) == expected
 
 
 def test_unknown_study_lists_what_exists():
     with pytest.raises(ConfigError, match="'fig9'; available: table1, controls, ablations"):
-        studies_named(["table1,fig9"])
+        studies_named(["table1,fig9"], [])
 
 
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
@@ -197,7 +173,7 @@ def test_dense_parameters_are_those_of_the_formula(log, select):
 
 
 def test_width_matched_network_has_about_the_parameters_of_adasparse(log, select):
-    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), [log])
+    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), {"tiny": log})
     counts = {
         config.model: dense_parameters(config, log.schema)
         for config in plan.slots.values()
@@ -210,32 +186,52 @@ def test_width_matched_network_has_about_the_parameters_of_adasparse(log, select
         assert abs(wide - pruned) < 0.01 * pruned
 
 
-def test_restricted_domain_is_the_representative_alone(log, select):
-    config = configure(
-        select(), log, "dnn", Change(method="adasparse", ids="representative_as_domain")
-    )
-    schema = seen_schema(config, log.schema)
-    batch = EncodedRows(log.rows(), schema).range(0, 50)
-    whole = EncodedRows(log.rows(), log.schema).range(0, 50)
-
-    context = build(config, schema, base_rate=0.5).embed(batch)
-
-    assert log.schema.fields[:2] == ("item", "place")
-    assert torch.equal(batch.domain_id, batch.codes[:, 0])
-    assert torch.equal(batch.task_id, whole.task_id)
-    assert torch.equal(batch.eval_domain_id, whole.eval_domain_id)
-    assert schema.num_domains == log.schema.field_sizes[0]
-    assert context.e_d.shape[1] == SMOKE.protocol.embedding_dim
-    assert context.x_0.shape[1] == 4 * SMOKE.protocol.embedding_dim  # place is still an input
+def test_studies_of_worlds_belong_to_calls_with_such_a_world():
+    assert studies_named([], ["iaac", "synthetic_bias"]) == list(STUDIES)
+    assert "mechanisms" not in studies_named([], ["synthetic_public"])
+    assert studies_named(["mechanisms"], ["iaac"]) == ["mechanisms"]
 
 
-def test_full_partition_as_task_changes_the_task_alone(log, select):
-    config = configure(select(), log, "dnn", Change(method="plain", ids="partition_as_task"))
-    schema = seen_schema(config, log.schema)
-    batch = EncodedRows(log.rows(), schema).range(0, 50)
-    whole = EncodedRows(log.rows(), log.schema).range(0, 50)
+@pytest.fixture
+def worlds(log):
+    """Stand-ins for the prepared worlds, by name."""
+    return {
+        name: replace(log, spec=replace(log.spec, name=name), fingerprint=name) for name in WORLDS
+    }
 
-    assert torch.equal(batch.task_id, whole.domain_id)
-    assert torch.equal(batch.domain_id, whole.domain_id)
-    assert schema.num_tasks == log.schema.num_domains
-    assert schema.num_domain_fields == log.schema.num_domain_fields
+
+def world_selection(select, **changes):
+    return select(**{"studies": list(STUDIES), "data": ["synthetic_production"], **changes})
+
+
+def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
+    plan, logs = make_plan(world_selection(select), worlds)
+
+    mechanisms = [plan.slots[slot] for slot in plan.studies["mechanisms"]]
+    assert len(mechanisms) == 5 * 3 * 2  # worlds; plain, adasparse and its control; seeds
+    assert {config.backbone for config in mechanisms} == {"dnn"}
+    shared = set(plan.studies["mechanisms"]) & set(plan.studies["table1"])
+    assert len(shared) == 2 * 2  # the main cells of the main world
+    others = {config.dataset for slot, config in plan.slots.items() if slot not in mechanisms}
+    assert {plan.slots[slot].dataset for slot in plan.studies["table1"]} == {"synthetic_production"}
+    assert others == set(WORLDS)
+    assert all(log.spec.name == plan.slots[slot].dataset for slot, log in logs.items())
+    assert plan.studies["ab_test"] == plan.studies["emerging"] == plan.studies["table1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, list(WORLDS)),
+        ({"data": ["synthetic_bias", "iaac"]}, ["synthetic_bias", "iaac", *WORLDS[:-1]]),
+        ({"studies": ["table1"]}, ["synthetic_production"]),
+        ({"methods": ["plain"]}, ["synthetic_production"]),
+    ],
+)
+def test_worlds_are_prepared_only_for_their_study(select, changes, expected):
+    assert logs_to_prepare(world_selection(select, **changes)) == expected
+
+
+def test_ab_test_without_a_world_says_what_it_needs(log, select):
+    with pytest.raises(ConfigError, match="ab_test needs a generated log in --data, one of"):
+        make_plan(select(studies=["ab_test"]), {"tiny": log})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ NUM_DOMAINS = 5  # the last one has a single class in test
 BACKBONES = ("dcnv2", "dnn")  # on purpose not in the order of the tables
 METHODS = ("adasparse", "plain")
 SEEDS = (1, 2, 3)
+FINGERPRINT = "f" * 16
+NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
+BLIND = {"domain_columns": (), "task": ""}
 CHANGES = {  # of the cells that a study has beside the main ones
     "controls": (
         ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
@@ -32,11 +36,37 @@ CHANGES = {  # of the cells that a study has beside the main ones
         ("adasparse", {"pinned": {"penalty": "l1"}}),
         ("adasparse", {"pinned": {"prune_input": False}}),
     ),
+    "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
+    "emerging": (),
+    "ab_test": (),
 }
+
+
+def expected_auc(p_click: np.ndarray, score: np.ndarray) -> float:
+    """Over all ordered pairs of two rows."""
+    weight = np.outer(p_click, 1 - p_click)
+    np.fill_diagonal(weight, 0.0)
+    wins = (score[:, None] > score) + 0.5 * (score[:, None] == score)
+    return float((weight * wins).sum() / weight.sum())
+
+
+def expected_scores(p_click: np.ndarray, score: np.ndarray, domain: np.ndarray) -> dict[str, float]:
+    """The expected metrics by their definitions; no domain has fewer than two rows."""
+    aucs = {d: expected_auc(p_click[domain == d], score[domain == d]) for d in np.unique(domain)}
+    return {
+        "expected_logloss": float(row_logloss(p_click, score).mean()),
+        "expected_auc": expected_auc(p_click, score),
+        "expected_gauc": float(np.mean([aucs[d] for d in domain])),
+        "expected_gauc_domains": len(aucs),
+    }
 
 
 class Folder:
     """Writes an output folder whose test metrics can be recomputed from its own rows."""
+
+    null_world = NULL_WORLD
+    blind = BLIND
+    expected = staticmethod(expected_scores)
 
     def __init__(self, out: Path, dataset: str = "world", *, preset: str = "quick") -> None:
         self.store = RunStore(out)
@@ -47,11 +77,12 @@ class Folder:
         self.domain = random.integers(0, NUM_DOMAINS, NUM_ROWS)
         self.label = (random.random(NUM_ROWS) < 1 / (1 + np.exp(-self.log_odds))).astype(np.int8)
         self.label[self.domain == NUM_DOMAINS - 1] = 0
+        self.p_click = 1 / (1 + np.exp(-self.log_odds))
 
     def config(self, backbone: str, method: str, seed: int, **changes: object) -> RunConfig:
         config = RunConfig(
             dataset=self.dataset,
-            data_fingerprint="f" * 16,
+            data_fingerprint=FINGERPRINT,
             split="time",
             features=("scenario", "item"),
             partition=("scenario",),
@@ -78,14 +109,18 @@ class Folder:
         return configs
 
     def plan_studies(self, backbone: str = "dnn") -> list[RunConfig]:
-        """Write the plan of all studies on one backbone, MAML among the methods."""
+        """Write the plan of all studies on one backbone, MAML among the methods.
+
+        The study of worlds is on the null world too.
+        """
         studies = {"table1": (), **CHANGES}
         slots, members = {}, {}
         for study, changes in studies.items():
             models = [(method, {}) for method in (*METHODS, "maml")] + list(changes)
             configs = [
-                self.config(backbone, method, seed, **change)
+                self.config(backbone, method, seed, **world, **change)
                 for seed in SEEDS
+                for world in ([{}, NULL_WORLD] if study == "mechanisms" else [{}])
                 for method, change in models
             ]
             members[study] = tuple(config.slot_id for config in configs)
@@ -94,7 +129,12 @@ class Folder:
         return list(slots.values())
 
     def write_data(
-        self, *, with_truth: bool = True, split_kind: str = "time", dropped: int = 0
+        self,
+        fingerprint: str = FINGERPRINT,
+        *,
+        with_truth: bool = True,
+        split_kind: str = "time",
+        dropped: int = 0,
     ) -> None:
         card = {
             "label": "click",
@@ -108,8 +148,31 @@ class Folder:
         }
         if with_truth:
             scores = evaluate(self.label, self.log_odds, self.domain)
-            card["ceiling"] = {"test": scores}
-        self.store.write_data("f" * 16, card, self.domains())
+            best = expected_scores(self.p_click, self.log_odds, self.domain)
+            card["ceiling"] = {"test": scores | best}
+            self.store.write_truth(fingerprint, self.truth())
+        self.store.write_data(fingerprint, card, self.domains())
+
+    def write_candidates(self) -> None:
+        """Auctions of three rows each."""
+        rows = np.arange(NUM_ROWS)
+        candidates = pl.DataFrame(
+            {
+                "request_id": rows // 3,
+                "bid": 1.0 + rows % 7,
+                "p_click": self.p_click,
+                "eval_domain_id": self.domain[rows // 3],
+            }
+        )
+        self.store.write_candidates(FINGERPRINT, candidates)
+
+    def truth(self) -> pl.DataFrame:
+        rows = pl.DataFrame(
+            {"eval_domain_id": self.domain, "label": self.label, "p_click": self.p_click}
+        ).with_row_index("row_id")
+        return pl.concat(
+            rows.select(pl.lit(split).alias("split"), pl.all()) for split in ("dev", "test")
+        )
 
     def domains(self) -> pl.DataFrame:
         scores = group_scores(self.label, np.zeros(NUM_ROWS), self.domain)
@@ -121,13 +184,16 @@ class Folder:
 
     def logits(self, config: RunConfig) -> np.ndarray:
         """The truth with noise, less of it for AdaSparse, the same for every call."""
-        cell = [len(config.model), len(str(config.pinned)), sum(config.protocol.hidden_dims)]
+        pins = len(str(config.pinned)) + 1000 * config.is_blind
+        cell = [len(config.model), pins, sum(config.protocol.hidden_dims)]
         noise = np.random.default_rng([config.seed, *cell]).normal(size=NUM_ROWS)
         scale = 0.5 if config.method == "adasparse" else 1.0
         return (self.log_odds + scale * noise).astype(np.float32)
 
     def scores(self, config: RunConfig) -> dict[str, float]:
-        return evaluate(self.label, self.logits(config), self.domain)
+        logit = self.logits(config)
+        expected = expected_scores(self.p_click, logit, self.domain)
+        return evaluate(self.label, logit, self.domain) | expected
 
     def run(self, config: RunConfig, *, device: str = "cpu", **test_metrics: float) -> None:
         """Write a finished run; `test_metrics` replace computed ones."""
@@ -172,6 +238,7 @@ class Folder:
                 ),
                 predictions=pl.concat(frames),
                 masks=masks if config.method == "adasparse" else {},
+                candidates=pl.DataFrame({"logit": logit}),
                 timing={
                     "train_seconds": 1.5,
                     "evaluate_seconds": 0.5,
@@ -190,19 +257,37 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "out")
 
 
-@pytest.fixture
-def studied(folder: Folder) -> Folder:
-    """All studies on one backbone, finished."""
+@pytest.fixture(scope="session")
+def whole_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with all studies on one backbone, finished; not to be written to."""
+    folder = Folder(tmp_path_factory.mktemp("studies"))
     for config in folder.plan_studies():
         folder.run(config)
     folder.write_data()
+    folder.write_data(NULL_WORLD["data_fingerprint"])
+    folder.write_candidates()
+    return folder.store.out
+
+
+@pytest.fixture(scope="session")
+def whole_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with a grid whose every run is finished; not to be written to."""
+    folder = Folder(tmp_path_factory.mktemp("grid"))
+    for config in folder.plan():
+        folder.run(config)
+    folder.write_data()
+    return folder.store.out
+
+
+@pytest.fixture
+def studied(folder: Folder, whole_studies: Path) -> Folder:
+    """All studies on one backbone, finished."""
+    shutil.copytree(whole_studies, folder.store.out)
     return folder
 
 
 @pytest.fixture
-def finished(folder: Folder) -> Folder:
+def finished(folder: Folder, whole_grid: Path) -> Folder:
     """A grid whose every run is finished."""
-    for config in folder.plan():
-        folder.run(config)
-    folder.write_data()
+    shutil.copytree(whole_grid, folder.store.out)
     return folder

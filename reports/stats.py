@@ -1,0 +1,114 @@
+"""Intervals and tests of paired differences: one difference per seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import optimize, stats
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+LEVEL = 0.95  # of intervals
+TEST_LEVEL = 0.05  # of two-sided tests
+POWER = 0.8
+QUANTILES = 10_000  # over which the power of a test is averaged
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate between two bounds; `num` is the number of values behind it."""
+
+    mean: float
+    low: float
+    high: float
+    num: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether both bounds are on one side of zero; never where they are undefined."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
+    """The t interval of the mean of differences that were taken seed by seed.
+
+    One undefined difference makes all undefined; the bounds are nan below two differences.
+    """
+    values = np.asarray(deltas, np.float64)
+    if values.size == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    mean = float(values.mean())
+    if values.size < 2:
+        return Interval(mean, np.nan, np.nan, 1)
+    half = float(stats.t.ppf((1.0 + level) / 2.0, values.size - 1)) * _standard_error(values)
+    return Interval(mean, mean - half, mean + half, values.size)
+
+
+def paired_p_value(deltas: ArrayLike) -> float:
+    """The two-sided p value of the paired t test; nan below two differences.
+
+    Differences that are all equal have no spread to judge them by: 1 if they are 0, else 0.
+    """
+    values = np.asarray(deltas, np.float64)
+    if values.size < 2 or np.isnan(values).any():
+        return np.nan
+    error = _standard_error(values)
+    if error == 0.0:
+        return 1.0 if values[0] == 0.0 else 0.0
+    return float(2.0 * stats.t.sf(abs(values.mean()) / error, values.size - 1))
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Holm's correction of a family of p values: below a level means significant at that level.
+
+    Undefined ones stay so and are not part of the family.
+    """
+    values = np.asarray(p_values, np.float64)
+    corrected = np.full(values.shape, np.nan)
+    defined = np.flatnonzero(~np.isnan(values))
+    order = defined[np.argsort(values[defined], kind="stable")]
+    factors = np.arange(order.size, 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1.0)
+    return corrected
+
+
+def minimum_detectable(deltas: ArrayLike, power: float = POWER, level: float = TEST_LEVEL) -> float:
+    """The least true mean difference that the paired t test would find with this power.
+
+    For normal differences with the spread of these; nan below two.
+    """
+    values = np.asarray(deltas, np.float64)
+    if values.size < 2:
+        return np.nan
+    return _detectable_errors(values.size, power, level) * _standard_error(values)
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Of the mean; exactly 0 for equal values."""
+    if (values == values[0]).all():
+        return 0.0
+    return float(values.std(ddof=1)) / float(np.sqrt(values.size))
+
+
+@cache
+def _detectable_errors(num: int, power: float, level: float) -> float:
+    """The detectable mean difference in units of its standard error.
+
+    The power is a mean over quantiles of the sample spread: libraries' non-central t distribution
+    fails at the few degrees of freedom that a few seeds have.
+    """
+    degrees = num - 1
+    quantiles = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    spread = np.sqrt(stats.chi2.ppf(quantiles, degrees) / degrees)
+    critical = float(stats.t.ppf(1.0 - level / 2.0, degrees))
+
+    def missing_power(shift: float) -> float:
+        above = stats.norm.sf(critical * spread - shift)
+        below = stats.norm.cdf(-critical * spread - shift)
+        return float((above + below).mean()) - power
+
+    return float(optimize.brentq(missing_power, 0.0, 10.0 * critical))

@@ -1,0 +1,194 @@
+"""Mechanisms: which method wins in which world, and against its domain-blind control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reports.intervals import bounds, interval_entry
+from reports.layout import Entry, Layout, Table, blocks_of, number, p_value, spread
+from reports.load import CELL, DATA, MODEL
+from reports.names import BASELINE, TITLES, title_of
+from reports.paired import (
+    SCALE,
+    SHARE_NOTE,
+    achieved_share,
+    moments,
+    rows_of,
+    seed_deltas,
+    seeds_entry,
+    share_entry,
+)
+from reports.stats import (
+    POWER,
+    TEST_LEVEL,
+    holm,
+    minimum_detectable,
+    paired_interval,
+    paired_p_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from reports.load import Runs
+
+_METRIC, _DIGITS = "expected_gauc", 4
+_CEILING = "ceiling"
+NULL_WORLD = "synthetic_none"
+_COMPARISONS = ("plain", "control")
+_NOTES = [
+    "Test split, GAUC expected under the true click probability. What makes domains differ:"
+    " synthetic_production a mixture of all, synthetic_none nothing, synthetic_sparse each domain"
+    " uses some of the latent factors, synthetic_dense each weighs them anew, synthetic_bias only"
+    " the click rate differs.",
+    "A control is the same method with layers of the same widths that is not told the domain: all"
+    " rows are of one domain and one task, and e_d is empty (AdaSparse's pruner and APG's condition"
+    " read the layer's input alone). The domain columns stay ordinary inputs. Δ control is what"
+    " knowing the domain is worth to a method, Δ plain what the method is worth as a whole.",
+    "Δ in units of 0.0001, taken seed by seed, with the 95% t interval over the seeds; p of the"
+    " two-sided paired t test after Holm's correction over all comparisons of this table. They"
+    " hold the noise of training, not that of the test rows.",
+    SHARE_NOTE,
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per world, backbone and method, then the ceiling of the world.
+
+    `delta_<plain or control>_e4_mean`, `_low` and `_high` are the differences over the seeds that
+    both have, with `_p` the p value alone, `_p_holm` corrected over this table, `_p_holm_null`
+    corrected over the comparisons of methods with their controls in the null world, and
+    `_detectable_e4` the least true difference that the test would find.
+    """
+    runs = runs.study("mechanisms")
+    scores = runs.metrics()
+    if scores.empty:
+        return scores
+    controls = {cell.key[:-1]: cell.changes for cell in runs.cells if cell.config.is_blind}
+    rows: list[dict[str, object]] = []
+    for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+        place = dict(zip([*DATA, "backbone"], map(str, keys), strict=True))
+        card = runs.card(runs.fingerprints[place["dataset"], place["partition"]])
+        best = card["ceiling"]["test"][_METRIC]
+        for model in models[models["changes"] == ""].to_dict("records"):
+            changes = controls.get(tuple(model[name] for name in MODEL), "")
+            rows.append(_row(scores, model, changes, np.nan if best is None else best))
+        rows.append(place | {"method": _CEILING, f"{_METRIC}_mean": best})
+    return _corrected(pd.DataFrame(rows))
+
+
+def _row(
+    scores: pd.DataFrame, model: Mapping[Hashable, object], changes: str, best: float
+) -> dict[str, object]:
+    """The scores of one method in one world; `changes` name its control, empty without one."""
+    keys = {name: model[name] for name in CELL}
+    own, nothing = rows_of(scores, keys), scores.iloc[:0]
+    is_plain = model["method"] == BASELINE
+    others = {
+        "plain": nothing if is_plain else rows_of(scores, keys | {"method": BASELINE}),
+        "control": rows_of(scores, keys | {"changes": changes}) if changes else nothing,
+    }
+    row: dict[str, object] = {name: model[name] for name in (*MODEL, "planned_seeds")}
+    row |= {"seeds": len(own)} | moments(_METRIC, own[_METRIC])
+    row |= moments(f"control_{_METRIC}", others["control"][_METRIC])
+    row |= bounds(f"{_METRIC}_share", achieved_share(own, others["plain"], _METRIC, best))
+    for name, other in others.items():
+        deltas = seed_deltas(own, other, _METRIC)
+        row |= bounds(f"delta_{name}_e4", paired_interval(deltas * SCALE))
+        row[f"delta_{name}_p"] = paired_p_value(deltas)
+        row[f"delta_{name}_detectable_e4"] = minimum_detectable(deltas * SCALE)
+    return row
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """With Holm's corrections over the table, and over the controls of the null world alone."""
+    names = [f"delta_{name}_p" for name in _COMPARISONS]
+    corrected = holm(table[names].to_numpy().ravel()).reshape(-1, len(names))
+    is_null = (table["dataset"] == NULL_WORLD).to_numpy()
+    null = np.full(len(table), np.nan)
+    null[is_null] = holm(table.loc[is_null, "delta_control_p"])
+    table = table.assign(**{f"{name}_holm": corrected[:, i] for i, name in enumerate(names)})
+    counts = {name: "Int64" for name in ("seeds", "planned_seeds")}
+    return table.assign(delta_control_p_holm_null=null).astype(counts)
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per world."""
+    columns = [
+        *("Model", "Expected GAUC", "Its control", "Share"),
+        *("Δ plain", "p (Holm)", "Δ control", "p (Holm)", "Seeds"),
+    ]
+    notes = [_null_note(table), _detectable_note(table), *_NOTES]
+    return Layout(columns=columns, blocks=blocks_of(table, _block), notes=notes)
+
+
+def _null_note(table: pd.DataFrame) -> str:
+    """Whether a method beats its control where there is no domain to know."""
+    rows = table[(table["dataset"] == NULL_WORLD) & table["delta_control_p"].notna()]
+    if rows.empty:
+        return f"Null world: {NULL_WORLD} has no method that shares two seeds with its control."
+    is_beaten = (rows["delta_control_e4_mean"] > 0.0) & (
+        rows["delta_control_p_holm_null"] < TEST_LEVEL
+    )
+    winners = [TITLES.get(name, name) for name in rows.loc[is_beaten, "method"]]
+    top = max(rows.to_dict("records"), key=lambda row: row["delta_control_e4_mean"])
+    return (
+        f"Null world, where knowing the domain is worth nothing: of {len(rows)} methods"
+        f" {len(winners) or 'none'} beat their control at the level {TEST_LEVEL} after Holm's"
+        f" correction over these alone{': ' if winners else ''}{', '.join(winners)}. The largest"
+        f" advantage is {number(top['delta_control_e4_mean'], 1)} of"
+        f" {TITLES.get(top['method'], top['method'])}, uncorrected p"
+        f" {p_value(top['delta_control_p'])}."
+    )
+
+
+def _detectable_note(table: pd.DataFrame) -> str:
+    """How small a difference the comparisons could have found."""
+    names = [f"delta_{name}_detectable_e4" for name in _COMPARISONS]
+    values = table[names].to_numpy(np.float64)
+    least = values[~np.isnan(values)]
+    if not least.size:
+        return "Minimum detectable difference: no comparison has two seeds."
+    return (
+        f"Minimum detectable difference of one comparison, with power {POWER} at the level"
+        f" {TEST_LEVEL} before correction, in units of 0.0001: median"
+        f" {number(float(np.median(least)), 1)}, largest {number(float(least.max()), 1)} of"
+        f" {least.size}."
+    )
+
+
+def _block(block: pd.DataFrame) -> list[list[Entry]]:
+    return [_entries(row) for row in block.to_dict("records")]
+
+
+def _entries(row: dict) -> list[Entry]:
+    if row["method"] == _CEILING:
+        best = Entry(number(row[f"{_METRIC}_mean"], _DIGITS))
+        return [Entry("True probability"), best, *[Entry("")] * 7]
+    score, control = (
+        Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], _DIGITS))
+        for name in (_METRIC, f"control_{_METRIC}")
+    )
+    compared = [
+        [interval_entry(row, f"delta_{name}_e4", 1), Entry(p_value(row[f"delta_{name}_p_holm"]))]
+        for name in _COMPARISONS
+    ]
+    if row["method"] == BASELINE:
+        control, compared = Entry(""), [[Entry("")] * 2] * 2
+    return [
+        Entry(title_of(row["backbone"], row["method"])),
+        *(score, control, share_entry(row, f"{_METRIC}_share")),
+        *(entry for pair in compared for entry in pair),
+        seeds_entry(row),
+    ]
+
+
+TABLE = Table(
+    title="Mechanisms: which method wins in which world",
+    position=8,
+    tabulate=tabulate,
+    arrange=arrange,
+)

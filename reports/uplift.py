@@ -1,0 +1,154 @@
+"""What one model gains over another in the same auctions, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from reports.auction import MIXED
+from reports.stats import LEVEL, Interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MEASURES = ("ctr", "cpc", "revenue")
+RESAMPLES = 2_000
+RESAMPLE_SEED = 0
+RESAMPLED_ROWS = 1 << 22  # drawn at a time, which bounds the memory
+LEAST_REQUESTS = 10  # of a domain that is judged
+TIE = 1e-12  # sums of the same numbers in another order differ by less
+
+
+@dataclass(frozen=True, slots=True)
+class UpliftedDomains:
+    """How many domains have a higher CTR than before; shares are nan without a domain.
+
+    `chance` is the share that two equally good models have in expectation: half of the domains
+    that are not tied. `by_request` and its `by_request_chance` weight domains by requests.
+    """
+
+    num: int
+    ties: int
+    share: float
+    chance: float
+    by_request: float
+    by_request_chance: float
+    p_value: float  # two-sided sign test over the domains that are not tied
+
+
+def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
+    """The relative uplift of each of `MEASURES` in percent: mean over seeds and interval.
+
+    Args:
+        summands: (S, R, 4): per seed and request clicks and revenue, then those of the other model.
+    """
+    num_seeds, num_requests, _ = summands.shape
+    if num_seeds == 0:
+        return dict.fromkeys(MEASURES, Interval(np.nan, np.nan, np.nan, 0))
+    uplift = _percent(summands.sum(axis=1))  # (S, 3)
+    by_request = summands.transpose(1, 0, 2).reshape(num_requests, -1)  # (R, S * 4)
+    totals = resampled_totals(by_request).reshape(-1, num_seeds, 4)  # (B, S, 4)
+    resampled = _percent(totals)  # (B, S, 3)
+    return {
+        name: two_way_interval(uplift[:, i], resampled[:, :, i], num_requests)
+        for i, name in enumerate(MEASURES)
+    }
+
+
+def two_way_interval(
+    values: NDArray[np.float64], resampled: NDArray[np.float64], num_units: int
+) -> Interval:
+    """The interval of a mean over seeds for other seeds and other units, such as requests.
+
+    The variance of the mean has two parts. That of the seeds' values holds what differs from seed
+    to seed, whether in all units or in single ones. What all seeds share, the choice of the units,
+    is the mean covariance of two seeds' values over resamples of the units. Their sum is used with
+    Student's t and the degrees of freedom of Welch and Satterthwaite: to resample a few seeds would
+    make intervals far too narrow. The bounds are nan below two seeds.
+
+    Args:
+        values: (S,) one per seed.
+        resampled: (B, S) the same in resamples of the units.
+        num_units: how many units there are.
+    """
+    num_seeds, mean = values.size, float(values.mean())
+    if num_seeds < 2:
+        return Interval(mean, np.nan, np.nan, num_seeds)
+    of_seeds = values.var(ddof=1) / num_seeds
+    covariance = np.cov(resampled, rowvar=False)  # (S, S)
+    shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
+    of_units = np.maximum(shared, 0.0)
+    variance = of_seeds + of_units
+    if variance == 0.0:
+        return Interval(mean, mean, mean, num_seeds)
+    freedom = variance**2 / (of_seeds**2 / (num_seeds - 1) + of_units**2 / max(num_units - 1, 1))
+    half = float(stats.t.ppf((1.0 + LEVEL) / 2.0, freedom) * np.sqrt(variance))
+    return Interval(mean, mean - half, mean + half, num_seeds)
+
+
+def resampled_totals(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B, K) column sums of (R, K) rows drawn with replacement, the same draws in every call."""
+    num_rows = len(values)
+    random = np.random.default_rng(RESAMPLE_SEED)
+    step = max(1, RESAMPLED_ROWS // num_rows)
+    totals = []
+    for low in range(0, RESAMPLES, step):
+        count = min(step, RESAMPLES - low)
+        drawn = random.integers(num_rows, size=(count, num_rows))
+        drawn += num_rows * np.arange(count)[:, np.newaxis]
+        times = np.bincount(drawn.ravel(), minlength=count * num_rows)
+        totals.append(times.reshape(count, num_rows).astype(np.float64) @ values)
+    return np.concatenate(totals)
+
+
+def uplifted_domains(
+    clicks: NDArray[np.float64], other: NDArray[np.float64], domain: NDArray[np.int64]
+) -> UpliftedDomains:
+    """Which domains' requests get more clicks than from the other model, summed over seeds.
+
+    Domains with fewer than `LEAST_REQUESTS` requests are left out, and so are requests whose
+    candidates are of several domains. A tie is no uplift.
+
+    Args:
+        clicks: (S, R) expected clicks of each request.
+        other: (S, R) those of the other model.
+        domain: (R,) eval domain of each request, or `MIXED`.
+    """
+    kept = domain != MIXED
+    _, position, requests = np.unique(domain[kept], return_inverse=True, return_counts=True)
+    gain = np.bincount(position, weights=(clicks - other).sum(axis=0)[kept])
+    is_judged = requests >= LEAST_REQUESTS
+    gain, requests = gain[is_judged], requests[is_judged]
+    if gain.size == 0 or len(clicks) == 0:
+        return UpliftedDomains(0, 0, *[np.nan] * 5)
+    is_up, is_tie = gain > TIE, np.abs(gain) <= TIE
+    up, ties = int(is_up.sum()), int(is_tie.sum())
+    untied = gain.size - ties
+    return UpliftedDomains(
+        num=gain.size,
+        ties=ties,
+        share=up / gain.size,
+        chance=untied / gain.size / 2.0,
+        by_request=float(np.average(is_up, weights=requests)),
+        by_request_chance=float(np.average(~is_tie, weights=requests)) / 2.0,
+        p_value=float(stats.binomtest(up, untied).pvalue) if untied else 1.0,
+    )
+
+
+def _percent(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 4) totals as in `uplift_intervals` to (..., 3) uplifts in percent; nan over nothing."""
+    clicks, revenue, other_clicks, other_revenue = np.moveaxis(totals, -1, 0)
+    cost, other_cost = _ratio(revenue, clicks), _ratio(other_revenue, other_clicks)
+    ratios = [
+        _ratio(clicks, other_clicks),
+        _ratio(cost, other_cost),
+        _ratio(revenue, other_revenue),
+    ]
+    return 100.0 * (np.stack(ratios, axis=-1) - 1.0)
+
+
+def _ratio(numerator: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(numerator, other, out=np.full(other.shape, np.nan), where=other != 0.0)

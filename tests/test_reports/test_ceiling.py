@@ -1,0 +1,165 @@
+"""Expected metrics by bin, the ceiling, and the share of the achievable gain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.records import RecordError
+from reports.bins import bins_of
+from reports.load import load_runs
+from reports.paired import achieved_share
+from reports.tables.ceiling import arrange, tabulate
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+METRICS = ("expected_logloss", "expected_auc", "expected_gauc")
+
+
+def table_of(folder: Folder) -> pd.DataFrame:
+    return tabulate(load_runs(folder.store.out))
+
+
+def row_of(table: pd.DataFrame, method: str, scope: int = 0) -> pd.Series:
+    is_row = (table["backbone"] == "dnn") & (table["method"] == method) & (table["scope"] == scope)
+    (position,) = np.flatnonzero(is_row)
+    return table.iloc[position]
+
+
+def scores_of(folder: Folder, method: str, seed: int, rows: np.ndarray) -> dict[str, float]:
+    logit = folder.logits(folder.config("dnn", method, seed))
+    return folder.expected(folder.p_click[rows], logit[rows], folder.domain[rows])
+
+
+def frame(**columns: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"seed": range(1, 1 + len(next(iter(columns.values()))))} | columns)
+
+
+def test_scores_of_all_domains_and_of_each_bin_are_those_of_the_definition(
+    finished: Folder,
+) -> None:
+    table = table_of(finished)
+
+    bins = bins_of(finished.domains()["train_impressions"])[finished.domain]
+    for scope in (0, *np.unique(bins)):
+        rows = np.flatnonzero((bins == scope) | (scope == 0))
+        row = row_of(table, "adasparse", scope)
+        scores = [scores_of(finished, "adasparse", seed, rows) for seed in (1, 2, 3)]
+        for metric in METRICS:
+            values = [score[metric] for score in scores]
+            assert row[f"{metric}_mean"] == pytest.approx(np.mean(values))
+            assert row[f"{metric}_std"] == pytest.approx(np.std(values, ddof=1))
+        assert (row["test_rows"], row["domains"]) == (rows.size, scores[0]["expected_gauc_domains"])
+
+
+def test_scores_of_all_domains_are_those_of_the_records(finished: Folder) -> None:
+    row = row_of(table_of(finished), "plain")
+
+    metrics = load_runs(finished.store.out).metrics()
+    own = metrics[(metrics["backbone"] == "dnn") & (metrics["method"] == "plain")]
+    for metric in METRICS:
+        assert row[f"{metric}_mean"] == pytest.approx(own[metric].mean(), abs=1e-12)
+
+
+def test_share_is_the_part_of_the_way_to_the_ceiling(finished: Folder) -> None:
+    table, rows = table_of(finished), np.arange(finished.p_click.size)
+
+    best = finished.expected(finished.p_click, finished.log_odds, finished.domain)
+    own, plain = (
+        [scores_of(finished, method, seed, rows) for seed in (1, 2, 3)]
+        for method in ("adasparse", "plain")
+    )
+    row = row_of(table, "adasparse")
+    for metric in METRICS:
+        shares = [
+            (one[metric] - other[metric]) / (best[metric] - other[metric])
+            for one, other in zip(own, plain, strict=True)
+        ]
+        assert row[f"{metric}_share_mean"] == pytest.approx(np.mean(shares))
+        assert 0.0 < row[f"{metric}_share_mean"] < 1.0
+        assert row[f"{metric}_share_low"] < np.mean(shares) < row[f"{metric}_share_high"]
+    assert np.isnan(row_of(table, "plain")["expected_auc_share_mean"])
+
+
+def test_no_model_is_above_the_ceiling(finished: Folder) -> None:
+    table = table_of(finished)
+
+    for _, block in table.groupby(["backbone", "scope"]):
+        best = block[block["method"] == "ceiling"].iloc[0]
+        models = block[block["method"] != "ceiling"]
+        assert (models["expected_auc_mean"] < best["expected_auc_mean"]).all()
+        assert (models["expected_logloss_mean"] > best["expected_logloss_mean"]).all()
+
+
+def test_share_of_worked_seeds() -> None:
+    own, plain = frame(expected_auc=[0.63, 0.64]), frame(expected_auc=[0.60, 0.59])
+
+    share = achieved_share(own, plain, "expected_auc", 0.8)
+
+    assert share.mean == pytest.approx((0.03 / 0.20 + 0.05 / 0.21) / 2)
+
+
+def test_share_of_logloss_is_positive_where_it_fell() -> None:
+    own, plain = frame(expected_logloss=[0.38] * 2), frame(expected_logloss=[0.40] * 2)
+
+    assert achieved_share(own, plain, "expected_logloss", 0.3).mean == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("expected_auc", 1.0), ("expected_logloss", -1.0)])
+@pytest.mark.parametrize(("way", "is_blank"), [(0.0049, True), (0.0051, False), (-0.01, True)])
+def test_share_of_a_short_way_is_undefined(
+    metric: str, sign: float, way: float, *, is_blank: bool
+) -> None:
+    own, plain = frame(**{metric: [0.501] * 2}), frame(**{metric: [0.5] * 2})
+
+    share = achieved_share(own, plain, metric, 0.5 + sign * way)
+
+    assert np.isnan(share.mean) == is_blank
+
+
+def test_share_is_undefined_where_one_seed_has_a_short_way() -> None:
+    own, plain = frame(expected_auc=[0.501, 0.501]), frame(expected_auc=[0.5, 0.4])
+
+    assert np.isnan(achieved_share(own, plain, "expected_auc", 0.503).mean)
+
+
+def test_blocks_are_blank_where_there_is_no_share(finished: Folder) -> None:
+    layout = arrange(table_of(finished))
+
+    assert len(layout.columns) <= 11
+    first = layout.blocks[0]
+    assert first.heading.startswith("world (domains: scenario), DNN, all domains (5 domains, 300")
+    plain, pruned, best = first.rows
+    assert [entry.text for entry in plain[4:]] == ["", "", "", "3"]
+    assert "[" in pruned[5].text
+    assert best[0].text == "True probability"
+
+
+def test_real_logs_have_no_ceiling(finished: Folder) -> None:
+    finished.write_data(with_truth=False)
+
+    assert table_of(finished).empty
+
+
+def test_half_finished_grid_has_what_is_there(folder: Folder) -> None:
+    folder.plan()
+    folder.write_data()
+    folder.run(folder.config("dnn", "adasparse", 1))
+
+    row = row_of(table_of(folder), "adasparse")
+
+    assert (row["seeds"], row["planned_seeds"]) == (1, 3)
+    assert np.isnan(row["expected_auc_share_mean"])
+    arrange(table_of(folder))
+
+
+def test_predictions_of_other_rows_are_refused(finished: Folder) -> None:
+    truth = finished.truth().with_columns(row_id=pd.Series(range(600)).to_numpy())
+    finished.store.write_truth("f" * 16, truth)
+
+    with pytest.raises(RecordError, match="its test rows are not those of"):
+        table_of(finished)

@@ -1,0 +1,103 @@
+"""Intervals and tests: against worked numbers, against scipy, and against what chance does."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.stats import (
+    holm,
+    minimum_detectable,
+    paired_interval,
+    paired_p_value,
+)
+
+
+def test_interval_of_three_differences_is_the_worked_one():
+    interval = paired_interval([1.0, 2.0, 3.0])  # t(0.975, 2) = 4.302653, error 1 / sqrt(3)
+
+    assert interval.mean == 2.0
+    assert interval.high - interval.mean == pytest.approx(2.484138, abs=1e-6)
+    assert interval.mean - interval.low == pytest.approx(2.484138, abs=1e-6)
+    assert interval.num == 3
+    assert not interval.excludes_zero
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_interval_agrees_with_scipy(level):
+    deltas = np.random.default_rng(1).normal(0.3, 1.0, 7)
+
+    interval = paired_interval(deltas, level)
+
+    expected = stats.ttest_1samp(deltas, 0.0).confidence_interval(level)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(
+    ("deltas", "mean"), [([], np.nan), ([0.25], 0.25), ([0.1, np.nan], np.nan)]
+)
+def test_interval_without_two_defined_differences_has_no_bounds(deltas, mean):
+    interval = paired_interval(deltas)
+
+    assert interval.mean == pytest.approx(mean, nan_ok=True)
+    assert np.isnan([interval.low, interval.high]).all()
+    assert not interval.excludes_zero
+
+
+def test_interval_holds_the_truth_as_often_as_it_says():
+    random = np.random.default_rng(2)
+    intervals = [paired_interval(random.normal(0.5, 1.0, 4), 0.9) for _ in range(2000)]
+
+    share = np.mean([interval.low <= 0.5 <= interval.high for interval in intervals])
+
+    assert share == pytest.approx(0.9, abs=0.02)
+
+
+def test_p_value_agrees_with_scipy():
+    left, right = np.random.default_rng(3).normal(size=(2, 5))
+
+    assert paired_p_value(left - right) == pytest.approx(stats.ttest_rel(left, right).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [([], np.nan), ([1.0], np.nan), ([1.0, np.nan], np.nan), ([0.0] * 3, 1.0), ([0.1] * 3, 0.0)],
+)
+def test_p_value_where_there_is_no_spread(deltas, expected):
+    assert paired_p_value(deltas) == pytest.approx(expected, nan_ok=True)
+
+
+def test_holm_is_the_worked_correction():
+    corrected = holm([0.01, 0.04, np.nan, 0.03, 0.005])  # 4 * .005, 3 * .01, 2 * .03, 1 * .04
+
+    assert corrected == pytest.approx([0.03, 0.06, np.nan, 0.06, 0.02], nan_ok=True)
+
+
+def test_holm_never_exceeds_one_and_keeps_the_order():
+    assert holm([0.9, 0.6]).tolist() == [1.0, 1.0]
+    assert holm([]).size == 0
+
+
+def test_holm_is_wrong_in_a_family_of_nulls_as_often_as_its_level():
+    p_values = np.random.default_rng(4).random((4000, 8))
+
+    share = np.mean([holm(family).min() < 0.05 for family in p_values])
+
+    assert share == pytest.approx(1 - (1 - 0.05 / 8) ** 8, abs=0.01)
+
+
+@pytest.mark.parametrize(("num", "errors"), [(3, 5.8), (5, 3.7), (30, 2.9)])
+def test_test_finds_the_detectable_difference_as_often_as_its_power(num, errors):
+    spread = np.arange(num) - (num - 1) / 2
+    least = minimum_detectable(spread)
+    random = np.random.default_rng(5)
+    samples = random.normal(least, spread.std(ddof=1), (4000, num))
+
+    found = np.mean([paired_p_value(sample) < 0.05 for sample in samples])
+
+    assert least / (spread.std(ddof=1) / np.sqrt(num)) == pytest.approx(errors, abs=0.2)
+    assert found == pytest.approx(0.8, abs=0.02)
+
+
+def test_detectable_difference_needs_two_and_is_zero_without_spread():
+    assert np.isnan(minimum_detectable([0.1]))
+    assert minimum_detectable([0.1, 0.1]) == 0.0

@@ -1,0 +1,202 @@
+"""Uplifts: worked by hand, and intervals against what chance does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import uplift
+from reports.auction import MIXED, candidates_of, hold_auctions
+from reports.stats import paired_interval
+from reports.uplift import resampled_totals, two_way_interval, uplift_intervals, uplifted_domains
+
+
+def false_positives(draw, times=400):
+    """The share of intervals without zero for (S, R) summands whose mean is zero."""
+    found = 0
+    for _ in range(times):
+        summands = draw()
+        interval = two_way_interval(
+            summands.sum(axis=1), resampled_totals(summands.T), summands.shape[1]
+        )
+        found += interval.excludes_zero
+    return found / times
+
+
+def test_uplifts_are_relative_and_taken_seed_by_seed():
+    summands = np.zeros((2, 2, 4))  # clicks, revenue, clicks and revenue of the other
+    summands[0] = [[0.2, 0.4, 0.1, 0.1], [0.4, 0.2, 0.3, 0.2]]  # 0.6, 0.6; 0.4, 0.3
+    summands[1] = [[0.2, 0.1, 0.1, 0.1], [0.2, 0.1, 0.3, 0.3]]  # 0.4, 0.2; 0.4, 0.4
+
+    intervals = uplift_intervals(summands)
+
+    assert intervals["ctr"].mean == pytest.approx((50.0 + 0.0) / 2)
+    assert intervals["cpc"].mean == pytest.approx((100 * (1 / 0.75 - 1) - 50.0) / 2)
+    assert intervals["revenue"].mean == pytest.approx((100.0 - 50.0) / 2)
+
+
+def test_uplift_over_no_revenue_is_undefined():
+    summands = np.array([[[0.2, 0.0, 0.1, 0.0]] * 5] * 2)
+
+    intervals = uplift_intervals(summands)
+
+    assert intervals["ctr"].mean == pytest.approx(100.0)
+    assert np.isnan([intervals["cpc"].mean, intervals["revenue"].mean]).all()
+    assert np.isnan(intervals["revenue"].low)
+
+
+def test_uplift_without_seeds_is_undefined_and_of_one_seed_has_no_bounds():
+    summands = np.random.default_rng(0).random((1, 30, 4))
+
+    assert np.isnan(uplift_intervals(summands[:0])["ctr"].mean)
+    assert not np.isnan(uplift_intervals(summands)["ctr"].mean)
+    assert np.isnan(uplift_intervals(summands)["ctr"].low)
+
+
+def test_identical_models_have_no_uplift():
+    own = np.random.default_rng(1).random((3, 200, 2))
+
+    intervals = uplift_intervals(np.concatenate([own, own], axis=2))
+
+    for interval in intervals.values():
+        assert interval.mean == 0.0
+        assert interval.low <= 0.0 <= interval.high
+        assert interval.high - interval.low < 1e-9
+
+
+def test_interval_is_that_of_the_seeds_where_units_do_not_matter():
+    values = np.array([1.0, 2.0, 4.0])
+
+    interval = two_way_interval(values, np.tile(values, (50, 1)), 1000)
+
+    expected = paired_interval(values)
+    assert (interval.mean, interval.low, interval.high) == pytest.approx(
+        (expected.mean, expected.low, expected.high)
+    )
+
+
+def test_interval_is_that_of_the_units_where_seeds_are_equal():
+    units = np.random.default_rng(2).normal(size=400)
+    summands = np.tile(units, (3, 1))
+
+    interval = two_way_interval(summands.sum(axis=1), resampled_totals(summands.T), 400)
+
+    expected = paired_interval(400 * units)  # a sum is 400 means
+    assert interval.mean == pytest.approx(expected.mean)
+    assert interval.high - interval.low == pytest.approx(expected.high - expected.low, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("of_seed", "of_unit", "of_both"),
+    [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.1, 1.0, 1.0)],
+)
+def test_interval_is_wrong_as_often_as_its_level(of_seed, of_unit, of_both):
+    random = np.random.default_rng(3)
+
+    def draw():
+        seeds, units = random.normal(size=(3, 1)), random.normal(size=(1, 40))
+        return of_seed * seeds + of_unit * units + of_both * random.normal(size=(3, 40))
+
+    assert false_positives(draw) == pytest.approx(0.05, abs=0.03)  # 2.8 standard errors
+
+
+class NoisyModels:
+    """Auctions ranked by the truth with noise, more or less of it for each seed."""
+
+    def __init__(self, seed, num_requests=50, num_candidates=4):
+        self.random = np.random.default_rng(seed)
+        rows = num_requests * num_candidates
+        self.log_p = np.log(self.random.uniform(0.02, 0.3, rows))
+        table = {"request_id": np.repeat(np.arange(num_requests), num_candidates)}
+        table |= {"bid": self.random.lognormal(size=rows), "p_click": np.exp(self.log_p)}
+        self.candidates = candidates_of(pd.DataFrame(table | {"eval_domain_id": 0}))
+
+    def outcome(self, sigma):
+        spread = sigma * self.random.lognormal(0.0, 0.3)
+        noise = spread * self.random.normal(size=self.log_p.size)
+        outcome = hold_auctions(self.candidates, self.log_p + noise)
+        return [outcome.clicks, outcome.revenue]
+
+    def intervals(self, sigma, other_sigma, num_seeds=3):
+        pairs = [self.outcome(sigma) + self.outcome(other_sigma) for _ in range(num_seeds)]
+        return uplift_intervals(np.array(pairs).transpose(0, 2, 1))
+
+
+def test_equally_noisy_models_differ_as_often_as_the_level_says():
+    found = []
+    for seed in range(300):
+        intervals = NoisyModels(seed).intervals(0.7, 0.7)
+        found.append([interval.excludes_zero for interval in intervals.values()])
+
+    assert np.mean(found, axis=0) == pytest.approx(0.05, abs=0.035)
+
+
+def test_less_noisy_model_has_more_clicks_and_revenue():
+    intervals = NoisyModels(9, num_requests=1500).intervals(0.1, 1.5, num_seeds=8)
+
+    assert intervals["ctr"].low > 0.0
+    assert intervals["revenue"].low > 0.0
+
+
+def test_resampled_totals_have_mean_and_covariance_of_the_bootstrap():
+    values = np.random.default_rng(4).normal(1.0, [1.0, 2.0], (300, 2))
+
+    totals = resampled_totals(values)
+
+    expected = 300 * np.cov(values, rowvar=False, ddof=0)
+    assert totals.shape == (2000, 2)
+    assert totals.mean(axis=0) == pytest.approx(values.sum(axis=0), abs=3.0)
+    assert np.diag(np.cov(totals, rowvar=False)) == pytest.approx(np.diag(expected), rel=0.12)
+
+
+def test_resamples_do_not_depend_on_how_many_fit_into_memory(monkeypatch):
+    values = np.random.default_rng(5).random((40, 3))
+    whole = resampled_totals(values)
+
+    monkeypatch.setattr(uplift, "RESAMPLED_ROWS", 40 * 7)
+
+    assert resampled_totals(values) == pytest.approx(whole)
+
+
+def test_uplifted_domains_are_the_worked_ones():
+    domain = np.repeat([3, 5, 8, 9, MIXED], [10, 10, 12, 9, 20])
+    plain = np.full((2, domain.size), 0.1)
+    clicks = plain.copy()
+    clicks[0, domain == 3] += 0.02  # up over both seeds
+    clicks[1, domain == 3] -= 0.01
+    clicks[1, domain == 8] -= 0.01  # down
+    clicks[:, domain == 9] += 0.5  # too few requests
+
+    found = uplifted_domains(clicks, plain, domain)
+
+    assert (found.num, found.ties) == (3, 1)
+    assert (found.share, found.chance) == pytest.approx((1 / 3, 1 / 3))
+    assert (found.by_request, found.by_request_chance) == pytest.approx((10 / 32, 11 / 32))
+    assert found.p_value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("up", "p_value"), [(8, 2 / 256), (7, 18 / 256), (4, 1.0)])
+def test_sign_test_is_the_worked_one(up, p_value):
+    domain = np.repeat(np.arange(8), 10)
+    plain = np.zeros((1, 80))
+
+    found = uplifted_domains(np.where(domain < up, 0.1, -0.1)[np.newaxis], plain, domain)
+
+    assert found.p_value == pytest.approx(p_value)
+    assert (found.share, found.chance) == (up / 8, 0.5)
+
+
+def test_no_domain_is_uplifted_between_identical_models():
+    clicks = np.random.default_rng(6).random((3, 100))
+    domain = np.repeat(np.arange(5), 20)
+
+    found = uplifted_domains(clicks, clicks[::-1], domain)  # the seeds in another order
+
+    assert (found.num, found.ties, found.share, found.chance) == (5, 5, 0.0, 0.0)
+    assert found.p_value == 1.0
+
+
+def test_without_judged_domains_the_shares_are_undefined():
+    found = uplifted_domains(np.ones((1, 9)), np.zeros((1, 9)), np.zeros(9, np.int64))
+
+    assert found.num == 0
+    assert np.isnan([found.share, found.chance, found.p_value]).all()
