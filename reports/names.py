@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmark.config import RunConfig
 
 BASELINE = "plain"
+MOST_NAMED = 3  # columns of a partition in a title
 TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "dnn": "DNN",
     "dcnv2": "DCNv2",
@@ -36,9 +39,17 @@ def rank(name: str) -> int:
 
 
 def data_title(dataset: str, partition: str) -> str:
-    """A data set and what its domains are."""
-    columns = " \N{MULTIPLICATION SIGN} ".join(partition.split("+"))
-    return f"{dataset} (domains: {columns})"
+    """A data set and what its domains are; of more than three columns the first and the last."""
+    columns = partition.split("+")
+    if len(columns) > MOST_NAMED:
+        ends = joined([columns[0], "\N{HORIZONTAL ELLIPSIS}", columns[-1]])
+        return f"{dataset} (domains: {ends}, {len(columns)} columns)"
+    return f"{dataset} (domains: {joined(columns)})"
+
+
+def joined(columns: Sequence[str]) -> str:
+    """The columns of a partition as a product."""
+    return " \N{MULTIPLICATION SIGN} ".join(columns)
 
 
 def title_of(backbone: str, method: str, changes: str = "") -> str:

@@ -11,7 +11,7 @@ import jinja2
 from benchmark.protocol import PRESETS
 from reports.layout import number
 from reports.load import partition_of
-from reports.names import TITLES, data_title, model_title
+from reports.names import TITLES, data_title, joined, model_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +55,7 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
     return environment.get_template("index.html.j2").render(
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
-        simulated=[log["heading"] for log in data if log["is_simulated"]],
+        simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
         sections=sections,
         failed=[_line(cell) for cell in runs.unfinished("failed")],
@@ -69,7 +69,7 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
 
 def _summary(runs: Runs) -> str:
     backbones, methods = _listed(runs.models["backbone"]), _listed(runs.models["method"])
-    data = " and ".join(data_title(*keys) for keys in runs.fingerprints)
+    data = _listed(dataset for dataset, _ in runs.fingerprints)
     seeds = len({cell.config.seed for cell in runs.cells})
     return (
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
@@ -80,10 +80,11 @@ def _summary(runs: Runs) -> str:
 def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:
     card, domains = runs.card(fingerprint), runs.domains(fingerprint)
     return {
+        "name": dataset,
         "heading": data_title(dataset, partition),
         "is_simulated": "ceiling" in card,
         "rows": [_split_row(domains, split) for split in SPLITS],
-        "facts": _facts(card, domains),
+        "facts": {"Domain columns": joined(partition.split("+")), **_facts(card, domains)},
     }
 
 
@@ -169,6 +170,6 @@ def _different(values: Iterable[T]) -> list[T]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Titles of what is named, each once."""
-    *head, last = [TITLES.get(name, name) for name in _different(names)]
-    return f"{', '.join(head)} and {last}" if head else last
+    """Titles of what is named, each once; empty without a name."""
+    titles = [TITLES.get(name, name) for name in _different(names)]
+    return " and ".join([", ".join(titles[:-1]), *titles[-1:]] if len(titles) > 1 else titles)
