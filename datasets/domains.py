@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from datasets.splits import RowOrder
     from datasets.vocabulary import Tokens
 
+PART_ROWS = 1 << 20  # rows that are looked at at a time
+DENSE = 4  # a table of all keys is kept up to so many of them per row
+
 
 @dataclass(frozen=True, slots=True)
 class Domains:
@@ -34,12 +37,10 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
 
     `label` is in prepared row order.
     """
-    group = np.zeros(len(label), dtype=np.int64)
+    group = np.zeros(len(label), dtype=np.int32)
     members: dict[str, np.ndarray] = {}
     for name, column in columns.items():
-        key = group * len(column.tokens) + column.positions[rows.order]
-        keys, group = _compress(key)
-        parents, positions = np.divmod(keys, len(column.tokens))
+        parents, positions = _refine(group, column, rows.order)
         members = {other: values[parents] for other, values in members.items()} | {name: positions}
     values = {name: column.tokens.gather(members[name]) for name, column in columns.items()}
     counts = _volumes(group, rows, label, len(members[next(iter(members))]))
@@ -64,15 +65,32 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
     )
 
 
-def _compress(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values of `key` in order, and the position of each element among them."""
-    bound = int(key.max()) + 1
-    if bound > 4 * len(key):
-        return np.unique(key, return_inverse=True)
-    keys = np.flatnonzero(np.bincount(key, minlength=bound))
-    position_of = np.zeros(bound, dtype=np.int64)
-    position_of[keys] = np.arange(len(keys))
-    return keys, position_of[key]
+def _refine(group: np.ndarray, column: Tokens, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the groups of rows, in place, by the values of a column; `order` is that of the rows.
+
+    Returns of each new group the old one and the position of its value.
+    """
+    size = len(column.tokens)
+    bound = (int(group.max(initial=0)) + 1) * size
+
+    def key(part: slice) -> np.ndarray:
+        return group[part].astype(np.int64) * size + column.positions[order[part]]
+
+    parts = [slice(start, start + PART_ROWS) for start in range(0, len(group), PART_ROWS)]
+    if bound <= DENSE * len(group):
+        occurs = np.zeros(bound, dtype=bool)
+        for part in parts:
+            occurs[key(part)] = True
+        keys = np.flatnonzero(occurs)
+        number = np.zeros(bound, dtype=np.int32)
+        number[keys] = np.arange(len(keys))
+        for part in parts:
+            group[part] = number[key(part)]
+    else:
+        keys = np.unique(np.concatenate([np.unique(key(part)) for part in parts]))
+        for part in parts:
+            group[part] = np.searchsorted(keys, key(part))
+    return np.divmod(keys, size)
 
 
 def _volumes(

@@ -12,7 +12,7 @@ import polars as pl
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from datasets.spec import SplitName
 
@@ -95,29 +95,36 @@ def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
     return RowOrder(order, (cuts[0], cuts[1], num_rows), "shuffle")
 
 
-def time_keys(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
+def time_keys(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.ndarray:
     """Sortable integers of a text column of integer epochs or ISO-8601 dates and times.
 
     The first value that is not missing decides which of the two the column holds, and whether its
-    times have a zone. An epoch may be written as a float, such as `1537236544.0`.
+    times have a zone. An epoch may be written as a float, such as `1537236544.0`. The column comes
+    in blocks.
 
     Raises:
         DataError: a value is missing, is neither, or is unlike the first one.
     """
-    first = column.drop_nulls().head(1)
-    readers = (_epochs, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
-    reader = next((reader for reader in readers if reader(first).count()), _epochs)
-    keys = reader(column)
-    if keys.null_count():
-        row = int(keys.is_null().arg_max() or 0)
-        raise DataError(
-            f"{locate(row)}: timestamp column {column.name!r} holds {column[row]!r}; allowed are"
-            " integer epochs such as 1537236544, or ISO-8601 dates and times such as"
-            " 2018-09-21T08:30:00, either all with a zone or all without, in the whole column"
-            f" (its first value is {first.first()!r}); correct or remove the line, or say"
-            " timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
-        )
-    return keys.to_numpy()
+    parts: list[np.ndarray] = []
+    start, first, reader = 0, None, _epochs
+    for block in column:
+        if first is None:
+            first = block.drop_nulls().head(1)
+            readers = (_epochs, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
+            reader = next((reader for reader in readers if reader(first).count()), _epochs)
+        keys = reader(block)
+        if keys.null_count():
+            row = int(keys.is_null().arg_max() or 0)
+            raise DataError(
+                f"{locate(start + row)}: timestamp column {block.name!r} holds {block[row]!r};"
+                " allowed are integer epochs such as 1537236544, or ISO-8601 dates and times such"
+                " as 2018-09-21T08:30:00, either all with a zone or all without, in the whole"
+                f" column (its first value is {first.first()!r}); correct or remove the line, or"
+                " say timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
+            )
+        parts.append(keys.to_numpy())
+        start += len(block)
+    return np.concatenate(parts)
 
 
 def _epochs(column: pl.Series) -> pl.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,13 @@ import polars as pl
 from datasets.spec import PAD, UNSEEN, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from datasets.spec import FeatureSpec
     from datasets.splits import RowOrder
 
 MISSING = ""  # token of a missing value; no value of a raw file is the empty text
-BAG_CHUNK = 500_000  # distinct bags that are split at a time
-SAMPLE_ROWS = 100_000
+PART_ROWS = 1 << 20  # rows that are encoded at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,77 +26,101 @@ class Tokens:
     """A text column as distinct tokens and their positions."""
 
     tokens: pl.Series  # distinct, in no particular order
-    positions: np.ndarray  # (rows,) index into tokens
+    positions: np.ndarray  # (rows,) index into tokens, of the smallest unsigned type
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One encoded feature in prepared row order."""
+    """One encoded feature; its codes come block by block, and only once."""
 
-    codes: np.ndarray  # (N,) int32, or (M, N) for the M slots of a bag
     size: int
     frequencies: np.ndarray  # (size,) int64 train occurrences of each code
+    blocks: Iterator[np.ndarray]  # (n,) int32 in prepared order; of a bag (M, n) in raw order
 
 
-def tokenize(column: pl.Series) -> Tokens:
+def tokenize(blocks: Iterable[pl.Series]) -> Tokens:
     """Number the distinct values of a text column; a missing value is a token of its own."""
-    categories = column.fill_null(MISSING).cast(pl.Categorical(pl.Categories.random()))
-    positions = categories.to_physical().to_numpy()
-    distinct = categories.unique()
-    by_position = np.argsort(distinct.to_physical().to_numpy())
-    return Tokens(distinct.cast(pl.String).gather(by_position), positions)
-
-
-def tokenize_bags(column: pl.Series) -> Tokens:
-    """Number the distinct bags, or every row on its own where most rows differ anyway."""
-    if column.head(SAMPLE_ROWS).n_unique() <= min(len(column), SAMPLE_ROWS) / 2:
-        return tokenize(column)
-    return Tokens(column.fill_null(MISSING), np.arange(len(column)))
+    numbering = pl.Categorical(pl.Categories.random())  # one for all blocks
+    kept = pl.Series(dtype=numbering)  # Polars forgets a numbering that no series has
+    positions, names, num_known = [], [], 0
+    for block in blocks:
+        values = block.fill_null(MISSING)
+        kept = values.cast(numbering)
+        number = kept.to_physical().to_numpy()
+        num_tokens = max(num_known, int(number.max(initial=0)) + bool(len(number)))
+        if num_tokens > num_known:
+            new = np.flatnonzero(number >= num_known)
+            found, first = np.unique(number[new], return_index=True)
+            names.append(pl.DataFrame({"number": found, "token": values.gather(new[first])}))
+        positions.append(number.astype(np.min_scalar_type(num_tokens)))
+        num_known = num_tokens
+    tokens = pl.concat(names).sort("number")["token"]
+    return Tokens(tokens, _joined(positions, np.min_scalar_type(num_known)))
 
 
 def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:
     """Codes by falling train count, then by token."""
-    positions = column.positions[rows.order]
-    counts = np.bincount(positions[: rows.num_train], minlength=len(column.tokens))
+    counts = np.zeros(len(column.tokens), dtype=np.int64)
+    for part in _parts(rows.order[: rows.num_train]):
+        counts += np.bincount(column.positions[part], minlength=len(counts))
     code_of, size = _rank(column.tokens, counts, min_count)
-    codes = code_of[positions]
-    return Encoded(codes, size, _count(code_of, counts, size))
+    blocks = (code_of[column.positions[part]] for part in _parts(rows.order))
+    return Encoded(size, _count(code_of, counts, size), blocks)
 
 
 def encode_numeric(
-    column: pl.Series, rows: RowOrder, num_buckets: int, locate: Callable[[int], str]
+    column: Iterable[pl.Series], rows: RowOrder, num_buckets: int, locate: Callable[[int], str]
 ) -> Encoded:
     """Buckets between train quantiles, then one for missing values if train has any.
 
     Raises:
         DataError: a value is text or infinite.
     """
-    values = parse_numbers(column, locate)[rows.order]
-    is_missing = np.isnan(values)
-    train, train_missing = values[: rows.num_train], is_missing[: rows.num_train]
-    edges = bucket_edges(train[~train_missing], num_buckets)
-    filled = 0 if train_missing.all() else len(edges) + 1
-    codes = (np.searchsorted(edges, values, side="right") + 1).astype(np.int32)
-    if not filled:
-        codes[:] = UNSEEN
-    codes[is_missing] = filled + 1 if train_missing.any() else UNSEEN
-    size = 1 + filled + bool(train_missing.any())
-    return Encoded(codes, size, np.bincount(codes[: rows.num_train], minlength=size))
+    values = _numbers(column, locate)
+    train = values[rows.order[: rows.num_train]]
+    num_missing = int(np.isnan(train).sum())
+    known = train[~np.isnan(train)] if num_missing else train
+    has_known = bool(len(known))
+    edges = bucket_edges(known, num_buckets)
+    del train, known
+    filled = len(edges) + 1 if has_known else 0
+
+    def encode(part: np.ndarray) -> np.ndarray:
+        own = values[part]
+        codes = (np.searchsorted(edges, own, side="right") + 1).astype(np.int32)
+        if not has_known:
+            codes[:] = UNSEEN
+        codes[np.isnan(own)] = filled + 1 if num_missing else UNSEEN
+        return codes
+
+    size = 1 + filled + bool(num_missing)
+    frequencies = np.zeros(size, dtype=np.int64)
+    for part in _parts(rows.order[: rows.num_train]):
+        frequencies += np.bincount(encode(part), minlength=size)
+    return Encoded(size, frequencies, map(encode, _parts(rows.order)))
 
 
-def encode_bag(column: Tokens, rows: RowOrder, feature: FeatureSpec) -> Encoded:
-    """Codes of the first tokens of every bag; each distinct bag is split once."""
-    positions = column.positions[rows.order]
-    bag_counts = np.bincount(positions[: rows.num_train], minlength=len(column.tokens))
-    words, word_counts = _count_words(column.tokens, bag_counts, feature)
-    code_of, size = _rank(words, word_counts, feature.min_count)
+def encode_bag(
+    column: Callable[[], Iterable[pl.Series]], is_train: np.ndarray, feature: FeatureSpec
+) -> Encoded:
+    """Codes of the first tokens of every bag; each distinct bag of a block is split once.
+
+    `column` gives the blocks anew at each call, `is_train` (rows,) says which raw rows are train's.
+    """
+    words, counts = _count_words(column(), is_train, feature)
+    code_of, size = _rank(words, counts, feature.min_count)
     vocabulary = pl.Enum(words)
     code_or_unseen = np.append(code_of, np.int32(UNSEEN))  # the last one is for words not in train
-    by_bag = np.full((feature.max_length, len(column.tokens)), PAD, dtype=np.int32)
-    for start, bag, slot, word in _split_bags(column.tokens, feature):
+
+    def encode(block: pl.Series) -> np.ndarray:
+        bags = tokenize([block])
+        by_bag = np.full((feature.max_length, len(bags.tokens)), PAD, dtype=np.int32)
+        bag, slot, word = _split_bags(bags.tokens, feature)
         known = word.cast(vocabulary, strict=False).to_physical().fill_null(len(words)).to_numpy()
-        by_bag[slot, start + bag] = code_or_unseen[known]
-    return Encoded(by_bag.take(positions, axis=1), size, _count(code_of, word_counts, size))
+        by_bag[slot, bag] = code_or_unseen[known]
+        return by_bag.take(bags.positions, axis=1)
+
+    return Encoded(size, _count(code_of, counts, size), map(encode, column()))
 
 
 def parse_numbers(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
@@ -119,11 +143,15 @@ def parse_numbers(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray
 
 
 def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
-    """Lower ends of all buckets but the first: train quantiles that leave no bucket empty."""
+    """Lower ends of all buckets but the first: train quantiles that leave no bucket empty.
+
+    `values` may be left in another order.
+    """
     if not len(values):
         return values
     ranks = np.arange(1, num_buckets) * len(values) // num_buckets
-    edges = np.unique(np.partition(values, ranks)[ranks])
+    values.partition(ranks)
+    edges = np.unique(values[ranks])
     return edges[edges > values.min()]
 
 
@@ -142,34 +170,63 @@ def _count(code_of: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
     return np.bincount(code_of, weights=counts, minlength=size).astype(np.int64)
 
 
-def _split_bags(
-    bags: pl.Series, feature: FeatureSpec
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, pl.Series]]:
-    """In chunks: the chunk's first bag, and the bag, slot and word of every filled slot."""
-    for start in range(0, len(bags), BAG_CHUNK):
-        words = bags[start : start + BAG_CHUNK].str.split(feature.separator)
-        words = words.list.eval(pl.element().filter(pl.element() != MISSING)).list.head(
-            feature.max_length
-        )
-        lengths = words.list.len().to_numpy().astype(np.int64)
-        bag = np.repeat(np.arange(len(words)), lengths)
-        slot = np.arange(len(bag)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        yield start, bag, slot, words.filter(words.list.len() > 0).explode()
+def _split_bags(bags: pl.Series, feature: FeatureSpec) -> tuple[np.ndarray, np.ndarray, pl.Series]:
+    """The bag, slot and word of every filled slot."""
+    words = bags.str.split(feature.separator)
+    words = words.list.eval(pl.element().filter(pl.element() != MISSING)).list.head(
+        feature.max_length
+    )
+    lengths = words.list.len().to_numpy().astype(np.int64)
+    bag = np.repeat(np.arange(len(words)), lengths)
+    slot = np.arange(len(bag)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return bag, slot, words.filter(words.list.len() > 0).explode()
 
 
 def _count_words(
-    bags: pl.Series, bag_counts: np.ndarray, feature: FeatureSpec
+    blocks: Iterable[pl.Series], is_train: np.ndarray, feature: FeatureSpec
 ) -> tuple[pl.Series, np.ndarray]:
-    """The words of the bags that occur in train, and how often train shows them."""
-    in_train = np.flatnonzero(bag_counts)
-    train_bags, weights = bags.gather(in_train), bag_counts[in_train]
-    parts = [
-        pl.DataFrame({"word": word, "count": weights[start + bag]})
-        .group_by("word")
-        .agg(pl.col("count").sum())
-        for start, bag, _, word in _split_bags(train_bags, feature)
-    ]
-    if not parts:
-        return pl.Series([], dtype=pl.String), np.zeros(0, dtype=np.int64)
-    totals = pl.concat(parts).group_by("word").agg(pl.col("count").sum())
+    """The words of the bags of train, and how often it shows them."""
+    totals = pl.DataFrame(schema={"word": pl.String, "count": pl.UInt32}).cast({"count": pl.Int64})
+    start = 0
+    for block in blocks:
+        own = block.filter(is_train[start : start + len(block)])
+        start += len(block)
+        bags = tokenize([own]) if len(own) else None
+        if bags is None:
+            continue
+        bag, _, word = _split_bags(bags.tokens, feature)
+        times = np.bincount(bags.positions, minlength=len(bags.tokens))[bag]
+        parts = [totals, pl.DataFrame({"word": word, "count": times})]
+        totals = pl.concat(parts).group_by("word").agg(pl.col("count").sum())
     return totals["word"], totals["count"].to_numpy()
+
+
+def _numbers(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.ndarray:
+    """All numbers of a text column; missing values are NaN."""
+    parts: list[np.ndarray] = []
+    start = 0
+    for block in column:
+        parts.append(parse_numbers(block, partial(_located, locate, start)))
+        start += len(block)
+    return _joined(parts, np.dtype(np.float64))
+
+
+def _located(locate: Callable[[int], str], start: int, row: int) -> str:
+    return locate(start + row)
+
+
+def _joined(parts: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+    """One array of the parts, each of which is let go once it is copied."""
+    whole = np.empty(sum(map(len, parts)), dtype=dtype)
+    start = len(whole)
+    while parts:
+        part = parts.pop()
+        start -= len(part)
+        whole[start : start + len(part)] = part
+    return whole
+
+
+def _parts(order: np.ndarray) -> Iterator[np.ndarray]:
+    """An array in pieces of a bounded size."""
+    for start in range(0, len(order), PART_ROWS):
+        yield order[start : start + PART_ROWS]

@@ -172,9 +172,13 @@ class DomainMethod(nn.Module):
         return 0.0
 
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of row ids by batch; by default a seeded shuffle, the remainder comes last."""
+        """One epoch of row ids by batch; by default all rows in random order, the remainder last.
+
+        Every order is equally likely, however many rows there are.
+        """
         order = torch.randperm(len(rows), generator=generator)
-        yield from torch.split(order, rows.batch_size)
+        for start in range(0, len(rows), rows.batch_size):
+            yield order[start : start + rows.batch_size]
 
     def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
         """One optimiser step; returns the cross-entropy of the batch without any penalty."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmark.environment import ROOT
 
 WRITING = ("cost", "scaling")  # their table is a file too
-PARTS = ("front_door", "gauc", "train_step", "prepare_speed", *WRITING)
+SIZED = ("prepare_speed", "memory_map")
+PARTS = ("front_door", "gauc", "train_step", *SIZED, *WRITING)
 
 
 def main() -> None:
@@ -23,11 +24,18 @@ def main() -> None:
         default=ROOT / "benchmark" / "runs",
         help="cost and scaling write OUT/cost/*.csv; default benchmark/runs",
     )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        help=f"rows of {' and '.join(SIZED)}; default 10 million",
+    )
     options = parser.parse_args()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the workers of the grid have it
     for part in options.parts:
         measure = importlib.import_module(f"benchmark.speed.{part}").measure
-        for figure in measure(options.out) if part in WRITING else measure():
+        arguments = [options.out] if part in WRITING else []
+        arguments += [options.rows] if part in SIZED and options.rows else []
+        for figure in measure(*arguments):
             print(f"{figure.name:42}  {figure.measured:24}  goal {figure.goal}", flush=True)
 
 

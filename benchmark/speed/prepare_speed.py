@@ -1,4 +1,4 @@
-"""Preparation of a large CSV file: rows per second and peak memory of a process of its own."""
+"""Preparation of a large log: rows per second and peak memory of a process of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from benchmark.speed.figures import Figure
 from datasets.catalog import custom
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GOAL_ROWS_PER_SECOND = 200_000
 GOAL_MEMORY_GIB = 4
 CHUNK_ROWS = 1_000_000
+MAX_CSV_ROWS = 20_000_000  # a larger log is a Parquet file, which leaves room on the disk
 ID_SIZES = (500_000, 300_000, 100_000, 50_000, 2_000_000)
 CATEGORY_SIZES = (3, 8, 11, 50, 200, 1_000, 15, 9, 5_000)
 BAG_SIZES = (300, 3_000)
@@ -32,7 +34,7 @@ NUMBERS = [f"number_{index}" for index in range(4)]
 BAGS = [f"bag_{index}" for index in range(len(BAG_SIZES))]
 HEAD = """
 name = "large"
-files = "large.csv"
+files = "large.*"
 label = "click"
 timestamp = "time_ms"
 partition = ["category_0", "category_1", "category_2"]
@@ -51,7 +53,7 @@ def measure(rows: int = 10_000_000) -> list[Figure]:
         sender.close()
         seconds, memory_gib = receiver.recv()
         child.join()
-    size = f"{rows:,} rows x 22"
+    size = f"{rows:,} rows x 22 ({'CSV' if rows <= MAX_CSV_ROWS else 'Parquet'})"
     return [
         Figure(
             f"preparation of {size}, speed",
@@ -67,12 +69,19 @@ def measure(rows: int = 10_000_000) -> list[Figure]:
 
 
 def write_log(folder: Path, rows: int) -> None:
-    """A CSV file of long ids, categories, numbers and lists, out of time order, and its TOML."""
+    """A file of long ids, categories, numbers and lists, out of time order, and its TOML."""
     rng = np.random.default_rng(0)
-    with (folder / "large.csv").open("wb") as stream:
-        for start in range(0, rows, CHUNK_ROWS):
-            chunk = _chunk(min(CHUNK_ROWS, rows - start), rng)
-            chunk.write_csv(stream, include_header=start == 0)
+    chunks = (_chunk(min(CHUNK_ROWS, rows - start), rng) for start in range(0, rows, CHUNK_ROWS))
+    if rows <= MAX_CSV_ROWS:
+        with (folder / "large.csv").open("wb") as stream:
+            for place, chunk in enumerate(chunks):
+                chunk.write_csv(stream, include_header=place == 0)
+    else:
+        first = next(chunks).to_arrow()
+        with pq.ParquetWriter(folder / "large.parquet", first.schema) as writer:
+            writer.write_table(first)
+            for chunk in chunks:
+                writer.write_table(chunk.to_arrow())
     features = [f'"{name}"' for name in CATEGORIES + IDS]
     features += [f'{{ name = "{name}", kind = "numeric" }}' for name in NUMBERS]
     features += [f'{{ name = "{name}", kind = "bag" }}' for name in BAGS]

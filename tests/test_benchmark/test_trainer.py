@@ -1,7 +1,9 @@
 """The training loop: the grid, the selection rule, and the weights that are left."""
 
 import math
+from collections import Counter
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -179,6 +181,18 @@ def test_an_epoch_visits_every_train_row_once():
     assert [len(ids) for ids in batches] == [32, 32, 6]
     assert sorted(torch.cat(batches).tolist()) == list(range(70))
     assert torch.equal(split.batch(torch.tensor([0, 5])).codes, rows.matrix[[10, 15], :2])
+
+
+def test_every_order_of_the_rows_is_equally_likely():
+    rows, method = make_rows(), make_model().method
+    split = TrainSplit(rows, range(4), batch_size=4)
+    generators = (generator(seed, "order") for seed in range(2_400))
+
+    orders = Counter(tuple(*(ids.tolist() for ids in method.batches(split, g))) for g in generators)
+
+    chi_square = sum((orders[order] - 100) ** 2 / 100 for order in permutations(range(4)))
+    assert sum(orders.values()) == 2_400
+    assert chi_square < 49.7  # the 99.9th percentile at 23 degrees of freedom
 
 
 def test_a_dev_loss_that_is_not_finite_stops_the_run():

@@ -224,11 +224,20 @@ def test_one_class_domains_of_test_are_counted(prepare_log, tiny):
     assert prepare_log(log).card["one_class_domains_in_test"] == 1
 
 
-def test_small_blocks_write_the_same_matrix(prepare_log, tiny, monkeypatch):
-    whole = prepare_log(tiny).rows()
+def test_small_blocks_write_the_same_files(prepare_log, wide, monkeypatch):
+    shuffled = wide.sample(fraction=1.0, shuffle=True, seed=4)
+    options = PrepareOptions(max_train_rows=25)
+    whole = prepare_log(shuffled, features=FEATURES, partition=["place", "site"], options=options)
 
-    monkeypatch.setattr("datasets.encode.BLOCK_ROWS", 7)
+    monkeypatch.setattr("datasets.codefile.BLOCK_ROWS", 7)
+    monkeypatch.setattr("datasets.staging.READ_ROWS", 11)
+    monkeypatch.setattr("datasets.vocabulary.PART_ROWS", 5)
+    monkeypatch.setattr("datasets.domains.PART_ROWS", 5)
     monkeypatch.setattr("datasets.survey.BLOCK_BYTES", 50)
-    blocks = prepare_log(tiny, name="other").rows()
+    keys = {"features": FEATURES, "partition": ["place", "site"], "options": options}
+    blocks = prepare_log(shuffled, name="other", **keys)
 
-    assert np.array_equal(whole, blocks)
+    assert np.array_equal(whole.rows(), blocks.rows())
+    assert np.array_equal(whole.row_ids(), blocks.row_ids())
+    assert whole.domains().equals(blocks.domains())
+    assert all(map(np.array_equal, whole.frequencies(), blocks.frequencies()))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,13 +11,11 @@ from hypothesis import strategies as st
 from datasets.spec import PAD, DataError, FeatureSpec
 from datasets.splits import RowOrder
 from datasets.vocabulary import (
-    Tokens,
     bucket_edges,
     encode_bag,
     encode_categorical,
     encode_numeric,
     tokenize,
-    tokenize_bags,
 )
 
 
@@ -28,6 +28,19 @@ def column(*values):
     return pl.Series("x", values, dtype=pl.String)
 
 
+def in_blocks(values, size=3):
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def is_train(num_train, num_rows):
+    return np.arange(num_rows) < num_train
+
+
+def codes_of(encoded):
+    """The codes of all blocks, which can be read once."""
+    return np.concatenate(list(encoded.blocks), axis=-1)
+
+
 def place(row):
     return f"line {row + 2}"
 
@@ -35,10 +48,11 @@ def place(row):
 def test_categorical_codes_fall_with_train_count_then_token():
     values = column("c", "b", "b", "a", "new", "b")
 
-    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=1)
+    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=1)
 
-    assert encoded.codes.tolist() == [3, 1, 1, 2, 0, 1]
-    assert encoded.codes.dtype == np.int32
+    codes = codes_of(encoded)
+    assert codes.tolist() == [3, 1, 1, 2, 0, 1]
+    assert codes.dtype == np.int32
     assert encoded.size == 4
     assert encoded.frequencies.tolist() == [0, 2, 1, 1]
 
@@ -46,72 +60,74 @@ def test_categorical_codes_fall_with_train_count_then_token():
 def test_categorical_ignores_counts_outside_train():
     values = column("a", "a", "b", "b", "b", "b")
 
-    encoded = encode_categorical(tokenize(values), rows_of(3, 6), min_count=1)
+    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(3, 6), min_count=1)
 
-    assert encoded.codes.tolist() == [1, 1, 2, 2, 2, 2]
+    assert codes_of(encoded).tolist() == [1, 1, 2, 2, 2, 2]
 
 
 def test_categorical_rare_tokens_get_code_zero():
     values = column("a", "a", "b", "c", "a", "b")
 
-    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=2)
+    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=2)
 
-    assert encoded.codes.tolist() == [1, 1, 0, 0, 1, 0]
+    assert codes_of(encoded).tolist() == [1, 1, 0, 0, 1, 0]
     assert encoded.frequencies.tolist() == [2, 2]
 
 
 def test_categorical_missing_value_is_a_token():
     values = column("a", None, None, "", "a", None)
 
-    encoded = encode_categorical(tokenize(values), rows_of(4, 6), min_count=1)
+    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=1)
 
-    assert encoded.codes.tolist() == [2, 1, 1, 1, 2, 1]
+    assert codes_of(encoded).tolist() == [2, 1, 1, 1, 2, 1]
 
 
 def test_categorical_follows_the_row_order():
     values = column("a", "b", "c")
 
-    encoded = encode_categorical(tokenize(values), rows_of(2, 3, order=[2, 0, 1]), min_count=1)
+    encoded = encode_categorical(
+        tokenize(in_blocks(values)), rows_of(2, 3, order=[2, 0, 1]), min_count=1
+    )
 
-    assert encoded.codes.tolist() == [2, 1, 0]  # train holds c, a
+    assert codes_of(encoded).tolist() == [2, 1, 0]  # train holds c, a
 
 
 def test_numeric_buckets_split_train_evenly():
     values = pl.Series("x", [str(number) for number in range(8)] + ["-5", "99", "3.5"])
 
-    encoded = encode_numeric(values, rows_of(8, 11), 4, place)
+    encoded = encode_numeric(in_blocks(values), rows_of(8, 11), 4, place)
 
     assert encoded.frequencies.tolist() == [0, 2, 2, 2, 2]
-    assert encoded.codes[8:10].tolist() == [1, 4]
+    assert codes_of(encoded)[8:10].tolist() == [1, 4]
     assert encoded.size == 5
 
 
 def test_numeric_missing_value_has_a_bucket_of_its_own():
     values = column("1", "2", None, "NaN", "3", None)
 
-    encoded = encode_numeric(values, rows_of(4, 6), 2, place)
+    encoded = encode_numeric(in_blocks(values), rows_of(4, 6), 2, place)
 
-    assert encoded.codes[[2, 3, 5]].tolist() == [encoded.size - 1] * 3
+    assert codes_of(encoded)[[2, 3, 5]].tolist() == [encoded.size - 1] * 3
     assert encoded.frequencies[encoded.size - 1] == 2
 
 
 def test_numeric_missing_value_unseen_in_train_is_code_zero():
-    encoded = encode_numeric(column("1", "2", "3", None), rows_of(3, 4), 2, place)
+    encoded = encode_numeric(in_blocks(column("1", "2", "3", None)), rows_of(3, 4), 2, place)
 
-    assert encoded.codes[3] == 0
+    assert codes_of(encoded)[3] == 0
 
 
 def test_numeric_train_without_any_number():
-    encoded = encode_numeric(column(None, None, "3"), rows_of(2, 3), 4, place)
+    encoded = encode_numeric(in_blocks(column(None, None, "3")), rows_of(2, 3), 4, place)
 
-    assert encoded.codes.tolist() == [1, 1, 0]
+    assert codes_of(encoded).tolist() == [1, 1, 0]
     assert encoded.size == 2
 
 
 @pytest.mark.parametrize("value", ["abc", "1,5", "inf", "0x1"])
 def test_numeric_text_is_an_error(value):
     with pytest.raises(DataError, match=f"line 4: numeric column 'x' holds '{value}'"):
-        encode_numeric(column("1", None, value, "2"), rows_of(2, 4), 2, place)
+        encode_numeric(in_blocks(column("1", None, value, "2")), rows_of(2, 4), 2, place)
 
 
 @settings(max_examples=60, deadline=None)
@@ -130,9 +146,9 @@ def test_bag_keeps_the_first_tokens_and_pads():
     values = column("a;b;c", "b", None, "new;a", "b;;a")
     feature = FeatureSpec(name="x", kind="bag", max_length=2)
 
-    encoded = encode_bag(tokenize(values), rows_of(3, 5), feature)
+    encoded = encode_bag(lambda: in_blocks(values), is_train(3, 5), feature)
 
-    assert encoded.codes.T.tolist() == [[2, 1], [1, PAD], [PAD, PAD], [0, 2], [1, 2]]
+    assert codes_of(encoded).T.tolist() == [[2, 1], [1, PAD], [PAD, PAD], [0, 2], [1, 2]]
     assert encoded.size == 3
     assert encoded.frequencies.tolist() == [0, 2, 1]
 
@@ -141,48 +157,38 @@ def test_bag_counts_every_row_of_a_repeated_bag():
     values = column("a;b", "a;b", "c", "c", "c", "d")
     feature = FeatureSpec(name="x", kind="bag", min_count=2)
 
-    encoded = encode_bag(tokenize(values), rows_of(6, 6), feature)
+    encoded = encode_bag(lambda: in_blocks(values), is_train(6, 6), feature)
 
     assert encoded.frequencies.tolist() == [1, 3, 2, 2]
-    assert encoded.codes[0].tolist() == [2, 2, 1, 1, 1, 0]
+    assert codes_of(encoded)[0].tolist() == [2, 2, 1, 1, 1, 0]
 
 
 def test_bag_of_empty_train_knows_no_token():
     feature = FeatureSpec(name="x", kind="bag", max_length=2)
 
-    encoded = encode_bag(tokenize(column(None, "", "a")), rows_of(2, 3), feature)
+    encoded = encode_bag(lambda: in_blocks(column(None, "", "a")), is_train(2, 3), feature)
 
-    assert encoded.codes.T.tolist() == [[PAD, PAD], [PAD, PAD], [0, PAD]]
+    assert codes_of(encoded).T.tolist() == [[PAD, PAD], [PAD, PAD], [0, PAD]]
     assert encoded.size == 1
 
 
-def test_bag_in_chunks_is_the_same(monkeypatch):
-    values = column(*(f"t{number % 7};t{number % 3}" for number in range(40)))
-    feature = FeatureSpec(name="x", kind="bag")
-    whole = encode_bag(tokenize(values), rows_of(30, 40), feature)
-
-    monkeypatch.setattr("datasets.vocabulary.BAG_CHUNK", 4)
-    chunked = encode_bag(tokenize(values), rows_of(30, 40), feature)
-
-    assert np.array_equal(whole.codes, chunked.codes)
-    assert np.array_equal(whole.frequencies, chunked.frequencies)
-
-
-def test_bags_that_all_differ_are_encoded_alike():
+@pytest.mark.parametrize("size", [1, 4, 50])
+def test_blocks_of_any_size_are_encoded_alike(size):
     values = column(*(f"t{number % 7};t{number % 3}" for number in range(40)), None)
     feature = FeatureSpec(name="x", kind="bag")
-    by_row = Tokens(values.fill_null(""), np.arange(41))
+    encoded = [
+        encode_bag(partial(in_blocks, values, width), is_train(30, 41), feature)
+        for width in (41, size)
+    ]
 
-    expected = encode_bag(tokenize(values), rows_of(30, 41), feature)
-    encoded = encode_bag(by_row, rows_of(30, 41), feature)
+    whole, blocks = map(codes_of, encoded)
 
-    assert np.array_equal(encoded.codes, expected.codes)
-    assert np.array_equal(encoded.frequencies, expected.frequencies)
+    assert np.array_equal(whole, blocks)
+    assert np.array_equal(encoded[0].frequencies, encoded[1].frequencies)
 
 
-def test_tokenize_bags_numbers_rows_where_most_differ():
-    different = tokenize_bags(column("a", "b", None))
-    alike = tokenize_bags(column("a", "a", "a", None))
+def test_positions_are_of_the_smallest_type():
+    few, many = tokenize([column("a", "b", "a")]), tokenize([column(*map(str, range(300)))])
 
-    assert different.positions.tolist() == [0, 1, 2]
-    assert len(alike.tokens) == 2
+    assert (few.positions.dtype, many.positions.dtype) == (np.uint8, np.uint16)
+    assert few.tokens.gather(few.positions).to_list() == ["a", "b", "a"]

@@ -1,0 +1,132 @@
+"""Training from rows on disk against the same rows in memory: speed and private memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchmark.random_log import model_on, random_rows
+from benchmark.runner import set_up_torch
+from benchmark.speed.ad_log import ad_log_schema, protocol_of, training_step
+from benchmark.speed.figures import Figure, ratio
+from benchmark.trainer import TrainSplit
+from datasets.loader import EncodedRows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+NUM_ROWS = 10_000_000
+MADE_ROWS = 1 << 20  # written over and over, which changes no cost
+ROUNDS, STEPS = 9, 200
+GOAL_SPEED, GOAL_MEMORY_GIB = 0.8, 2
+NUM_DOMAINS = 12
+
+
+def measure(num_rows: int = NUM_ROWS) -> list[Figure]:
+    """Steps of plain DNN at both batch sizes, in child processes; the file is temporary."""
+    with tempfile.TemporaryDirectory(prefix="memory_map_") as name:
+        path = Path(name) / "rows.npy"
+        _write(path, num_rows)
+        return [figure for size in (256, 1024) for figure in _figures(path, num_rows, size)]
+
+
+def _figures(path: Path, num_rows: int, batch_size: int) -> list[Figure]:
+    label = f"{num_rows:,} rows on disk, batch {batch_size}"
+    cold, private = _in_child(_train_from_disk, path, batch_size)
+    warm, kept = _in_child(_compare, path, batch_size)
+    memory = statistics.median(kept)
+    return [
+        Figure(
+            f"{label}: speed, warm",
+            f"{ratio(kept, warm):.2f} x in memory",
+            f">= {GOAL_SPEED}",
+        ),
+        Figure(f"{label}: speed, cold", f"{memory / cold:.2f} x in memory", "stated"),
+        Figure(f"{label}: private memory", f"{private:.2f} GiB", f"<= {GOAL_MEMORY_GIB}"),
+    ]
+
+
+def _write(path: Path, num_rows: int) -> None:
+    schema = ad_log_schema(NUM_DOMAINS)
+    block = random_rows(schema, min(MADE_ROWS, num_rows)).matrix.numpy()
+    header = {"descr": "<i4", "fortran_order": False, "shape": (num_rows, block.shape[1])}
+    with path.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for start in range(0, num_rows, len(block)):
+            out.write(block[: num_rows - start].data)
+        os.fsync(out.fileno())  # pages that are not on disk yet could not be dropped
+
+
+def _in_child(
+    act: Callable[[Path, int, Connection], None], path: Path, batch_size: int
+) -> tuple[Any, Any]:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=act, args=(path, batch_size, sender))
+    child.start()
+    sender.close()
+    result = receiver.recv()
+    child.join()
+    return result
+
+
+def _train_from_disk(path: Path, batch_size: int, sender: Connection) -> None:
+    """Seconds of a step when no page of the file is in memory, and the process's private GiB."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    step = _step(np.load(path, mmap_mode="c"), batch_size)
+    seconds = _seconds(step, ROUNDS * STEPS)
+    sender.send((seconds, _private_gib()))
+
+
+def _compare(path: Path, batch_size: int, sender: Connection) -> None:
+    """Rounds of steps from the file, whose pages are in memory, and from a copy in memory.
+
+    The copy holds half the file, or as many rows as half of the free memory does.
+    """
+    rows = np.load(path, mmap_mode="c")
+    room = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    in_memory = np.array(rows[: min(len(rows) // 2, room // rows[0].nbytes)])
+    on_disk = rows[-len(in_memory) :]
+    for start in range(0, len(on_disk), MADE_ROWS):
+        on_disk[start : start + MADE_ROWS].max()  # reads them
+    acts = [_step(source, batch_size) for source in (on_disk, in_memory)]
+    for act in acts:
+        _seconds(act, STEPS)
+    pairs = [[_seconds(act, STEPS) for act in acts] for _ in range(ROUNDS)]
+    sender.send(tuple(zip(*pairs, strict=True)))
+
+
+def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
+    set_up_torch("cpu")
+    schema = ad_log_schema(NUM_DOMAINS)
+    model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", "plain")
+    split = TrainSplit(EncodedRows(rows, schema), range(len(rows)), batch_size)
+    return training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+
+
+def _seconds(step: Callable[[], None], repeats: int) -> float:
+    """Of one step; the first, which shuffles the rows, is not counted."""
+    step()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def _private_gib() -> float:
+    """Anonymous resident memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, *values = line.split()
+        if name == "RssAnon:":
+            return int(values[0]) / 2**20
+    return float("nan")
