@@ -103,8 +103,7 @@ def read_labels(staged: Staged, name: str) -> np.ndarray:
     Raises:
         DataError: a label is neither 0 nor 1.
     """
-    parts: list[np.ndarray] = []
-    start = 0
+    found, start = np.empty(staged.size, dtype=np.int8), 0
     for block in staged.blocks(name):
         labels = block.str.to_lowercase().replace_strict(LABELS, default=None, return_dtype=pl.Int8)
         if labels.null_count():
@@ -114,16 +113,16 @@ def read_labels(staged: Staged, name: str) -> np.ndarray:
                 " and 1; correct or remove the line, or list the values that count as 1 under"
                 " positive in the TOML file of the log"
             )
-        parts.append(labels.to_numpy())
+        found[start : start + len(block)] = labels.to_numpy()
         start += len(block)
-    return np.concatenate(parts)
+    return found
 
 
 def _order(staged: Staged, spec: DatasetSpec, split_seed: int) -> RowOrder:
     name = f"data set {spec.name!r}"
     if spec.timestamp is None:
         return by_shuffle(staged.num_rows, split_seed, name)
-    keys = time_keys(staged.blocks(spec.timestamp), staged.raw.locate)
+    keys = time_keys(staged.blocks(spec.timestamp), staged.size, staged.raw.locate)
     return by_time(keys[: staged.num_rows], name)
 
 
@@ -190,7 +189,7 @@ class _Encoder:
                 return self._write(
                     encode_numeric(column(), self.rows, feature.num_buckets, locate), place
                 )
-        tokens = tokenize(column())
+        tokens = tokenize(column(), self.staged.size)
         if feature.name in self.partition:
             self.domain_columns[feature.name] = tokens
         return self._write(encode_categorical(tokens, self.rows, feature.min_count), place)

@@ -36,7 +36,7 @@ ZONED_FORMATS = (
 class RowOrder:
     """Which raw row stands where, and where the splits end; rows of no split come last."""
 
-    order: np.ndarray  # (N,) int64: raw row of each prepared row
+    order: np.ndarray  # (N,) integers: raw row of each prepared row
     bounds: tuple[int, int, int]  # ends of train, dev and test
     kind: Literal["time", "shuffle"]
     train_rows_dropped: int = 0
@@ -58,7 +58,7 @@ class RowOrder:
         if not num_rows:
             return self
         first = len(self.order) + self.train_rows_dropped
-        order = np.concatenate([self.order, np.arange(first, first + num_rows)])
+        order = np.concatenate([self.order, _compact(np.arange(first, first + num_rows))])
         return RowOrder(order, self.bounds, self.kind, self.train_rows_dropped)
 
     def keep_latest(self, max_train_rows: int | None) -> RowOrder:
@@ -74,7 +74,7 @@ def by_time(keys: np.ndarray, name: str) -> RowOrder:
     Raises:
         DataError: equal timestamps leave a split empty.
     """
-    order = np.argsort(keys, kind="stable")
+    order = _compact(np.argsort(keys, kind="stable"))
     in_order = keys[order]
     cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(keys))]
     _check_not_empty(
@@ -91,11 +91,13 @@ def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
     """
     cuts = _cuts(num_rows)
     _check_not_empty(cuts, num_rows, f"{name}: the log has {num_rows} rows")
-    order = np.random.default_rng(seed).permutation(num_rows)
+    order = _compact(np.random.default_rng(seed).permutation(num_rows))
     return RowOrder(order, (cuts[0], cuts[1], num_rows), "shuffle")
 
 
-def time_keys(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.ndarray:
+def time_keys(
+    column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
+) -> np.ndarray:
     """Sortable integers of a text column of integer epochs or ISO-8601 dates and times.
 
     The first value that is not missing decides which of the two the column holds, and whether its
@@ -105,7 +107,7 @@ def time_keys(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.n
     Raises:
         DataError: a value is missing, is neither, or is unlike the first one.
     """
-    parts: list[np.ndarray] = []
+    found = np.empty(num_rows, dtype=np.int64)
     start, first, reader = 0, None, _epochs
     for block in column:
         if first is None:
@@ -122,9 +124,9 @@ def time_keys(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.n
                 f" column (its first value is {first.first()!r}); correct or remove the line, or"
                 " say timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
             )
-        parts.append(keys.to_numpy())
+        found[start : start + len(block)] = keys.to_numpy()
         start += len(block)
-    return np.concatenate(parts)
+    return found
 
 
 def _epochs(column: pl.Series) -> pl.Series:
@@ -144,6 +146,11 @@ def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
         parsed = column.str.to_datetime(layout, time_unit="us", strict=False).to_physical()
         found = found.fill_null(parsed)
     return found
+
+
+def _compact(order: np.ndarray) -> np.ndarray:
+    """Row numbers as int32, if they fit."""
+    return order.astype(np.int32) if len(order) <= np.iinfo(np.int32).max else order
 
 
 def _cuts(num_rows: int) -> list[int]:

@@ -76,7 +76,11 @@ class Staged:
 
     def numbers(self, name: str) -> np.ndarray:
         """One column of numbers, (size,) float64."""
-        return np.concatenate([block.to_numpy() for block in self.blocks(name)])
+        found, start = np.empty(self.size), 0
+        for block in self.blocks(name):
+            found[start : start + len(block)] = block.to_numpy()
+            start += len(block)
+        return found
 
 
 def _staging_error(raw: RawLog, path: Path, error: Exception) -> Exception:

@@ -38,11 +38,12 @@ class Encoded:
     blocks: Iterator[np.ndarray]  # (n,) int32 in prepared order; of a bag (M, n) in raw order
 
 
-def tokenize(blocks: Iterable[pl.Series]) -> Tokens:
+def tokenize(blocks: Iterable[pl.Series], num_rows: int) -> Tokens:
     """Number the distinct values of a text column; a missing value is a token of its own."""
     numbering = pl.Categorical(pl.Categories.random())  # one for all blocks
     kept = pl.Series(dtype=numbering)  # Polars forgets a numbering that no series has
-    positions, names, num_known = [], [], 0
+    positions, names = np.empty(num_rows, dtype=np.uint32), []
+    num_known, start = 0, 0
     for block in blocks:
         values = block.fill_null(MISSING)
         kept = values.cast(numbering)
@@ -52,10 +53,10 @@ def tokenize(blocks: Iterable[pl.Series]) -> Tokens:
             new = np.flatnonzero(number >= num_known)
             found, first = np.unique(number[new], return_index=True)
             names.append(pl.DataFrame({"number": found, "token": values.gather(new[first])}))
-        positions.append(number.astype(np.min_scalar_type(num_tokens)))
-        num_known = num_tokens
+        positions[start : start + len(number)] = number
+        num_known, start = num_tokens, start + len(number)
     tokens = pl.concat(names).sort("number")["token"]
-    return Tokens(tokens, _joined(positions, np.min_scalar_type(num_known)))
+    return Tokens(tokens, positions.astype(np.min_scalar_type(num_known), copy=False))
 
 
 def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:
@@ -76,7 +77,7 @@ def encode_numeric(
     Raises:
         DataError: a value is text or infinite.
     """
-    values = _numbers(column, locate)
+    values = _numbers(column, len(rows.order) + rows.train_rows_dropped, locate)
     train = values[rows.order[: rows.num_train]]
     num_missing = int(np.isnan(train).sum())
     known = train[~np.isnan(train)] if num_missing else train
@@ -113,7 +114,7 @@ def encode_bag(
     code_or_unseen = np.append(code_of, np.int32(UNSEEN))  # the last one is for words not in train
 
     def encode(block: pl.Series) -> np.ndarray:
-        bags = tokenize([block])
+        bags = tokenize([block], len(block))
         by_bag = np.full((feature.max_length, len(bags.tokens)), PAD, dtype=np.int32)
         bag, slot, word = _split_bags(bags.tokens, feature)
         known = word.cast(vocabulary, strict=False).to_physical().fill_null(len(words)).to_numpy()
@@ -191,7 +192,7 @@ def _count_words(
     for block in blocks:
         own = block.filter(is_train[start : start + len(block)])
         start += len(block)
-        bags = tokenize([own]) if len(own) else None
+        bags = tokenize([own], len(own)) if len(own) else None
         if bags is None:
             continue
         bag, _, word = _split_bags(bags.tokens, feature)
@@ -201,29 +202,20 @@ def _count_words(
     return totals["word"], totals["count"].to_numpy()
 
 
-def _numbers(column: Iterable[pl.Series], locate: Callable[[int], str]) -> np.ndarray:
+def _numbers(
+    column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
+) -> np.ndarray:
     """All numbers of a text column; missing values are NaN."""
-    parts: list[np.ndarray] = []
-    start = 0
+    numbers, start = np.empty(num_rows), 0
     for block in column:
-        parts.append(parse_numbers(block, partial(_located, locate, start)))
-        start += len(block)
-    return _joined(parts, np.dtype(np.float64))
+        part = parse_numbers(block, partial(_located, locate, start))
+        numbers[start : start + len(part)] = part
+        start += len(part)
+    return numbers
 
 
 def _located(locate: Callable[[int], str], start: int, row: int) -> str:
     return locate(start + row)
-
-
-def _joined(parts: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
-    """One array of the parts, each of which is let go once it is copied."""
-    whole = np.empty(sum(map(len, parts)), dtype=dtype)
-    start = len(whole)
-    while parts:
-        part = parts.pop()
-        start -= len(part)
-        whole[start : start + len(part)] = part
-    return whole
 
 
 def _parts(order: np.ndarray) -> Iterator[np.ndarray]:

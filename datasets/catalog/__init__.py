@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 from datasets.rawlog import CatalogEntry
@@ -10,13 +11,19 @@ from datasets.spec import DataError
 
 RAW_DIR = Path(__file__).parent.parent / "data" / "raw"
 READER_OF_TOML = "custom"
-WORLD_ROWS = 250_000
+WORLD_PREFIX = "synthetic_"
+WORLD_ROWS = 255_000
 
 
 def available() -> tuple[str, ...]:
     """Names of the catalog."""
     names = (path.stem for path in Path(__file__).parent.glob("*.py"))
     return tuple(sorted(name for name in names if name not in ("__init__", READER_OF_TOML)))
+
+
+def is_world(name: str) -> bool:
+    """Whether a name of the catalog is that of a generated log, of any size and known truth."""
+    return name.startswith(WORLD_PREFIX) and name in available()
 
 
 def load(name_or_toml: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
@@ -36,4 +43,9 @@ def load(name_or_toml: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
             " that ends in .toml and describes your own log"
         )
     module = importlib.import_module(f"{__name__}.{name_or_toml}")
-    return CatalogEntry(module.SPEC, module.read_raw, RAW_DIR / name_or_toml)
+    if is_world(name_or_toml):
+        files = importlib.import_module("datasets.worlds.files")
+        read_raw = partial(files.read_world, world=module.WORLD, num_rows=world_rows)
+    else:
+        read_raw = module.read_raw
+    return CatalogEntry(module.SPEC, read_raw, RAW_DIR / name_or_toml)

@@ -63,7 +63,7 @@ def _tokens(column: pl.Series, *, is_numeric: bool) -> tuple[np.ndarray, list[st
     The commonest number, often zero, stays apart from its neighbours.
     """
     if not is_numeric:
-        found = tokenize([column])
+        found = tokenize([column], len(column))
         return found.positions.astype(np.int64), [value or None for value in found.tokens.to_list()]
     numbers = column.cast(pl.Float64, strict=False)
     values = numbers.fill_null(float("nan")).to_numpy()

@@ -142,7 +142,7 @@ def _unit(low: int, high: int) -> str | None:
 def _is_readable(values: pl.Series) -> bool:
     """Whether the split by time reads the values as they are."""
     try:
-        time_keys([values], partial("row {}".format))
+        time_keys([values], len(values), partial("row {}".format))
     except DataError:
         return False
     return True
@@ -156,7 +156,7 @@ def _microseconds(values: pl.Series, layout: str | None) -> pl.Series | None:
     if layout is not None:
         return pl.select(read_time(pl.lit(values), layout)).to_series().to_physical()
     try:
-        return pl.Series(time_keys([values], partial("row {}".format)))
+        return pl.Series(time_keys([values], len(values), partial("row {}".format)))
     except DataError:
         return None
 

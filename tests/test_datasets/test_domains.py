@@ -9,10 +9,14 @@ from datasets.splits import RowOrder
 from datasets.vocabulary import tokenize
 
 
+def tokens_of(values):
+    return tokenize([pl.Series(values)], len(values))
+
+
 def domains_of(label=None, num_train=5, bounds=(7, 9), **columns):
     num_rows = bounds[1]
     rows = RowOrder(np.arange(num_rows), (num_train, *bounds), "time")
-    tokens = {name: tokenize([pl.Series(name, values)]) for name, values in columns.items()}
+    tokens = {name: tokens_of(values) for name, values in columns.items()}
     return number_domains(tokens, rows, np.array(label or [0] * num_rows, dtype=np.int32))
 
 
@@ -52,7 +56,7 @@ def test_domain_table_counts_impressions_and_clicks_per_split():
 def test_many_valued_columns_are_numbered_without_a_table_of_all_products():
     values = [f"v{number}" for number in range(3000)]
     rows = RowOrder(np.arange(3000), (2000, 2500, 3000), "time")
-    tokens = {name: tokenize([pl.Series(name, values)]) for name in "abcd"}
+    tokens = {name: tokens_of(values) for name in "abcd"}
 
     found = number_domains(tokens, rows, np.zeros(3000, dtype=np.int32))
 
@@ -66,7 +70,9 @@ def test_domains_in_parts_are_the_same(monkeypatch, dense):
     random = np.random.default_rng(3)
     values = {name: random.integers(0, 9, 400).astype(str) for name in "ab"}
     rows = RowOrder(random.permutation(400), (200, 300, 400), "time")
-    tokens = {name: tokenize([pl.Series(name, column)]) for name, column in values.items()}
+    tokens = {
+        name: tokenize([pl.Series(name, column)], len(column)) for name, column in values.items()
+    }
     label = random.integers(0, 2, 400).astype(np.int8)
     whole = number_domains(tokens, rows, label)
 

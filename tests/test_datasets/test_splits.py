@@ -8,8 +8,9 @@ from datasets.spec import DataError
 from datasets.splits import by_shuffle, by_time, time_keys
 
 
-def in_blocks(column, size=2):
-    return [column[start : start + size] for start in range(0, len(column), size)]
+def keys_of(column, size=2):
+    blocks = [column[start : start + size] for start in range(0, len(column), size)]
+    return time_keys(blocks, len(column), place)
 
 
 def place(row):
@@ -88,7 +89,7 @@ def test_keep_latest_without_need_changes_nothing(cap):
     ],
 )
 def test_time_keys_follow_time(values):
-    keys = time_keys(in_blocks(pl.Series("time", values)), place)
+    keys = keys_of(pl.Series("time", values))
 
     assert keys.tolist() == sorted(keys.tolist(), reverse=True)
     assert len(set(keys.tolist())) == 3
@@ -111,7 +112,7 @@ def test_time_keys_follow_time(values):
 )
 def test_time_keys_name_the_unparsable_value(values, line, value):
     with pytest.raises(DataError) as caught:
-        time_keys(in_blocks(pl.Series("time", values, dtype=pl.String)), place)
+        keys_of(pl.Series("time", values, dtype=pl.String))
 
     assert str(caught.value).startswith(
         f"log.csv line {line}: timestamp column 'time' holds {value}; allowed are integer epochs"
@@ -121,4 +122,4 @@ def test_time_keys_name_the_unparsable_value(values, line, value):
 
 def test_missing_first_time_does_not_decide_the_layout():
     with pytest.raises(DataError, match=r"line 2: .* holds None; .*first value is '2018-09-21'"):
-        time_keys(in_blocks(pl.Series("time", [None, "2018-09-21", "2018-09-22"])), place)
+        keys_of(pl.Series("time", [None, "2018-09-21", "2018-09-22"]))

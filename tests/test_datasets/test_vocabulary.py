@@ -32,6 +32,10 @@ def in_blocks(values, size=3):
     return [values[start : start + size] for start in range(0, len(values), size)]
 
 
+def tokens_of(values):
+    return tokenize(in_blocks(values), len(values))
+
+
 def is_train(num_train, num_rows):
     return np.arange(num_rows) < num_train
 
@@ -48,7 +52,7 @@ def place(row):
 def test_categorical_codes_fall_with_train_count_then_token():
     values = column("c", "b", "b", "a", "new", "b")
 
-    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=1)
+    encoded = encode_categorical(tokens_of(values), rows_of(4, 6), min_count=1)
 
     codes = codes_of(encoded)
     assert codes.tolist() == [3, 1, 1, 2, 0, 1]
@@ -60,7 +64,7 @@ def test_categorical_codes_fall_with_train_count_then_token():
 def test_categorical_ignores_counts_outside_train():
     values = column("a", "a", "b", "b", "b", "b")
 
-    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(3, 6), min_count=1)
+    encoded = encode_categorical(tokens_of(values), rows_of(3, 6), min_count=1)
 
     assert codes_of(encoded).tolist() == [1, 1, 2, 2, 2, 2]
 
@@ -68,7 +72,7 @@ def test_categorical_ignores_counts_outside_train():
 def test_categorical_rare_tokens_get_code_zero():
     values = column("a", "a", "b", "c", "a", "b")
 
-    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=2)
+    encoded = encode_categorical(tokens_of(values), rows_of(4, 6), min_count=2)
 
     assert codes_of(encoded).tolist() == [1, 1, 0, 0, 1, 0]
     assert encoded.frequencies.tolist() == [2, 2]
@@ -77,7 +81,7 @@ def test_categorical_rare_tokens_get_code_zero():
 def test_categorical_missing_value_is_a_token():
     values = column("a", None, None, "", "a", None)
 
-    encoded = encode_categorical(tokenize(in_blocks(values)), rows_of(4, 6), min_count=1)
+    encoded = encode_categorical(tokens_of(values), rows_of(4, 6), min_count=1)
 
     assert codes_of(encoded).tolist() == [2, 1, 1, 1, 2, 1]
 
@@ -85,9 +89,7 @@ def test_categorical_missing_value_is_a_token():
 def test_categorical_follows_the_row_order():
     values = column("a", "b", "c")
 
-    encoded = encode_categorical(
-        tokenize(in_blocks(values)), rows_of(2, 3, order=[2, 0, 1]), min_count=1
-    )
+    encoded = encode_categorical(tokens_of(values), rows_of(2, 3, order=[2, 0, 1]), min_count=1)
 
     assert codes_of(encoded).tolist() == [2, 1, 0]  # train holds c, a
 
@@ -188,7 +190,7 @@ def test_blocks_of_any_size_are_encoded_alike(size):
 
 
 def test_positions_are_of_the_smallest_type():
-    few, many = tokenize([column("a", "b", "a")]), tokenize([column(*map(str, range(300)))])
+    few, many = tokenize([column("a", "b", "a")], 3), tokenize([column(*map(str, range(300)))], 300)
 
     assert (few.positions.dtype, many.positions.dtype) == (np.uint8, np.uint16)
     assert few.tokens.gather(few.positions).to_list() == ["a", "b", "a"]
