@@ -108,11 +108,9 @@ def per_group_expected(p_click: ArrayLike, score: ArrayLike, group: ArrayLike) -
     key, p = key[order], p[order]
     run_start, group_start = _starts(key), _starts(key >> np.uint64(32))
     first_run = np.searchsorted(run_start, group_start)
-    num_runs = np.diff(first_run, append=run_start.size)
     run_positive = np.add.reduceat(p, run_start)
     run_negative = np.add.reduceat(1.0 - p, run_start)
-    negatives_before = np.cumsum(run_negative) - run_negative
-    below = negatives_before - np.repeat(negatives_before[first_run], num_runs)
+    below = _sums_before(run_negative, first_run)
     with_itself = np.add.reduceat(p * (1.0 - p), group_start)  # a tie with itself is no pair
     wins = np.add.reduceat(run_positive * (below + run_negative / 2), first_run) - with_itself / 2
     clicks = np.add.reduceat(p, group_start)
@@ -206,6 +204,21 @@ def _ordered_bits(score: NDArray[np.generic]) -> NDArray[np.uint32]:
     negative = (bits >> np.uint32(31)).astype(bool)
     ordered: NDArray[np.uint32] = np.where(negative, ~bits, bits | np.uint32(1 << 31))
     return ordered
+
+
+def _sums_before(values: Floats, start: Ints) -> Floats:
+    """For each value the sum of the earlier ones of its group, as exact as in a group of its own.
+
+    `start` holds the first position of each group. One running sum over all groups would lose the
+    last digits of a small group behind large ones; so it falls back to about 0 before each group.
+    """
+    totals = np.add.reduceat(values, start)
+    falls = np.concatenate(([0.0], -totals[:-1]))
+    running = np.cumsum(np.insert(values, start, falls))
+    number = np.repeat(np.arange(start.size), np.diff(start, append=values.size))
+    base = running[start + np.arange(start.size)]
+    sums: Floats = running[np.arange(values.size) + number] - base[number]
+    return sums
 
 
 def _starts(values: NDArray[np.uint64]) -> Ints:

@@ -77,3 +77,7 @@ def test_domain_table_says_nan_where_a_domain_has_one_class_or_no_rows():
     assert table["logloss"].to_list()[1] == pytest.approx(np.log(2))
     assert np.isnan(table["logloss"].to_list()[2])
     assert table["expected_clicks"].to_list() == [1.0, 0.25, 0.0]
+    assert table["expected_auc"].to_list()[0] == pytest.approx(0.5)  # both rows have p = 0.5
+    assert np.isnan(table["expected_auc"].to_numpy()[1:]).all()  # one row, and none
+    assert table["expected_logloss"].to_list()[1] == pytest.approx(np.log(2))  # of logit 0
+    assert np.isnan(table["expected_logloss"].to_list()[2])

@@ -188,6 +188,28 @@ def test_expected_auc_within_groups_equals_that_of_each_group():
         assert rows == own.sum()
 
 
+def test_expected_auc_of_a_small_group_behind_a_large_one_keeps_its_digits():
+    random = np.random.default_rng(8)
+    p_click = random.random(300_007)
+    score, group = random.normal(size=p_click.size), np.full(p_click.size, 3)
+    group[-7:], small = 4, slice(-7, None)
+
+    value = per_group_expected(p_click, score, group).auc[1]
+
+    expected = brute_force_expected_auc(p_click[small], score[small])
+    assert value == pytest.approx(expected, abs=1e-14)
+
+
+def test_expected_gauc_weights_by_impressions_and_leaves_single_rows_out():
+    # domain 0: 0.72 of 0.74 pairs are won; domain 1: all scores are equal; domain 2: one row
+    p_click, domain = [0.9, 0.2, 0.5, 0.5, 0.5, 0.7], [0, 0, 1, 1, 1, 2]
+
+    scores = expected_scores(p_click, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], domain)
+
+    assert scores["expected_gauc"] == pytest.approx((2 * 0.72 / 0.74 + 3 * 0.5) / 5)
+    assert scores["expected_gauc_domains"] == 2
+
+
 def test_no_score_beats_the_truth_in_expected_auc():
     random = np.random.default_rng(7)
     p_click = random.random(200)
