@@ -70,7 +70,8 @@ class Staged:
 
     def blocks(self, name: str) -> Iterator[pl.Series]:
         """One column as text, block by block."""
-        with pq.ParquetFile(self.path) as file:
+        # Buffering ahead would read the whole column.
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             for batch in file.iter_batches(READ_ROWS, columns=[name], use_threads=False):
                 yield pl.Series(name, batch.column(0))
 

@@ -8,6 +8,6 @@ from datasets.worlds.world import World
 WORLD = World(layout=PRODUCTION, mechanism="mixture")
 SPEC = production_spec(
     "synthetic_production",
-    "Domains differ in level, in which half of the first four latent factors counts, and in how"
-    " much each of the other four does.",
+    "Domains differ in level, in which of the first two latent factors counts, and in how much each"
+    " of the other two does.",
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from datasets.worlds.world import Mechanism, World
 
-NUM_FACTORS = 8
+NUM_FACTORS = 4
 AMPLITUDE = 1.0  # of the match of user and item, in log-odds
 # With weights exp(spread * normal) two unrelated domains have a cosine near one half, which is also
 # that of two unrelated masks that keep half of the factors.

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from datasets.worlds.world import Layout
 
 USER_EXPONENT, ITEM_EXPONENT = 0.6, 0.8  # Zipf's, of impressions
-NUM_CITIES, NUM_CATEGORIES, ITEMS_PER_BRAND = 60, 40, 8
+NUM_CITIES, NUM_CATEGORIES, ITEMS_PER_BRAND = 60, 20, 8
 FACTOR_MEAN, FACTOR_STD = 1.0, 0.7  # of users
-USER_LEVEL_STD, ITEM_LEVEL_STD = 0.3, 0.2
-CITY_PART = 0.5  # of the variance of user factors
-CATEGORY_PART, BRAND_PART = 0.5, 0.2  # of the variance of item factors
+USER_LEVEL_STD, ITEM_LEVEL_STD = 0.2, 0.1
+CITY_PART = 0.8  # of the variance of user factors
+CATEGORY_PART, BRAND_PART = 0.8, 0.1  # of the variance of item factors
 LATE_SHARE, LATE_FROM, LATE_TO = 0.15, 0.3, 0.95  # items launched within the period
 
 

@@ -96,8 +96,8 @@ PRODUCTION = Layout(
     skew_exponent=0.73,
     skew_shift=0.234,
     base_rate=0.1,
-    rows_per_user=64,
-    rows_per_item=256,
+    rows_per_user=1_020,
+    rows_per_item=2_040,
 )
 
 

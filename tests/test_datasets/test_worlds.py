@@ -172,14 +172,14 @@ def test_other_worlds_change_what_users_like(mechanism):
 
     level = simulation.effects.level
     assert (change - level[other] + level[shown.domain]).std() > 0.2
-    assert np.allclose((simulation.effects.weight**2).sum(axis=1), 8.0)
+    assert np.allclose((simulation.effects.weight**2).sum(axis=1), 4.0)
 
 
 def test_sparse_domains_use_half_of_the_factors():
     weight = Simulation(replace(MIXTURE, mechanism="sparse"), ROWS).effects.weight
 
-    assert ((weight > 0).sum(axis=1) == 4).all()
-    assert len(np.unique(weight > 0, axis=0)) > 10
+    assert ((weight > 0).sum(axis=1) == 2).all()
+    assert len(np.unique(weight > 0, axis=0)) == 6  # every pair of the four
 
 
 @pytest.mark.parametrize("mechanism", ["sparse", "dense", "mixture"])
