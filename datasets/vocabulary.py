@@ -78,7 +78,9 @@ def encode_numeric(
         DataError: a value is text or infinite.
     """
     values = _numbers(column, len(rows.order) + rows.train_rows_dropped, locate)
-    train = values[rows.order[: rows.num_train]]
+    train = np.empty(rows.num_train)
+    for part, own in zip(_parts(rows.order), _parts(train), strict=False):
+        own[:] = values[part[: len(own)]]
     num_missing = int(np.isnan(train).sum())
     known = train[~np.isnan(train)] if num_missing else train
     has_known = bool(len(known))
