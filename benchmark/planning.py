@@ -47,7 +47,8 @@ def logs_of(name: str, selection: Selection) -> list[str]:
     if name not in selection.studies:
         return []
     if study.worlds:
-        return list(study.worlds) if study.changes_of(selection.methods) else []
+        has_cells = study.changes_of(selection.methods)
+        return list(study.worlds[: selection.preset.num_worlds]) if has_cells else []
     logs = dict.fromkeys(selection.data)
     return [log for log in logs if not study.needs_truth or catalog.is_world(source_of(log)[0])]
 

@@ -75,7 +75,7 @@ class Preset:
     """A budget: protocol, number of seeds, and rows.
 
     Of a real log at most `max_train_rows` train rows are kept, the latest by time. A generated one
-    has `world_rows` rows in all.
+    has `world_rows` rows in all. A study of several worlds is on the first `num_worlds` of them.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Preset:
     num_seeds: int
     max_train_rows: int
     world_rows: int
+    num_worlds: int
 
 
 PRESETS = {
@@ -96,6 +97,7 @@ PRESETS = {
             num_seeds=2,
             max_train_rows=4_096,
             world_rows=8_192,
+            num_worlds=5,
         ),
         Preset(
             name="quick",
@@ -104,6 +106,7 @@ PRESETS = {
             num_seeds=3,
             max_train_rows=170_000,
             world_rows=255_000,
+            num_worlds=3,
         ),
     )
 }

@@ -226,6 +226,7 @@ def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
         ({"data": ["synthetic_bias", "iaac"]}, ["synthetic_bias", "iaac", *WORLDS[:-1]]),
         ({"studies": ["table1"]}, ["synthetic_production"]),
         ({"methods": ["plain"]}, ["synthetic_production"]),
+        ({"preset": PRESETS["quick"]}, list(WORLDS[:3])),
     ],
 )
 def test_worlds_are_prepared_only_for_their_study(select, changes, expected):
