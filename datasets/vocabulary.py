@@ -40,23 +40,36 @@ class Encoded:
 
 def tokenize(blocks: Iterable[pl.Series], num_rows: int) -> Tokens:
     """Number the distinct values of a text column; a missing value is a token of its own."""
-    numbering = pl.Categorical(pl.Categories.random())  # one for all blocks
-    kept = pl.Series(dtype=numbering)  # Polars forgets a numbering that no series has
-    positions, names = np.empty(num_rows, dtype=np.uint32), []
-    num_known, start = 0, 0
+    numbering = _Numbering()
+    positions, start = np.empty(num_rows, dtype=np.uint32), 0
     for block in blocks:
-        values = block.fill_null(MISSING)
-        kept = values.cast(numbering)
-        number = kept.to_physical().to_numpy()
-        num_tokens = max(num_known, int(number.max(initial=0)) + bool(len(number)))
-        if num_tokens > num_known:
-            new = np.flatnonzero(number >= num_known)
-            found, first = np.unique(number[new], return_index=True)
-            names.append(pl.DataFrame({"number": found, "token": values.gather(new[first])}))
-        positions[start : start + len(number)] = number
-        num_known, start = num_tokens, start + len(number)
-    tokens = pl.concat(names).sort("number")["token"]
-    return Tokens(tokens, positions.astype(np.min_scalar_type(num_known), copy=False))
+        positions[start : start + len(block)] = numbering.of(block.fill_null(MISSING))
+        start += len(block)
+    tokens = numbering.texts()
+    return Tokens(tokens, positions.astype(np.min_scalar_type(len(tokens)), copy=False))
+
+
+class _Numbering:
+    """Consecutive numbers for different texts, the same in all blocks.
+
+    Keeping a part of a block's texts would keep the memory of them all.
+    """
+
+    def __init__(self) -> None:
+        self._dtype = pl.Categorical(pl.Categories.random())
+        self._last = pl.Series(dtype=self._dtype)  # Polars forgets categories that no series has
+        self.size = 0
+
+    def of(self, texts: pl.Series) -> np.ndarray:
+        """The number of each text, uint32."""
+        self._last = texts.cast(self._dtype)
+        numbers = self._last.to_physical().to_numpy()
+        self.size = max(self.size, int(numbers.max(initial=0)) + bool(len(numbers)))
+        return numbers
+
+    def texts(self) -> pl.Series:
+        """All texts so far, by their number."""
+        return pl.Series(np.arange(self.size, dtype=np.uint32)).cat.to(self._dtype).cast(pl.String)
 
 
 def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:
@@ -189,19 +202,17 @@ def _count_words(
     blocks: Iterable[pl.Series], is_train: np.ndarray, feature: FeatureSpec
 ) -> tuple[pl.Series, np.ndarray]:
     """The words of the bags of train, and how often it shows them."""
-    totals = pl.DataFrame(schema={"word": pl.String, "count": pl.UInt32}).cast({"count": pl.Int64})
-    start = 0
+    numbering, counts, start = _Numbering(), np.zeros(0, dtype=np.int64), 0
     for block in blocks:
         own = block.filter(is_train[start : start + len(block)])
         start += len(block)
-        bags = tokenize([own], len(own)) if len(own) else None
-        if bags is None:
-            continue
-        bag, _, word = _split_bags(bags.tokens, feature)
+        bags = tokenize([own], len(own))
+        bag, _, words = _split_bags(bags.tokens, feature)
         times = np.bincount(bags.positions, minlength=len(bags.tokens))[bag]
-        parts = [totals, pl.DataFrame({"word": word, "count": times})]
-        totals = pl.concat(parts).group_by("word").agg(pl.col("count").sum())
-    return totals["word"], totals["count"].to_numpy()
+        numbers = numbering.of(words)
+        known, counts = counts, np.bincount(numbers, times, numbering.size).astype(np.int64)
+        counts[: len(known)] += known
+    return numbering.texts(), counts
 
 
 def _numbers(
