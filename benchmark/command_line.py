@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from benchmark.environment import ROOT
 from benchmark.overview import LISTS
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.studies import STUDIES
+from datasets.usage import Parser
 from models.registry import PluginError, available, use_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE = 2  # the exit code for bad usage
 EXAMPLES = """\
 examples:
   python run_all.py                    the quick comparison on the embedded data, then the report
@@ -28,14 +28,6 @@ examples:
 exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad input;
 130 interrupted, run again to go on
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and leave with the code for bad usage."""
-        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

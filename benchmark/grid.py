@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.config import ConfigError
 from benchmark.datacard import store_data
 from benchmark.executors import run_cells
-from benchmark.planning import make_plan, source_of
+from benchmark.planning import make_plan
 from benchmark.protocol import SPLIT_SEED
 from benchmark.runner import Cell
 from datasets import catalog
@@ -37,7 +37,7 @@ def prepare_log(
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
     """
-    source, columns = source_of(name)
+    source, columns = catalog.source_of(name)
     options = PrepareOptions(
         partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
         max_fields=preset.protocol.max_fields,

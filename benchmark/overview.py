@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import ROOT, machine
-from benchmark.planning import Selection, check_not_empty, logs_of, models_of, source_of
+from benchmark.planning import Selection, check_not_empty, logs_of, models_of
 from benchmark.protocol import PRESETS
 from benchmark.studies import STUDIES, Change
 from datasets import catalog
@@ -101,8 +102,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
             by_study.append(text + (f", {shared} of them shared" if shared else ""))
     check_not_empty(selection, cells)
     start = time.perf_counter()
-    import benchmark.estimate  # noqa: F401  (torch is slow to import, here as in a worker)
-
+    importlib.import_module("benchmark.estimate")  # torch is slow to import, here as in a worker
     start_up = time.perf_counter() - start
     lines, total = _cell_lines(selection, cells)
     count = len(cells) * selection.num_seeds
@@ -117,7 +117,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
 
 def _num_columns(log: str) -> int:
     """The number of domain columns of a `--data` value."""
-    source, columns = source_of(log)
+    source, columns = catalog.source_of(log)
     spec = catalog.load(source).spec
     if columns:
         spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
@@ -149,6 +149,6 @@ def _cell_lines(
 
 def _most_train_rows(selection: Selection, log: str) -> int:
     """Two thirds of a generated log, and the preset's cap of any other."""
-    if catalog.is_world(source_of(log)[0]):
+    if catalog.is_world(catalog.source_of(log)[0]):
         return selection.world_rows * 2 // 3
     return selection.preset.max_train_rows

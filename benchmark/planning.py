@@ -33,24 +33,19 @@ class Selection:
     embedding_optimizer: EmbeddingOptimizer
 
 
-def source_of(name: str) -> tuple[str, str]:
-    """The catalog name or TOML file of a `--data` value, and its partition, empty for the own."""
-    if name.endswith(".toml"):
-        return name, ""
-    source, _, columns = name.partition("/")
-    return source, columns
-
-
 def logs_of(name: str, selection: Selection) -> list[str]:
-    """The logs of a study, in the words of `--data`."""
+    """The logs of a study, in the words of `--data`; of its worlds those named there come first."""
     study = STUDIES[name]
     if name not in selection.studies:
         return []
     if study.worlds:
         has_cells = study.changes_of(selection.methods)
-        return list(study.worlds[: selection.preset.num_worlds]) if has_cells else []
+        worlds = sorted(study.worlds, key=lambda world: world not in selection.data)
+        return worlds[: selection.preset.num_worlds] if has_cells else []
     logs = dict.fromkeys(selection.data)
-    return [log for log in logs if not study.needs_truth or catalog.is_world(source_of(log)[0])]
+    return [
+        log for log in logs if not study.needs_truth or catalog.is_world(catalog.source_of(log)[0])
+    ]
 
 
 def logs_to_prepare(selection: Selection) -> list[str]:

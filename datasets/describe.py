@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from datasets.spec import DataError
+from datasets.usage import INTERRUPTED, OK, USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, USAGE, INTERRUPTED = 0, 2, 130
 CACHE_DIR = Path(__file__).parent / "data" / "prepared"
 MAX_ROWS = 500_000
 DESCRIPTION = (
@@ -23,14 +23,6 @@ DESCRIPTION = (
     " (standard error); or writes the data card of a log that can be prepared."
 )
 EPILOG = "exit codes: 0 done; 2 bad input or usage (one line says what)"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and leave with the code for bad usage."""
-        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.card is not None:
             _write_card(args.card, args.data_dir, args.out)
         else:
-            _describe(args.log, args.rows, args.label)
+            _describe(args.log, args.rows or MAX_ROWS, args.label)
     except (DataError, OSError) as error:
         sys.stderr.write(f"datasets.describe: error: {error}\n")
         return USAGE
@@ -63,12 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows",
         type=_positive,
-        default=MAX_ROWS,
         metavar="N",
         help=f"rows looked at closely, drawn at random from a longer log (default {MAX_ROWS:,})",
     )
     parser.add_argument(
-        "--card", metavar="NAME|my.toml", help="write the data card of this log instead"
+        "--card",
+        metavar="NAME[/COLUMN+...]|my.toml",
+        help="write the data card of this log instead, perhaps with another domain partition",
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="with --card: folder of the raw files"
@@ -83,10 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -94,8 +86,12 @@ def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
         parser.error("name either the files of a log, or a log with --card")
     if args.card is None and (args.data_dir or args.out):
         parser.error("--data-dir and --out belong to --card")
+    if args.card is not None and (args.rows or args.label):
+        parser.error("--rows and --label do not go with --card")
     if args.out is not None and args.out.suffix not in (".html", ".md"):
         parser.error(f"--out must end in .html or .md, got {args.out.name!r}")
+    if args.out is not None and not args.out.parent.is_dir():
+        parser.error(f"--out: there is no folder {args.out.parent}; make it first")
 
 
 def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
@@ -116,9 +112,12 @@ def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     from datasets import catalog
     from datasets.prepare import PrepareOptions, prepare
     from datasets.profiling.data_card import card_of, render
+    from datasets.spec import DomainPartition
 
-    entry = catalog.load(name)
-    data = prepare(entry, data_dir, CACHE_DIR, PrepareOptions())
+    source, columns = catalog.source_of(name)
+    entry = catalog.load(source)
+    partition = DomainPartition(tuple(columns.split("+"))) if columns else None
+    data = prepare(entry, data_dir, CACHE_DIR, PrepareOptions(partition=partition))
     root = data_dir or entry.default_dir
     if root is None:  # prepare has refused it already
         raise DataError(f"data set {name!r} has no default folder; name it with --data-dir")

@@ -8,9 +8,10 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from datasets.spec import DataError
+from datasets.usage import INTERRUPTED, OK, USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from datasets.provenance import Source
     from datasets.rawlog import CatalogEntry
 
-OK, USAGE, INTERRUPTED = 0, 2, 130
 DESCRIPTION = """\
 Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
 their sizes and digests. What is already there and verified is not fetched again; a transfer that
@@ -41,14 +41,6 @@ connections in a row without progress, a connection after 30 seconds without a b
 exit codes: 0 the files are there, fit, and can be read as the log; 2 one is missing or wrong, or
 bad usage (one line says what); 130 interrupted, run again to go on"""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and leave with the code for bad usage."""
-        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,19 +160,22 @@ def bring(name: str, to: Path | None, file: Path | None) -> None:
 
 
 def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
-    """Keep a release from being added to another one.
+    """Keep a release from being added to another one, with which it may share some files.
 
     Raises:
         DataError: the folder holds another release than the one that would be brought.
     """
-    if any(state.state != "missing" for state in folder.states()):
-        return
+    from datasets.releases import names_with_suffixes
+
+    expected = {name for state in folder.states() for name in names_with_suffixes(state.name)}
     try:
-        found = entry.read_raw(folder.root).files
+        found = [path.name for path in entry.read_raw(folder.root).files]
     except DataError:
         return
+    if expected.issuperset(found):
+        return
     raise DataError(
-        f"{folder.root} holds another release of this log ({', '.join(map(str, found))}), which"
+        f"{folder.root} holds another release of this log ({', '.join(found)}), which"
         " can be used as it is; choose another folder with --to DIR to have both"
     )
 
@@ -195,6 +190,8 @@ def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
     show([f"folder: {folder.root}", *(f"  {line_of(state)}" for state in states)])
     if wrong := [f"{state.name} {state.remark}" for state in states if state.state == "differs"]:
         raise DataError(f"{folder.root}: {'; '.join(wrong)}; get it again")
+    if not folder.root.is_dir():
+        raise DataError(f"{folder.root} does not exist; put the files above there, run it again")
     files = ", ".join(path.name for path in entry.read_raw(folder.root).files)
     show([f"the log can be read: {files}", f"next: {command}"])
 

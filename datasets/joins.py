@@ -61,19 +61,44 @@ class SideFile:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """What holds in every row of a file of the official release, and how to say it."""
+
+    table: TextTable
+    holds: pl.Expr
+    words: str
+
+    def check(self) -> None:
+        """Look for the first row that breaks it.
+
+        Raises:
+            DataError: there is one.
+        """
+        rows = self.table.scan().select(holds=self.holds.fill_null(value=False))
+        broken = rows.with_row_index("row").filter(~pl.col("holds")).select("row").head(1)
+        found = broken.collect(engine="streaming")
+        if len(found):
+            place = self.table.locate(int(found.item()))
+            raise DataError(f"{place}: {self.words}; take the official file")
+
+
 @dataclass(frozen=True, kw_only=True)
 class JoinedLog(RawLog):
     """A log whose rows were joined; `joins` say which of its files with which side file."""
 
     joins: tuple[tuple[TextTable, SideFile], ...]
+    rules: tuple[Rule, ...] = ()
 
     def check(self) -> None:
         """Read every line of all files once, and look for keys that a side file lacks.
 
         Raises:
-            DataError: a line is malformed, a key comes twice, or a row has none.
+            DataError: a line is malformed, breaks a rule, a key comes twice, or a row has none.
         """
         super().check()
+        for rule in self.rules:
+            rule.check()
         for side in dict.fromkeys(side for _, side in self.joins):
             side.check()
         for table, side in self.joins:

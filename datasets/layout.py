@@ -109,4 +109,4 @@ def is_positive(label: pl.Expr, positive: tuple[str, ...]) -> pl.Expr:
     texts = [value.lower() for value in positive]
     is_listed = label.str.to_lowercase().is_in(texts)
     is_equal = label.cast(pl.Float64, strict=False).is_in(numbers.to_list()).fill_null(value=False)
-    return (is_listed | is_equal).cast(pl.Int8).cast(pl.String)
+    return pl.when(label != "").then((is_listed | is_equal).cast(pl.Int8).cast(pl.String))

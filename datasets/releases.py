@@ -76,6 +76,11 @@ def find_release(
     )
 
 
+def names_with_suffixes(name: str) -> list[str]:
+    """Under what names a folder may hold a file, plain or compressed."""
+    return [f"{name}{suffix}" for suffix in SUFFIXES]
+
+
 def present_file(root: Path, name: str) -> Path | None:
     """The plain or compressed file of a name, if a folder holds one."""
     paths = (root / f"{name}{suffix}" for suffix in SUFFIXES)

@@ -22,10 +22,12 @@ def bounds(name: str, interval: Interval) -> dict[str, object]:
     }
 
 
-def interval_entry(row: Mapping[Hashable, float], name: str, digits: int) -> Entry:
+def interval_entry(
+    row: Mapping[Hashable, float], name: str, digits: int, *, signed: bool = True
+) -> Entry:
     """A difference and its interval, the difference alone where that is undefined."""
     mean, low, high = (
-        number(row[f"{name}_{part}"], digits, signed=True) for part in ("mean", "low", "high")
+        number(row[f"{name}_{part}"], digits, signed=signed) for part in ("mean", "low", "high")
     )
     is_undefined = math.isnan(row[f"{name}_low"])
     return Entry(mean if is_undefined else f"{mean} [{low}, {high}]")

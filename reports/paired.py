@@ -28,7 +28,8 @@ LEAST_WAY = 0.005
 SHARE_NOTE = (
     "Share: the gain over the plain backbone as a part of what lies between it and the ceiling,"
     " seed by seed, with the 95% t interval of its mean over the seeds, which holds the noise of"
-    f" training, not that of the test rows. Blank where less than {LEAST_WAY} lies between."
+    " training, not that of the test rows nor of the one log that was drawn; none is corrected for"
+    f" the number of comparisons. Blank where in any seed less than {LEAST_WAY} lies between."
 )
 SCALE = 1e4  # of the differences
 MATCHED = "adasparse"  # what a width-matched plain network is compared with

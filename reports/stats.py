@@ -27,11 +27,6 @@ class Interval:
     high: float
     num: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether both bounds are on one side of zero; never where they are undefined."""
-        return self.low > 0.0 or self.high < 0.0
-
 
 def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     """The t interval of the mean of differences that were taken seed by seed.

@@ -24,19 +24,17 @@ TIE = 1e-12  # sums of the same numbers in another order differ by less
 
 @dataclass(frozen=True, slots=True)
 class UpliftedDomains:
-    """How many domains have a higher CTR than before; shares are nan without a domain.
+    """How many domains have a higher CTR than before, in percent; nan without a domain.
 
     `chance` is the share that two equally good models have in expectation: half of the domains
     that are not tied. `by_request` and its `by_request_chance` weight domains by requests.
     """
 
     num: int
-    ties: int
-    share: float
+    share: Interval
     chance: float
     by_request: float
     by_request_chance: float
-    p_value: float  # two-sided sign test over the domains that are not tied
 
 
 def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
@@ -74,13 +72,20 @@ def two_way_interval(
         resampled: (B, S) the same in resamples of the units.
         num_units: how many units there are.
     """
+    num_seeds = values.size
+    if num_seeds < 2:
+        return _interval(values, 0.0, num_units)
+    covariance = np.cov(resampled, rowvar=False)  # (S, S)
+    shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
+    return _interval(values, max(float(shared), 0.0), num_units)
+
+
+def _interval(values: NDArray[np.float64], of_units: float, num_units: int) -> Interval:
+    """The interval of a mean over seeds, `of_units` being the variance that all seeds share."""
     num_seeds, mean = values.size, float(values.mean())
     if num_seeds < 2:
         return Interval(mean, np.nan, np.nan, num_seeds)
-    of_seeds = values.var(ddof=1) / num_seeds
-    covariance = np.cov(resampled, rowvar=False)  # (S, S)
-    shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
-    of_units = np.maximum(shared, 0.0)
+    of_seeds = float(values.var(ddof=1)) / num_seeds
     variance = of_seeds + of_units
     if variance == 0.0:
         return Interval(mean, mean, mean, num_seeds)
@@ -107,7 +112,7 @@ def resampled_totals(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def uplifted_domains(
     clicks: NDArray[np.float64], other: NDArray[np.float64], domain: NDArray[np.int64]
 ) -> UpliftedDomains:
-    """Which domains' requests get more clicks than from the other model, summed over seeds.
+    """In which domains requests get more clicks than from the other model, seed by seed.
 
     Domains with fewer than `LEAST_REQUESTS` requests are left out, and so are requests whose
     candidates are of several domains. A tie is no uplift.
@@ -117,25 +122,33 @@ def uplifted_domains(
         other: (S, R) those of the other model.
         domain: (R,) eval domain of each request, or `MIXED`.
     """
-    kept = domain != MIXED
-    _, position, requests = np.unique(domain[kept], return_inverse=True, return_counts=True)
-    gain = np.bincount(position, weights=(clicks - other).sum(axis=0)[kept])
-    is_judged = requests >= LEAST_REQUESTS
-    gain, requests = gain[is_judged], requests[is_judged]
-    if gain.size == 0 or len(clicks) == 0:
-        return UpliftedDomains(0, 0, *[np.nan] * 5)
-    is_up, is_tie = gain > TIE, np.abs(gain) <= TIE
-    up, ties = int(is_up.sum()), int(is_tie.sum())
-    untied = gain.size - ties
+    found, requests = np.unique(domain[domain != MIXED], return_counts=True)
+    judged, requests = found[requests >= LEAST_REQUESTS], requests[requests >= LEAST_REQUESTS]
+    if judged.size == 0 or len(clicks) == 0:
+        nothing = Interval(np.nan, np.nan, np.nan, 0)
+        return UpliftedDomains(0, nothing, *[np.nan] * 3)
+    gain = np.stack([(clicks - other)[:, domain == one].sum(axis=1) for one in judged], axis=1)
+    is_up, is_untied = gain > TIE, np.abs(gain) > TIE  # (S, J)
     return UpliftedDomains(
-        num=gain.size,
-        ties=ties,
-        share=up / gain.size,
-        chance=untied / gain.size / 2.0,
-        by_request=float(np.average(is_up, weights=requests)),
-        by_request_chance=float(np.average(~is_tie, weights=requests)) / 2.0,
-        p_value=float(stats.binomtest(up, untied).pvalue) if untied else 1.0,
+        num=judged.size,
+        share=_share(is_up),
+        chance=float(50.0 * is_untied.mean()),
+        by_request=float(100.0 * np.average(is_up.mean(axis=0), weights=requests)),
+        by_request_chance=float(50.0 * np.average(is_untied.mean(axis=0), weights=requests)),
     )
+
+
+def _share(is_up: NDArray[np.bool_]) -> Interval:
+    """The percentage of (S, J) domains, and its interval for other seeds and other domains.
+
+    The variance over domains is that of a share of J after two domains of each kind were added
+    (Agresti and Coull, 1998), so that it is not zero where all domains are of one kind.
+    """
+    shares, size = is_up.mean(axis=1), is_up.shape[1] + 4
+    smoothed = (float(is_up.mean()) * is_up.shape[1] + 2.0) / size
+    interval = _interval(shares, smoothed * (1.0 - smoothed) / size, is_up.shape[1])
+    low, high = (100.0 * float(np.clip(end, 0.0, 1.0)) for end in (interval.low, interval.high))
+    return Interval(100.0 * interval.mean, low, high, interval.num)
 
 
 def _percent(totals: NDArray[np.float64]) -> NDArray[np.float64]:

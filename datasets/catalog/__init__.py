@@ -26,6 +26,14 @@ def is_world(name: str) -> bool:
     return name.startswith(WORLD_PREFIX) and name in available()
 
 
+def source_of(name: str) -> tuple[str, str]:
+    """The catalog name or TOML file of a `--data` value, and its partition, empty for the own."""
+    if name.endswith(".toml"):
+        return name, ""
+    source, _, columns = name.partition("/")
+    return source, columns
+
+
 def load(name_or_toml: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
     """The entry of a catalog name, or of a log that a TOML file describes.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.joins import JoinedLog, SideFile, join_sides
+from datasets.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.provenance import RawFile, Source
 from datasets.releases import Release, find_release
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
@@ -151,6 +151,7 @@ def read_raw(root: Path) -> RawLog:
         files=found.logs + found.sides,
         tables=tables,
         joins=tuple(zip(tables, sides, strict=True)),
+        rules=tuple(_rule(table) for table in (*tables, *(side.table for side in sides))),
     )
 
 
@@ -169,6 +170,13 @@ def _open(path: Path, columns: tuple[str, ...]) -> TextTable:
             " \\x01, and hold a field, \\x02, an id, \\x03 and a value; take the official file"
         )
     return table
+
+
+def _rule(table: TextTable) -> Rule:
+    features = pl.col("features")
+    is_list = features.str.contains(ID_START, literal=True)
+    is_list &= features.str.contains(VALUE_START, literal=True)
+    return Rule(table, is_list, "the list of features has no entry with \\x02 and \\x03")
 
 
 def _parsed(fields: Mapping[str, str]) -> list[pl.Expr]:

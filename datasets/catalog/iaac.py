@@ -99,7 +99,7 @@ SPEC = DatasetSpec(
             "IJCAI-18 Alimama sponsored search conversion rate prediction contest, Tianchi, 2018"
         ),
         homepage="https://tianchi.aliyun.com/competition/entrance/231647/introduction",
-        files=(RawFile(name="round2_train.txt"),),
+        files=tuple(RawFile(name=name) for name in FILES[:2]),  # either will do
         instructions=(
             "Log in to Tianchi and unpack round2_train.txt, the train file of round 2, into the"
             " folder.\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.joins import JoinedLog, SideFile, join_sides
+from datasets.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.provenance import RawFile, Source
 from datasets.releases import Release, find_release
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
@@ -113,6 +113,7 @@ def read_raw(root: Path) -> RawLog:
         files=found.logs + found.sides,
         tables=(log,),
         joins=((log, ads), (log, users)),
+        rules=(Rule(log, pl.col("clk") != pl.col("nonclk"), "clk and nonclk must differ"),),
     )
 
 

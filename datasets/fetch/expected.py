@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from datasets.fetch.digests import difference, digest
+from datasets.releases import present_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,8 +77,11 @@ class Receipts:
     def _read(self) -> dict[str, dict[str, str]]:
         if not self.path.exists():
             return {}
-        receipts: dict[str, dict[str, str]] = json.loads(self.path.read_text(encoding="utf-8"))
-        return receipts
+        try:
+            receipts = json.loads(self.path.read_text(encoding="utf-8"))
+        except ValueError:  # damaged: then nothing is known
+            return {}
+        return receipts if isinstance(receipts, dict) else {}
 
 
 def expected_files(source: Source, receipts: Receipts) -> dict[str, Known]:
@@ -101,7 +105,10 @@ def names_of(download: Download) -> list[str]:
 def state_of(path: Path, known: Known) -> FileState:
     """How a file stands against what is known of it."""
     if not path.exists():
-        return FileState(path.name, known.size, "missing", "")
+        packed = present_file(path.parent, path.name)
+        if packed is None:
+            return FileState(path.name, known.size, "missing", "")
+        return FileState(path.name, None, "there", f"as {packed.name}, which is not compared")
     if problem := known.difference(path):
         return FileState(path.name, known.size, "differs", problem)
     if known.has_digest:

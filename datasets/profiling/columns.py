@@ -9,6 +9,7 @@ import polars as pl
 
 from datasets.profiling.leaks import Predictor, examine
 from datasets.profiling.names import is_token
+from datasets.profiling.timeformats import is_named_as_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,9 +73,21 @@ def judge(
         reason = "it has one value in all rows"
     elif not reason and time is not None:
         reason = f"a time ({time.kind}); times of test do not occur in train"
+    elif not reason and column.kind != "numeric" and _is_unread_time(name, values):
+        reason = (
+            f"named as a time, in a format that is not known ({values.drop_nulls().first()!r});"
+            " as timestamp it needs timestamp_format"
+        )
     elif not reason and column.kind != "numeric" and column.distinct >= UNIQUE_SHARE * filled:
         reason = "an id with about one value per row"
     return replace(column, left_out=reason, auc=found.auc)
+
+
+def _is_unread_time(name: str, values: pl.Series) -> bool:
+    """Whether a column of many different texts has the name of a time."""
+    texts = values.drop_nulls()
+    is_text = texts.cast(pl.Float64, strict=False).null_count() > len(texts) / 2
+    return is_text and is_named_as_time(name) and texts.n_unique() > FEW_VALUES
 
 
 def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:

@@ -90,8 +90,6 @@ def _columns(proposal: Proposal) -> Iterator[str]:
             f"  {column.name:{width}}  {column.kind:11} {column.distinct:>11,}"
             f" {column.missing_share:>8.2%} {auc:>6}  {remark}"
         ).rstrip()
-    if all(math.isnan(column.auc) for column in columns):
-        yield "  too few rows of one class to look for leaks by AUC"
 
 
 def _partitions(proposal: Proposal) -> Iterator[str]:
@@ -121,11 +119,13 @@ def _skew(candidate: Candidate) -> str:
 
 def _leaks(proposal: Proposal) -> Iterator[str]:
     leaks = [column for column in proposal.left_out if column.left_out.startswith("LEAK?")]
+    if all(math.isnan(column.auc) for column in (*proposal.features, *proposal.left_out)):
+        yield "leaks: too few rows of one class to look for them; only names were read"
     if leaks:
         yield (
             "leaks: left out, as they seem to know the label:"
             f" {', '.join(column.name for column in leaks)}; put back what is known before the"
             " impression"
         )
-    else:
+    elif not all(math.isnan(column.auc) for column in proposal.features):
         yield "leaks: no column alone looks like one; columns that leak only jointly are not found"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +48,9 @@ class LogFiles:
         return sum(table.num_rows for table in self.tables)
 
     def scan(self) -> pl.LazyFrame:
-        """The shared columns of all rows, as text."""
-        columns = pl.col(self.shared).cast(pl.String)
+        """The shared columns of all rows, as text; a quoted empty value is missing too."""
+        texts = pl.col(self.shared).cast(pl.String)
+        columns = pl.when(texts != "").then(texts)
         return pl.concat([table.scan().select(columns) for table in self.tables])
 
 
@@ -162,7 +164,6 @@ def _width(lines: list[str], separator: str) -> int:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

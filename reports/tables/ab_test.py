@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.auction import candidates_of, hold_auctions, log_probability, random_clicks
 from reports.intervals import bounds, interval_entry
-from reports.layout import Block, Entry, Layout, Table, blocks_of, number, p_value, spread
+from reports.layout import UNDEFINED, Block, Entry, Layout, Table, blocks_of, number, spread
 from reports.load import DATA
 from reports.names import BASELINE, data_title, title_of
 from reports.paired import moments, rows_of, seeds_entry
@@ -43,11 +43,13 @@ _NOTES = [
     " 95% interval. It allows for other seeds (the variance of the seeds' differences) and for"
     f" other requests ({RESAMPLES:,} resamples of the requests, the same for every model; what the"
     " seeds share of that variance counts), with Student's t.",
-    "Uplifted: the share of domains in which CTR, over all seeds, is above that of the plain"
-    f" backbone, among domains with at least {LEAST_REQUESTS} requests; ties are not uplifted. In"
-    " brackets the share that two equally good models would have. By requests: domains weighted by"
-    " their requests. Sign test: two-sided p value over the domains without a tie; it takes domains"
-    " as independent, and so speaks of these trained models, not of other seeds.",
+    "Uplifted: the percentage of domains in which CTR is above that of the plain backbone, mean"
+    f" over the seeds, among the domains with at least {LEAST_REQUESTS} requests, which the column"
+    " Domains counts; ties are not uplifted. Its 95% interval allows for other seeds and for other"
+    " domains, taken as independent. In brackets what two equally good models would have. By"
+    " requests: domains weighted by their requests.",
+    "Each interval stands for itself: none is corrected for the number of comparisons. All seeds"
+    " share one drawn log, so that another draw of the world is not allowed for.",
     "References: a random winner keeps its place at any bid, so that it has no price; bid alone"
     " is what equal predictions lead to; the oracle shows the most valuable candidate. Its CTR is"
     " not the highest possible, as it ranks by value.",
@@ -70,7 +72,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             log = dict(zip(DATA, keys, strict=True)) | {"requests": candidates.start.size}
             rows += [log | row for row in _model_rows(runs, keys, candidates)]
             rows += [log | row for row in _references(candidates)]
-    counts = ["seeds", "pairs", "planned_seeds", "judged_domains", "tied_domains"]
+    counts = ["seeds", "pairs", "planned_seeds", "judged_domains"]
     return pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")) if rows else pd.DataFrame()
 
 
@@ -130,12 +132,10 @@ def _comparison(
     domains = uplifted_domains(summands[:, :, 0], summands[:, :, 2], domain)
     return row | {
         "judged_domains": domains.num,
-        "tied_domains": domains.ties,
-        "uplifted_share": domains.share,
-        "uplifted_share_by_chance": domains.chance,
-        "uplifted_share_by_request": domains.by_request,
-        "uplifted_share_by_request_by_chance": domains.by_request_chance,
-        "sign_test_p_value": domains.p_value,
+        **bounds("uplifted_percent", domains.share),
+        "uplifted_percent_by_chance": domains.chance,
+        "uplifted_percent_by_request": domains.by_request,
+        "uplifted_percent_by_request_by_chance": domains.by_request_chance,
     }
 
 
@@ -157,7 +157,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per world and backbone, then the references of the world."""
     columns = [
         *("Model", "CTR (%)", "CPC", "Revenue", "Δ CTR (%)", "Δ CPC (%)", "Δ revenue (%)"),
-        *("Uplifted (chance)", "By requests", "Sign test p", "Seeds"),
+        *("Uplifted (chance)", "By requests (chance)", "Domains", "Seeds"),
     ]
     is_reference = table["backbone"] == ""
     blocks = blocks_of(table[~is_reference], _entries)
@@ -184,16 +184,21 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 def _comparison_entries(row: Mapping[Hashable, float]) -> list[Entry]:
-    share, chance, by_request = (
-        number(100.0 * row[f"uplifted_share{kind}"], 1)
-        for kind in ("", "_by_chance", "_by_request")
+    chance, by_request, by_request_chance = (
+        number(row[f"uplifted_percent_{kind}"], 1)
+        for kind in ("by_chance", "by_request", "by_request_by_chance")
     )
+    share = interval_entry(row, "uplifted_percent", 1, signed=False).text
     return [
         *(interval_entry(row, f"{name}_uplift_percent", 2) for name in MEASURES),
-        Entry(f"{share} ({chance})"),
-        Entry(by_request),
-        Entry(p_value(row["sign_test_p_value"])),
+        Entry(_beside(share, chance)),
+        Entry(_beside(by_request, by_request_chance)),
+        Entry(number(row["judged_domains"], 0)),
     ]
+
+
+def _beside(share: str, chance: str) -> str:
+    return share if share == UNDEFINED else f"{share} ({chance})"
 
 
 def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:

@@ -108,7 +108,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         blocks.append(
             Block(
                 heading=f"{data_title(dataset, partition)}, {title_of(backbone, BASELINE)}, {words}"
-                f" ({first['domains']:,} domains, {first['test_rows']:,} test rows)",
+                f" (domains: {first['domains']:,}, test rows: {first['test_rows']:,})",
                 rows=[_entries(row) for row in rows.to_dict("records")],
             )
         )

@@ -42,7 +42,7 @@ _NOTES = [
     " true probability itself is their ceiling.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed, with its"
     " 95% t interval over the seeds. That holds the noise of training, not that of the test rows,"
-    " which is large where a group has few.",
+    " which is large where a group has few, and is not corrected for the number of comparisons.",
 ]
 
 

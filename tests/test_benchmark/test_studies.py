@@ -227,6 +227,10 @@ def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
         ({"studies": ["table1"]}, ["synthetic_production"]),
         ({"methods": ["plain"]}, ["synthetic_production"]),
         ({"preset": PRESETS["quick"]}, list(WORLDS[:3])),
+        (
+            {"preset": PRESETS["quick"], "data": ["synthetic_bias"]},
+            ["synthetic_bias", *WORLDS[:2]],
+        ),
     ],
 )
 def test_worlds_are_prepared_only_for_their_study(select, changes, expected):

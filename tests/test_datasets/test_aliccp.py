@@ -165,3 +165,13 @@ def test_line_without_a_label_is_named(write_raw):
     edit(folder / "sample_skeleton_test.csv", "\n1,0,0,", "\n1,,0,")
 
     assert "sample_skeleton_test.csv line 2: label 'click' is None" in refused(folder)
+
+
+def test_line_without_features_is_named(write_raw):
+    folder = write_raw("aliccp")
+    path = folder / "sample_skeleton_train.csv"
+    first, second, *rest = path.read_text().splitlines()
+    second = ",".join([*second.split(",")[:-1], "garbage"])
+    path.write_text("\n".join([first, second, *rest]) + "\n")
+
+    assert "sample_skeleton_train.csv line 2: the list of features has no entry" in refused(folder)

@@ -192,3 +192,13 @@ def test_wrong_reading_key_is_named(write_toml, changes, words):
 
     assert str(caught.value).startswith(f"{path}: {words}")
     assert "\n" not in str(caught.value)
+
+
+def test_quoted_empty_label_is_missing_whatever_counts_as_1(prepare_log):
+    log = "time,site,item,click\n" + "".join(
+        f"{row},s{row % 2},i{row % 5},{chr(34) * 2 if row == 7 else row % 3 % 2}\n"
+        for row in range(60)
+    )
+
+    with pytest.raises(DataError, match=r"line 9: label 'click' is None"):
+        prepare_log(log, positive=["1"])

@@ -274,3 +274,53 @@ def test_odd_column_names_survive(capsys, log, tmp_path):
 
     assert tomllib.loads(text)["partition"] == ['the "scene"']
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
+
+
+def test_quoted_empty_values_are_missing(tmp_path, capsys, log):
+    gappy = log.with_columns(price=pl.when(pl.int_range(pl.len()) % 5 > 0).then("price"))
+    gappy.write_csv(tmp_path / "quoted.csv", quote_style="always")
+
+    text, _ = proposed(capsys, tmp_path / "quoted.csv")
+
+    kinds = {feature["name"]: feature["kind"] for feature in tables_of(text)}
+    assert kinds["price"] == "numeric"
+
+
+def test_time_of_an_unknown_format_is_left_out_with_a_remark(tmp_path, capsys, log):
+    odd = log.with_columns(time=pl.format("week {} of spring", pl.int_range(pl.len()) // 30))
+    odd.write_csv(tmp_path / "odd.csv")
+
+    text, remarks = proposed(capsys, tmp_path / "odd.csv")
+
+    assert "in a format that is not known ('week 0 of spring')" in remarks
+    assert "time" not in tomllib.loads(text)["features"]
+    assert all(feature["name"] != "time" for feature in tables_of(text))
+
+
+def tables_of(text):
+    return [part for part in tomllib.loads(text)["features"] if isinstance(part, dict)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x.csv", "--rows", "abc"], "must be a whole number of at least 1, got 'abc'"),
+        (["--card", "iaac", "--rows", "5"], "--rows and --label do not go with --card"),
+        (["--card", "iaac", "--out", "no/such/card.md"], "there is no folder no/such"),
+    ],
+)
+def test_bad_usage_is_one_line(capsys, arguments, words):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_card_of_another_partition(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("datasets.describe.CACHE_DIR", tmp_path / "cache")
+
+    code = main(["--card", "synthetic_bias/scenario+ad_position", "--data-dir", str(tmp_path)])
+
+    assert code == 0
+    assert "scenario" in capsys.readouterr().out

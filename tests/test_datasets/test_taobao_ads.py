@@ -110,3 +110,13 @@ def test_another_log_of_taobao_is_recognised(tmp_path):
     (tmp_path / "UserBehavior.csv").write_text("1,2,3,pv,1511544070\n")
 
     assert "(UserBehavior.csv is another log of Taobao" in refused(tmp_path)
+
+
+def test_click_and_its_complement_differ_in_every_row(write_raw):
+    path = write_raw("taobao_ads") / "raw_sample.csv"
+    header, first, *rest = path.read_text().splitlines()
+    values = dict(zip(header.split(","), first.split(","), strict=True))
+    values["nonclk"] = values["clk"]
+    path.write_text("\n".join([header, ",".join(values.values()), *rest]) + "\n")
+
+    assert "raw_sample.csv line 2: clk and nonclk must differ" in refused(path.parent)

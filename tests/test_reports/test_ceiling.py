@@ -132,7 +132,9 @@ def test_blocks_are_blank_where_there_is_no_share(finished: Folder) -> None:
 
     assert len(layout.columns) <= 11
     first = layout.blocks[0]
-    assert first.heading.startswith("world (domains: scenario), DNN, all domains (5 domains, 300")
+    assert first.heading.startswith(
+        "world (domains: scenario), DNN, all domains (domains: 5, test rows: 300"
+    )
     plain, pruned, best = first.rows
     assert [entry.text for entry in plain[4:]] == ["", "", "", "3"]
     assert "[" in pruned[5].text

@@ -19,7 +19,6 @@ def test_interval_of_three_differences_is_the_worked_one():
     assert interval.high - interval.mean == pytest.approx(2.484138, abs=1e-6)
     assert interval.mean - interval.low == pytest.approx(2.484138, abs=1e-6)
     assert interval.num == 3
-    assert not interval.excludes_zero
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
@@ -40,7 +39,6 @@ def test_interval_without_two_defined_differences_has_no_bounds(deltas, mean):
 
     assert interval.mean == pytest.approx(mean, nan_ok=True)
     assert np.isnan([interval.low, interval.high]).all()
-    assert not interval.excludes_zero
 
 
 def test_interval_holds_the_truth_as_often_as_it_says():

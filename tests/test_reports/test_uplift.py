@@ -3,11 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from reports import uplift
 from reports.auction import MIXED, candidates_of, hold_auctions
 from reports.stats import paired_interval
 from reports.uplift import resampled_totals, two_way_interval, uplift_intervals, uplifted_domains
+
+
+def excludes_zero(interval):
+    return interval.low > 0.0 or interval.high < 0.0
 
 
 def false_positives(draw, times=400):
@@ -18,7 +23,7 @@ def false_positives(draw, times=400):
         interval = two_way_interval(
             summands.sum(axis=1), resampled_totals(summands.T), summands.shape[1]
         )
-        found += interval.excludes_zero
+        found += excludes_zero(interval)
     return found / times
 
 
@@ -125,7 +130,7 @@ def test_equally_noisy_models_differ_as_often_as_the_level_says():
     found = []
     for seed in range(300):
         intervals = NoisyModels(seed).intervals(0.7, 0.7)
-        found.append([interval.excludes_zero for interval in intervals.values()])
+        found.append([excludes_zero(interval) for interval in intervals.values()])
 
     assert np.mean(found, axis=0) == pytest.approx(0.05, abs=0.035)
 
@@ -161,42 +166,65 @@ def test_uplifted_domains_are_the_worked_ones():
     domain = np.repeat([3, 5, 8, 9, MIXED], [10, 10, 12, 9, 20])
     plain = np.full((2, domain.size), 0.1)
     clicks = plain.copy()
-    clicks[0, domain == 3] += 0.02  # up over both seeds
+    clicks[0, domain == 3] += 0.02  # up in one seed, down in the other
     clicks[1, domain == 3] -= 0.01
-    clicks[1, domain == 8] -= 0.01  # down
+    clicks[1, domain == 8] += 0.01  # up in one seed, tied in the other
     clicks[:, domain == 9] += 0.5  # too few requests
+    clicks[:, domain == MIXED] += 0.5
 
     found = uplifted_domains(clicks, plain, domain)
 
-    assert (found.num, found.ties) == (3, 1)
-    assert (found.share, found.chance) == pytest.approx((1 / 3, 1 / 3))
-    assert (found.by_request, found.by_request_chance) == pytest.approx((10 / 32, 11 / 32))
-    assert found.p_value == pytest.approx(1.0)
+    assert found.num == 3
+    assert found.share.mean == pytest.approx(100 / 3)  # one of three in each seed
+    assert found.chance == pytest.approx(50 * (1 + 2) / 6)
+    assert found.by_request == pytest.approx(100 * (10 / 2 + 12 / 2) / 32)
+    assert found.by_request_chance == pytest.approx(50 * (10 + 12 / 2) / 32)
 
 
-@pytest.mark.parametrize(("up", "p_value"), [(8, 2 / 256), (7, 18 / 256), (4, 1.0)])
-def test_sign_test_is_the_worked_one(up, p_value):
-    domain = np.repeat(np.arange(8), 10)
-    plain = np.zeros((1, 80))
+def test_interval_of_the_share_is_the_worked_one():
+    domain, plain = np.repeat(np.arange(6), 10), np.zeros((2, 60))
+    clicks = np.where(domain < 3, 1.0, -1.0) * np.ones((2, 1))
 
-    found = uplifted_domains(np.where(domain < up, 0.1, -0.1)[np.newaxis], plain, domain)
+    share = uplifted_domains(clicks, plain, domain).share
 
-    assert found.p_value == pytest.approx(p_value)
-    assert (found.share, found.chance) == (up / 8, 0.5)
+    error = np.sqrt(0.25 / 10)  # 5 of 10 with two of each kind added; the seeds agree
+    half = 100 * stats.t.ppf(0.975, 5) * error
+    assert (share.mean, share.low, share.high) == pytest.approx((50, 50 - half, 50 + half))
+
+
+def test_share_of_all_domains_is_not_certain():
+    domain, plain = np.repeat(np.arange(6), 10), np.zeros((2, 60))
+
+    share = uplifted_domains(plain + 1.0, plain, domain).share
+
+    assert share.high == share.mean == 100.0
+    assert share.low < 80.0
+
+
+def test_share_of_equally_good_models_holds_half_as_often_as_the_level_says():
+    domain, plain = np.repeat(np.arange(25), 12), np.zeros((3, 300))
+    missed = []
+    for seed in range(150):
+        random = np.random.default_rng(seed)
+        gains = random.normal(size=(1, 300)) + random.normal(size=(3, 300))
+        share = uplifted_domains(gains, plain, domain).share
+        missed.append(not share.low <= 50.0 <= share.high)
+
+    assert 0.005 < np.mean(missed) < 0.1
 
 
 def test_no_domain_is_uplifted_between_identical_models():
     clicks = np.random.default_rng(6).random((3, 100))
     domain = np.repeat(np.arange(5), 20)
 
-    found = uplifted_domains(clicks, clicks[::-1], domain)  # the seeds in another order
+    found = uplifted_domains(clicks, clicks, domain)
 
-    assert (found.num, found.ties, found.share, found.chance) == (5, 5, 0.0, 0.0)
-    assert found.p_value == 1.0
+    assert (found.num, found.share.mean, found.chance) == (5, 0.0, 0.0)
+    assert found.share.low == 0.0
 
 
 def test_without_judged_domains_the_shares_are_undefined():
     found = uplifted_domains(np.ones((1, 9)), np.zeros((1, 9)), np.zeros(9, np.int64))
 
     assert found.num == 0
-    assert np.isnan([found.share, found.chance, found.p_value]).all()
+    assert np.isnan([found.share.mean, found.chance, found.by_request]).all()

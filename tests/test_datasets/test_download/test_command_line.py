@@ -98,7 +98,7 @@ def test_login_only_log_is_explained_until_it_is_there(run, tmp_path):
     assert code == 2
     assert output.startswith(f"A log.\nlicence: CC0\n{steps}\nfolder: {folder}\n")
     assert output.endswith("a.txt: missing (expected 1.00kB)\n")
-    assert f"{folder}: the files of this log are not there" in one_line(errors)
+    assert f"{folder} does not exist; put the files above there" in one_line(errors)
 
     (tmp_path / "a.txt").write_bytes(b"1" * 1_000)
     code, output, errors = run(source, "--from-file", tmp_path / "a.txt")
@@ -130,6 +130,33 @@ def test_release_is_not_added_to_another(run, server, content, download_of, tmp_
     assert code == 2
     assert "holds another release of this log" in one_line(errors)
     assert not server.requests
+
+
+def test_release_that_shares_a_file_is_not_added_to_another(
+    run, server, content, download_of, tmp_path
+):
+    url = server.serve("/log.csv", content)
+    source = Source(description="A log.", downloads=(download_of(content, url),))
+    (tmp_path / "raw" / "tiny").mkdir(parents=True)
+    for name in ("log.csv", "other.csv"):
+        (tmp_path / "raw" / "tiny" / name).write_bytes(b"1 2\n")
+
+    code, _, errors = run(source)
+
+    assert code == 2
+    assert "holds another release of this log (log.csv, other.csv)" in one_line(errors)
+    assert not server.requests
+
+
+def test_compressed_file_is_there(run, tmp_path):
+    source = Source(description="A log.", files=(RawFile(name="a.csv", size=6),))
+    (tmp_path / "raw" / "tiny").mkdir(parents=True)
+    (tmp_path / "raw" / "tiny" / "a.csv.gz").write_bytes(b"1 2\n")
+
+    code, output, _ = run(source)
+
+    assert code == 0
+    assert "a.csv: there (as a.csv.gz, which is not compared)" in output
 
 
 def test_wrong_login_only_file_is_told(run, tmp_path):

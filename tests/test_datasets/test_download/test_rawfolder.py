@@ -66,6 +66,19 @@ def test_archive_is_fetched_and_unpacked_once(server, source_of, folder_of):
     assert not list(folder.root.rglob("*.zip"))
 
 
+@pytest.mark.parametrize("text", ["{bad", "[]"])
+def test_damaged_receipts_are_fetched_anew(server, source_of, folder_of, text):
+    folder = folder_of(source_of())
+    folder.fetch(HASTE)
+    (folder.root / ".download" / "receipts.json").write_text(text)
+
+    again = folder_of(source_of())
+    again.fetch(HASTE)
+
+    assert states(again) == {"u.data": "verified", "u.user": "verified"}
+    assert len(server.requests) == 2
+
+
 def test_tar_is_fetched_and_unpacked(source_of, folder_of):
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
