@@ -123,3 +123,14 @@ def test_card_of_nothing_is_one_clear_line(capsys, arguments, words):
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_card_of_another_partition(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("datasets.describe.CACHE_DIR", tmp_path / "cache")
+
+    code = describe.main(
+        ["--card", "synthetic_bias/scenario+ad_position", "--data-dir", str(tmp_path)]
+    )
+
+    assert code == 0
+    assert "scenario" in capsys.readouterr().out

@@ -62,6 +62,10 @@ def prepared(text, folder):
     return prepare(entry, None, folder / "cache", PrepareOptions())
 
 
+def tables_of(text):
+    return [part for part in tomllib.loads(text)["features"] if isinstance(part, dict)]
+
+
 def test_proposal_names_label_time_partition_and_kinds(log, tmp_path):
     log.write_csv(tmp_path / "shop.csv")
 
@@ -86,13 +90,8 @@ def test_remarks_name_leaks_ids_constants_and_skew(log, tmp_path):
     text, remarks = described(tmp_path / "shop.csv")
 
     left_out = [line for line in text.splitlines() if "left out" in line]
-    assert [line.split('"')[1] for line in left_out] == [
-        "impression",
-        "country",
-        "dwell_time",
-        "landing",
-        "is_like",
-    ]
+    names = [line.split('"')[1] for line in left_out]
+    assert names == ["impression", "country", "dwell_time", "landing", "is_like"]
     assert "alone it ranks held-out rows with AUC 1.000" in left_out[2]
     assert "missing in 100.00% of the rows with label 0" in left_out[3]
     assert "its name suggests that it follows the click" in left_out[4]
@@ -295,32 +294,3 @@ def test_time_of_an_unknown_format_is_left_out_with_a_remark(tmp_path, capsys, l
     assert "in a format that is not known ('week 0 of spring')" in remarks
     assert "time" not in tomllib.loads(text)["features"]
     assert all(feature["name"] != "time" for feature in tables_of(text))
-
-
-def tables_of(text):
-    return [part for part in tomllib.loads(text)["features"] if isinstance(part, dict)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["x.csv", "--rows", "abc"], "must be a whole number of at least 1, got 'abc'"),
-        (["--card", "iaac", "--rows", "5"], "--rows and --label do not go with --card"),
-        (["--card", "iaac", "--out", "no/such/card.md"], "there is no folder no/such"),
-    ],
-)
-def test_bad_usage_is_one_line(capsys, arguments, words):
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-
-    assert left.value.code == 2
-    assert words in capsys.readouterr().err
-
-
-def test_card_of_another_partition(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("datasets.describe.CACHE_DIR", tmp_path / "cache")
-
-    code = main(["--card", "synthetic_bias/scenario+ad_position", "--data-dir", str(tmp_path)])
-
-    assert code == 0
-    assert "scenario" in capsys.readouterr().out

@@ -63,3 +63,19 @@ def test_wrong_usage_is_one_line(capsys, arguments):
         main(arguments)
 
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x.csv", "--rows", "abc"], "must be a whole number of at least 1, got 'abc'"),
+        (["--card", "iaac", "--rows", "5"], "--rows and --label do not go with --card"),
+        (["--card", "iaac", "--out", "no/such/card.md"], "there is no folder no/such"),
+    ],
+)
+def test_bad_usage_is_one_line(capsys, arguments, words):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
