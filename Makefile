@@ -36,7 +36,8 @@ speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARGS=--upgrade takes newer versions
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
-	@for name in requirements.lock requirements-dev.lock; do \
+	$(COMPILE) --extra ray --constraint requirements.lock --output-file requirements-ray.lock pyproject.toml
+	@for name in requirements.lock requirements-dev.lock requirements-ray.lock; do \
 		awk '/^# WARNING/ { exit } NF' $$name > $$name.part && mv $$name.part $$name || exit 1; \
 	done
 

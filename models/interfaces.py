@@ -24,7 +24,7 @@ How the methods fit the hooks of `DomainMethod`:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 import torch
@@ -40,6 +40,41 @@ Activation = Literal["tanh", "relu"]
 Role = Literal["cross", "hidden", "logit"]
 Place = Literal["input", "hidden"]
 ConfigT = TypeVar("ConfigT")
+ValueT = TypeVar("ValueT")
+_SEARCHED = "searched"  # key of the metadata of a field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The numbers from `low` to `high`, integers if both are; `log`: equal chance per factor."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of these values."""
+
+    values: tuple[bool | int | float | str | None, ...]
+
+
+SearchSpace = dict[str, Range | Choice]
+
+
+def tuned(default: ValueT, space: Range | Choice) -> ValueT:
+    """A field of a config whose value tuning searches in `space`; at most four in a method.
+
+    `default`, the paper's value, is tried first, whether or not the space holds it.
+    """
+    searched: ValueT = field(default=default, metadata={_SEARCHED: space})
+    return searched
+
+
+def search_space(config: type) -> SearchSpace:
+    """The fields of a config that tuning searches, in their order."""
+    return {f.name: f.metadata[_SEARCHED] for f in fields(config) if _SEARCHED in f.metadata}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +228,11 @@ class DomainMethod(nn.Module):
             torch.autograd.backward(loss)
             optimizer.step()
         return value
+
+    @property
+    def passes_per_visit(self) -> float:
+        """Forward and backward passes of `update` per row of a batch, the mean over its rows."""
+        return 1.0
 
     def adapt(self, model: Model, rows: TrainRows) -> Predictor:
         """The predictor for evaluation; may look at train rows, never changes the model."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cross import FullCross, LowRankCross, MixtureCross
-from models.interfaces import Backbone, BackboneEntry
+from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
 from models.tower import Tower, optional_modules
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ class DCNv2Config:
         ValueError: a value is out of its range.
     """
 
-    num_cross_layers: int = 3
-    structure: Literal["parallel", "stacked"] = "parallel"
-    cross: Literal["full", "lowrank", "moe"] = "full"
-    rank: int = 32  # of lowrank and moe
+    num_cross_layers: int = tuned(3, Range(low=1, high=4))
+    structure: Literal["parallel", "stacked"] = tuned("parallel", Choice(("parallel", "stacked")))
+    cross: Literal["full", "lowrank", "moe"] = tuned("full", Choice(("full", "lowrank", "moe")))
+    rank: int = tuned(32, Choice((16, 32, 64)))  # of lowrank and moe
     num_experts: int = 4  # of moe
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.gating import FORMS, PrunedLayer
-from models.interfaces import DomainMethod, DomainTransform, MethodEntry
+from models.interfaces import Choice, DomainMethod, DomainTransform, MethodEntry, Range, tuned
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,19 +31,21 @@ class AdaSparseConfig:
     """
 
     form: Form = "fusion"
-    straight_through: StraightThrough = "gate"
+    straight_through: StraightThrough = tuned("gate", Choice(("gate", "pass")))
     pruner_input: Literal["both", "e_d", "h"] = "both"  # eq. 3: both
     prune_input: bool = True  # x_0 too, beside the hidden outputs
     beta: float = 2.0  # eq. 6, 8
     threshold: float = 0.25  # epsilon, eq. 5, 8
     alpha_start: float = 0.1  # eq. 4, 8
-    alpha_max: float = 5.0
+    alpha_max: float = tuned(5.0, Choice((3.0, 5.0, 10.0)))
     penalty: Literal["band", "l1"] = "band"  # eq. 9-10, or lambda-hat |pi|_1 / N
     r_scope: Literal["batch", "domain"] = "batch"  # over what r of eq. 9 is taken
     sparsity_bounds: tuple[float, float] = (0.15, 0.25)  # [r_min, r_max], eq. 9, 10
     penalty_weight_start: float = 0.01  # lambda-hat, eq. 10
-    penalty_weight_max: float = 3.0
-    ramp_epochs: float = 0.6  # T_r: how long alpha and lambda-hat rise
+    penalty_weight_max: float = tuned(3.0, Range(low=3.0, high=30.0, log=True))
+    ramp_epochs: float = tuned(
+        0.6, Choice((0.3, 0.6, 1.0))
+    )  # T_r: how long alpha and lambda-hat rise
 
     def __post_init__(self) -> None:
         _check_choice("form", self.form, FORMS)

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from models.grouping import group_rows
-from models.interfaces import AffineLinear, DomainLinear, DomainMethod, MethodEntry
+from models.interfaces import (
+    AffineLinear,
+    Choice,
+    DomainLinear,
+    DomainMethod,
+    MethodEntry,
+    tuned,
+)
 
 if TYPE_CHECKING:
     from models.grouping import Groups
@@ -31,11 +38,11 @@ class ApgConfig:
         ValueError: a value is out of its range.
     """
 
-    rank_ratio: float = 0.25  # K / min(N, M)
+    rank_ratio: float = tuned(0.25, Choice((1 / 16, 1 / 8, 1 / 4, 1 / 2)))  # K / min(N, M)
     over_parameterisation: int | None = None  # P, at least K in every layer
-    generator_hidden: int | None = None  # width of a hidden layer of G
-    condition: Condition = "e_d"  # z: e_d, [e_d ; h], or h
-    generate_bias: bool = False  # a generated bias is added to the static one
+    generator_hidden: int | None = tuned(None, Choice((None, 32, 64)))  # width of a layer of G
+    condition: Condition = tuned("e_d", Choice(("e_d", "both", "h")))  # z: e_d, [e_d ; h], or h
+    generate_bias: bool = tuned(False, Choice((False, True)))  # added to the static bias
     apg_cross: bool = False  # generate the full-rank cross layers of DCNv2 too
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.interfaces import DomainMethod, MethodEntry
+from models.interfaces import Choice, DomainMethod, MethodEntry, Range, tuned
 from models.stacked_tasks import TaskPredictor, stacked_rows
 from models.task_batches import TaskSampler, check_batch_size, latest_rows, task_layout
 
@@ -40,12 +40,12 @@ class MamlConfig:
         ValueError: a value is out of its range.
     """
 
-    inner_rate: float = 0.05  # eta
+    inner_rate: float = tuned(0.05, Range(low=1e-3, high=1.0, log=True))  # eta
     adaptive_lr: bool = False  # eta_d in place of eta
-    inner_steps: int = 1  # k
+    inner_steps: int = tuned(1, Range(low=1, high=5))  # k
     order: Order = "first"
-    adapt: Adapted = "dense"  # all of theta, or its last hidden layer and logit
-    support_rows: int = 32  # n_s = n_q
+    adapt: Adapted = tuned("dense", Choice(("dense", "head")))  # theta, or its last two maps
+    support_rows: int = tuned(32, Choice((16, 32, 64)))  # n_s = n_q
     tau: float = 1.0  # p_d is proportional to n_d^tau
     eval_steps_factor: int = 1  # k_eval / k
     eval_rows: int = 256  # n_eval
@@ -186,6 +186,11 @@ class Maml(DomainMethod):
                 for (name, value), gradient in zip(thetas.items(), gradients, strict=True)
             }
         return thetas
+
+    @property
+    def passes_per_visit(self) -> float:
+        """A support row is passed in every inner step, a query row once."""
+        return (self.config.inner_steps + 1) / 2
 
     def adapt(self, model: Model, rows: TrainRows) -> TaskPredictor:
         """Theta for every task of train; stays valid until the model changes."""

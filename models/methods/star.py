@@ -21,10 +21,13 @@ from models.factorised import factorised_map
 from models.grouping import LastGroups
 from models.interfaces import (
     AffineLinear,
+    Choice,
     DomainLinear,
     DomainMethod,
     DomainTransform,
     MethodEntry,
+    Range,
+    tuned,
 )
 
 if TYPE_CHECKING:
@@ -44,12 +47,12 @@ class StarConfig:
     """
 
     partitioned_norm: bool = True
-    momentum: float = 0.05  # of the running statistics
+    momentum: float = tuned(0.05, Choice((0.01, 0.05, 0.1)))  # of the running statistics
     min_rows: int = 16  # a domain with fewer in the batch is normalised by running statistics
-    auxiliary_hidden: int = 32
-    auxiliary_input: AuxiliaryInput = "all"  # x_0, or e_d alone
+    auxiliary_hidden: int = tuned(32, Choice((16, 32, 64)))
+    auxiliary_input: AuxiliaryInput = tuned("all", Choice(("all", "domain")))  # x_0, or e_d alone
     star_cross: bool = False  # factors in the full-rank cross layers of DCNv2 too
-    factor_l2: float = 0.0  # weight of (W_p - 1)^2
+    factor_l2: float = tuned(0.0, Range(low=1e-8, high=1e-3, log=True))  # weight of (W_p - 1)^2
 
     def __post_init__(self) -> None:
         if not 0.0 < self.momentum <= 1.0:
