@@ -9,13 +9,15 @@ COMPILE = $(LOCK_VENV)/bin/python -m piptools compile --quiet --generate-hashes 
 	--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow speed lock clean
+.PHONY: help setup ray reproduce test test-slow speed lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.run-installed ## create .venv with the packages of a run
+
+ray: $(VENV)/.ray-installed ## add Ray, for --executor ray
 
 reproduce: setup ## run everything, then write the report; flags in ARGS="--preset smoke"
 	$(PY) run_all.py $(ARGS)
@@ -56,6 +58,10 @@ $(VENV)/.created:
 $(VENV)/.run-installed: $(VENV)/.created requirements.lock requirements-torch.lock
 	$(PIP) --require-hashes --requirement requirements.lock
 	$(PIP) --requirement requirements-torch.lock
+	@touch $@
+
+$(VENV)/.ray-installed: $(VENV)/.run-installed requirements-ray.lock
+	$(PIP) --require-hashes --requirement requirements-ray.lock
 	@touch $@
 
 $(VENV)/.dev-installed: $(VENV)/.run-installed requirements-dev.lock

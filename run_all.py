@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from benchmark.grid import Grid
+    from benchmark.copies import Copies
+    from benchmark.grid import Execute, Grid
     from benchmark.planning import Selection
-    from benchmark.records import RunStore
+    from benchmark.records import RunStore, SlotState
 
 ROOT = Path(__file__).resolve().parent
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     args = parse(arguments)
     from benchmark.config import ConfigError
-    from benchmark.records import RecordError
+    from benchmark.stored import RecordError
     from datasets.spec import DataError
 
     try:
@@ -77,7 +79,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.status:
         show(overview.status_lines(store))
     elif args.dry_run:
-        show(overview.plan_lines(selection_of(args), args.jobs))
+        show(overview.plan_lines(selection_of(args), args.jobs or args.default_jobs))
     elif args.report_only:
         show([f"report: {write_report(store)}"])
     else:
@@ -93,6 +95,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
     from benchmark.studies import studies_named
 
     preset = PRESETS[args.preset]
+    num_trials = preset.num_trials if args.trials is None else args.trials
     return Selection(
         preset=preset,
         studies=studies_named(args.only, args.data),
@@ -100,6 +103,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
         world_rows=args.world_rows or preset.world_rows,
         backbones=args.backbones,
         methods=args.methods,
+        num_trials=0 if args.tuned else num_trials,
         num_seeds=args.seeds or preset.num_seeds,
         embedding_optimizer=args.embedding_optimizer,
     )
@@ -112,51 +116,77 @@ def show(lines: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace, store: RunStore) -> int:
     """Prepare, run what is not done, report."""
+    from benchmark.copies import Copies
     from benchmark.executors import stop_workers
+    from benchmark.given import read_given
     from benchmark.grid import Grid, check_device, prepare_log
     from benchmark.overview import card_line
     from benchmark.planning import logs_to_prepare
 
     check_device(args.device)
+    execute, copies = (
+        executor_of(args),
+        Copies(store.out, args.tracking_uri, has_mlflow=not args.no_mlflow),
+    )
+    given = read_given(args.tuned) if args.tuned else None
     selection, cache = selection_of(args), ROOT / "datasets" / "data" / "prepared"
     logs = {}
     for name in logs_to_prepare(selection):
         print(f"preparing {name}", flush=True)
         folder = args.data_dir if name in args.data else None
-        logs[name] = prepare_log(name, folder, cache, selection.preset, selection.world_rows)
+        logs[name] = prepare_log(name, folder, cache, selection)
         print(card_line(logs[name].card))
-    grid = Grid.make(store, selection, logs, args.device)
+    wanted: list[SlotState] = ["missing"]
+    wanted += ["failed"] if args.retry_failed or args.fresh else []
+    wanted += ["done"] if args.fresh else []
+    grid = Grid.make(store, selection, logs, device=args.device, wanted=wanted, given=given)
     try:
-        run_cells(args, grid)
+        run_grid(grid, execute, copies)
     finally:
         stop_workers()
-    failed = grid.failures()
     report = write_report(store)
+    copies.finish(grid.agenda.plan)
     print(f"report: {report}")
-    if failed:
-        print(f"{len(failed)} cells failed; run again with --retry-failed. First: {failed[0]}")
-    return FAILED if failed else OK
+    if copies.hint:
+        print(copies.hint)
+    problems = grid.problems()
+    if problems:
+        print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
+    return FAILED if problems else OK
 
 
-def run_cells(args: argparse.Namespace, grid: Grid) -> None:
-    """Run the open cells with one line each, and a bar on a terminal."""
+def executor_of(args: argparse.Namespace) -> Execute:
+    """What runs the tasks; a cluster that does not answer is found out before anything else."""
+    if args.executor == "local":
+        from benchmark.executors import run_tasks
+
+        return partial(run_tasks, num_workers=args.jobs or args.default_jobs)
+    from benchmark.cluster.connection import check_cluster
+    from benchmark.cluster.executor import run_tasks_on_ray
+
+    check_cluster(args.ray_address)
+    return partial(run_tasks_on_ray, address=args.ray_address, num_workers=args.jobs)
+
+
+def run_grid(grid: Grid, execute: Execute, copies: Copies) -> None:
+    """Run what is open with one line for each, and a bar on a terminal."""
     from tqdm import tqdm
 
-    cells = grid.todo(retry_failed=args.retry_failed)
-    failed = 0 if args.retry_failed else len(grid.failures())
-    done = len(grid.plan.slots) - len(cells) - failed
-    if done or failed:
-        print(f"{done} of {len(grid.plan.slots)} cells were done before, {failed} failed before")
+    total, planned = grid.agenda.num_open, grid.agenda.num_planned
+    if total < planned:
+        print(f"{planned - total} of {planned} trainings were done before")
     start = time.monotonic()
-    with tqdm(total=len(cells), unit="cell", disable=not sys.stderr.isatty()) as bar:
-        for count, outcome in enumerate(grid.run(cells, args.jobs), start=1):
+    with tqdm(total=total, unit="training", disable=not sys.stderr.isatty()) as bar:
+        for count, outcome in enumerate(grid.run(execute), 1):
             bar.update()
-            left = (time.monotonic() - start) / count * (len(cells) - count)
+            left = grid.agenda.num_open
+            seconds = (time.monotonic() - start) / count * left
             bar.write(
-                f"[{count}/{len(cells)}] {grid.line(outcome)}; about {left:.0f} s left",
+                f"[{total - left}/{total}] {grid.line(outcome)}; about {seconds:.0f} s left",
                 file=sys.stdout,
             )
             sys.stdout.flush()
+            copies.update(grid.agenda.plan)
 
 
 def write_report(store: RunStore) -> Path:

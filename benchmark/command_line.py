@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmark.environment import ROOT
 from benchmark.overview import LISTS
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
-from benchmark.studies import STUDIES
+from benchmark.studies import ARTEFACTS, STUDIES
 from datasets.usage import Parser
 from models.registry import PluginError, available, use_plugins
 
@@ -33,8 +33,16 @@ exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad inp
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What the arguments ask for; plug-ins are made known on the way."""
     load_plugins(arguments)
-    args = make_parser().parse_args(arguments)
-    args.jobs = args.jobs or (1 if args.device == "cuda" else usable_cores())
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.tuned and args.trials is not None:
+        parser.error("--tuned and --trials do not go together: given values are not searched for")
+    if args.ray_address and args.executor != "ray":
+        parser.error("--ray-address needs --executor ray")
+    if args.tracking_uri and args.no_mlflow:
+        parser.error("--tracking-uri and --no-mlflow do not go together")
+    args.default_jobs = 1 if args.device == "cuda" else usable_cores()
+    args.data = args.data or list(PRESETS[args.preset].data)
     return args
 
 
@@ -70,6 +78,7 @@ def make_parser() -> Parser:
     )
     _add_selection(parser)
     _add_execution(parser)
+    _add_alternatives(parser)
     return parser
 
 
@@ -85,10 +94,9 @@ def _add_selection(parser: Parser) -> None:
     group.add_argument(
         "--data",
         nargs="+",
-        default=["synthetic_production"],
         metavar="NAME[/COLUMN+...]|SPEC.toml",
         help="catalog names, perhaps with a domain partition, or a description of your own log"
-        " (default synthetic_production)",
+        " (default: the preset's generated logs)",
     )
     group.add_argument(
         "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"
@@ -105,6 +113,22 @@ def _add_selection(parser: Parser) -> None:
             f"--{kind}", nargs="+", choices=names, default=names, help="default: all"
         )
     _add_plugin(group)
+    _add_budget(group)
+
+
+def _add_budget(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--trials",
+        type=whole,
+        metavar="N",
+        help="trials of every search; 0 takes the papers' values (default: the preset's)",
+    )
+    group.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="DIR",
+        help="take tuned values from the best.json files below a folder, and search for none",
+    )
     group.add_argument(
         "--seeds", type=positive, metavar="N", help="number of seeds (default: the preset's)"
     )
@@ -113,8 +137,9 @@ def _add_selection(parser: Parser) -> None:
         nargs="+",
         default=[],
         metavar="STUDY",
-        help=f"studies, with commas or spaces between: {', '.join(STUDIES)} (default: all, but"
-        " mechanisms only with one of its worlds in --data)",
+        help="studies, tables or figures, with commas or spaces between:"
+        f" {', '.join([*STUDIES, *ARTEFACTS])} (default: all, but mechanisms only with one of its"
+        " worlds in --data)",
     )
     group.add_argument(
         "--embedding-optimizer",
@@ -130,13 +155,36 @@ def _add_execution(parser: Parser) -> None:
         "--jobs",
         type=positive,
         metavar="N",
-        help=f"processes (default {usable_cores()}, or 1 with --device cuda)",
+        help=f"processes (default {usable_cores()}, or 1 with --device cuda; on a cluster all of"
+        " its CPUs)",
+    )
+    group.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine, or a Ray cluster (make ray); default local",
+    )
+    group.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of the cluster (default: this machine's)"
     )
     group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     group.add_argument(
         "--out", type=Path, default=ROOT / "benchmark" / "runs", help="default benchmark/runs"
     )
     group.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    group.add_argument(
+        "--fresh", action="store_true", help="run all cells of this call again, finished ones too"
+    )
+
+
+def _add_alternatives(parser: Parser) -> None:
+    group = parser.add_argument_group("MLflow")
+    group.add_argument("--no-mlflow", action="store_true", help="do not copy the runs to MLflow")
+    group.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="of an MLflow server that gets the runs (default: mlflow.db in --out)",
+    )
     instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
     instead.add_argument(
         "--dry-run", action="store_true", help="print all cells with a time estimate"
@@ -164,4 +212,11 @@ def positive(text: str) -> int:
     """An integer of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """An integer of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
     return int(text)

@@ -17,6 +17,7 @@ EmbeddingOptimizer = Literal["sparse", "dense"]
 SplitKind = Literal["time", "shuffle"]
 
 RUN_ID_LENGTH = 12
+USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
 
 
 class ConfigError(ValueError):
@@ -50,8 +51,8 @@ class RunConfig:
     `task` is the column whose values MAML and STAR take for tasks, or the full partition's name.
     `domain_columns` make e_d and the domain id that methods see; without any they are the
     partition's. Without a task too, methods see no domain: e_d is empty, and all rows are of one
-    domain and one task. `pinned` are the method's hyper-parameters that a study fixes away from
-    their default: `method_config` holds them too, so they are part of the slot, not of the run's
+    domain and one task. `pinned` are the method's hyper-parameters that a study fixes, whatever
+    tuning found: `method_config` holds them too, so they are part of the slot, not of the run's
     hash.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     """
@@ -90,6 +91,17 @@ class RunConfig:
     @property
     def title(self) -> str:
         """How messages name the run."""
+        return f"{self.title_without_seed} seed {self.seed}"
+
+    @property
+    def title_without_seed(self) -> str:
+        """How messages name the cell of the run."""
+        changes = f" ({', '.join(self.changes)})" if self.changes else ""
+        return f"{self.dataset}/{'+'.join(self.partition)} {self.model}{changes}"
+
+    @property
+    def changes(self) -> list[str]:
+        """What a study changed about the main cell of the model; empty for the main cell."""
         words = [f"{name}={value}" for name, value in self.pinned.items()]
         if self.is_blind:
             words.append("domain-blind")
@@ -97,10 +109,9 @@ class RunConfig:
             words.append("task=full partition")
         if self.has_own_domains:
             words.append(f"domain={'+'.join(self.domain_columns)}")
-        if self.protocol.hidden_dims not in {p.protocol.hidden_dims for p in PRESETS.values()}:
+        if self.protocol.hidden_dims not in USUAL_DIMS:
             words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
-        changes = f" ({', '.join(words)})" if words else ""
-        return f"{self.dataset}/{'+'.join(self.partition)} {self.model}{changes} seed {self.seed}"
+        return words
 
     @property
     def has_full_task(self) -> bool:
@@ -111,6 +122,11 @@ class RunConfig:
     def has_own_domains(self) -> bool:
         """Whether methods see other domains than those of the partition."""
         return self.domain_columns not in ((), self.partition)
+
+    @property
+    def has_coarser_domains(self) -> bool:
+        """Whether methods see the joint values of several of the partition's columns."""
+        return self.has_own_domains and len(self.domain_columns) > 1
 
     @property
     def is_blind(self) -> bool:

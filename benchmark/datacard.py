@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,7 @@ def store_data(store: RunStore, data: PreparedData) -> None:
         eval_domain_id, planted = similarity
         arrays = {"eval_domain_id": eval_domain_id, "planted": planted}
         store.write_similarity(data.fingerprint, arrays)
+    store.write_schema(data.fingerprint, asdict(data.schema))
     store.write_data(data.fingerprint, card, domains)
 
 

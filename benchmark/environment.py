@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from benchmark.config import Json
 
 PACKAGES = ("torch", "numpy", "polars", "pandas", "pyarrow")
+COMMIT_VARIABLE = "CTR_COMMIT"  # of a node of a cluster, which has no checkout
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @cache
 def program_commit() -> str | None:
     """Commit of this checkout, with `+changes` if files differ; None outside a git checkout."""
+    if COMMIT_VARIABLE in os.environ:
+        return os.environ[COMMIT_VARIABLE] or None
     head = _git("rev-parse", "HEAD")
     if head is None:
         return None

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmark.config import ConfigError
 from benchmark.evaluator import predict
 from benchmark.random_log import model_on, random_rows, random_schema
+from benchmark.references.registry import REFERENCES, is_reference
+from benchmark.references.rows import FitRows
 from benchmark.runner import set_up_torch
+from benchmark.studies import BASELINE
 from benchmark.trainer import TrainSplit
+from datasets import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmark.planning import Selection
     from benchmark.protocol import Protocol
+    from benchmark.studies import Change
 
 NUM_FIELDS = 12
 FIELD_SIZE = 1_000
@@ -24,8 +31,38 @@ NUM_ROWS = 8_192
 NUM_STEPS = 20
 
 
-def estimate_cell_seconds(protocol: Protocol, train_rows: int, backbone: str, method: str) -> float:
-    """Seconds of one cell with so many train rows, if it never stops early."""
+class Estimates:
+    """Measured once for each model and size."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._seconds: dict[tuple[str, str, str, int], tuple[float, float]] = {}
+
+    def of_cell(self, log: str, backbone: str, change: Change) -> float:
+        """Seconds of a final run; scaled layers cost what they match."""
+        return sum(self._measured(log, backbone, change.match or change.method))
+
+    def of_search(self, log: str, backbone: str, method: str) -> float:
+        """Seconds of a trial, which scores dev alone."""
+        return self._measured(log, backbone, method or BASELINE)[0]
+
+    def _measured(self, log: str, backbone: str, method: str) -> tuple[float, float]:
+        """Training with its evaluations on dev, and the final evaluation."""
+        protocol, rows = self._selection.protocol_of(log), _most_train_rows(self._selection, log)
+        key = (protocol.name, backbone, method, rows)
+        if key not in self._seconds:
+            self._seconds[key] = (
+                estimate_reference_seconds(protocol, rows, backbone)
+                if is_reference(backbone)
+                else estimate_seconds(protocol, rows, backbone, method)
+            )
+        return self._seconds[key]
+
+
+def estimate_seconds(
+    protocol: Protocol, train_rows: int, backbone: str, method: str
+) -> tuple[float, float]:
+    """Seconds of a training and of the final evaluation, if it never stops early."""
     set_up_torch("cpu")
     schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
     rows = random_rows(schema, NUM_ROWS)
@@ -36,8 +73,40 @@ def estimate_cell_seconds(protocol: Protocol, train_rows: int, backbone: str, me
     model.eval()
     row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
     steps = protocol.evaluation_steps(math.ceil(train_rows / protocol.batch_size))
-    dev_rows = train_rows / 4  # of a 4:1:1 split
-    return steps[-1] * step_seconds + (len(steps) + 2) * dev_rows * row_seconds
+    dev_seconds = train_rows / 4 * row_seconds  # of a 4:1:1 split
+    return steps[-1] * step_seconds + len(steps) * dev_seconds, 2 * dev_seconds
+
+
+def estimate_reference_seconds(
+    protocol: Protocol, train_rows: int, name: str
+) -> tuple[float, float]:
+    """The same for a reference model: those of a fit on random rows, scaled up."""
+    schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
+    train = random_rows(schema, NUM_ROWS).matrix.numpy()
+    rows = FitRows(schema=schema, train=train, dev=train[: NUM_ROWS // 4], protocol=protocol)
+    entry = REFERENCES[name]
+    start = time.perf_counter()
+    scorer = entry.fit(entry.config(), rows, 1)
+    fitted = time.perf_counter()
+    scorer(rows.dev)
+    scale = train_rows / NUM_ROWS
+    return scale * (fitted - start), 2 * scale * (time.perf_counter() - fitted)
+
+
+def _most_train_rows(selection: Selection, log: str) -> int:
+    """Two thirds of a generated log, and the preset's cap of any other.
+
+    Raises:
+        ConfigError: the preset has no cap, and nobody has counted the rows of a real log.
+    """
+    if catalog.is_world(catalog.source_of(log)[0]):
+        return selection.world_rows * 2 // 3
+    if selection.preset.max_train_rows is None:
+        raise ConfigError(
+            f"--dry-run: the preset {selection.preset.name} takes all rows of {log}, which are not"
+            " counted before a run; --preset quick --dry-run tells what a part of them takes"
+        )
+    return selection.preset.max_train_rows
 
 
 def _seconds(act: Callable[[], object], times: int) -> float:

@@ -1,4 +1,4 @@
-"""Cells over processes: a pool that survives a dying worker and never outlives its parent."""
+"""Tasks over processes: a pool that survives a dying worker and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -9,43 +9,83 @@ import signal
 import threading
 import time
 import traceback
-from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
+    from pathlib import Path
 
-    from benchmark.runner import Cell
+    from datasets.prepare import PreparedData
 
 DEATH = "the worker process died without an error: killed, or out of memory; try fewer --jobs"
 
 
+class Task(Protocol):
+    """Work for a worker process: it leaves its result in files below `out`."""
+
+    data: PreparedData
+    out: Path
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        ...
+
+    def run(self) -> None:
+        """Do it; what it raises is its failure, but an OSError is the disk's."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a cell ended: `error` is one line, `detail` its traceback; both empty when done."""
+    """How a task ended: `error` is one line, `detail` its traceback; both empty when done."""
 
-    cell: Cell
+    task: Task
     seconds: float
     error: str = ""
     detail: str = ""
 
 
-def run_cells(cells: Sequence[Cell], num_workers: int) -> Generator[Outcome]:
-    """Run cells in `num_workers` processes of one thread each and yield them as they end.
+class Source(Protocol):
+    """Gives out tasks as they become ready, and is told how each ended before it is asked again."""
 
-    A worker that dies (killed, out of memory) takes its pool with it. The cells that were running
+    def take(self) -> Task | None:
+        """The next task that is ready; None while there is none."""
+        ...
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of how a task ended."""
+        ...
+
+
+def run_tasks(source: Source, num_workers: int) -> Generator[Outcome]:
+    """Run tasks in `num_workers` processes of one thread each and yield how they ended.
+
+    A worker that dies (killed, out of memory) takes its pool with it. The tasks that were running
     are then run in a pool of their own each, so that only the deadly one fails, and the others go
     on in a fresh pool.
     """
-    waiting = deque(cells)
-    while waiting:
-        for cell in (yield from _run_in_pool(waiting, num_workers)):
+    while interrupted := (yield from _run_in_pool(source, num_workers)):
+        for task in interrupted:
             start = time.perf_counter()
-            if (yield from _run_in_pool(deque([cell]), 1)):
-                yield Outcome(cell=cell, seconds=time.perf_counter() - start, error=DEATH)
+            if (yield from _run_in_pool(_Single(task, source), 1)):
+                death = Outcome(task=task, seconds=time.perf_counter() - start, error=DEATH)
+                source.settle(death)
+                yield death
+
+
+class _Single:
+    """One task of a source."""
+
+    def __init__(self, task: Task, source: Source) -> None:
+        self.tasks = [task]
+        self.settle = source.settle
+
+    def take(self) -> Task | None:
+        return self.tasks.pop() if self.tasks else None
 
 
 def stop_workers() -> None:
@@ -59,26 +99,30 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
-def _run_in_pool(waiting: deque[Cell], num_workers: int) -> Generator[Outcome, None, list[Cell]]:
-    """Run cells from the left of `waiting`; returns those that ran when a worker died."""
-    running: dict[Future[Outcome], Cell] = {}
-    with _pool(min(num_workers, len(waiting))) as pool:
+def _run_in_pool(source: Source, num_workers: int) -> Generator[Outcome, None, list[Task]]:
+    """Run tasks until none is ready; returns those that were taken when a worker died."""
+    taken: list[Task] = []  # while the pool has not accepted it
+    running: dict[Future[Outcome], Task] = {}
+    with _pool(num_workers) as pool:
         try:
-            while waiting or running:
-                while waiting and len(running) < num_workers:
-                    future = pool.submit(_attempt, waiting[0])  # may find the pool broken
-                    running[future] = waiting.popleft()
+            while True:
+                while len(running) < num_workers and (task := source.take()):
+                    taken.append(task)
+                    future = pool.submit(attempt, task)  # may find the pool broken
+                    running[future] = taken.pop()
+                if not running:
+                    return []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     outcome = future.result()
                     del running[future]
+                    source.settle(outcome)
                     yield outcome
         except BrokenProcessPool:
-            return list(running.values())
+            return [*running.values(), *taken]
         except BaseException:
             stop_workers()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return []
 
 
 def _start_worker() -> None:
@@ -95,21 +139,15 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _attempt(cell: Cell) -> Outcome:
-    """Run a cell; what it raises is its failure, and only a failing disk stops the grid."""
+def attempt(task: Task) -> Outcome:
+    """Run a task; what it raises is its failure, and only a failing disk stops the grid."""
     start = time.perf_counter()
+    error = detail = ""
     try:
-        from benchmark.runner import run_cell
-
-        run_cell(cell)
+        task.run()
     except OSError:
         raise
-    except Exception as error:
-        line = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Outcome(
-            cell=cell,
-            seconds=time.perf_counter() - start,
-            error=line,
-            detail=traceback.format_exc(),
-        )
-    return Outcome(cell=cell, seconds=time.perf_counter() - start)
+    except Exception as failure:
+        error = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        detail = traceback.format_exc()
+    return Outcome(task=task, seconds=time.perf_counter() - start, error=error, detail=detail)

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.agenda import MISSING, Agenda
 from benchmark.config import ConfigError
 from benchmark.datacard import store_data
-from benchmark.executors import run_cells
-from benchmark.planning import make_plan
+from benchmark.planning import lay_out
+from benchmark.plans import write_plan
 from benchmark.protocol import SPLIT_SEED
-from benchmark.runner import Cell
+from benchmark.tasks import Cell, TrialTask
+from benchmark.trials import read_trial
 from datasets import catalog
 from datasets.prepare import PrepareOptions, prepare
 from datasets.spec import DomainPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from benchmark.executors import Outcome
+    from benchmark.given import Given
     from benchmark.planning import Selection
-    from benchmark.protocol import Preset
-    from benchmark.records import Plan, RunStore
+    from benchmark.records import RunStore, SlotState
     from datasets.prepare import PreparedData
 
 
 def prepare_log(
-    name: str, data_dir: Path | None, cache_dir: Path, preset: Preset, world_rows: int | None = None
+    name: str, data_dir: Path | None, cache_dir: Path, selection: Selection
 ) -> PreparedData:
     """Prepare one `--data` value: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
-
-    `world_rows` is the size of a generated log, by default the preset's.
 
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
@@ -40,76 +40,75 @@ def prepare_log(
     source, columns = catalog.source_of(name)
     options = PrepareOptions(
         partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
-        max_fields=preset.protocol.max_fields,
-        max_train_rows=None if catalog.is_world(source) else preset.max_train_rows,
+        max_fields=selection.protocol_of(name).max_fields,
+        max_train_rows=None if catalog.is_world(source) else selection.preset.max_train_rows,
         split_seed=SPLIT_SEED,
     )
-    entry = catalog.load(source, world_rows=world_rows or preset.world_rows)
+    entry = catalog.load(source, world_rows=selection.world_rows)
     return prepare(entry, data_dir, cache_dir, options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """All cells of one call over one store."""
+Execute = Callable[[Agenda], "Generator[Outcome]"]  # an executor, as `executors.run_tasks`
 
-    store: RunStore
-    plan: Plan
-    logs: Mapping[str, PreparedData]  # of each slot id
-    device: str
+
+class Grid:
+    """All trials and cells of one call over one store."""
+
+    def __init__(self, store: RunStore, agenda: Agenda) -> None:
+        self.store, self.agenda = store, agenda
 
     @classmethod
     def make(
-        cls, store: RunStore, selection: Selection, logs: Mapping[str, PreparedData], device: str
+        cls,
+        store: RunStore,
+        selection: Selection,
+        logs: Mapping[str, PreparedData],
+        *,
+        device: str,
+        wanted: Collection[SlotState] = MISSING,
+        given: Given | None = None,
     ) -> Grid:
         """Plan the cells and write the data cards and the plan; `logs` by their `--data` value.
 
         Raises:
-            ConfigError: two logs have one name and partition, or there is no cell.
+            ConfigError: two logs have one name and partition, there is no cell, or the values that
+                are given lack one.
             OSError: the output folder cannot be written.
         """
         _check_names(logs.values())
-        for data in logs.values():
+        for data in {data.fingerprint: data for data in logs.values()}.values():
             store_data(store, data)
-        plan, log_of_slot = make_plan(selection, logs)
-        store.write_plan(plan)
-        return cls(store=store, plan=plan, logs=log_of_slot, device=device)
+        layout = lay_out(selection, logs)
+        agenda = Agenda(layout, store, device=device, wanted=wanted, given=given)
+        write_plan(store, agenda.plan)
+        return cls(store, agenda)
 
-    def todo(self, *, retry_failed: bool) -> list[Cell]:
-        """The cells that are neither done nor, unless `retry_failed`, failed."""
-        wanted = ("missing", "failed") if retry_failed else ("missing",)
-        return [
-            Cell(config=config, data=self.logs[slot], out=self.store.out, device=self.device)
-            for slot, config in self.plan.slots.items()
-            if self.store.state(config) in wanted
-        ]
-
-    def run(self, cells: list[Cell], num_workers: int) -> Iterator[Outcome]:
-        """Run cells and yield them as they end, failed ones marked in the store."""
-        with closing(run_cells(cells, num_workers)) as outcomes:
+    def run(self, execute: Execute) -> Iterator[Outcome]:
+        """Run all that is open by an executor and yield how it ends, the plan kept up to date."""
+        with closing(execute(self.agenda)) as outcomes:
             for outcome in outcomes:
-                if outcome.error:
-                    self.store.write_error(outcome.cell.config, outcome.error, outcome.detail)
-                self.store.write_plan(self.plan)
+                write_plan(self.store, self.agenda.plan)
                 yield outcome
 
     def line(self, outcome: Outcome) -> str:
-        """What a finished cell reached, or why it failed."""
-        config = outcome.cell.config
+        """What a finished task reached, or why it failed."""
+        task = outcome.task
         if outcome.error:
-            return f"{config.title}: FAILED: {outcome.error}"
-        test = self.store.read(self.store.run_folder(config)).metrics["test"]
+            return f"{task.title}: FAILED: {outcome.error}"
+        if isinstance(task, TrialTask):
+            trial = read_trial(task.out / task.folder, task.index)
+            metric = task.config.protocol.selection_metric.upper()
+            return f"{task.title}: dev {metric} {trial.value:.4f} ({outcome.seconds:.0f} s)"
+        assert isinstance(task, Cell)
+        test = self.store.read(self.store.run_folder(task.config)).metrics["test"]
         return (
-            f"{config.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
+            f"{task.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
             f" ({outcome.seconds:.0f} s)"
         )
 
-    def failures(self) -> list[str]:
-        """Failed cells, each with its error line."""
-        return [
-            f"{config.title}: {self.store.read_error(config)}"
-            for config in self.plan.slots.values()
-            if self.store.state(config) == "failed"
-        ]
+    def problems(self) -> list[str]:
+        """Failed cells, each with its error line, and searches whose budgets are not equal."""
+        return [*self.agenda.failures(), *self.agenda.unequal()]
 
 
 def _check_names(logs: Iterable[PreparedData]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.runner import assemble, seen_schema
+from benchmark.assembly import assemble, seen_schema
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig

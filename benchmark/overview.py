@@ -10,9 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import ROOT, machine
-from benchmark.planning import Selection, check_not_empty, logs_of, models_of
+from benchmark.planning import (
+    SearchKey,
+    Selection,
+    check_not_empty,
+    logs_of,
+    models_of,
+    search_log,
+    searches_of,
+)
+from benchmark.plans import read_plan
 from benchmark.protocol import PRESETS
-from benchmark.studies import STUDIES, Change
+from benchmark.studies import ARTEFACTS, STUDIES
+from benchmark.trials import read_trials
 from datasets import catalog
 from datasets.spec import DomainPartition
 from models.registry import available
@@ -20,6 +30,8 @@ from models.registry import available
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from benchmark.planning import PlannedCell
+    from benchmark.plans import Plan
     from benchmark.records import RunStore, SlotState
 
 LISTS = ("datasets", "backbones", "methods", "presets", "studies", "tables")
@@ -30,7 +42,12 @@ def listing(kind: str) -> list[str]:
     if kind == "presets":
         return [f"{preset.name}: {preset.summary}" for preset in PRESETS.values()]
     if kind == "studies":
-        return [f"{name}: {study.summary}" for name, study in STUDIES.items()]
+        names = {name: [a for a, study in ARTEFACTS.items() if study == name] for name in STUDIES}
+        return [
+            f"{name}: {study.summary}"
+            + (f"; --only takes {', '.join(names[name])} too" if names[name] else "")
+            for name, study in STUDIES.items()
+        ]
     if kind == "tables":
         return sorted(path.stem for path in Path(ROOT, "reports", "tables").glob("[!_]*.py"))
     if kind == "datasets":
@@ -44,14 +61,18 @@ def system_information() -> list[str]:
 
 
 def status_lines(store: RunStore) -> list[str]:
-    """How many of the last plan's slots are done, failed and missing, in all and by study, and why.
+    """How many of the last plan's trials and cells are done, failed and missing, and why.
 
     Raises:
         RecordError: there is no plan.
     """
-    plan = store.read_plan()
-    states = {slot: store.state(config) for slot, config in plan.slots.items()}
+    plan = read_plan(store.out)
+    states: dict[str, SlotState] = {
+        slot: "missing" if slot in plan.waiting else store.state(config)
+        for slot, config in plan.slots.items()
+    }
     lines = [f"{store.out}: preset {plan.preset}, {_count(list(states.values()))}"]
+    lines += _search_lines(store.out, plan)
     for study in STUDIES:
         members = [states[slot] for slot in plan.studies.get(study, ()) if slot in states]
         lines += [f"  {study}: {_count(members)}"] if members else []
@@ -59,6 +80,24 @@ def status_lines(store: RunStore) -> list[str]:
         if states[slot] == "failed":
             lines.append(f"failed: {config.title}: {store.read_error(config)}")
     return lines
+
+
+def _search_lines(out: Path, plan: Plan) -> list[str]:
+    """How far the searches are."""
+    if plan.tuned_from:
+        return [f"  tuned values from {plan.tuned_from}"]
+    planned = sum(search.num_trials for search in plan.searches)
+    trials = [
+        trial
+        for search in plan.searches
+        if search.folder
+        for trial in read_trials(out / search.folder, search.num_trials)
+    ]
+    failed = sum(trial.state == "failed" for trial in trials)
+    return [
+        f"  tuning: {planned} trials: {len(trials) - failed} done, {failed} failed,"
+        f" {planned - len(trials)} missing"
+    ]
 
 
 def _count(states: Sequence[SlotState]) -> str:
@@ -86,7 +125,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
         ConfigError: there is no cell.
         DataError: an unknown data set or domain column.
     """
-    cells: list[tuple[str, str, Change]] = []
+    cells: list[PlannedCell] = []
     by_study: list[str] = []
     for name in STUDIES:
         members = [
@@ -101,18 +140,45 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
             text = f"{name}: {len(members) * selection.num_seeds} cells"
             by_study.append(text + (f", {shared} of them shared" if shared else ""))
     check_not_empty(selection, cells)
+    searched = searched_models(selection)
     start = time.perf_counter()
-    importlib.import_module("benchmark.estimate")  # torch is slow to import, here as in a worker
+    estimate = importlib.import_module("benchmark.estimate")  # torch is slow to import
     start_up = time.perf_counter() - start
-    lines, total = _cell_lines(selection, cells)
-    count = len(cells) * selection.num_seeds
+    seconds = estimate.Estimates(selection)
+    lines = [
+        f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds, at most about"
+        f" {seconds.of_cell(log, backbone, change):.0f} s each"
+        for log, backbone, change in cells
+    ]
+    lines += [
+        f"tuning of {log} {backbone}{'+' if method else ' (backbone)'}{method}:"
+        f" {selection.num_trials} trials, at most about"
+        f" {seconds.of_search(log, backbone, method):.0f} s each"
+        for log, backbone, method in searched
+    ]
+    count, trials = len(cells) * selection.num_seeds, len(searched) * selection.num_trials
+    total = selection.num_seeds * sum(seconds.of_cell(*cell) for cell in cells)
+    total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
     minutes = (total / min(jobs, count) + start_up) / 60
     return [
         *lines,
         *by_study,
-        f"{count} cells, at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of"
-        " the train rows; nothing was run",
+        f"{trials} trials and {count} cells, at most about {minutes:.1f} min with {jobs} jobs if"
+        " dev has a quarter of the train rows; nothing was run",
     ]
+
+
+def searched_models(selection: Selection) -> list[SearchKey]:
+    """The searches of a call, those of backbones first."""
+    if not selection.num_trials:
+        return []
+    keys = [
+        SearchKey(search_log(name, log, selection), backbone, change.method)
+        for name in STUDIES
+        for log in logs_of(name, selection)
+        for backbone, change in models_of(name, selection, _num_columns(log))
+    ]
+    return searches_of(keys)
 
 
 def _num_columns(log: str) -> int:
@@ -122,33 +188,3 @@ def _num_columns(log: str) -> int:
     if columns:
         spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
     return len(spec.partition.columns)
-
-
-def _cell_lines(
-    selection: Selection, cells: Sequence[tuple[str, str, Change]]
-) -> tuple[list[str], float]:
-    """One line per model and log, and the seconds of all; scaled layers cost what they match."""
-    from benchmark.estimate import estimate_cell_seconds
-
-    seconds_of: dict[tuple[str, str, int], float] = {}
-    lines, total = [], 0.0
-    for log, backbone, change in cells:
-        train_rows = _most_train_rows(selection, log)
-        key = (backbone, change.match or change.method, train_rows)
-        if key not in seconds_of:
-            seconds_of[key] = estimate_cell_seconds(
-                selection.preset.protocol, train_rows, backbone, key[1]
-            )
-        total += seconds_of[key] * selection.num_seeds
-        lines.append(
-            f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds, at most about"
-            f" {seconds_of[key]:.0f} s each"
-        )
-    return lines, total
-
-
-def _most_train_rows(selection: Selection, log: str) -> int:
-    """Two thirds of a generated log, and the preset's cap of any other."""
-    if catalog.is_world(catalog.source_of(log)[0]):
-        return selection.world_rows * 2 // 3
-    return selection.preset.max_train_rows

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.config import ConfigError, Regularisers, RunConfig
-from benchmark.records import Plan
-from benchmark.studies import BASELINE, STUDIES, Change
+from benchmark.config import ConfigError, RunConfig
+from benchmark.hyperparameters import defaults, with_tuned
+from benchmark.protocol import TUNING
+from benchmark.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change
 from datasets import catalog
-from models.registry import load_backbone, load_method, plugin_digests
+from models.registry import plugin_digests
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from benchmark.config import EmbeddingOptimizer
-    from benchmark.protocol import Preset
+    from benchmark.plans import Stage
+    from benchmark.protocol import Preset, Protocol
     from datasets.prepare import PreparedData
 
 
@@ -29,8 +31,49 @@ class Selection:
     world_rows: int
     backbones: Sequence[str]
     methods: Sequence[str]
+    num_trials: int
     num_seeds: int
     embedding_optimizer: EmbeddingOptimizer
+
+    def protocol_of(self, log: str) -> Protocol:
+        """The protocol for a word of --data."""
+        has_own = self.preset.production and catalog.source_of(log)[0] in WORLDS
+        return (
+            self.preset.production if has_own and self.preset.production else self.preset.protocol
+        )
+
+
+class SearchKey(NamedTuple):
+    """Which search a cell takes its values from; without a method it is that of the backbone."""
+
+    log: str  # in the words of --data
+    backbone: str
+    method: str
+
+    @property
+    def stage(self) -> Stage:
+        """What is tuned."""
+        return "method" if self.method else "backbone"
+
+
+PlannedCell = tuple[str, str, Change]  # log, backbone, change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The cells of a call before any tuning, in order, and what belongs to them.
+
+    `bases` are the cells that searches vary, those of backbones first, with `num_trials` each.
+    """
+
+    preset: str
+    num_trials: int
+    slots: Mapping[str, RunConfig]
+    studies: Mapping[str, tuple[str, ...]]
+    logs: Mapping[str, PreparedData]  # of each slot id
+    search_of: Mapping[str, SearchKey]  # of each slot id
+    bases: Mapping[SearchKey, RunConfig]
+    data: Mapping[str, PreparedData]  # by their words in --data
 
 
 def logs_of(name: str, selection: Selection) -> list[str]:
@@ -39,7 +82,7 @@ def logs_of(name: str, selection: Selection) -> list[str]:
     if name not in selection.studies:
         return []
     if study.worlds:
-        has_cells = study.changes_of(selection.methods)
+        has_cells = study.changes_of(selection.methods, 1)
         worlds = sorted(study.worlds, key=lambda world: world not in selection.data)
         return worlds[: selection.preset.num_worlds] if has_cells else []
     logs = dict.fromkeys(selection.data)
@@ -55,25 +98,32 @@ def logs_to_prepare(selection: Selection) -> list[str]:
 
 
 def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[tuple[str, Change]]:
-    """The models of a study as backbone and change, as far as their methods are selected.
-
-    With one domain column the partition and its representative are the same, and what only differs
-    in them is the main cell.
-    """
+    """The models of a study as backbone and change, as far as their methods are selected."""
     study = STUDIES[name]
-    changes = [
-        change
-        for change in study.changes_of(selection.methods)
-        if num_domain_columns > 1 or not change.needs_columns
+    if study.references:
+        return [(reference, Change(method=REFERENCE)) for reference in study.references]
+    changes = study.changes_of(selection.methods, num_domain_columns)[
+        : selection.preset.max_changes
     ]
+    if not changes and not study.compares_all:
+        return []
     needed = {BASELINE, *(change.match or change.method for change in changes)}
     if study.compares_all:
         needed = set(selection.methods)
-    elif not changes:
-        return []
     mains = [Change(method=method) for method in selection.methods if method in needed]
-    backbones = selection.backbones[:1] if study.on_first_backbone_only else selection.backbones
+    backbones = selection.backbones if study.compares_all else selection.backbones[:1]
     return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
+
+
+def search_log(name: str, log: str, selection: Selection) -> str:
+    """The log on which the values of a study's cells are searched.
+
+    It is the cells' own log if that is in --data, or if every log is tuned; else the first log of
+    --data that the study is on, or the study's first one.
+    """
+    if log in selection.data or selection.preset.tunes_every_log:
+        return log
+    return logs_of(name, selection)[0]  # those of --data come first
 
 
 def check_not_empty(selection: Selection, cells: Collection[object]) -> None:
@@ -96,8 +146,9 @@ def _needs_of(name: str) -> str:
     if study.needs_truth:
         worlds = ", ".join(log for log in catalog.available() if catalog.is_world(log))
         return f"{name} needs a generated log in --data, one of {worlds}"
-    if study.has_blind_controls:
-        return f"{name} needs a method beside {BASELINE}"
+    if study.has_blind_controls or study.is_nested:
+        columns = ", and a partition of several columns" if study.is_nested else ""
+        return f"{name} needs a method beside {BASELINE}{columns}"
     changed = ", ".join(sorted({change.match or change.method for change in study.changes}))
     return (
         f"{name} needs one of the methods {changed}, and where it changes domains or tasks a"
@@ -105,46 +156,101 @@ def _needs_of(name: str) -> str:
     )
 
 
-def make_plan(
-    selection: Selection, logs: Mapping[str, PreparedData]
-) -> tuple[Plan, Mapping[str, PreparedData]]:
-    """The plan of all cells, and the log of each slot.
+def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
+    """All cells and searches of a call.
 
     Study by study, the main table first, and in a study seed by seed so that it grows evenly. A
     study that is not part of the call has no slots.
 
     Args:
         selection: what the user asked for.
-        logs: the prepared logs, by their words in `--data`.
+        data: the prepared logs, by their words in `--data`.
 
     Raises:
         ConfigError: there is no cell.
     """
     slots: dict[str, RunConfig] = {}
-    log_of_slot: dict[str, PreparedData] = {}
+    logs: dict[str, PreparedData] = {}
+    search_of: dict[str, SearchKey] = {}
     studies: dict[str, tuple[str, ...]] = {}
     for name in STUDIES:
-        cells = [
-            (_configure_change(selection, data, backbone, change), data)
-            for data in map(logs.__getitem__, logs_of(name, selection))
-            for backbone, change in models_of(name, selection, len(data.spec.partition.columns))
-        ]
         members: dict[str, RunConfig] = {}
+        cells = _cells(name, selection, data)
         for seed in range(1, selection.num_seeds + 1):
-            for first, data in cells:
+            for first, log, key in cells:
                 config = replace(first, seed=seed)
                 members[config.slot_id] = config
-                log_of_slot[config.slot_id] = data
+                logs[config.slot_id] = data[log]
+                search_of.setdefault(config.slot_id, key)
         slots |= members
         studies[name] = tuple(members)
     check_not_empty(selection, slots)
-    return Plan(preset=selection.preset.name, slots=slots, studies=studies), log_of_slot
+    return Layout(
+        preset=selection.preset.name,
+        num_trials=selection.num_trials,
+        slots=slots,
+        studies=studies,
+        logs=logs,
+        search_of=search_of,
+        bases=_bases(selection, data, list(search_of.values())) if selection.num_trials else {},
+        data=data,
+    )
 
 
-def configure(selection: Selection, data: PreparedData, backbone: str, change: Change) -> RunConfig:
-    """One cell of the first seed; what its study does not pin has the default value."""
+def _cells(
+    name: str, selection: Selection, data: Mapping[str, PreparedData]
+) -> list[tuple[RunConfig, str, SearchKey]]:
+    """The cells of a study with their logs and searches; equal logs have one search."""
+    first_words: dict[str, str] = {}
+    for word, log in data.items():
+        first_words.setdefault(log.fingerprint, word)
+
+    def search_key(log: str, backbone: str, method: str) -> SearchKey:
+        fingerprint = data[search_log(name, log, selection)].fingerprint
+        return SearchKey(first_words[fingerprint], backbone, method)
+
+    return [
+        (
+            _configure_change(selection, log, data[log], backbone, change),
+            log,
+            search_key(log, backbone, change.method),
+        )
+        for log in logs_of(name, selection)
+        for backbone, change in models_of(name, selection, len(data[log].spec.partition.columns))
+    ]
+
+
+def _bases(
+    selection: Selection, data: Mapping[str, PreparedData], keys: Sequence[SearchKey]
+) -> dict[SearchKey, RunConfig]:
+    """The cells that the searches of these keys vary, the backbones' first."""
+    return {
+        key: replace(
+            configure(selection, key.log, data[key.log], key.backbone, _main(key.method)),
+            seed=TUNING.training_seed,
+        )
+        for key in searches_of(keys)
+    }
+
+
+def searches_of(keys: Sequence[SearchKey]) -> list[SearchKey]:
+    """The searches that cells of these keys need, the backbones' first."""
+    networks = [key for key in keys if key.method != REFERENCE]
+    backbones = [SearchKey(key.log, key.backbone, "") for key in networks]
+    return list(dict.fromkeys([*backbones, *keys]))
+
+
+def _main(method: str) -> Change:
+    return Change(method=method or BASELINE)
+
+
+def configure(
+    selection: Selection, log: str, data: PreparedData, backbone: str, change: Change
+) -> RunConfig:
+    """One cell of the first seed with the papers' values, apart from what its study pins."""
     domain_columns, task = _seen(data, change)
-    return RunConfig(
+    values = defaults(backbone, change.method)
+    config = RunConfig(
         dataset=data.spec.name,
         data_fingerprint=data.fingerprint,
         split=data.card["split_kind"],
@@ -152,17 +258,18 @@ def configure(selection: Selection, data: PreparedData, backbone: str, change: C
         partition=data.spec.partition.columns,
         domain_columns=domain_columns,
         task=task,
-        protocol=selection.preset.protocol,
+        protocol=selection.protocol_of(log),
         backbone=backbone,
         method=change.method,
         seed=1,
         embedding_optimizer=selection.embedding_optimizer,
-        backbone_config=asdict(load_backbone(backbone).config()),
-        method_config=asdict(load_method(change.method).config(**change.pinned)),
-        regularisers=Regularisers(),
+        backbone_config=values.backbone_config,
+        method_config=values.method_config,
+        regularisers=values.regularisers,
         pinned=dict(change.pinned),
         plugins=plugin_digests(backbone, change.method),
     )
+    return with_tuned(config, values)
 
 
 def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
@@ -170,20 +277,21 @@ def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
     spec = data.spec
     if change.ids == "blind":
         return (), ""
-    is_restricted = change.ids == "representative_as_domain"
-    columns = (spec.representative,) if is_restricted else spec.partition.columns
+    if change.num_columns:
+        columns = spec.domain_columns[: change.num_columns]
+        return columns, "+".join(columns)
     task = spec.partition.name if change.ids == "partition_as_task" else spec.representative
-    return columns, task
+    return spec.partition.columns, task
 
 
 def _configure_change(
-    selection: Selection, data: PreparedData, backbone: str, change: Change
+    selection: Selection, log: str, data: PreparedData, backbone: str, change: Change
 ) -> RunConfig:
     """The same, with scaled hidden layers where the change asks for them."""
-    config = configure(selection, data, backbone, change)
+    config = configure(selection, log, data, backbone, change)
     if not change.match:
         return config
     from benchmark.matching import dense_parameters, matched  # torch is slow to import
 
-    other = configure(selection, data, backbone, Change(method=change.match))
+    other = configure(selection, log, data, backbone, Change(method=change.match))
     return matched(config, dense_parameters(other, data.schema), data.schema)

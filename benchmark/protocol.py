@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Activation = Literal["tanh", "relu"]
+SelectionMetric = Literal["auc", "gauc"]
 
 SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
 
@@ -15,11 +16,11 @@ SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
 class Protocol:
     """Sizes, optimisation, evaluation grid and selection rule; methods cannot see it.
 
-    Dev AUC is evaluated `evaluations_per_epoch` times an epoch, at the same steps for every cell.
-    Only evaluations from `first_selectable_epoch` on are candidates for the best checkpoint: no
-    schedule of any method runs longer, so that no method has more candidates than another. Training
-    stops after `patience` candidates without a better dev AUC, or after `max_epochs`; the best
-    candidate is always restored.
+    `selection_metric` on dev picks checkpoints and tuned values. It is evaluated
+    `evaluations_per_epoch` times an epoch, at the same steps for every cell. Only evaluations from
+    `first_selectable_epoch` on are candidates for the best checkpoint: no schedule of any method
+    runs longer, so that no method has more candidates than another. Training stops after `patience`
+    candidates without a better one, or after `max_epochs`; the best candidate is always restored.
     """
 
     name: str
@@ -29,10 +30,11 @@ class Protocol:
     max_fields: int | None
     activation: Activation = "tanh"  # AdaSparse, section 3
     learning_rate: float = 1e-3  # AdaSparse, section 4.1.2, with Adam
-    max_epochs: int = 4
+    max_epochs: int = 3
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
     patience: int = 3
+    selection_metric: SelectionMetric = "auc"
 
     def __post_init__(self) -> None:
         for name in (
@@ -68,23 +70,71 @@ class Protocol:
 COMPACT = Protocol(
     name="compact", embedding_dim=8, hidden_dims=(64, 32, 16), batch_size=256, max_fields=12
 )
+PAPER_PUBLIC = (
+    Protocol(  # AdaSparse, section 4.1.2, but for the embedding size, which it leaves open
+        name="paper_public",
+        embedding_dim=16,
+        hidden_dims=(128, 64, 32),
+        batch_size=256,
+        max_fields=None,
+    )
+)
+PAPER_PRODUCTION = Protocol(  # likewise
+    name="paper_production",
+    embedding_dim=16,
+    hidden_dims=(512, 256, 128),
+    batch_size=1024,
+    max_fields=None,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How trials are proposed, the same for every search.
+
+    Trials are proposed in rounds of `trials_per_round`, each from the results of the rounds before,
+    so that the number of processes changes nothing. The first `startup_trials` are random. All
+    trials train with `training_seed`; the final runs have the seeds from 1 on.
+    """
+
+    trials_per_round: int = 4
+    startup_trials: int = 10
+    sampler_seed: int = 0
+    training_seed: int = 0
+
+
+TUNING = Tuning()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A budget: protocol, number of seeds, and rows.
+    """A budget: protocol, logs, trials, seeds, and rows.
 
-    Of a real log at most `max_train_rows` train rows are kept, the latest by time. A generated one
-    has `world_rows` rows in all. A study of several worlds is on the first `num_worlds` of them.
+    `data` are the logs if none is named; those with the paper's production log for a model have the
+    `production` protocol, if there is one. Of a real log at most `max_train_rows` train rows are
+    kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
+    worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
+    backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
+    `tunes_every_log`, else they take the values that were found on the log of the main table.
     """
 
     name: str
     summary: str
     protocol: Protocol
+    production: Protocol | None = None
+    data: tuple[str, ...] = ("synthetic_production",)
+    num_trials: int
     num_seeds: int
-    max_train_rows: int
+    max_train_rows: int | None
     world_rows: int
     num_worlds: int
+    max_changes: int | None = None
+    tunes_every_log: bool = False
+
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """All protocols that its cells may have."""
+        return (self.protocol, *([self.production] if self.production else []))
 
 
 PRESETS = {
@@ -94,19 +144,46 @@ PRESETS = {
             name="smoke",
             summary="exercises everything, shows nothing",
             protocol=COMPACT,
+            num_trials=2,
             num_seeds=2,
             max_train_rows=4_096,
             world_rows=8_192,
-            num_worlds=5,
+            num_worlds=2,
+            max_changes=2,
         ),
         Preset(
             name="quick",
             summary="a first comparison on the compact protocol",
             protocol=COMPACT,
+            num_trials=4,
             num_seeds=3,
             max_train_rows=170_000,
             world_rows=255_000,
             num_worlds=3,
+        ),
+        Preset(
+            name="standard",
+            summary="both worlds with the sizes of the paper's public experiment, within a night",
+            protocol=PAPER_PUBLIC,
+            data=("synthetic_production", "synthetic_public"),
+            num_trials=20,
+            num_seeds=5,
+            max_train_rows=None,
+            world_rows=660_000,
+            num_worlds=5,
+        ),
+        Preset(
+            name="paper",
+            summary="the paper's sizes of model and log; days on a laptop",
+            protocol=PAPER_PUBLIC,
+            production=PAPER_PRODUCTION,
+            data=("synthetic_production", "synthetic_public"),
+            num_trials=20,
+            num_seeds=10,
+            max_train_rows=None,
+            world_rows=10_900_000,
+            num_worlds=5,
+            tunes_every_log=True,
         ),
     )
 }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmark.assembly import build
 from benchmark.config import Regularisers, RunConfig
 from benchmark.optimizers import Table, make_optimizer
-from benchmark.runner import build
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
 from models.domain_table import domain_tables

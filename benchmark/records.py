@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.config import ConfigError, Json, RunConfig
+from benchmark.config import Json, RunConfig
 from benchmark.files import file_digest, write_parquet, write_text, write_whole
+from benchmark.stored import RecordError, named_damage, read_json, read_sealed, write_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import polars as pl
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 3  # 3: expected metrics and candidates of generated logs
 RECORD = "record.json"
 ERROR = "error.json"
+WEIGHTS = "weights.npz"
 
 SlotState = Literal["missing", "done", "failed"]
-Metrics = dict[str, float | int | None]
-
-
-class RecordError(ValueError):
-    """A run folder that cannot be trusted: which one, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +35,7 @@ class RunResult:
     split, row_id, eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the
     method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
     prune. `candidates` holds the logits of the candidates of a generated log, in their order.
+    `weights` are the parameters and buffers of a model that is to be kept, by name.
     """
 
     metrics: Mapping[str, Mapping[str, float | int]]
@@ -52,6 +48,7 @@ class RunResult:
     timing: Mapping[str, Json]
     environment: Mapping[str, Json]
     candidates: pl.DataFrame | None = None
+    weights: Mapping[str, NDArray[np.generic]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +62,6 @@ class RunRecord:
     cost: dict[str, Json]
     timing: dict[str, Json]
     environment: dict[str, Json]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The slots of one call, in order, and the names of those that each study reads."""
-
-    preset: str
-    slots: Mapping[str, RunConfig]  # slot id -> its active run
-    studies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RunStore:
@@ -108,8 +96,10 @@ class RunStore:
         if result.candidates is not None:
             write_parquet(folder / "candidates.parquet", result.candidates)
             names.append("candidates.parquet")
-        record = {
-            "schema_version": SCHEMA_VERSION,
+        if weights := result.weights:
+            write_whole(folder / WEIGHTS, lambda part: _write_arrays(part, weights))
+            names.append(WEIGHTS)
+        record: dict[str, Json] = {
             "run_id": config.run_id,
             "slot_id": config.slot_id,
             "config": config.to_json(),
@@ -120,7 +110,7 @@ class RunStore:
             "timing": dict(result.timing),
             "environment": dict(result.environment),
         }
-        write_text(folder / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
+        write_sealed(folder / RECORD, record)
         (folder / ERROR).unlink(missing_ok=True)
 
     def read(self, folder: Path) -> RunRecord:
@@ -130,8 +120,8 @@ class RunStore:
             RecordError: the record is absent, of another schema version, or does not match its
             files.
         """
-        content = _read_versioned(folder / RECORD)
-        with _named_damage(folder / RECORD):
+        content = read_sealed(folder / RECORD)
+        with named_damage(folder / RECORD):
             for name, digest in content["digests"].items():
                 path = folder / name
                 if not path.is_file() or file_digest(path) != digest:
@@ -142,13 +132,13 @@ class RunStore:
             return RunRecord(
                 path=folder,
                 config=RunConfig.from_json(content["config"]),
-                metrics={split: _with_nan(folder, values) for split, values in metrics},
+                metrics={split: _with_nan(values) for split, values in metrics},
                 **{key: content[key] for key in ("training", "cost", "timing", "environment")},
             )
 
     def state(self, config: RunConfig) -> SlotState:
         """Whether the run is done (its record exists and its digests match), failed, or neither."""
-        marked = self._marked_state(config)
+        marked = self.marked_state(config)
         if marked == "done":
             try:
                 self.read(self.run_folder(config))
@@ -156,8 +146,8 @@ class RunStore:
                 return "missing"
         return marked
 
-    def _marked_state(self, config: RunConfig) -> SlotState:
-        """The same by the marks alone, without reading the files."""
+    def marked_state(self, config: RunConfig) -> SlotState:
+        """Whether it is done or failed by the marks alone, without reading the files."""
         folder = self.run_folder(config)
         if (folder / RECORD).is_file():
             return "done"
@@ -175,13 +165,18 @@ class RunStore:
 
     def read_error(self, config: RunConfig) -> str:
         """The one line of a failed run."""
-        return str(_read_json(self.run_folder(config) / ERROR)["error"])
+        return str(read_json(self.run_folder(config) / ERROR)["error"])
 
     def write_data(self, fingerprint: str, card: Mapping[str, Json], domains: pl.DataFrame) -> None:
         """Write the data card, and the volume and click rate of every domain."""
         folder = self.data_folder(fingerprint)
         write_parquet(folder / "domains.parquet", domains)
         write_text(folder / "card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+    def write_schema(self, fingerprint: str, schema: Mapping[str, Json]) -> None:
+        """Write what the columns of the encoded rows are, which a kept model reads."""
+        path = self.data_folder(fingerprint) / "schema.json"
+        write_text(path, json.dumps(schema, indent=1) + "\n")
 
     def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
         """Write the true click probability of dev and test rows; worlds only."""
@@ -198,83 +193,7 @@ class RunStore:
 
     def read_card(self, fingerprint: str) -> dict[str, Json]:
         """The data card that `write_data` left."""
-        return _read_json(self.data_folder(fingerprint) / "card.json")
-
-    def write_plan(self, plan: Plan) -> None:
-        """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
-        slots = {
-            slot: {
-                "state": self._marked_state(config),
-                "run_id": config.run_id,
-                "config": config.to_json(),
-            }
-            for slot, config in plan.slots.items()
-        }
-        content = {"schema_version": SCHEMA_VERSION, "preset": plan.preset, "slots": slots}
-        write_text(self.out / "plan.json", json.dumps(content, indent=1) + "\n")
-        for study, members in plan.studies.items():
-            text = json.dumps({"study": study, "slots": list(members)}, indent=1) + "\n"
-            write_text(self.out / "studies" / f"{study}.json", text)
-
-    def read_plan(self) -> Plan:
-        """The plan of the last call.
-
-        Raises:
-            RecordError: there is none, or it cannot be read.
-        """
-        path = self.out / "plan.json"
-        if not path.exists():
-            raise RecordError(
-                f"no runs in {self.out}; run `python run_all.py --out {self.out}` first"
-            )
-        content = _read_versioned(path)
-        with _named_damage(path):
-            slots = {
-                slot: RunConfig.from_json(entry["config"])
-                for slot, entry in content["slots"].items()
-            }
-            studies = {
-                study.stem: tuple(_read_json(study)["slots"])
-                for study in sorted((self.out / "studies").glob("*.json"))
-            }
-            return Plan(preset=content["preset"], slots=slots, studies=studies)
-
-    def finished(self, plan: Plan) -> Iterator[RunRecord]:
-        """The records of a plan's finished runs, in the order of its slots."""
-        for config in plan.slots.values():
-            with suppress(RecordError):
-                yield self.read(self.run_folder(config))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"cannot be read: {error} ({path})") from error
-    return content
-
-
-def _read_versioned(path: Path) -> dict[str, Any]:
-    content = _read_json(path)
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise RecordError(
-            f"{path}: schema version {version!r}, this program reads {SCHEMA_VERSION}; run again"
-            " with another --out"
-        )
-    return content
-
-
-@contextmanager
-def _named_damage(path: Path) -> Iterator[None]:
-    """Turn what a damaged or foreign file makes of its reader into one line with its path."""
-    try:
-        yield
-    except (AttributeError, ConfigError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"{path}: damaged or of another version ({type(error).__name__}: {error}); run again to"
-            " renew it"
-        ) from error
+        return read_json(self.data_folder(fingerprint) / "card.json")
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -282,13 +201,10 @@ def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
         np.savez_compressed(handle, allow_pickle=False, **arrays)
 
 
-def _without_nan(values: Mapping[str, float | int]) -> Metrics:
+def _without_nan(values: Mapping[str, float | int]) -> dict[str, Json]:
     """JSON has no nan: undefined is null."""
     return {key: None if math.isnan(value) else value for key, value in values.items()}
 
 
-def _with_nan(folder: Path, values: Mapping[str, float | int | None]) -> dict[str, float]:
-    metrics = {key: math.nan if value is None else float(value) for key, value in values.items()}
-    if any(math.isinf(value) for value in metrics.values()):
-        raise RecordError(f"{folder}: a metric is not finite; run again to renew it")
-    return metrics
+def _with_nan(values: Mapping[str, float | int | None]) -> dict[str, float]:
+    return {key: math.nan if value is None else float(value) for key, value in values.items()}

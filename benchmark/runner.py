@@ -1,59 +1,48 @@
-"""One cell, from a prepared log to a finished run folder; decides the device."""
+"""One training, from a prepared log to a run folder or a trial; decides the device."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
-import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
 
+from benchmark import scoring
+from benchmark.assembly import build, coarser_ids, seen_schema
 from benchmark.cost import cost_of
 from benchmark.datacard import SCORED
 from benchmark.environment import machine
 from benchmark.evaluator import MaskMeter, domain_table, predict
 from benchmark.latency import latency
-from benchmark.metrics import auc, evaluate, expected_scores, row_logloss
+from benchmark.metrics import auc, evaluate, row_logloss
 from benchmark.optimizers import Table, make_optimizer
 from benchmark.records import RunResult, RunStore
-from benchmark.seeding import generator, initialise, seed_dropout
+from benchmark.seeding import generator, seed_dropout
 from benchmark.trainer import DevScores, TrainSplit, train
+from benchmark.trials import Trial, write_trial
+from benchmark.weights import weights_of
 from datasets.loader import EncodedRows
-from models.ctr_model import CTRModel, ModelConfig
 from models.domain_table import domain_tables
-from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from benchmark.config import Json, RunConfig
+    from benchmark.tasks import Cell, TrialTask
     from benchmark.trainer import Training
-    from datasets.loader import Batch
     from datasets.prepare import PreparedData
-    from datasets.spec import EncodedSchema, SplitName
+    from datasets.spec import SplitName
     from models.interfaces import Predictor
 
 logger = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One run to do: its configuration, its prepared log, the output folder and the device."""
-
-    config: RunConfig
-    data: PreparedData
-    out: Path
-    device: str
 
 
 def run_cell(cell: Cell) -> None:
@@ -67,7 +56,7 @@ def run_cell(cell: Cell) -> None:
     logger.info("start %s on %s", cell.config.title, cell.device)
     began = datetime.now(UTC)
     start = time.perf_counter()
-    run = _Run(cell)
+    run = _Run(cell.config, cell.data, cell.device, last="test")
     training = run.train()
     trained = time.perf_counter()
     predictor = run.predictor()
@@ -76,13 +65,18 @@ def run_cell(cell: Cell) -> None:
     evaluated = time.perf_counter()
     result = RunResult(
         metrics=metrics,
-        training=_summary(training),
+        training=summary(training),
         cost=cost_of(run.model, cell.config, rows=run.rows, predictor=predictor, training=training),
         history=pl.DataFrame(training.history, infer_schema_length=None),
-        domains=domain_table(run.data.domains(), _split(predictions, "test"), run.p_click("test")),
+        domains=domain_table(
+            run.data.domains(),
+            predictions.filter(split="test"),
+            scoring.p_click(run.data, "test"),
+        ),
         predictions=predictions,
         masks=masks,
         candidates=run.candidate_logits(predictor),
+        weights=run.weights(predictor),
         timing={
             "started": began.isoformat(timespec="seconds"),
             "train_seconds": trained - start,
@@ -95,6 +89,34 @@ def run_cell(cell: Cell) -> None:
     )
     RunStore(cell.out).write(cell.config, result)
     logger.info("end %s after %.1f s", cell.config.title, time.perf_counter() - start)
+
+
+def run_trial(task: TrialTask) -> None:
+    """Train on train, pick the checkpoint on dev, and write the trial; test rows are not read.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch(task.device)
+    logger.info("start %s on %s", task.title, task.device)
+    start = time.perf_counter()
+    run = _Run(task.config, task.data, task.device, last="dev")
+    training = run.train()
+    trial = Trial(
+        index=task.index,
+        config=task.config,
+        params=task.params,
+        state="complete",
+        value=training.best_dev_score,
+        optimizer_steps=training.steps,
+        epochs=training.steps / run.split.steps_per_epoch,
+        sample_visits=training.sample_visits,
+        row_passes=training.sample_visits * run.model.method.passes_per_visit,
+        seconds=time.perf_counter() - start,
+        environment=environment_of(task.device),
+    )
+    write_trial(task.out / task.folder, trial)
 
 
 def set_up_torch(device: str) -> None:
@@ -125,64 +147,24 @@ def environment_of(device: str) -> dict[str, Json]:
     }
 
 
-def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRModel:
-    """The initialised model of a configuration; `base_rate` is the click rate of train.
-
-    Raises:
-        ValueError: an unknown backbone or method, or a hyper-parameter out of its range.
-    """
-    model, first = assemble(config, schema), config.protocol.first_selectable_epoch
-    if model.method.schedule_epochs > first:
-        raise ValueError(
-            f"the schedules of {config.method} run for {model.method.schedule_epochs} epochs, but"
-            f" checkpoints may be picked from epoch {first} on; shorten them"
-        )
-    initialise(model, config.seed)
-    model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
-    return model
-
-
-def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
-    """The model of a configuration, without its initial values."""
-    protocol = config.protocol
-    backbone, method = load_backbone(config.backbone), load_method(config.method)
-    return CTRModel(
-        schema,
-        ModelConfig(
-            embedding_dim=protocol.embedding_dim,
-            hidden_dims=protocol.hidden_dims,
-            activation=protocol.activation,
-            dropout=config.regularisers.dropout,
-            sparse_gradient=config.embedding_optimizer == "sparse",
-        ),
-        backbone=(backbone, backbone.config(**config.backbone_config)),
-        method=(method, method.config(**config.method_config)),
-    )
-
-
-def seen_schema(config: RunConfig, schema: EncodedSchema) -> EncodedSchema:
-    """The view of a log that a configuration's methods see: its domains and its tasks."""
-    if config.is_blind:
-        return schema.view(domain_from="none", task_from="none")
-    return schema.view(
-        domain_from="task_id" if config.has_own_domains else "domain_id",
-        task_from="domain_id" if config.has_full_task else "task_id",
-    )
-
-
 class _Run:
-    """The moving parts of one cell."""
+    """The moving parts of one training on the splits up to `last`."""
 
-    def __init__(self, cell: Cell) -> None:
-        self.config = cell.config
-        self.data = cell.data
-        schema = seen_schema(self.config, self.data.schema)
-        self.rows = EncodedRows(self.data.rows(), schema, cell.device)
+    def __init__(
+        self, config: RunConfig, data: PreparedData, device: str, *, last: SplitName
+    ) -> None:
+        self.config = config
+        self.data = data
+        coarser = coarser_ids(self.config, self.data)
+        schema = seen_schema(self.config, self.data.schema, coarser)
+        rows = self.data.rows()
+        rows = rows if last == "test" else rows[: self.data.split[last].stop]
+        self.rows = EncodedRows(rows, schema, device, coarser)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
-        base_rate = self.labels("train").mean().item()
-        self.model = build(self.config, schema, base_rate).to(cell.device)
+        base_rate = scoring.labels(self.data, "train").mean().item()
+        self.model = build(self.config, schema, base_rate).to(device)
 
     def train(self) -> Training:
         config, model = self.config, self.model
@@ -211,24 +193,26 @@ class _Run:
     def score_dev(self) -> DevScores:
         """Where the method adapts the model, the scores without that are in the history too."""
         predictor = self.predictor()
-        scores = self.dev_loss_and_auc(predictor)
+        scores = self.dev_scores(predictor)
         if predictor is self.model:
-            return DevScores(*scores)
-        before = self.dev_loss_and_auc(self.model)
-        return DevScores(*scores, {"unadapted_loss": before[0], "unadapted_auc": before[1]})
+            return scores
+        before = self.dev_scores(self.model)
+        extra = {"unadapted_loss": before.loss, "unadapted_auc": before.auc}
+        return replace(scores, extra=extra)
 
-    def dev_loss_and_auc(self, predictor: Predictor) -> tuple[float, float]:
-        label = self.labels("dev")
+    def dev_scores(self, predictor: Predictor) -> DevScores:
+        label = scoring.labels(self.data, "dev")
         logit = predict(predictor, self.rows, self.data.split["dev"])
-        return float(row_logloss(label, logit).mean()), auc(label, logit)
+        loss, on_all = float(row_logloss(label, logit).mean()), auc(label, logit)
+        if self.config.protocol.selection_metric == "auc":
+            return DevScores(loss, on_all, on_all)
+        domain = scoring.eval_domains(self.data, "dev")
+        return DevScores(loss, on_all, evaluate(label, logit, domain)["gauc"])
 
     def predictor(self) -> Predictor:
         """What the method makes of the current weights for evaluation."""
         self.model.eval()
         return self.model.method.adapt(self.model, self.split)
-
-    def labels(self, split: SplitName) -> NDArray:
-        return self._range(split).label.cpu().numpy().astype("int8")
 
     def predict(self, predictor: Predictor) -> tuple[pl.DataFrame, dict[str, NDArray]]:
         """Stored predictions of dev and test, and the masks on test."""
@@ -236,14 +220,8 @@ class _Run:
         frames = []
         for split in SCORED:
             watch = meter if split == "test" else None
-            span = self.data.split[split]
-            columns = {
-                "row_id": self.data.row_ids()[span.start : span.stop],
-                "eval_domain_id": self._range(split).eval_domain_id.cpu().numpy(),
-                "label": self.labels(split),
-                "logit": predict(predictor, self.rows, span, watch),
-            }
-            frames.append(pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all()))
+            logit = predict(predictor, self.rows, self.data.split[split], watch)
+            frames.append(scoring.predictions(self.data, split, logit))
         return pl.concat(frames), meter.masks()
 
     def candidate_logits(self, predictor: Predictor) -> pl.DataFrame | None:
@@ -252,44 +230,26 @@ class _Run:
             return None
         return pl.DataFrame({"logit": predict(predictor, self.rows, self.data.candidates)})
 
-    def metrics(
-        self, predictions: pl.DataFrame, predictor: Predictor
-    ) -> dict[str, dict[str, float | int]]:
-        """All metrics of dev and test, computed from the stored columns.
+    def weights(self, predictor: Predictor) -> dict[str, NDArray] | None:
+        """The weights of the first seed of a main cell, with which the model can be used."""
+        if self.config.changes or self.config.seed != 1:
+            return None
+        return weights_of(self.model, predictor)
 
-        Where `predictor` is not the model itself, also what the model alone scores on dev.
-        """
-        scores: dict[str, dict[str, float | int]] = {}
-        for split in SCORED:
-            frame = _split(predictions, split)
-            scores[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
-            p_click = self.p_click(split)
-            if p_click is not None:
-                scores[split] |= expected_scores(p_click, frame["logit"], frame["eval_domain_id"])
+    def metrics(self, predictions: pl.DataFrame, predictor: Predictor) -> scoring.Scores:
+        """Where `predictor` is not the model itself, also what the model alone scores on dev."""
+        scores = scoring.scores(self.data, predictions)
         if predictor is not self.model:
-            before = self.dev_loss_and_auc(self.model)
-            scores["dev"] |= {"unadapted_logloss": before[0], "unadapted_auc": before[1]}
+            before = self.dev_scores(self.model)
+            scores["dev"] |= {"unadapted_logloss": before.loss, "unadapted_auc": before.auc}
         return scores
 
-    def p_click(self, split: SplitName) -> NDArray | None:
-        """The true click probability of a split's rows, on worlds."""
-        p_click = self.data.p_click()
-        span = self.data.split[split]
-        return None if p_click is None else p_click[span.start : span.stop]
 
-    def _range(self, split: SplitName) -> Batch:
-        span = self.data.split[split]
-        return self.rows.range(span.start, span.stop)
-
-
-def _split(predictions: pl.DataFrame, split: SplitName) -> pl.DataFrame:
-    return predictions.filter(pl.col("split") == split)
-
-
-def _summary(training: Training) -> dict[str, Json]:
+def summary(training: Training) -> dict[str, Json]:
+    """What a record says of a training."""
     return {
         "best_step": training.best_step,
-        "best_dev_auc": training.best_dev_auc,
+        "best_dev_score": training.best_dev_score,
         "candidates": training.candidates,
         "stopped_early": training.stopped_early,
     }

@@ -20,6 +20,15 @@ WORLDS = (  # of one layout; they differ in how the domains do
     "synthetic_dense",
     "synthetic_bias",
 )
+REFERENCE = "reference"  # the method of a model that is no network
+WITHOUT_TASKS = (BASELINE, "apg", "adasparse")  # methods that read no task id
+SPARSITY_BOUNDS: tuple[list[Json], ...] = (  # beside AdaSparse's own, 0.15 to 0.25
+    [0.05, 0.1],
+    [0.1, 0.15],
+    [0.25, 0.3],
+    [0.3, 0.35],
+    [0.35, 0.4],
+)
 BLIND_PINS: Mapping[str, Mapping[str, Json]] = {  # what then takes the place of e_d
     "adasparse": {"pruner_input": "h"},
     "apg": {"condition": "h"},
@@ -30,14 +39,16 @@ BLIND_PINS: Mapping[str, Mapping[str, Json]] = {  # what then takes the place of
 class Change:
     """A method, and what a study changes about its main cell.
 
-    `pinned` are hyper-parameters away from their default; `ids` are the domains and tasks that the
-    method sees, none if it is `blind`; `match` names the method to whose dense parameters the
-    hidden layers are scaled.
+    `pinned` are hyper-parameters that tuning does not choose; `ids` are the domains and tasks that
+    the method sees, none if it is `blind`; with `num_columns` both are the joint values of the
+    first so many domain columns; `match` names the method to whose dense parameters the hidden
+    layers are scaled.
     """
 
     method: str
     pinned: Mapping[str, Json] = field(default_factory=dict)
-    ids: Literal["own", "partition_as_task", "representative_as_domain", "blind"] = "own"
+    ids: Literal["own", "partition_as_task", "blind"] = "own"
+    num_columns: int | None = None
     match: str = ""
 
     @property
@@ -45,41 +56,53 @@ class Change:
         """How plans name the model without its backbone, such as `adasparse (pruner_input=h)`."""
         words = [f"{name}={value}" for name, value in self.pinned.items()]
         words += [self.ids.replace("_", " ")] if self.ids != "own" else []
+        if self.num_columns:
+            words.append(f"domains of {self.num_columns} columns")
         words += [f"as many dense parameters as {self.match}"] if self.match else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
-    @property
-    def needs_columns(self) -> bool:
-        """Whether it is the main cell where the partition has a single column."""
-        return self.ids in ("partition_as_task", "representative_as_domain")
+    def differs(self, num_domain_columns: int) -> bool:
+        """Whether it is another cell than the main one where there are so many domain columns."""
+        if self.num_columns:
+            return self.num_columns < num_domain_columns
+        return self.ids != "partition_as_task" or num_domain_columns > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """Cells that answer one question: `changes` and the main cells that they are compared with.
 
-    Without changes it is every method on every backbone. `has_blind_controls` changes every method
-    into its domain-blind control. `worlds` are the generated logs that it is on, whatever --data
-    says; `needs_truth` keeps it to those logs of --data that are generated.
+    Without changes it is every method on every backbone; all others are on the first backbone that
+    is selected. `has_blind_controls` changes every method into its domain-blind control,
+    `is_nested` gives every method ever more domain columns. `references` are models that are no
+    networks. `worlds` are the generated logs that it is on, whatever --data says; `needs_truth`
+    keeps it to those logs of --data that are generated.
     """
 
     summary: str
     changes: tuple[Change, ...] = ()
     has_blind_controls: bool = False
-    on_first_backbone_only: bool = False
+    is_nested: bool = False
+    references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     needs_truth: bool = False
 
-    def changes_of(self, methods: Sequence[str]) -> list[Change]:
-        """The changes whose methods are among these."""
-        named = [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)]
-        blind = methods if self.has_blind_controls else ()
-        return named + [blind_control(method) for method in blind if method != BASELINE]
+    def changes_of(self, methods: Sequence[str], num_domain_columns: int) -> list[Change]:
+        """The changes whose methods are among these, on a log of so many domain columns."""
+        changes = [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)]
+        others = [method for method in methods if method != BASELINE]
+        if self.has_blind_controls:
+            changes += [blind_control(method) for method in others]
+        if self.is_nested:
+            changes += [
+                change for method in others for change in nested(method, num_domain_columns)
+            ]
+        return [change for change in changes if change.differs(num_domain_columns)]
 
     @property
     def compares_all(self) -> bool:
         """Whether it is every method on every backbone."""
-        return not self.changes and not self.has_blind_controls
+        return not (self.changes or self.has_blind_controls or self.is_nested or self.references)
 
 
 def blind_control(method: str) -> Change:
@@ -91,24 +114,52 @@ def blind_control(method: str) -> Change:
     return Change(method=method, ids="blind", pinned=BLIND_PINS.get(method, {}))
 
 
+def nested(method: str, num_domain_columns: int) -> list[Change]:
+    """The method with the domains of one column, two columns, and so on.
+
+    With all columns a method without tasks is its main cell.
+    """
+    changes = [Change(method=method, num_columns=k) for k in range(1, num_domain_columns)]
+    whole = [] if method in WITHOUT_TASKS else [Change(method=method, ids="partition_as_task")]
+    return changes + whole
+
+
 STUDIES = {
-    "table1": Study(summary="every method on every backbone (Table 1)"),
+    "main": Study(summary="every method on every backbone (Table 1)"),
+    "formulations": Study(
+        summary="AdaSparse's three forms of weighting factors (Table 2)",
+        changes=(
+            Change(method="adasparse", pinned={"form": "binarization"}),
+            Change(method="adasparse", pinned={"form": "scaling"}),
+        ),
+    ),
+    "partitions": Study(
+        summary="every method with ever finer domains, one column after the other (Fig. 3c)",
+        is_nested=True,
+    ),
+    "sparsity": Study(
+        summary="AdaSparse with other bounds of the sparsity ratio (Fig. 3d)",
+        changes=tuple(
+            Change(method="adasparse", pinned={"sparsity_bounds": bounds})
+            for bounds in SPARSITY_BOUNDS
+        ),
+    ),
     "controls": Study(
         summary="whether gains come from domain awareness or from capacity alone, and from which"
         " domains a method sees",
         changes=(
             Change(method="plain", match="adasparse"),
             Change(method="adasparse", pinned={"pruner_input": "h"}),
-            Change(method="adasparse", ids="representative_as_domain"),
-            Change(method="apg", ids="representative_as_domain"),
+            Change(method="adasparse", num_columns=1),
+            Change(method="apg", num_columns=1),
             Change(method="star", ids="partition_as_task"),
             Change(method="maml", ids="partition_as_task"),
         ),
     ),
     "ablations": Study(
-        summary="AdaSparse with one part changed at a time, on the first selected backbone",
+        summary="AdaSparse and STAR with one part changed at a time",
         changes=(
-            Change(method="adasparse", pinned={"alpha_start": 5.0}),
+            Change(method="adasparse", pinned={"alpha_start": 5.0, "alpha_max": 5.0}),
             Change(method="adasparse", pinned={"penalty": "l1"}),
             Change(method="adasparse", pinned={"penalty": "l1", "penalty_weight_max": 0.1}),
             Change(method="adasparse", pinned={"penalty": "l1", "penalty_weight_max": 0.01}),
@@ -116,39 +167,56 @@ STUDIES = {
             Change(method="adasparse", pinned={"straight_through": "none"}),
             Change(method="adasparse", pinned={"r_scope": "domain"}),
             Change(method="adasparse", pinned={"prune_input": False}),
+            Change(method="star", pinned={"partitioned_norm": False}),
         ),
-        on_first_backbone_only=True,
+    ),
+    "cost": Study(summary="what every method costs in parameters and time; the cells of main"),
+    "references": Study(
+        summary="what one would use instead: logistic regression and boosted trees",
+        references=("logistic_regression", "boosted_trees"),
     ),
     "mechanisms": Study(
         summary="which method wins in worlds whose domains differ in known ways, and against its"
-        " domain-blind control, on the first selected backbone",
+        " domain-blind control",
         has_blind_controls=True,
-        on_first_backbone_only=True,
         worlds=WORLDS,
     ),
     "emerging": Study(
-        summary="every method on domains with no, few and many train rows; the cells of table1"
+        summary="every method on domains with no, few and many train rows; the cells of main"
     ),
     "ab_test": Study(
-        summary="a simulated A/B test on generated logs; the cells of table1", needs_truth=True
+        summary="a simulated A/B test on generated logs; the cells of main", needs_truth=True
     ),
+}
+ARTEFACTS = {  # what the paper calls it -> the study that makes it
+    "table1": "main",
+    "table2": "formulations",
+    "fig1": "main",
+    "fig3a": "main",
+    "fig3b": "main",
+    "fig3c": "partitions",
+    "fig3d": "sparsity",
 }
 
 
 def studies_named(words: Sequence[str], data: Sequence[str]) -> list[str]:
     """The studies that `--only` names, with commas or spaces between them.
 
-    Without a word all, but those with worlds of their own only if one of them is in `--data`.
+    A word is a study, or a table or figure of the paper. Without a word all, but those with worlds
+    of their own only if one of them is in `--data`.
 
     Raises:
-        ConfigError: an unknown study.
+        ConfigError: an unknown word.
     """
     names = [name for word in words for name in word.split(",") if name]
-    unknown = [name for name in names if name not in STUDIES]
+    unknown = [name for name in names if name not in {*STUDIES, *ARTEFACTS}]
     if unknown:
-        raise ConfigError(f"--only: unknown study {unknown[0]!r}; available: {', '.join(STUDIES)}")
+        raise ConfigError(
+            f"--only: unknown study {unknown[0]!r}; available: {', '.join([*STUDIES, *ARTEFACTS])}"
+        )
     if words:
-        return [name for name in STUDIES if name in names]
+        chosen = {ARTEFACTS.get(name, name) for name in names}
+        return [name for name in STUDIES if name in chosen]
     return [
         name
         for name, study in STUDIES.items()

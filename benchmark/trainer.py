@@ -33,6 +33,7 @@ class DevScores:
 
     loss: float  # LogLoss
     auc: float
+    selected: float  # the metric that picks checkpoints
     extra: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -70,7 +71,7 @@ class Training:
     sample_visits: int = 0
     candidates: int = 0
     best_step: int = 0
-    best_dev_auc: float = -math.inf
+    best_dev_score: float = -math.inf
     stopped_early: bool = False
 
 
@@ -115,8 +116,9 @@ def train(
             continue
         training.candidates += 1
         since_best += 1
-        if dev.auc > training.best_dev_auc:
-            training.best_dev_auc, training.best_step, since_best = dev.auc, training.steps, 0
+        if dev.selected > training.best_dev_score:
+            training.best_dev_score, training.best_step = dev.selected, training.steps
+            since_best = 0
             best_weights = {name: value.clone() for name, value in model.state_dict().items()}
         if since_best >= protocol.patience:
             training.stopped_early = True

@@ -39,13 +39,19 @@ class Batch:
 class EncodedRows:
     """All rows of a prepared log as one int32 matrix, its columns as in `column_names`.
 
-    What a batch holds as domain and as task is the schema's choice.
+    What a batch holds as domain and as task is the schema's choice; `coarser` holds the coarser id
+    of each `eval_domain_id`, for schemas that choose those.
     """
 
     def __init__(
-        self, rows: np.ndarray, schema: EncodedSchema, device: torch.device | str = "cpu"
+        self,
+        rows: np.ndarray,
+        schema: EncodedSchema,
+        device: torch.device | str = "cpu",
+        coarser: np.ndarray | None = None,
     ) -> None:
         self.matrix = torch.from_numpy(rows).to(device)  # (N, C)
+        self.coarser = None if coarser is None else torch.from_numpy(coarser).to(device)
         self.schema = schema
         self.num_fields = len(schema.fields)
         self._widths = (self.num_fields, *schema.bag_lengths, 1, 1, 1, 1)
@@ -65,6 +71,8 @@ class EncodedRows:
         codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
         only = label.new_full((1, 1), ONLY).expand(len(label), 1)
         ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
+        if self.coarser is not None:
+            ids["coarser"] = self.coarser[eval_domain_id]  # (B, 1)
         return Batch(
             codes=codes,
             bags=tuple(bags),

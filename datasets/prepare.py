@@ -14,10 +14,17 @@ import polars as pl
 from datasets.cache import file_digest, shared_folder
 from datasets.encode import encode_log
 from datasets.known import CANDIDATES, SIMILARITY
-from datasets.spec import DataError, DatasetSpec, DomainPartition, EncodedSchema, SplitName
+from datasets.spec import (
+    UNSEEN,
+    DataError,
+    DatasetSpec,
+    DomainPartition,
+    EncodedSchema,
+    SplitName,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from datasets.rawlog import CatalogEntry, RawLog
@@ -110,6 +117,33 @@ class PreparedData:
     def domains(self) -> pl.DataFrame:
         """One row per `eval_domain_id`: the partition's values, and each split's volume."""
         return pl.read_parquet(self.directory / "domains.parquet")
+
+    def coarser_domains(self, columns: Collection[str]) -> np.ndarray:
+        """Of each `eval_domain_id` the id that some of the partition's columns give it, int32.
+
+        Their joint values are numbered as the domains are: from 1 by falling train impressions,
+        then by values; a joint value that train does not show has id 0.
+
+        Raises:
+            DataError: no column, or one that is not of the partition.
+        """
+        partition = self.spec.partition.columns
+        if not columns or not set(columns) <= set(partition):
+            raise DataError(
+                f"data set {self.spec.name!r}: coarser domains are made of one or more of the"
+                f" domain columns {', '.join(partition)}, got {list(columns)}"
+            )
+        own = [name for name in partition if name in columns]
+        table = self.domains()
+        ids = (
+            table.group_by(own)
+            .agg(pl.col("train_impressions").sum())
+            .filter(pl.col("train_impressions") > 0)
+            .sort("train_impressions", *own, descending=[True, *(False for _ in own)])
+            .with_row_index("domain_id", offset=1)
+        )
+        found = table.select(own).join(ids, on=own, how="left", maintain_order="left")
+        return found["domain_id"].fill_null(UNSEEN).to_numpy().astype(np.int32)
 
 
 def prepare(

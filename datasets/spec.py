@@ -9,7 +9,7 @@ from typing import Literal
 from datasets.provenance import Source
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
-IdSource = Literal["domain_id", "task_id", "none"]
+IdSource = Literal["domain_id", "task_id", "coarser", "none"]
 SplitName = Literal["train", "dev", "test"]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
@@ -187,7 +187,8 @@ class EncodedSchema:
     column, the other domain columns in the order of the partition, then the rest. `bags` are the
     multi-value fields. Sizes count the codes of a field, code 0 included; `num_domains` and
     `num_tasks` count id 0 too. `domain_from` and `task_from` name the columns of the encoded rows
-    that a batch holds as domain and as task, "none" for one id, `ONLY`, in every row.
+    that a batch holds as domain and as task, "coarser" for the ids of some of the domain fields,
+    "none" for one id, `ONLY`, in every row.
     """
 
     fields: tuple[str, ...]
@@ -201,19 +202,37 @@ class EncodedSchema:
     domain_from: IdSource = "domain_id"
     task_from: IdSource = "task_id"
 
-    def view(self, *, domain_from: IdSource, task_from: IdSource) -> EncodedSchema:
+    def view(
+        self,
+        *,
+        domain_from: IdSource,
+        task_from: IdSource,
+        coarser: tuple[int, int] | None = None,
+    ) -> EncodedSchema:
         """The same rows with other ids for domain and task.
 
-        Domains that are tasks are the values of the first domain field alone, and so is e_d, which
-        is empty without domains.
+        Domains that are tasks are the values of the first domain field alone, coarser ones the
+        joint values of the first few; e_d is of the same fields, and empty without domains.
+
+        Args:
+            domain_from: what is handed out as domain.
+            task_from: what is handed out as task.
+            coarser: for coarser ids, the number of first domain fields that make them, and how
+                many ids there are, id 0 included.
         """
-        sizes = {"domain_id": self.num_domains, "task_id": self.num_tasks, "none": ONLY + 1}
-        domain_fields = {"domain_id": self.num_domain_fields, "task_id": 1, "none": 0}
+        counts: dict[IdSource, tuple[int, int]] = {  # of domain fields, of ids
+            "domain_id": (self.num_domain_fields, self.num_domains),
+            "task_id": (1, self.num_tasks),
+            "none": (0, ONLY + 1),
+        }
+        if coarser is not None:
+            counts["coarser"] = coarser
+        num_domain_fields, num_domains = counts[domain_from]
         return replace(
             self,
-            num_domain_fields=domain_fields[domain_from],
-            num_domains=sizes[domain_from],
-            num_tasks=sizes[task_from],
+            num_domain_fields=num_domain_fields,
+            num_domains=num_domains,
+            num_tasks=counts[task_from][1],
             domain_from=domain_from,
             task_from=task_from,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ import reports.tables
 from benchmark.config import digest_of
 from benchmark.files import file_digest, write_text
 from benchmark.records import RECORD
+from benchmark.trials import trial_path
 from reports.layout import Table, to_latex, to_markdown
 from reports.load import load_runs
 from reports.page.content import Section, render_page
 
 if TYPE_CHECKING:
     from benchmark.config import Json
+    from reports.ledger import SearchTrials
     from reports.load import Runs
 
 PAGE = "index.html"
@@ -73,7 +76,7 @@ def _files(runs: Runs) -> dict[str, str]:
 
 
 def _input_digest(runs: Runs) -> str:
-    """Covers the cells, their records (which digest their files), studies, data, this package."""
+    """Covers cells, records (which digest their files), trials, studies, data, this package."""
     cells: list[Json] = [
         [
             cell.config.slot_id,
@@ -96,15 +99,29 @@ def _input_digest(runs: Runs) -> str:
         if path.suffix in (".py", ".j2", ".css")
     ]
     studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
+    searches: list[Json] = [
+        [
+            {**asdict(entry.search), "dimensions": list(entry.search.dimensions)},
+            entry.is_awaited,
+            [_trial_digest(runs, entry, trial.index) for trial in entry.trials],
+        ]
+        for entry in runs.searches
+    ]
     return digest_of(
         {
             "preset": runs.preset,
             "studies": studies,
             "cells": cells,
+            "searches": searches,
+            "tuned_from": runs.tuned_from,
             "data": data,
             "program": program,
         }
     )
+
+
+def _trial_digest(runs: Runs, entry: SearchTrials, index: int) -> str:
+    return file_digest(trial_path(runs.store.out / entry.search.folder, index))
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:

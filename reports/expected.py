@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics import expected_auc, per_group_expected, row_logloss
-from benchmark.records import RecordError
+from benchmark.stored import RecordError
 from reports.bins import bins_by_domain
 
 if TYPE_CHECKING:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.plans import read_plan
 from benchmark.protocol import PRESETS
-from benchmark.records import ERROR, RECORD, RecordError, RunStore
+from benchmark.records import ERROR, RECORD, RunStore
+from benchmark.stored import RecordError
+from reports.ledger import read_searches
 from reports.names import changes_of, rank
 
 if TYPE_CHECKING:
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig, SplitKind
     from benchmark.records import RunRecord, SlotState
+    from reports.ledger import SearchTrials
 
 DATA = ["dataset", "partition"]
 MODEL = [*DATA, "backbone", "method"]
 CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
+WAITING = "waits for tuning"
 
 
 class _Facts(TypedDict):
@@ -75,6 +80,8 @@ class Runs:
     preset: str
     cells: tuple[Cell, ...]
     studies: Mapping[str, tuple[str, ...]]  # slot ids
+    searches: tuple[SearchTrials, ...]
+    tuned_from: str  # where tuned values were read instead, if they were
 
     def study(self, *names: str) -> Runs:
         """The cells of these studies; none of one that is not part of the plan."""
@@ -214,7 +221,7 @@ def load_runs(out: Path) -> Runs:
         RecordError: there is no plan, it cannot be read, or this version lacks its preset.
     """
     store = RunStore(out)
-    plan = store.read_plan()
+    plan = read_plan(out)
     if plan.preset not in PRESETS:
         raise RecordError(
             f"{out}: the plan names the preset {plan.preset!r}, this version has"
@@ -222,10 +229,19 @@ def load_runs(out: Path) -> Runs:
         )
     mains: dict[tuple[str, ...], RunConfig] = {}  # a plan names the main cell of a model first
     cells = []
-    for config in plan.slots.values():
+    for slot, config in plan.slots.items():
         main = mains.setdefault(config.folder, config)
-        cells.append(replace(_cell(store, config), changes=changes_of(config, main)))
-    return Runs(store, plan.preset, tuple(cells), plan.studies)
+        waits = Cell(config=config, state="missing", reason=WAITING)
+        cell = waits if slot in plan.waiting else _cell(store, config)
+        cells.append(replace(cell, changes=changes_of(config, main)))
+    return Runs(
+        store=store,
+        preset=plan.preset,
+        cells=tuple(cells),
+        studies=plan.studies,
+        searches=read_searches(out, plan),
+        tuned_from=plan.tuned_from,
+    )
 
 
 def partition_of(config: RunConfig) -> str:

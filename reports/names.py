@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.config import RunConfig
+    from benchmark.config import Json, RunConfig
 
 BASELINE = "plain"
+REFERENCE = "reference"  # the method of a model that is no network
 MOST_NAMED = 3  # columns of a partition in a title
 TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "dnn": "DNN",
@@ -19,10 +20,13 @@ TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "star": "STAR",
     "apg": "APG",
     "adasparse": "AdaSparse",
+    "logistic_regression": "Logistic regression",
+    "boosted_trees": "Boosted trees",
 }
 PINNED = {  # other pinned hyper-parameters go by their name and value
     "pruner_input h": "pruner reads h only",
-    "alpha_start 5.0": "alpha 5 from the start",
+    "alpha_start 5.0": "alpha 5",
+    "alpha_max 5.0": "from the start",
     "penalty l1": "l1 penalty",
     "penalty_weight_max 0.1": "weight 0.1",
     "penalty_weight_max 0.01": "weight 0.01",
@@ -30,6 +34,9 @@ PINNED = {  # other pinned hyper-parameters go by their name and value
     "straight_through none": "no straight-through",
     "r_scope domain": "sparsity ratio by domain",
     "prune_input False": "x_0 not pruned",
+    "partitioned_norm False": "no partitioned normalisation",
+    "form binarization": "Binarization",
+    "form scaling": "Scaling",
 }
 
 
@@ -54,21 +61,27 @@ def joined(columns: Sequence[str]) -> str:
 
 def title_of(backbone: str, method: str, changes: str = "") -> str:
     """`DNN` for the plain backbone, `+AdaSparse` for a method on it, then what a study changed."""
-    name = backbone if method == BASELINE else method
-    title = ("" if method == BASELINE else "+") + TITLES.get(name, name)
+    is_alone = method in (BASELINE, REFERENCE)
+    name = backbone if is_alone else method
+    title = ("" if is_alone else "+") + TITLES.get(name, name)
     return f"{title}, {changes}" if changes else title
 
 
 def model_title(backbone: str, method: str, changes: str = "") -> str:
     """`DNN` or `DNN +AdaSparse`, then what a study changed."""
     title = title_of(backbone, method, changes)
-    return title if method == BASELINE else f"{title_of(backbone, BASELINE)} {title}"
+    is_alone = method in (BASELINE, REFERENCE)
+    return title if is_alone else f"{title_of(backbone, BASELINE)} {title}"
+
+
+def band_title(low: float, high: float) -> str:
+    """Bounds of the sparsity ratio."""
+    return f"sparsity in [{low:g}, {high:g}]"
 
 
 def changes_of(config: RunConfig, main: RunConfig) -> str:
     """What a study changed about the main cell of a model, in words; empty for the main cell."""
-    pins = [f"{name} {value}" for name, value in config.pinned.items()]
-    words = [PINNED.get(pin, pin) for pin in pins]
+    words = [_pin_title(name, value) for name, value in config.pinned.items()]
     if config.protocol.hidden_dims != main.protocol.hidden_dims:
         words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
     if config.is_blind:
@@ -76,5 +89,12 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
     if config.has_full_task:
         words.append("task = full partition")
     if config.has_own_domains:
-        words.append(f"domain = {' and '.join(config.domain_columns)} only")
+        words.append(f"domain = {joined(config.domain_columns)} only")
     return ", ".join(words)
+
+
+def _pin_title(name: str, value: Json) -> str:
+    if name == "sparsity_bounds":
+        return band_title(*cast("list[float]", value))
+    pin = f"{name} {value}"
+    return PINNED.get(pin, pin)

@@ -16,7 +16,12 @@ TOP_LEVEL = {
     *PACKAGES,
     *("tests", "run_all.py", ".ci", ".gitignore", ".pre-commit-config.yaml"),
     *("Makefile", "pyproject.toml"),
-    *("requirements.lock", "requirements-dev.lock", "requirements-torch.lock"),
+    *(
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-ray.lock",
+        "requirements-torch.lock",
+    ),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE"),
 }
 PLUG_INS = {

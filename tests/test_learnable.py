@@ -10,12 +10,13 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.grid import Grid, prepare_log
+from benchmark.agenda import Agenda
+from benchmark.datacard import store_data
+from benchmark.grid import prepare_log
 from benchmark.metrics import expected_scores
-from benchmark.planning import Selection
+from benchmark.planning import Selection, lay_out
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
-from benchmark.runner import run_cell
 from reports.stats import minimum_detectable
 
 if TYPE_CHECKING:
@@ -60,33 +61,38 @@ def first_order_gauc(data: PreparedData) -> float:
 @pytest.mark.slow
 def test_plain_dnn_lies_between_first_order_effects_and_the_truth(tmp_path: Path) -> None:
     preset = PRESETS["quick"]
-    data = prepare_log(NAME, tmp_path, tmp_path / "cache", preset)
     selection = Selection(
         preset=preset,
-        studies=["table1"],
+        studies=["main"],
         data=[NAME],
         world_rows=preset.world_rows,
         backbones=["dnn"],
         methods=["plain", "adasparse"],
+        num_trials=0,
         num_seeds=preset.num_seeds,
         embedding_optimizer="sparse",
     )
-    grid = Grid.make(RunStore(tmp_path / "out"), selection, {NAME: data}, "cpu")
-    for cell in grid.todo(retry_failed=False):
-        run_cell(cell)
+    data = prepare_log(NAME, tmp_path, tmp_path / "cache", selection)
+    store = RunStore(tmp_path / "out")
+    store_data(store, data)
+    layout = lay_out(selection, {NAME: data})
+    agenda = Agenda(layout, store, device="cpu")
+    while cell := agenda.take():
+        cell.run()
 
+    records = [store.read(store.run_folder(config)) for config in agenda.slots.values()]
     gauc = {
         method: np.array(
             [
                 record.metrics["test"]["expected_gauc"]
-                for record in grid.store.finished(grid.plan)
+                for record in records
                 if record.config.method == method
             ]
         )
         for method in ("plain", "adasparse")
     }
 
-    ceiling = grid.store.read_card(data.fingerprint)["ceiling"]["test"]["expected_gauc"]
+    ceiling = store.read_card(data.fingerprint)["ceiling"]["test"]["expected_gauc"]
     assert gauc["plain"].mean() > first_order_gauc(data) + 0.02
     assert gauc["plain"].mean() < ceiling - 0.03
     assert minimum_detectable(gauc["adasparse"] - gauc["plain"]) <= 0.005

@@ -7,15 +7,17 @@ import polars as pl
 import pytest
 
 from benchmark.metrics import evaluate
+from benchmark.plans import read_plan
 from benchmark.records import RunStore
 from models.registry import available
 
-TWO_METHODS = ("--only", "table1", "--methods", "plain", "adasparse")
+BACKBONES = available("backbones")
+TWO_METHODS = ("--only", "main", "--methods", "plain", "adasparse")
 
 
 def read_records(out):
     store = RunStore(out)
-    return list(store.finished(store.read_plan()))
+    return [store.read(store.run_folder(config)) for config in read_plan(out).slots.values()]
 
 
 def test_every_cell_is_done_and_the_report_is_there(finished):
@@ -40,7 +42,7 @@ def test_metrics_of_a_record_follow_from_its_stored_predictions(finished):
 def test_cells_of_one_seed_differ_only_in_backbone_and_method(finished):
     configs = [record.config.to_json() for record in read_records(finished[0])]
 
-    varied = {"backbone", "method", "seed", "backbone_config", "method_config"}
+    varied = {"backbone", "method", "seed", "backbone_config", "method_config", "regularisers"}
     for config in configs:
         for name in set(config) - varied:
             assert config[name] == configs[0][name]
@@ -73,7 +75,7 @@ def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
     again = run_all("--preset", "smoke", "--data", spec, "--out", out, *TWO_METHODS)
 
     assert again.returncode == 0
-    assert "8 of 8 cells were done before" in again.stdout
+    assert "20 of 20 trainings were done before" in again.stdout
     changed = {p.name for p, time in before.items() if p.stat().st_mtime_ns != time}
     assert not changed & {"record.json", "predictions.parquet", "index.html", "table1.csv"}
 
@@ -83,6 +85,7 @@ def test_status_counts_the_cells(finished, run_all):
 
     assert done.returncode == 0
     assert "8 cells: 8 done, 0 failed, 0 missing" in done.stdout
+    assert "tuning: 12 trials: 12 done, 0 failed, 0 missing" in done.stdout
 
 
 def test_report_only_needs_run_folders_alone(finished, run_all, tmp_path):
@@ -166,14 +169,14 @@ def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, wor
 
     assert done.returncode == 0, done.stderr
     records = read_records(tmp_path)
-    assert len(records) == len(RunStore(tmp_path).read_plan().slots)
+    assert len(records) == len(read_plan(tmp_path).slots)
     assert {record.config.model for record in records} == {
-        f"{backbone}+{method}"
-        for backbone in available("backbones")
-        for method in available("methods")
+        *(f"{backbone}+{method}" for backbone in BACKBONES for method in available("methods")),
+        "logistic_regression+reference",
+        "boosted_trees+reference",
     }
     blind = {record.config.method for record in records if record.config.is_blind}
-    assert blind == (set() if words else {*available("methods")} - {"plain"})
+    assert blind == (set() if words else {"adasparse", "apg"})  # smoke has two of a study
     page = (tmp_path / "report" / "index.html").read_text()
     assert (words or ["synthetic_production"])[0] in page
 
@@ -188,7 +191,7 @@ def test_a_run_on_a_gpu_repeats_itself(run_all, tiny_log):
         out = tiny_log.parent / name
         done = run_all(
             *("--preset", "smoke", "--data", tiny_log, "--out", out, "--device", "cuda"),
-            *("--seeds", 1, "--only", "table1"),
+            *("--seeds", 1, "--only", "main"),
         )
         assert done.returncode == 0, done.stderr
         paths = sorted(out.rglob("predictions.parquet"))

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import torch
 
+from benchmark.assembly import build
 from benchmark.cost import count_multiply_adds, multiply_adds, parameter_counts
 from benchmark.files import write_whole
 from benchmark.latency import latency
 from benchmark.random_log import config_on, optimizer_on, random_rows
-from benchmark.runner import build, set_up_torch
+from benchmark.runner import set_up_torch
 from benchmark.speed.ad_log import NUM_ROWS, ad_log_schema, protocol_of, training_step
 from benchmark.trainer import TrainSplit
 from models.compact import CompactPredictor

@@ -11,7 +11,8 @@ import jinja2
 from benchmark.protocol import PRESETS
 from reports.layout import number
 from reports.load import partition_of
-from reports.names import TITLES, data_title, joined, model_title
+from reports.names import REFERENCE, TITLES, data_title, joined, model_title
+from reports.page.tuning import hyper_parameters, tuning_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,13 +63,15 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         missing=[_line(cell) for cell in runs.unfinished("missing")],
         protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
         disagreements=runs.disagreements(),
-        models=_hyper_parameters(runs),
+        tuning=tuning_section(runs),
+        hyper_parameters=hyper_parameters(runs),
         environments=[_flat(environment) for environment in runs.environments()],
     )
 
 
 def _summary(runs: Runs) -> str:
-    backbones, methods = _listed(runs.models["backbone"]), _listed(runs.models["method"])
+    models = runs.models[runs.models["method"] != REFERENCE]
+    backbones, methods = _listed(models["backbone"]), _listed(models["method"])
     data = _listed(dataset for dataset, _ in runs.fingerprints)
     seeds = len({cell.config.seed for cell in runs.cells})
     return (
@@ -130,16 +133,6 @@ def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
 
 def _protocol(config: RunConfig) -> dict[str, Json]:
     return asdict(config.protocol) | {"embedding_optimizer": config.embedding_optimizer}
-
-
-def _hyper_parameters(runs: Runs) -> dict[str, str]:
-    """Every model of the main cells with the settings it ran with; tables name what differs."""
-    lines = {}
-    for config in (cell.config for cell in runs.cells if not cell.changes):
-        settings = {**config.backbone_config, **config.method_config, **asdict(config.regularisers)}
-        text = ", ".join(f"{key} {value}" for key, value in settings.items())
-        lines[f"{config.dataset}, {model_title(config.backbone, config.method)}"] = text
-    return lines
 
 
 def _line(cell: Cell) -> tuple[str, str]:

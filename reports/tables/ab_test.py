@@ -212,4 +212,4 @@ def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:
     ]
 
 
-TABLE = Table(title="Simulated A/B test", position=10, tabulate=tabulate, arrange=arrange)
+TABLE = Table(title="Simulated A/B test", position=13, tabulate=tabulate, arrange=arrange)

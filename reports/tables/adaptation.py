@@ -26,7 +26,7 @@ _NOTES = [
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per model whose method adapts; nan where a run does not say what it was before."""
-    runs = runs.study("table1", "controls")
+    runs = runs.study("main", "controls")
     scores = runs.metrics("dev")
     if _UNADAPTED not in scores:
         return pd.DataFrame()
@@ -73,7 +73,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
-    position=11,
+    position=14,
     tabulate=tabulate,
     arrange=arrange,
 )

@@ -44,7 +44,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_share_mean`, `_low` and
     `_high` are the share of the achievable gain and its interval.
     """
-    runs = runs.study("table1")
+    runs = runs.study("main")
     if not runs.records:
         return pd.DataFrame()
     frames = [

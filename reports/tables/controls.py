@@ -66,5 +66,5 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Controls: domain awareness or capacity", position=6, tabulate=tabulate, arrange=arrange
+    title="Controls: domain awareness or capacity", position=9, tabulate=tabulate, arrange=arrange
 )

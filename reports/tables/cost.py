@@ -43,7 +43,7 @@ _NOTES = [
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """Parameters, and means over the finished seeds, of each model."""
-    runs = runs.study("table1")
+    runs = runs.study("main")
     costs = runs.costs()
     if costs.empty:
         return costs

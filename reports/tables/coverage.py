@@ -24,7 +24,7 @@ _NOTES = [
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """Mean and sample standard deviation over the finished seeds; the counts do not vary."""
-    runs = runs.study("table1")
+    runs = runs.study("main")
     scores = runs.metrics()
     if scores.empty:
         return scores

@@ -173,5 +173,5 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Emerging domains: quality by train rows", position=9, tabulate=tabulate, arrange=arrange
+    title="Emerging domains: quality by train rows", position=12, tabulate=tabulate, arrange=arrange
 )

@@ -206,7 +206,7 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Mechanisms: which method wins in which world",
-    position=8,
+    position=11,
     tabulate=tabulate,
     arrange=arrange,
 )

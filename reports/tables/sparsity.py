@@ -26,7 +26,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
     `<layer>_domains` is the standard deviation over the domains, mean over the seeds.
     """
-    runs = runs.study("table1")
+    runs = runs.study("main")
     ratios = runs.sparsity()
     if ratios.empty:
         return ratios

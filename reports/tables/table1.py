@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.layout import Block, Entry, Layout, Table, blocks_of, number
 from reports.load import DATA, MODEL
-from reports.names import BASELINE, data_title, title_of
+from reports.names import BASELINE, REFERENCE, data_title, title_of
 from reports.paired import (
     DIGITS,
     averages,
@@ -31,6 +31,10 @@ _NOTES = [
     "Nothing is tested for significance here. The spread over a few seeds does not include the"
     " noise of the test rows, so small differences prove nothing.",
 ]
+_REFERENCE_NOTE = (
+    "References: what one would pick instead of a network, on the same rows, codes, metrics and"
+    " number of trials. Logistic regression has one optimum, so that its seeds are equal."
+)
 _CEILING_NOTE = (
     "Ceiling: the metrics of the true click probability on the same rows; no model can be"
     " expected to do better."
@@ -38,12 +42,12 @@ _CEILING_NOTE = (
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per planned model, then a `ceiling` per data set whose true probability is known.
+    """A row per planned model and reference, then a `ceiling` per data set of known probability.
 
     `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_delta_e4_mean` and
     `_std` over the `pairs` that share a seed with the baseline. Undefined numbers are nan.
     """
-    runs = runs.study("table1")
+    runs = runs.study("main", "references")
     scores = runs.metrics()
     if scores.empty:
         return pd.DataFrame()
@@ -65,7 +69,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
     keys = {name: getattr(model, name) for name in MODEL}
     own, plain = rows_of(scores, keys), rows_of(scores, keys | {"method": BASELINE})
-    if keys["method"] == BASELINE:
+    if keys["method"] in (BASELINE, REFERENCE):
         plain = plain.iloc[:0]
     pairs = int(own["seed"].isin(plain["seed"]).sum())
     counts = {"seeds": len(own), "pairs": pairs}
@@ -73,9 +77,12 @@ def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
 
 
 def arrange(table: pd.DataFrame) -> Layout:
-    """One block per data set and backbone, then the ceiling of the data set."""
-    is_ceiling = table["method"] == _CEILING
-    blocks = blocks_of(table[~is_ceiling], _entries)
+    """One block per data set and backbone, then its references and its ceiling."""
+    is_ceiling, is_reference = (table["method"] == name for name in (_CEILING, REFERENCE))
+    blocks = blocks_of(table[~is_ceiling & ~is_reference], _entries)
+    for (dataset, partition), rows in table[is_reference].groupby(DATA, sort=False):
+        heading = f"{data_title(str(dataset), str(partition))}, references"
+        blocks.append(Block(heading=heading, rows=_entries(rows)))
     for (dataset, partition), rows in table[is_ceiling].groupby(DATA, sort=False):
         blocks.append(
             Block(
@@ -87,7 +94,11 @@ def arrange(table: pd.DataFrame) -> Layout:
     return Layout(
         columns=columns,
         blocks=blocks,
-        notes=[*_NOTES, *([_CEILING_NOTE] if is_ceiling.any() else [])],
+        notes=[
+            *_NOTES,
+            *([_REFERENCE_NOTE] if is_reference.any() else []),
+            *([_CEILING_NOTE] if is_ceiling.any() else []),
+        ],
     )
 
 
@@ -96,7 +107,9 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
         [
             Entry(title_of(row["backbone"], row["method"])),
             *scores,
-            *delta_entries(row, "delta", tuple(DIGITS), is_shown=row["method"] != BASELINE),
+            *delta_entries(
+                row, "delta", tuple(DIGITS), is_shown=row["method"] not in (BASELINE, REFERENCE)
+            ),
             seeds_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)

@@ -1,5 +1,7 @@
 """What the tests of this folder share."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmark.config import Regularisers, RunConfig
@@ -9,6 +11,7 @@ from benchmark.protocol import COMPACT, PRESETS
 from benchmark.studies import studies_named
 
 SMOKE = PRESETS["smoke"]
+WHOLE = replace(SMOKE, max_changes=None, num_worlds=5)  # all cells of every study
 
 
 @pytest.fixture
@@ -38,26 +41,27 @@ def make_config():
 
 
 @pytest.fixture
-def log(tiny_log, tmp_path):
+def log(tiny_log, tmp_path, select):
     """A log of 60 domains, place x item, whose representative is not the first column."""
     partition = 'partition = ["place", "item"]\nrepresentative = "item"'
     text = tiny_log.read_text().replace('partition = ["place"]', partition)
     tiny_log.write_text(text)
-    return prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
+    return prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def select():
     """A function that makes a selection, any field of which can be changed."""
 
     def make(**changes):
         values = {
-            "preset": SMOKE,
+            "preset": WHOLE,
             "studies": studies_named([], ["tiny"]),
             "data": ("tiny",),
             "world_rows": SMOKE.world_rows,
             "backbones": ("dnn", "dcnv2"),
             "methods": ("adasparse", "plain"),
+            "num_trials": 2,
             "num_seeds": 2,
             "embedding_optimizer": "sparse",
         } | changes

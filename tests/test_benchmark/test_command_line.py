@@ -50,7 +50,7 @@ def test_help_shows_exit_codes_and_examples(run_all):
         (["--jobs", "two"], "at least 1, got 'two'"),
         (["--device", "tpu"], "cuda"),
         (["--list", "model"], "backbones"),
-        (["--only", "table1,fig9"], "available: table1, controls, ablations, mechanisms"),
+        (["--only", "table1,fig9"], "available: main, formulations, partitions"),
         (["--only", "mechanisms", "--methods", "plain", "--dry-run"], "beside plain"),
         (["--only", "ab_test", "--data", "iaac", "--dry-run"], "one of synthetic_"),
         (["--world-rows", "1e6"], "at least 1, got '1e6'"),
@@ -87,14 +87,23 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert "synthetic_production dnn+plain: 2 seeds" in done.stdout
     assert "synthetic_production dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
     assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 seeds" in done.stdout
-    *_, main, controls, ablations, mechanisms, emerging, ab_test, total = done.stdout.splitlines()
-    assert main == "table1: 4 cells"
-    assert controls == "controls: 10 cells, 4 of them shared"
-    assert ablations == "ablations: 20 cells, 4 of them shared"
-    assert mechanisms == "mechanisms: 30 cells, 4 of them shared"
-    assert emerging == "emerging: 4 cells, 4 of them shared"
-    assert ab_test == "ab_test: 4 cells, 4 of them shared"
-    assert total.startswith("52 cells, at most")
+    assert "tuning of synthetic_production dnn (backbone): 2 trials, at most" in done.stdout
+    assert "tuning of synthetic_production boosted_trees+reference: 2 trials" in done.stdout
+    *_, total = lines = done.stdout.splitlines()
+    assert lines[-12:-1] == [
+        "main: 4 cells",
+        "formulations: 8 cells, 4 of them shared",
+        "partitions: 8 cells, 4 of them shared",
+        "sparsity: 8 cells, 4 of them shared",
+        "controls: 8 cells, 4 of them shared",
+        "ablations: 8 cells, 4 of them shared",
+        "cost: 4 cells, 4 of them shared",
+        "references: 4 cells",
+        "mechanisms: 12 cells, 4 of them shared",
+        "emerging: 4 cells, 4 of them shared",
+        "ab_test: 4 cells, 4 of them shared",
+    ]
+    assert total.startswith("10 trials and 36 cells, at most")
     assert not out.exists()
 
 
@@ -175,11 +184,14 @@ def test_only_runs_and_counts_the_studies_that_it_names(run_all, tiny_log):
     status = run_all("--status", "--out", out)
 
     assert done.returncode == 0, done.stderr
-    assert "8 cells: 8 done" in status.stdout.splitlines()[0]
-    assert status.stdout.splitlines()[1:] == ["  controls: 8 cells: 8 done, 0 failed, 0 missing"]
+    assert "4 cells: 4 done" in status.stdout.splitlines()[0]
+    assert status.stdout.splitlines()[1:] == [
+        "  tuning: 6 trials: 6 done, 0 failed, 0 missing",
+        "  controls: 4 cells: 4 done, 0 failed, 0 missing",
+    ]
     names = {path.stem for path in (out / "report" / "tables").iterdir()}
-    assert names == {"controls"}
-    assert json.loads((out / "studies" / "table1.json").read_text())["slots"] == []
+    assert names == {"controls", "ledger"}
+    assert json.loads((out / "studies" / "main.json").read_text())["slots"] == []
 
 
 def test_a_run_without_a_clock_says_so(run_all, tiny_log):

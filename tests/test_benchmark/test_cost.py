@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from benchmark import cost_formulas
+from benchmark.assembly import build
 from benchmark.cost import cost_of, count_multiply_adds, multiply_adds, parameter_counts
 from benchmark.cost_formulas import work_of
 from benchmark.latency import latency
 from benchmark.protocol import COMPACT
 from benchmark.random_log import config_on, random_rows, random_schema
-from benchmark.runner import build
 from benchmark.speed import cells
 from benchmark.speed.scaling import growth_exponent
 from benchmark.trainer import Training, TrainSplit

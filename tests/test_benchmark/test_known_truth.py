@@ -12,18 +12,22 @@ from benchmark.grid import prepare_log
 from benchmark.metrics import row_logloss
 from benchmark.planning import configure
 from benchmark.protocol import PRESETS
-from benchmark.records import RecordError, RunStore
-from benchmark.runner import Cell, run_cell
+from benchmark.records import RunStore
+from benchmark.runner import run_cell
+from benchmark.stored import SCHEMA_VERSION, RecordError
 from benchmark.studies import Change
+from benchmark.tasks import Cell
 
 SMOKE = PRESETS["smoke"]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(tmp_path_factory, select):
     """A small generated log."""
     root = tmp_path_factory.mktemp("world")
-    return prepare_log("synthetic_production", root / "raw", root / "cache", SMOKE, 6_000)
+    return prepare_log(
+        "synthetic_production", root / "raw", root / "cache", select(world_rows=6_000)
+    )
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def stored(world, tmp_path):
 
 def run(log, select, out, method):
     """One cell that learns fast: its store and its folder."""
-    config = configure(select(), log, "dnn", Change(method=method))
+    config = configure(select(), "tiny", log, "dnn", Change(method=method))
     protocol = replace(config.protocol, learning_rate=0.01)
     cell = Cell(config=replace(config, protocol=protocol), data=log, out=out, device="cpu")
     run_cell(cell)
@@ -170,8 +174,8 @@ def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, select, tmp_p
 
     record = json.loads((folder / "record.json").read_text())
 
-    assert record["schema_version"] == 3
+    assert record["schema_version"] == SCHEMA_VERSION
     assert not [name for name in record["metrics"]["test"] if name.startswith("expected")]
     assert "candidates.parquet" not in record["digests"]
     kept = sorted(path.name for path in store.data_folder(log.fingerprint).iterdir())
-    assert kept == ["card.json", "domains.parquet"]
+    assert kept == ["card.json", "domains.parquet", "schema.json"]

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from benchmark.files import write_text, write_whole
-from benchmark.records import Plan, RecordError, RunResult, RunStore
+from benchmark.plans import Plan, Search, read_plan, write_plan
+from benchmark.records import RunResult, RunStore
+from benchmark.stored import SCHEMA_VERSION, RecordError
 
 
 def make_result(**changes):
@@ -88,8 +90,11 @@ def test_a_harmed_file_makes_the_run_missing_again(make_config, store, name, har
         store.read(path.parent)
 
 
-DAMAGED = ["", "{", "[]", "null", "{}", '{"schema_version": 99}', '{"schema_version": 3}']
-DAMAGED += ['{"schema_version": 3, "digests": {}, "metrics": {}, "config": {"seed": 1}}']
+DAMAGED = ["", "{", "[]", "null", "{}", '{"schema_version": 99}']
+DAMAGED += [
+    f'{{"schema_version": {SCHEMA_VERSION}{rest}}}'
+    for rest in ("", ', "digests": {}, "metrics": {}, "config": {"seed": 1}', ', "slots": {"a": 1}')
+]
 
 
 @pytest.mark.parametrize("text", DAMAGED)
@@ -97,7 +102,7 @@ def test_an_unreadable_plan_is_one_line(store, text):
     write_text(store.out / "plan.json", text)
 
     with pytest.raises(RecordError, match=r"plan\.json") as caught:
-        store.read_plan()
+        read_plan(store.out)
 
     assert len(str(caught.value).splitlines()) == 1
 
@@ -122,6 +127,22 @@ def test_an_infinite_metric_is_refused(make_config, store):
         store.read(path.parent)
 
 
+def test_a_record_edited_by_hand_is_not_a_done_run(make_config, store):
+    config = make_config()
+    store.write(config, make_result())
+    path = store.run_folder(config) / "record.json"
+    content = json.loads(path.read_text())
+
+    path.write_text(json.dumps(content | {"timing": {"train_seconds": 1.0}}))
+    assert store.state(config) == "done"
+    content["metrics"]["test"]["auc"] = 0.99
+    path.write_text(json.dumps(content))
+
+    assert store.state(config) == "missing"
+    with pytest.raises(RecordError, match="changed since it was written"):
+        store.read(path.parent)
+
+
 def test_a_failed_run_is_failed_until_it_is_done(make_config, store):
     config = make_config()
 
@@ -139,19 +160,35 @@ def test_plan_names_state_and_run_of_each_slot(make_config, store):
     store.write_error(failed, "E: x", "")
     slots = {config.slot_id: config for config in (done, failed, missing)}
 
-    store.write_plan(Plan(preset="smoke", slots=slots, studies={"table1": tuple(slots)}))
+    search = Search(
+        stage="method",
+        dataset="synthetic",
+        partition="scenario",
+        backbone="dnn",
+        method="plain",
+        num_trials=2,
+        dimensions=("regularisers.dropout",),
+    )
+    plan = Plan(
+        preset="smoke",
+        slots=slots,
+        studies={"main": tuple(slots)},
+        searches=(search,),
+        waiting=frozenset({missing.slot_id}),
+    )
+
+    write_plan(store, plan)
 
     content = json.loads((store.out / "plan.json").read_text())["slots"]
     assert [content[slot]["state"] for slot in slots] == ["done", "failed", "missing"]
     assert content[done.slot_id]["run_id"] == done.run_id
-    again = store.read_plan()
-    assert again.studies == {"table1": tuple(slots)}
-    assert [record.config.seed for record in store.finished(again)] == [1]
+    assert content[missing.slot_id]["run_id"] is None
+    assert read_plan(store.out) == plan
 
 
 def test_reading_a_plan_from_an_empty_folder_says_so(store):
     with pytest.raises(RecordError, match="no runs in"):
-        store.read_plan()
+        read_plan(store.out)
 
 
 def test_write_whole_leaves_nothing_behind_when_writing_fails(tmp_path):

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.assembly import assemble, build, seen_schema
 from benchmark.planning import configure
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
-from benchmark.runner import Cell, assemble, build, run_cell, seen_schema
+from benchmark.runner import run_cell
 from benchmark.studies import Change, blind_control
+from benchmark.tasks import Cell
 from datasets.loader import EncodedRows
 from models.registry import available
 
@@ -18,9 +20,7 @@ SMOKE = PRESETS["smoke"]
 
 
 def test_restricted_domain_is_the_representative_alone(log, select):
-    config = configure(
-        select(), log, "dnn", Change(method="adasparse", ids="representative_as_domain")
-    )
+    config = configure(select(), "tiny", log, "dnn", Change(method="adasparse", num_columns=1))
     schema = seen_schema(config, log.schema)
     batch = EncodedRows(log.rows(), schema).range(0, 50)
     whole = EncodedRows(log.rows(), log.schema).range(0, 50)
@@ -37,7 +37,9 @@ def test_restricted_domain_is_the_representative_alone(log, select):
 
 
 def test_full_partition_as_task_changes_the_task_alone(log, select):
-    config = configure(select(), log, "dnn", Change(method="plain", ids="partition_as_task"))
+    config = configure(
+        select(), "tiny", log, "dnn", Change(method="plain", ids="partition_as_task")
+    )
     schema = seen_schema(config, log.schema)
     batch = EncodedRows(log.rows(), schema).range(0, 50)
     whole = EncodedRows(log.rows(), log.schema).range(0, 50)
@@ -51,7 +53,7 @@ def test_full_partition_as_task_changes_the_task_alone(log, select):
 @pytest.mark.parametrize("backbone", available("backbones"))
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, method):
-    config = configure(select(), log, backbone, blind_control(method))
+    config = configure(select(), "tiny", log, backbone, blind_control(method))
     schema = seen_schema(config, log.schema)
     model = build(config, schema, base_rate=0.5).eval()
     encoded = log.rows()[:64]
@@ -70,7 +72,7 @@ def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, met
 
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_trains(log, select, tmp_path, method):
-    config = configure(select(), log, "dnn", blind_control(method))
+    config = configure(select(), "tiny", log, "dnn", blind_control(method))
     protocol = replace(config.protocol, learning_rate=0.02)
     cell = Cell(
         config=replace(config, protocol=protocol), data=log, out=tmp_path / "out", device="cpu"
@@ -86,8 +88,8 @@ def test_domain_blind_control_trains(log, select, tmp_path, method):
 
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_has_the_layers_of_its_method(log, select, method):
-    main = configure(select(), log, "dnn", Change(method=method))
-    blind = configure(select(), log, "dnn", blind_control(method))
+    main = configure(select(), "tiny", log, "dnn", Change(method=method))
+    blind = configure(select(), "tiny", log, "dnn", blind_control(method))
 
     models = [assemble(config, seen_schema(config, log.schema)) for config in (main, blind)]
 

@@ -8,8 +8,8 @@ import pytest
 from benchmark.config import ConfigError
 from benchmark.grid import prepare_log
 from benchmark.matching import dense_parameters, matched
-from benchmark.planning import configure, logs_to_prepare, make_plan
-from benchmark.protocol import PRESETS
+from benchmark.planning import configure, lay_out, logs_to_prepare
+from benchmark.protocol import PRESETS, TUNING
 from benchmark.studies import STUDIES, WORLDS, Change, studies_named
 from models.registry import available
 
@@ -30,30 +30,31 @@ def differences(left, right):
 
 def mains_of(plan):
     """The cells of the main study by backbone, method and seed."""
-    configs = [plan.slots[slot] for slot in plan.studies["table1"]]
+    configs = [plan.slots[slot] for slot in plan.studies["main"]]
     return {(config.backbone, config.method, config.seed): config for config in configs}
 
 
 def own_cells(plan, study):
     """The cells of a study that are not in the main one."""
-    main = set(plan.studies["table1"])
+    main = set(plan.studies["main"])
     return [plan.slots[slot] for slot in plan.studies[study] if slot not in main]
 
 
 def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
-    plan, logs = make_plan(select(), {"tiny": log})
+    plan = lay_out(select(), {"tiny": log})
 
-    main = plan.studies["table1"]
+    main = plan.studies["main"]
     assert tuple(plan.slots)[: len(main)] == main
     assert len(main) == 8
-    assert set(main) <= set(plan.studies["controls"])
-    assert len(plan.slots) == 8 + 12 + 16
+    on_first = {slot for slot in main if plan.slots[slot].backbone == "dnn"}
+    assert on_first <= set(plan.studies["controls"])
+    assert len(plan.slots) == 8 + 4 + 10 + 6 + 16 + 4  # studies in their order, references last
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
-    assert set(logs) == set(plan.slots)
+    assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
 
 
 def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
-    plan, _ = make_plan(select(methods=available("methods")), {"tiny": log})
+    plan = lay_out(select(methods=available("methods")), {"tiny": log})
     mains = mains_of(plan)
 
     for study in ("controls", "ablations"):
@@ -63,7 +64,7 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
             if config.pinned:
                 assert varied == {"pinned", "method_config"}
                 assert config.method_config == {**main.method_config, **config.pinned}
-                assert all(
+                assert any(
                     main.method_config[name] != config.pinned[name] for name in config.pinned
                 )
             else:
@@ -71,10 +72,10 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
 
 
 def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
-    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), {"tiny": log})
+    plan = lay_out(select(studies=["controls"], num_seeds=1), {"tiny": log})
 
     changed = {config.domain_columns for config in plan.slots.values()}
-    star = configure(select(), log, "dnn", Change(method="plain", ids="partition_as_task"))
+    star = configure(select(), "tiny", log, "dnn", Change(method="plain", ids="partition_as_task"))
     assert changed == {("place", "item"), ("item",)}
     assert star.task == "place+item"
     assert star.has_full_task
@@ -82,11 +83,11 @@ def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
 
 
 def test_ablations_are_on_the_first_backbone(log, select):
-    plan, _ = make_plan(select(backbones=("dcnv2", "dnn")), {"tiny": log})
+    plan = lay_out(select(backbones=("dcnv2", "dnn")), {"tiny": log})
 
     assert {config.backbone for config in own_cells(plan, "ablations")} == {"dcnv2"}
     assert {tuple(config.pinned.items()) for config in own_cells(plan, "ablations")} == {
-        (("alpha_start", 5.0),),
+        (("alpha_start", 5.0), ("alpha_max", 5.0)),
         (("penalty", "l1"),),
         (("penalty", "l1"), ("penalty_weight_max", 0.1)),
         (("penalty", "l1"), ("penalty_weight_max", 0.01)),
@@ -98,21 +99,63 @@ def test_ablations_are_on_the_first_backbone(log, select):
 
 
 def test_one_domain_column_leaves_nothing_to_vary_in_domains(tiny_log, tmp_path, select):
-    log = prepare_log(str(tiny_log), None, tmp_path / "cache", SMOKE)
+    log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
-    plan, _ = make_plan(select(), {"tiny": log})
+    plan = lay_out(select(), {"tiny": log})
 
-    assert len(own_cells(plan, "controls")) == 8  # h only and width-matched
+    assert len(own_cells(plan, "controls")) == 4  # h only and width-matched
+    assert not plan.studies["partitions"]
     assert {config.domain_columns for config in plan.slots.values()} == {("place",)}
 
 
+def test_nested_domains_take_one_column_after_the_other(log, select):
+    methods = available("methods")
+    plan = lay_out(select(studies=["main", "partitions"], methods=methods), {"tiny": log})
+
+    seen = {(c.method, c.domain_columns, c.task) for c in own_cells(plan, "partitions")}
+    assert seen == {
+        *((method, ("item",), "item") for method in methods if method != "plain"),
+        ("maml", ("place", "item"), "place+item"),
+        ("star", ("place", "item"), "place+item"),
+    }
+
+
+def test_all_cells_of_a_model_take_their_values_from_one_search(log, select):
+    plan = lay_out(select(), {"tiny": log})
+
+    for slot, config in plan.slots.items():
+        assert plan.search_of[slot] == ("tiny", config.backbone, config.method)
+    assert [key[1:] for key in plan.bases][:2] == [("dnn", ""), ("dcnv2", "")]
+    assert set(plan.bases) == {
+        *plan.search_of.values(),
+        *(("tiny", backbone, "") for backbone in ("dnn", "dcnv2")),
+    }
+    assert {base.seed for base in plan.bases.values()} == {TUNING.training_seed}
+    assert TUNING.training_seed not in {config.seed for config in plan.slots.values()}
+
+
+def test_logs_that_a_study_adds_are_searched_only_by_presets_that_say_so(worlds, select):
+    own = replace(select().preset, tunes_every_log=True)
+
+    shared = lay_out(world_selection(select), worlds)
+    each = lay_out(world_selection(select, preset=own), worlds)
+
+    assert {key.log for key in shared.bases} == {"synthetic_production"}
+    assert {key.log for key in each.bases} == set(WORLDS)
+
+
 def test_studies_keep_to_the_selected_methods(log, select):
-    plan, _ = make_plan(select(methods=("plain",)), {"tiny": log})
+    plan = lay_out(select(methods=("plain",)), {"tiny": log})
 
     assert {name: len(slots) for name, slots in plan.studies.items()} == {
-        "table1": 4,
+        "main": 4,
+        "formulations": 0,
+        "partitions": 0,
+        "sparsity": 0,
         "controls": 0,
         "ablations": 0,
+        "cost": 4,
+        "references": 4,
         "mechanisms": 0,
         "emerging": 4,
         "ab_test": 0,
@@ -123,14 +166,15 @@ def test_a_plan_without_cells_is_refused(log, select):
     with pytest.raises(
         ConfigError, match=r"--methods plain: no cell is left; ablations needs .* adasparse"
     ):
-        make_plan(select(studies=["ablations"], methods=["plain"]), {"tiny": log})
+        lay_out(select(studies=["ablations"], methods=["plain"]), {"tiny": log})
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], ["table1", "controls", "ablations", "emerging", "ab_test"]),
-        (["controls,table1"], ["table1", "controls"]),
+        ([], [name for name in STUDIES if name != "mechanisms"]),
+        (["fig3c", "table2,fig3d"], ["formulations", "partitions", "sparsity"]),
+        (["controls,table1"], ["main", "controls"]),
         (["ablations", "controls,"], ["controls", "ablations"]),
     ],
 )
@@ -139,15 +183,15 @@ def test_studies_are_named_with_commas_or_spaces(words, expected):
 
 
 def test_unknown_study_lists_what_exists():
-    with pytest.raises(ConfigError, match="'fig9'; available: table1, controls, ablations"):
+    with pytest.raises(ConfigError, match="'fig9'; available: main, formulations, partitions"):
         studies_named(["table1,fig9"], [])
 
 
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
 def test_width_matched_network_is_the_closest_of_all_factors(log, select, backbone):
-    plain = configure(select(), log, backbone, Change(method="plain"))
+    plain = configure(select(), "tiny", log, backbone, Change(method="plain"))
     target = dense_parameters(
-        configure(select(), log, backbone, Change(method="adasparse")), log.schema
+        configure(select(), "tiny", log, backbone, Change(method="adasparse")), log.schema
     )
 
     config = matched(plain, target, log.schema)
@@ -161,7 +205,9 @@ def test_width_matched_network_is_the_closest_of_all_factors(log, select, backbo
 
 def test_dense_parameters_are_those_of_the_formula(log, select):
     counts = {
-        method: dense_parameters(configure(select(), log, "dnn", Change(method=method)), log.schema)
+        method: dense_parameters(
+            configure(select(), "tiny", log, "dnn", Change(method=method)), log.schema
+        )
         for method in METHODS
     }
 
@@ -173,7 +219,7 @@ def test_dense_parameters_are_those_of_the_formula(log, select):
 
 
 def test_width_matched_network_has_about_the_parameters_of_adasparse(log, select):
-    plan, _ = make_plan(select(studies=["controls"], num_seeds=1), {"tiny": log})
+    plan = lay_out(select(studies=["controls"], num_seeds=1), {"tiny": log})
     counts = {
         config.model: dense_parameters(config, log.schema)
         for config in plan.slots.values()
@@ -181,9 +227,8 @@ def test_width_matched_network_has_about_the_parameters_of_adasparse(log, select
         or (config.method == "adasparse" and not config.pinned and not config.has_own_domains)
     }
 
-    for backbone in ("dnn", "dcnv2"):
-        wide, pruned = counts[f"{backbone}+plain"], counts[f"{backbone}+adasparse"]
-        assert abs(wide - pruned) < 0.01 * pruned
+    wide, pruned = counts["dnn+plain"], counts["dnn+adasparse"]
+    assert abs(wide - pruned) < 0.01 * pruned
 
 
 def test_studies_of_worlds_belong_to_calls_with_such_a_world():
@@ -205,18 +250,18 @@ def world_selection(select, **changes):
 
 
 def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
-    plan, logs = make_plan(world_selection(select), worlds)
+    plan = lay_out(world_selection(select), worlds)
 
     mechanisms = [plan.slots[slot] for slot in plan.studies["mechanisms"]]
     assert len(mechanisms) == 5 * 3 * 2  # worlds; plain, adasparse and its control; seeds
     assert {config.backbone for config in mechanisms} == {"dnn"}
-    shared = set(plan.studies["mechanisms"]) & set(plan.studies["table1"])
+    shared = set(plan.studies["mechanisms"]) & set(plan.studies["main"])
     assert len(shared) == 2 * 2  # the main cells of the main world
     others = {config.dataset for slot, config in plan.slots.items() if slot not in mechanisms}
-    assert {plan.slots[slot].dataset for slot in plan.studies["table1"]} == {"synthetic_production"}
+    assert {plan.slots[slot].dataset for slot in plan.studies["main"]} == {"synthetic_production"}
     assert others == set(WORLDS)
-    assert all(log.spec.name == plan.slots[slot].dataset for slot, log in logs.items())
-    assert plan.studies["ab_test"] == plan.studies["emerging"] == plan.studies["table1"]
+    assert all(log.spec.name == plan.slots[slot].dataset for slot, log in plan.logs.items())
+    assert plan.studies["ab_test"] == plan.studies["emerging"] == plan.studies["main"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +269,7 @@ def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
     [
         ({}, list(WORLDS)),
         ({"data": ["synthetic_bias", "iaac"]}, ["synthetic_bias", "iaac", *WORLDS[:-1]]),
-        ({"studies": ["table1"]}, ["synthetic_production"]),
+        ({"studies": ["main"]}, ["synthetic_production"]),
         ({"methods": ["plain"]}, ["synthetic_production"]),
         ({"preset": PRESETS["quick"]}, list(WORLDS[:3])),
         (
@@ -239,4 +284,4 @@ def test_worlds_are_prepared_only_for_their_study(select, changes, expected):
 
 def test_ab_test_without_a_world_says_what_it_needs(log, select):
     with pytest.raises(ConfigError, match="ab_test needs a generated log in --data, one of"):
-        make_plan(select(studies=["ab_test"]), {"tiny": log})
+        lay_out(select(studies=["ab_test"]), {"tiny": log})

@@ -69,7 +69,8 @@ def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1, extra=None):
 
     def score_dev():
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
-        return DevScores(0.6, next(scores), extra or {})
+        score = next(scores)
+        return DevScores(0.6, score, score, extra or {})
 
     order = generator(seed, "order")
     training = train(
@@ -100,7 +101,7 @@ def test_best_weights_are_restored_when_the_epochs_run_out():
     )
 
     assert not training.stopped_early
-    assert (training.best_step, training.best_dev_auc) == (5, 0.7)  # 0.9 came too early to count
+    assert (training.best_step, training.best_dev_score) == (5, 0.7)  # 0.9 came too early to count
     assert same(model.state_dict(), snapshots[2])
 
 
@@ -212,7 +213,7 @@ def test_a_dev_loss_that_is_not_finite_stops_the_run():
             PROTOCOL,
             optimizer=Still(),
             generator=generator(1, "order"),
-            score_dev=lambda: DevScores(math.nan, 0.5),
+            score_dev=lambda: DevScores(math.nan, 0.5, 0.5),
         )
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from benchmark.config import Regularisers, RunConfig
 from benchmark.metrics import evaluate, group_scores, row_logloss
+from benchmark.plans import Plan, write_plan
 from benchmark.protocol import COMPACT
-from benchmark.records import Plan, RunResult, RunStore
+from benchmark.records import RunResult, RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,9 @@ FINGERPRINT = "f" * 16
 NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
 BLIND = {"domain_columns": (), "task": ""}
 CHANGES = {  # of the cells that a study has beside the main ones
+    "formulations": (("adasparse", {"pinned": {"form": "binarization"}}),),
+    "partitions": (),
+    "sparsity": (("adasparse", {"pinned": {"sparsity_bounds": [0.05, 0.1]}}),),
     "controls": (
         ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
         ("adasparse", {"pinned": {"pruner_input": "h"}}),
@@ -99,21 +103,27 @@ class Folder:
         config = replace(config, **changes)
         return replace(config, method_config={**config.method_config, **config.pinned})
 
-    def plan(self, seeds: Sequence[int] = SEEDS) -> list[RunConfig]:
-        """Write the plan of a full grid, seed by seed, and return its runs."""
+    def plan(
+        self, seeds: Sequence[int] = SEEDS, *, waiting: Sequence[str] = (), **tuning: object
+    ) -> list[RunConfig]:
+        """Write the plan of a full grid, seed by seed, and return its runs.
+
+        The models in `waiting`, such as `dnn+plain`, are not tuned yet.
+        """
         configs = [self.config(b, m, seed) for seed in seeds for b in BACKBONES for m in METHODS]
         slots = {config.slot_id: config for config in configs}
-        self.store.write_plan(
-            Plan(preset=self.preset, slots=slots, studies={"table1": tuple(slots)})
-        )
+        unknown = frozenset(slot for slot, config in slots.items() if config.model in waiting)
+        studies = {"main": tuple(slots)}
+        plan = Plan(preset=self.preset, slots=slots, studies=studies, waiting=unknown, **tuning)
+        write_plan(self.store, plan)
         return configs
 
-    def plan_studies(self, backbone: str = "dnn") -> list[RunConfig]:
+    def plan_studies(self, backbone: str = "dnn", **tuning: object) -> list[RunConfig]:
         """Write the plan of all studies on one backbone, MAML among the methods.
 
         The study of worlds is on the null world too.
         """
-        studies = {"table1": (), **CHANGES}
+        studies = {"main": (), **CHANGES}
         slots, members = {}, {}
         for study, changes in studies.items():
             models = [(method, {}) for method in (*METHODS, "maml")] + list(changes)
@@ -125,7 +135,7 @@ class Folder:
             ]
             members[study] = tuple(config.slot_id for config in configs)
             slots |= {config.slot_id: config for config in configs}
-        self.store.write_plan(Plan(preset=self.preset, slots=slots, studies=members))
+        write_plan(self.store, Plan(preset=self.preset, slots=slots, studies=members, **tuning))
         return list(slots.values())
 
     def write_data(
@@ -201,9 +211,7 @@ class Folder:
         prediction = pl.DataFrame(
             {"eval_domain_id": self.domain, "label": self.label, "logit": logit}
         ).with_row_index("row_id")
-        frames = [
-            prediction.select(pl.lit(split).alias("split"), pl.all()) for split in ("dev", "test")
-        ]
+        frames = [prediction.select(pl.lit(s).alias("split"), pl.all()) for s in ("dev", "test")]
         auc = group_scores(self.label, logit, self.domain).auc
         masks = {"layer1_sparsity": np.full(NUM_DOMAINS, 0.26, np.float32)}
         if "prune_input" not in config.pinned:
@@ -218,7 +226,7 @@ class Folder:
                 },
                 training={
                     "best_step": 20,
-                    "best_dev_auc": 0.7,
+                    "best_dev_score": 0.7,
                     "candidates": 3,
                     "stopped_early": False,
                 },
@@ -230,9 +238,7 @@ class Folder:
                     "optimizer_steps": 40,
                     "sample_visits": 10_240,
                 },
-                history=pl.DataFrame(
-                    {"step": [20, 40], "split": ["dev", "dev"], "auc": [0.7, 0.6]}
-                ),
+                history=pl.DataFrame({"step": [20, 40], "split": ["dev"] * 2, "auc": [0.7, 0.6]}),
                 domains=self.domains().with_columns(
                     auc=pl.Series(auc), logloss=pl.Series(np.full(auc.size, row_logloss(1, 0.0)))
                 ),
@@ -261,7 +267,7 @@ def folder(tmp_path: Path) -> Folder:
 def whole_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with all studies on one backbone, finished; not to be written to."""
     folder = Folder(tmp_path_factory.mktemp("studies"))
-    for config in folder.plan_studies():
+    for config in folder.plan_studies(tuned_from="tuned"):
         folder.run(config)
     folder.write_data()
     folder.write_data(NULL_WORLD["data_fingerprint"])

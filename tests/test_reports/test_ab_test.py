@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from benchmark.files import file_digest, write_parquet
-from benchmark.records import RECORD, Plan
+from benchmark.plans import Plan, write_plan
+from benchmark.records import RECORD
+from benchmark.stored import write_sealed
 from reports.layout import Entry
 from reports.load import load_runs
 from reports.tables.ab_test import TABLE
@@ -39,7 +41,7 @@ def write_study(folder: Folder, candidates: dict) -> list[RunConfig]:
     configs = [folder.config("dnn", method, seed) for seed in SEEDS for method in METHODS]
     slots = {config.slot_id: config for config in configs}
     plan = Plan(preset="quick", slots=slots, studies={"ab_test": tuple(slots)})
-    folder.store.write_plan(plan)
+    write_plan(folder.store, plan)
     folder.write_data()
     path = folder.store.data_folder("f" * 16) / "candidates.parquet"
     write_parquet(path, pl.DataFrame(candidates))
@@ -53,7 +55,7 @@ def run(folder: Folder, config: RunConfig, logit: np.ndarray) -> None:
     write_parquet(path / "candidates.parquet", pl.DataFrame({"logit": logit.astype(np.float32)}))
     record = json.loads((path / RECORD).read_text())
     record["digests"]["candidates.parquet"] = file_digest(path / "candidates.parquet")
-    (path / RECORD).write_text(json.dumps(record))
+    write_sealed(path / RECORD, record)
 
 
 def log_odds(p_ctr: list[float]) -> np.ndarray:

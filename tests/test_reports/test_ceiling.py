@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.records import RecordError
+from benchmark.stored import RecordError
 from reports.bins import bins_of
 from reports.load import load_runs
 from reports.paired import achieved_share

@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from benchmark.files import file_digest, write_parquet
-from benchmark.records import RECORD, Plan
+from benchmark.plans import Plan, write_plan
+from benchmark.records import RECORD
+from benchmark.stored import write_sealed
 from reports.load import load_runs
 from reports.tables.emerging import TABLE
 
@@ -42,7 +44,7 @@ def write_study(folder: Folder, seeds: tuple[int, ...] = (1, 2, 3)) -> list[RunC
     configs = [folder.config("dnn", method, seed) for seed in seeds for method in METHODS]
     slots = {config.slot_id: config for config in configs}
     plan = Plan(preset="quick", slots=slots, studies={"emerging": tuple(slots)})
-    folder.store.write_plan(plan)
+    write_plan(folder.store, plan)
     return configs
 
 
@@ -52,7 +54,7 @@ def replace_scores(folder: Folder, config: RunConfig, domains: pl.DataFrame) -> 
     write_parquet(run / "domains.parquet", domains)
     record = json.loads((run / RECORD).read_text())
     record["digests"]["domains.parquet"] = file_digest(run / "domains.parquet")
-    (run / RECORD).write_text(json.dumps(record))
+    write_sealed(run / RECORD, record)
 
 
 def write_runs(folder: Folder, domains: dict, *, is_world: bool = True) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.records import RecordError
+from benchmark.stored import RecordError
 from reports.load import load_runs
 
 if TYPE_CHECKING:

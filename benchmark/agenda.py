@@ -1,0 +1,179 @@
+"""What is ready to run: trials as their rounds come up, then final runs with the best values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.hyperparameters import with_tuned
+from benchmark.plans import Plan
+from benchmark.searching import Searching
+from benchmark.tasks import Cell, TrialTask
+from benchmark.trials import unequal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from benchmark.config import RunConfig
+    from benchmark.executors import Outcome
+    from benchmark.given import Given
+    from benchmark.planning import Layout, SearchKey
+    from benchmark.records import RunStore, SlotState
+
+
+MISSING: tuple[SlotState, ...] = ("missing",)
+
+
+class Agenda:
+    """All searches and cells of a call; the source of tasks for an executor.
+
+    Of its cells and trials those whose state is in `wanted` are run, "missing" ones in any case.
+    `given` are values that were found before: nothing is searched then.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        store: RunStore,
+        *,
+        device: str,
+        wanted: Collection[SlotState] = MISSING,
+        given: Given | None = None,
+    ) -> None:
+        self._layout, self._store, self._device = layout, store, device
+        self._wanted, self._given = wanted, given
+        bases = {} if given else layout.bases
+        self.searches: dict[SearchKey, Searching] = {
+            key: Searching(key, base, layout.data[key.log], store.out, layout.num_trials)
+            for key, base in bases.items()
+        }
+        self.slots: dict[str, RunConfig] = dict(layout.slots)
+        self.waiting: set[str] = set(layout.slots) if self.searches else set()
+        self._running: set[str] = set()  # run ids
+        self._ended: set[str] = set()  # run ids
+        self._todo: list[str] = []  # slot ids
+        if given:
+            self._use(given)
+        if not self.searches:
+            self._todo = [slot for slot in self.slots if self._is_wanted(slot)]
+        self._open_searches()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it stands now."""
+        return Plan(
+            preset=self._layout.preset,
+            slots=self.slots,
+            studies=self._layout.studies,
+            searches=tuple(searching.search for searching in self.searches.values()),
+            waiting=frozenset(self.waiting),
+            tuned_from=str(self._given.folder) if self._given else "",
+        )
+
+    @property
+    def num_planned(self) -> int:
+        """How many tasks there are, done ones too."""
+        trials = sum(searching.search.num_trials for searching in self.searches.values())
+        return trials + len(self.slots)
+
+    @property
+    def num_open(self) -> int:
+        """How many tasks are still to come or running."""
+        trials = sum(searching.num_open for searching in self.searches.values())
+        return trials + len(self._todo) + len(self._running) + len(self.waiting)
+
+    def take(self) -> Cell | TrialTask | None:
+        """The next task that is ready: a trial as long as there is one, then a final run."""
+        for searching in self.searches.values():
+            trial = searching.take(self._device)
+            if trial:
+                return trial
+        self._todo = [slot for slot in self._todo if self.slots[slot].run_id not in self._ended]
+        for slot in self._todo:
+            config = self.slots[slot]
+            if config.run_id not in self._running:  # two slots may be one run
+                self._todo.remove(slot)
+                self._running.add(config.run_id)
+                data, out = self._layout.logs[slot], self._store.out
+                return Cell(config=config, data=data, out=out, device=self._device)
+        return None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of how a task ended."""
+        task = outcome.task
+        if isinstance(task, TrialTask):
+            searching = next(s for s in self.searches.values() if s.search.folder == task.folder)
+            searching.settle(task, outcome)
+            self._open_searches()
+            return
+        assert isinstance(task, Cell)
+        self._running.remove(task.config.run_id)
+        self._ended.add(task.config.run_id)
+        if outcome.error:
+            self._store.write_error(task.config, outcome.error, outcome.detail)
+
+    def failures(self) -> Iterator[str]:
+        """Failed cells, each with its error line."""
+        for slot, config in self.slots.items():
+            if slot not in self.waiting and self._store.marked_state(config) == "failed":
+                yield f"{config.title}: {self._store.read_error(config)}"
+
+    def unequal(self) -> list[str]:
+        """Searches that have other than the planned number of trials; empty for equal budgets."""
+        searches = [searching.search for searching in self.searches.values()]
+        return unequal(searches, [len(searching.trials) for searching in self.searches.values()])
+
+    def _open_searches(self) -> None:
+        """Open what became possible, and hand finished values to the cells that wait for them."""
+        for key, searching in self.searches.items():
+            if searching.is_open:
+                continue
+            before = self.searches.get(key._replace(method="")) if key.method else None
+            if before is None:
+                searching.open(None, self._wanted)
+            elif before.best:
+                searching.open(before.best, self._wanted)
+        for slot in [slot for slot in self.slots if slot in self.waiting]:
+            searching = self.searches[self._layout.search_of[slot]]
+            if searching.best:
+                self.slots[slot] = with_tuned(self.slots[slot], searching.best)
+                self._release(slot)
+            elif self._has_failed(self._layout.search_of[slot]):
+                self._fail(slot)
+
+    def _release(self, slot: str) -> None:
+        self.waiting.discard(slot)
+        if self._is_wanted(slot):
+            self._todo.append(slot)
+
+    def _fail(self, slot: str) -> None:
+        self.waiting.discard(slot)
+        reason = "all trials of its search failed; see the trials' files below tuning/"
+        self._store.write_error(self.slots[slot], reason, "")
+
+    def _has_failed(self, key: SearchKey) -> bool:
+        """Whether a search or the one that it builds on has ended without a complete trial."""
+        keys = [key, key._replace(method="")]
+        found = [self.searches[k] for k in keys if k in self.searches]
+        return any(searching.is_finished and not searching.best for searching in found)
+
+    def _is_wanted(self, slot: str) -> bool:
+        return self._store.state(self.slots[slot]) in self._wanted
+
+    def _use(self, given: Given) -> None:
+        """Give the cells values that were found before.
+
+        Raises:
+            ConfigError: those of a cell are not among them.
+        """
+        for slot, config in self.slots.items():
+            key = self._layout.search_of[slot]
+            log = self._layout.data[key.log].spec
+            name = (log.name, log.partition.name, key.backbone, key.method)
+            if name not in given.values:
+                raise ConfigError(
+                    f"--tuned {given.folder}: no best.json for {'/'.join(name[:2])}"
+                    f" {name[2]}+{name[3]}; tune it first, or leave it out with --backbones,"
+                    " --methods or --only"
+                )
+            self.slots[slot] = with_tuned(config, given.values[name])

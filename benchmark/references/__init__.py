@@ -1,0 +1,1 @@
+"""Reference models: what one would pick instead of a network."""

@@ -1,0 +1,141 @@
+"""Gradient-boosted trees on target encodings, the reference that tables are usually given to."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.references.encoding import encode_out_of_fold, fit_encoding, seeded_folds
+from benchmark.references.rows import (
+    features_of,
+    judge_on_dev,
+    labels_of,
+    one_thread,
+    parameter_counts,
+    score_blocks,
+)
+from benchmark.seeding import derived_seed
+from benchmark.trainer import Training
+from models.interfaces import Range, tuned
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from benchmark.protocol import Protocol
+    from benchmark.references.encoding import TargetEncoding
+    from benchmark.references.rows import FitRows, Floats, Rows
+
+SKLEARN_SEEDS = 2**32  # seeds are below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoostedTreesConfig:
+    """Step, size and shrinkage of the trees, and the smoothing of the click rates they read.
+
+    Of `max_iter` trees as many are kept as do best on dev, so their number needs no search.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    learning_rate: float = tuned(0.1, Range(low=0.02, high=0.3, log=True))
+    max_leaf_nodes: int = tuned(31, Range(low=8, high=128, log=True))
+    l2_regularization: float = tuned(1.0, Range(low=1e-2, high=1e2, log=True))
+    smoothing: float = tuned(20.0, Range(low=1.0, high=200.0, log=True))
+    max_iter: int = 300
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "smoothing"):
+            value = getattr(self, name)
+            if not (value > 0.0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+        if not (self.l2_regularization >= 0.0 and math.isfinite(self.l2_regularization)):
+            raise ValueError(
+                f"l2_regularization must be at least 0 and finite, got {self.l2_regularization}"
+            )
+        for name, low in (("max_leaf_nodes", 2), ("max_iter", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < low:
+                raise ValueError(f"{name} must be a whole number of at least {low}, got {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreesScorer:
+    """The first trees of a model, as many as its training chose, over click rates of train."""
+
+    encoding: TargetEncoding
+    model: HistGradientBoostingClassifier
+    training: Training
+
+    @property
+    def complexity(self) -> dict[str, int]:
+        """Click rates by what they grow with; dense are the splits (field, threshold) and leaves.
+
+        With the number of the trees, and of the leaves of all of them.
+        """
+        num_trees, features = self.training.best_step, self.encoding.features
+        trees = self.model._predictors[:num_trees]  # scikit-learn counts leaves nowhere else
+        leaves = sum(int(tree.get_n_leaf_nodes()) for (tree,) in trees)
+        splits = leaves - num_trees  # of a tree one less than its leaves
+        counts = parameter_counts(features, (f.size for f in features), dense=leaves + 2 * splits)
+        return counts | {"trees": num_trees, "leaves": leaves}
+
+    def __call__(self, rows: Rows) -> Floats:
+        """Logits (N,) of encoded rows."""
+        with one_thread():
+            return score_blocks(self._score, rows)
+
+    def _score(self, block: Rows) -> Floats:
+        stages = self.model.staged_decision_function(self.encoding(block))
+        logits: Floats = next(islice(stages, self.training.best_step - 1, None))
+        return logits
+
+
+def fit_trees(config: BoostedTreesConfig, rows: FitRows, seed: int) -> TreesScorer:
+    """Fit on train, and keep as many trees as do best on dev."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    start = time.perf_counter()
+    features = features_of(rows.schema, joint_domain=True)
+    folds = seeded_folds(len(rows.train), np.random.default_rng(derived_seed(seed, "folds")))
+    model = HistGradientBoostingClassifier(
+        learning_rate=config.learning_rate,
+        max_iter=config.max_iter,
+        max_leaf_nodes=config.max_leaf_nodes,
+        l2_regularization=config.l2_regularization,
+        early_stopping=False,
+        random_state=derived_seed(seed, "trees") % SKLEARN_SEEDS,
+    )
+    with one_thread():
+        encoded = encode_out_of_fold(features, rows.train, config.smoothing, folds)
+        model.fit(encoded, labels_of(rows.train))
+    training = Training(
+        steps=config.max_iter,
+        step_seconds=time.perf_counter() - start,
+        sample_visits=config.max_iter * len(rows.train),
+    )
+    encoding = fit_encoding(features, rows.train, config.smoothing)
+    with one_thread():
+        stages = model.staged_decision_function(encoding(rows.dev))
+        wanted = candidates(config.max_iter, rows.protocol)
+        for step, logit in enumerate(stages, start=1):
+            if step in wanted:
+                judge_on_dev(rows, logit, step, training)
+    return TreesScorer(encoding=encoding, model=model, training=training)
+
+
+def candidates(max_iter: int, protocol: Protocol) -> tuple[int, ...]:
+    """The numbers of trees that dev chooses among: as many, and as spaced, as those of networks.
+
+    A network is evaluated so many times an epoch and selectable from some epoch on; here all trees
+    together stand for its `max_epochs`. There is no patience, for the trees are all grown by then.
+    """
+    count = protocol.max_epochs * protocol.evaluations_per_epoch
+    first = math.ceil(protocol.first_selectable_epoch * protocol.evaluations_per_epoch)
+    marks = range(max(first, 1), count + 1)
+    return tuple(sorted({math.ceil(mark * max_iter / count) for mark in marks}))

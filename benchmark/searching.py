@@ -1,0 +1,166 @@
+"""One search: its trials by rounds, taken up where it was interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from benchmark.config import RUN_ID_LENGTH, digest_of
+from benchmark.hyperparameters import params_of, space_of, with_params, with_tuned
+from benchmark.plans import Search
+from benchmark.protocol import TUNING
+from benchmark.stored import RecordError
+from benchmark.tasks import TrialTask
+from benchmark.trials import Trial, Tuned, best_of, read_trial, write_best, write_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.executors import Outcome
+    from benchmark.planning import SearchKey
+    from benchmark.records import SlotState
+    from datasets.prepare import PreparedData
+    from models.interfaces import SearchSpace
+
+
+class Searching:
+    """One search: which trials it has, and which it needs next.
+
+    A stored trial counts if it tried what this search would have it try; else it is done again
+    under its index.
+    """
+
+    def __init__(
+        self, key: SearchKey, base: RunConfig, data: PreparedData, out: Path, num_trials: int
+    ) -> None:
+        self.out, self.data, self._base = out, data, base
+        self.space = space_of(key.backbone, key.method, key.stage)
+        self.search = Search(
+            stage=key.stage,
+            dataset=base.dataset,
+            partition="+".join(base.partition),
+            backbone=key.backbone,
+            method=key.method,
+            num_trials=num_trials,
+            dimensions=tuple(self.space),
+        )
+        self.trials: list[Trial] = []  # those of finished rounds, by index
+        self.best: Tuned | None = None
+        self.is_open = False
+        self._round: dict[int, Trial | None] = {}  # None: to do, or being done
+        self._todo: list[tuple[int, dict[str, Json], RunConfig]] = []
+
+    def open(self, backbone: Tuned | None, wanted: Collection[SlotState]) -> None:
+        """Begin on the values of the backbone, and take up what is stored and not wanted again."""
+        if backbone is not None:
+            tuned = Tuned.of(self._base)
+            self._base = with_tuned(
+                self._base, replace(tuned, backbone_config=backbone.backbone_config)
+            )
+        self.is_open = True
+        self.search = replace(self.search, folder=_folder(self.search, self._base, self.space))
+        self._wanted = wanted
+        self._advance()
+
+    @property
+    def folder(self) -> Path:
+        """Where its trials are."""
+        return self.out / self.search.folder
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all its trials are there."""
+        return len(self.trials) == self.search.num_trials
+
+    @property
+    def num_open(self) -> int:
+        """How many trials are still to come."""
+        done = sum(trial is not None for trial in self._round.values())
+        return self.search.num_trials - len(self.trials) - done
+
+    def take(self, device: str) -> TrialTask | None:
+        """The next trial that is ready."""
+        if not self._todo:
+            return None
+        index, params, config = self._todo.pop(0)
+        return TrialTask(
+            index=index,
+            params=params,
+            config=config,
+            folder=self.search.folder,
+            data=self.data,
+            out=self.out,
+            device=device,
+        )
+
+    def settle(self, task: TrialTask, outcome: Outcome) -> None:
+        """Take note of a trial that has ended, and go on to the next round after the last one."""
+        if outcome.error:
+            write_trial(self.folder, _failed(task, outcome.error, outcome.seconds))
+        self._round[task.index] = read_trial(self.folder, task.index)
+        if None not in self._round.values():
+            self._advance()
+
+    def _advance(self) -> None:
+        """Close the round that is complete, and open rounds until one has something to do."""
+        self._close_round()
+        while not self.is_finished and None not in self._round.values():
+            self._open_round()
+            if None not in self._round.values():
+                self._close_round()
+        best = best_of(self.trials) if self.is_finished else None
+        if best:
+            write_best(self.folder, self.search, best)
+            self.best = Tuned.of(best.config)
+
+    def _close_round(self) -> None:
+        self.trials += [trial for _, trial in sorted(self._round.items()) if trial]
+        self._round = {}
+
+    def _open_round(self) -> None:
+        from benchmark.tuner import next_round  # optuna is slow to import
+
+        start, count = len(self.trials), self.search.num_trials - len(self.trials)
+        size = min(TUNING.trials_per_round, count)
+        first = params_of(self._base, self.space)
+        proposals = next_round(self.space, first, self.trials, size)
+        for index, params in enumerate(proposals, start=start):
+            config = with_params(self._base, params)
+            self._round[index] = self._stored(index, config)
+            if self._round[index] is None:
+                self._todo.append((index, params, config))
+
+    def _stored(self, index: int, config: RunConfig) -> Trial | None:
+        """The trial of this index, if it tried this."""
+        try:
+            trial = read_trial(self.folder, index)
+        except RecordError:
+            return None
+        state = "done" if trial.state == "complete" else "failed"
+        is_kept = state not in self._wanted and trial.config.run_id == config.run_id
+        return trial if is_kept else None
+
+
+def _folder(search: Search, base: RunConfig, space: SearchSpace) -> str:
+    """Where the trials of a search are, by all that they depend on but their number."""
+    content: dict[str, Json] = {
+        "stage": search.stage,
+        "base": base.identity(),
+        "space": {name: asdict(where) for name, where in space.items()},
+    }
+    model = f"{search.backbone}+{search.method}" if search.method else search.backbone
+    search_id = digest_of(content)[:RUN_ID_LENGTH]
+    return "/".join(("tuning", search.dataset, search.partition, model, search_id))
+
+
+def _failed(task: TrialTask, error: str, seconds: float) -> Trial:
+    return Trial(
+        index=task.index,
+        config=task.config,
+        params=task.params,
+        state="failed",
+        error=error,
+        seconds=seconds,
+    )

@@ -1,0 +1,61 @@
+"""Copies the store into MLflow: `python -m benchmark.tracking --sync --out DIR`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.environment import ROOT
+from benchmark.plans import read_plan
+from benchmark.stored import RecordError
+from benchmark.tracking.database import DATABASE
+from benchmark.tracking.tracker import Tracker, one_line
+from datasets.usage import OK, USAGE, Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def make_parser() -> Parser:
+    """The command line."""
+    parser = Parser(prog="python -m benchmark.tracking", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmark" / "runs", help="default benchmark/runs"
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="a server instead of OUT/mlflow.db")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--sync", action="store_true", help="import what is new")
+    action.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="set the database aside and import everything into a new one",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Import; the exit code."""
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.rebuild and args.tracking_uri:
+        parser.error("--rebuild is for the database in --out; use --sync with --tracking-uri")
+    try:
+        out = args.out.resolve()
+        plan, tracker = read_plan(out), Tracker(out, args.tracking_uri)
+        if args.rebuild:
+            former = tracker.rebuild(plan)
+            if former:
+                sys.stdout.write(f"the former database is {former}\n")
+        else:
+            tracker.sync(plan)
+    except (ConfigError, RecordError, OSError) as error:
+        sys.stderr.write(f"{parser.prog}: error: {one_line(error)}\n")
+        return USAGE
+    sys.stdout.write(f"imported into {args.tracking_uri or out / DATABASE}\n")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""What MLflow is told of a plan, as plain values; knows no MLflow.
+
+A parent is a cell: the slots that differ in the seed alone, or the search for a backbone's own
+values. Its children are the trials of its search and its final runs, those that have ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from benchmark.config import digest_of
+from benchmark.stored import read_json
+from benchmark.tracking.children import KEY_LENGTH, base_tags, final_child, trial_child
+from benchmark.trials import best_of, read_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.plans import Plan, Search
+    from benchmark.records import RunStore
+    from benchmark.tracking.children import Child
+    from benchmark.trials import Trial
+
+Status = Literal["RUNNING", "FINISHED", "FAILED"]
+HYPER_PARAMETERS = ("backbone_config", "method_config", "regularisers")
+MAIN = "main"  # the study whose best cell is the winner
+
+
+@dataclass(slots=True, kw_only=True)
+class Parent:
+    """A cell, or the search for a backbone's values; `search` is the folder of its trials.
+
+    It is FAILED if all has ended and a final run failed.
+    """
+
+    key: str
+    name: str
+    config: RunConfig  # of one of its children
+    stage: Literal["cell", "backbone"]
+    studies: set[str] = field(default_factory=set)
+    search: str = ""
+    is_main: bool = False
+    status: Status = "FINISHED"
+    metrics: dict[str, float] = field(default_factory=dict)
+    children: list[Child] = field(default_factory=list)
+
+    @property
+    def finals(self) -> list[Child]:
+        """The final runs that are done, by seed."""
+        done = [child for child in self.children if child.is_final and not child.is_failed]
+        return sorted(done, key=lambda child: child.config.seed)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What it can be found by."""
+        tags = base_tags(self.config) | {"stage": self.stage, "studies": self.studies_tag}
+        return tags | ({"method": ""} if self.stage == "backbone" else {})
+
+    @property
+    def studies_tag(self) -> str:
+        """The studies that read it, with commas between."""
+        return ",".join(sorted(self.studies))
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What its children have in common."""
+        content = self.config.to_json()
+        return flat({name: content[name] for name in content if name not in _own(self.config)})
+
+
+def parents_of(store: RunStore, plan: Plan) -> list[Parent]:
+    """All of a plan that has a child, in the order of the plan."""
+    studies = _studies_of_slots(store.out, plan)
+    main = set(plan.studies.get(MAIN, ()))
+    if not main <= plan.slots.keys():  # of a former call: a part of it has no winner
+        main = set()
+    parents: dict[str, Parent] = {}
+    for slot, config in plan.slots.items():
+        key = f"cell/{group_of(config)}"
+        parent = parents.setdefault(key, _cell(key, config))
+        parent.studies |= studies.get(slot, set())
+        parent.is_main |= slot in main
+        _add_final(parent, None if slot in plan.waiting else final_child(store, slot, config))
+    for search in plan.searches:
+        folder = store.out / search.folder
+        trials = read_trials(folder, search.num_trials) if search.folder else []
+        if trials:
+            _add_trials(_parent_of(search, trials[0].config, parents), folder, search, trials)
+    for parent in parents.values():
+        _conclude(parent)
+    return [parent for parent in parents.values() if parent.children]
+
+
+def winners(parents: Iterable[Parent]) -> dict[str, Child]:
+    """Per data set the first seed of the main cell with the highest mean dev AUC.
+
+    Data sets whose main cells have not all ended have none yet.
+    """
+    mains: dict[str, list[Parent]] = {}
+    for parent in parents:
+        if parent.is_main:
+            mains.setdefault(parent.config.dataset, []).append(parent)
+    found = {}
+    for dataset, cells in mains.items():
+        whole = [cell for cell in cells if cell.status == "FINISHED" and _score(cell) > -np.inf]
+        if whole and all(cell.status != "RUNNING" for cell in cells):
+            found[dataset] = max(whole, key=_score).finals[0]
+    return found
+
+
+def group_of(config: RunConfig) -> str:
+    """What the slots of a cell have in common: all but the seed and what is tuned."""
+    content = config.identity()
+    shared = {name: content[name] for name in content if name not in ("seed", *HYPER_PARAMETERS)}
+    return digest_of(shared)[:KEY_LENGTH]
+
+
+def flat(content: Mapping[str, Json], prefix: str = "") -> dict[str, str]:
+    """Nested values as texts under names with dots; lists have commas between."""
+    names: dict[str, str] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            names |= flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            names[f"{prefix}{name}"] = ",".join(map(str, value))
+        else:
+            names[f"{prefix}{name}"] = str(value)
+    return names
+
+
+def _cell(key: str, config: RunConfig) -> Parent:
+    name = config.title_without_seed.removeprefix(f"{config.dataset}/")  # the experiment's name
+    return Parent(key=key, name=name, config=config, stage="cell")
+
+
+def _own(config: RunConfig) -> tuple[str, ...]:
+    """What the children of a cell do not share, and plug-ins if there are none."""
+    return ("seed", *HYPER_PARAMETERS, *(() if config.plugins else ("plugins",)))
+
+
+def _studies_of_slots(out: Path, plan: Plan) -> dict[str, set[str]]:
+    """The studies of every slot, those of former calls on this folder too."""
+    members = dict(plan.studies)
+    for path in (out / "studies").glob("*.json"):
+        members.setdefault(path.stem, tuple(read_json(path).get("slots", ())))
+    studies: dict[str, set[str]] = {}
+    for study, slots in members.items():
+        for slot in slots:
+            studies.setdefault(slot, set()).add(study)
+    return studies
+
+
+def _add_final(parent: Parent, final: Child | None) -> None:
+    if final is None:
+        parent.status = "RUNNING"
+        return
+    parent.children.append(final)
+    if final.is_failed and parent.status == "FINISHED":
+        parent.status = "FAILED"
+
+
+def _parent_of(search: Search, config: RunConfig, parents: dict[str, Parent]) -> Parent:
+    """The cell that a search is for; a backbone's search has a parent of its own."""
+    if search.stage == "method":
+        key = f"cell/{group_of(config)}"
+        return parents.setdefault(key, _cell(key, config))
+    key, name = f"backbone/{search.title}", f"{search.partition} backbone {search.backbone}"
+    parent = Parent(key=key, name=name, config=config, stage="backbone")
+    for cell in parents.values():
+        if (*cell.config.folder[:2], cell.config.backbone) == (*config.folder[:2], config.backbone):
+            parent.studies |= cell.studies
+    return parents.setdefault(key, parent)
+
+
+def _add_trials(parent: Parent, folder: Path, search: Search, trials: list[Trial]) -> None:
+    parent.search = search.folder
+    parent.children += [trial_child(folder, search, trial) for trial in trials]
+    if len(trials) < search.num_trials:
+        parent.status = "RUNNING"
+    parent.metrics["tune/trials"] = len(trials)
+    parent.metrics["tune/failed_trials"] = sum(trial.state == "failed" for trial in trials)
+    best = best_of(trials)
+    if best and best.value is not None:
+        metric = best.config.protocol.selection_metric
+        parent.metrics |= {f"tune/best_dev_{metric}": best.value, "tune/best_trial": best.index}
+
+
+def _conclude(parent: Parent) -> None:
+    """Give a parent its means over seeds, and its children their studies."""
+    studies = {"studies": parent.studies_tag}
+    parent.children = [replace(child, tags={**child.tags, **studies}) for child in parent.children]
+    finals = parent.finals
+    parent.metrics |= {"seeds": len(finals)} if finals else {}
+    for name in finals[0].metrics if finals else ():
+        values = [child.metrics.get(name, np.nan) for child in finals]
+        parent.metrics[f"{name}/mean"] = float(np.mean(values))
+        if len(values) > 1:
+            parent.metrics[f"{name}/std"] = float(np.std(values, ddof=1))
+
+
+def _score(cell: Parent) -> float:
+    """The mean dev AUC; below all others where it is undefined."""
+    score = cell.metrics.get("dev/auc/mean", -np.inf)
+    return -np.inf if np.isnan(score) else score

@@ -1,0 +1,108 @@
+"""The MLflow database of an output folder: made once, whole, and never harmed when broken."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
+TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
+UNFINISHED = "_alembic_tmp_"  # of a table that an interrupted creation leaves
+LOCK_SECONDS = 30.0
+
+
+@contextmanager
+def sole_importer(out: Path) -> Iterator[None]:
+    """Wait until no other process imports into MLflow from this folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def database_uri(out: Path) -> str:
+    """The absolute address of the database of an output folder."""
+    return f"sqlite:///{(out / DATABASE).resolve()}"
+
+
+def artifact_root(out: Path) -> Path:
+    """Where the artifacts of its runs lie."""
+    return out.resolve() / ARTIFACTS
+
+
+def ensure_database(out: Path) -> None:
+    """Make the database if there is none; the caller is the sole importer.
+
+    Raises:
+        ConfigError: there is one that cannot be used.
+        OSError: the folder cannot be written.
+    """
+    path = out / DATABASE
+    if path.exists():
+        refuse_broken(path)
+    else:
+        write_whole(path, lambda part: _create(part, artifact_root(out)))
+
+
+def refuse_broken(path: Path) -> None:
+    """Look at a database without changing it.
+
+    Raises:
+        ConfigError: it cannot be used: why, and how to make a new one.
+    """
+    try:
+        problem = _problem_of(path)
+    except sqlite3.Error as error:
+        problem = str(error)
+        if "locked" in problem:
+            raise ConfigError(f"{path}: another process holds it ({problem}); try again") from None
+    if problem:
+        raise ConfigError(
+            f"{path}: not a usable MLflow database ({problem}); it is left as it is: run `python -m"
+            f" benchmark.tracking --rebuild --out {path.parent}` to make a new one from the runs"
+        )
+
+
+def set_aside(path: Path) -> Path | None:
+    """Give a database another name, which tells the time; None if there is none."""
+    if not path.exists():
+        return None
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    return path.rename(path.with_name(f"{path.name}.{moment}"))
+
+
+def _problem_of(path: Path) -> str:
+    """What is wrong with it, empty for nothing."""
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        tables = {name for (name,) in rows}
+        if missing := sorted(TABLES - tables):
+            return f"no table {missing[0]}"
+        if left := sorted(name for name in tables if name.startswith(UNFINISHED)):
+            return f"its creation was interrupted: there is a table {left[0]}"
+        if connection.execute("SELECT count(*) FROM alembic_version").fetchone() != (1,):
+            return "its version is unknown"
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return "" if verdict == "ok" else " ".join(str(verdict).split())
+
+
+def _create(path: Path, artifacts: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow to import
+
+    path.unlink(missing_ok=True)  # what a killed process left
+    SqlAlchemyStore(f"sqlite:///{path.resolve()}", str(artifacts)).engine.dispose()

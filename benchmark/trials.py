@@ -1,0 +1,172 @@
+"""The trials of a search: one file each, named by its logical index, and the best of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+from benchmark.config import Json, Regularisers, RunConfig
+from benchmark.stored import RecordError, named_damage, read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmark.plans import Search
+
+BEST = "best.json"
+TrialState = Literal["complete", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training of a search, on train and dev alone.
+
+    `params` is what was drawn, by names such as `method.inner_rate`; `value` is the dev metric of
+    the best checkpoint, None if the trial failed, and then `error` says why. `row_passes` counts
+    forward and backward passes of a row; a method that passes a row several times per visit has
+    more of them than `sample_visits`. Equal trials differ in `seconds` and `environment` alone.
+    """
+
+    index: int
+    config: RunConfig
+    params: Mapping[str, Json]
+    state: TrialState
+    value: float | None = None
+    error: str = ""
+    optimizer_steps: int = 0
+    epochs: float = 0.0
+    sample_visits: int = 0
+    row_passes: float = 0.0
+    seconds: float = 0.0
+    environment: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """The hyper-parameters that a search chose; a file of them can be given back to a run."""
+
+    backbone_config: Mapping[str, Json]
+    method_config: Mapping[str, Json]
+    regularisers: Regularisers
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Tuned:
+        """Those of a run."""
+        return cls(
+            backbone_config=config.backbone_config,
+            method_config=config.method_config,
+            regularisers=config.regularisers,
+        )
+
+
+def trial_path(folder: Path, index: int) -> Path:
+    """The file of a trial."""
+    return folder / f"trial_{index:03}.json"
+
+
+def write_trial(folder: Path, trial: Trial) -> None:
+    """Write a finished or failed trial whole.
+
+    Raises:
+        OSError: the folder is not writable or the disk is full.
+    """
+    content = asdict(trial) | {"config": trial.config.to_json(), "run_id": trial.config.run_id}
+    timing = {"seconds": content.pop("seconds")}
+    environment = content.pop("environment")
+    write_sealed(
+        trial_path(folder, trial.index), content | {"timing": timing, "environment": environment}
+    )
+
+
+def read_trial(folder: Path, index: int) -> Trial:
+    """Read a trial.
+
+    Raises:
+        RecordError: it is absent, of another schema version, or was changed since.
+    """
+    path = trial_path(folder, index)
+    content = read_sealed(path)
+    with named_damage(path):
+        names = Trial.__dataclass_fields__.keys() - {"config", "seconds"}
+        return Trial(
+            config=RunConfig.from_json(content["config"]),
+            seconds=content["timing"]["seconds"],
+            **{name: content[name] for name in names},
+        )
+
+
+def read_trials(folder: Path, num_trials: int) -> list[Trial]:
+    """The readable trials of a search among its first `num_trials`, by index."""
+    trials = []
+    for index in range(num_trials):
+        try:
+            trials.append(read_trial(folder, index))
+        except RecordError:
+            continue
+    return trials
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """The complete trial of the highest value, the earliest of equal ones."""
+    complete = [trial for trial in trials if trial.value is not None]
+    return max(complete, key=lambda trial: (trial.value, -trial.index), default=None)
+
+
+def write_best(folder: Path, search: Search, best: Trial) -> None:
+    """Write what the search chose, so that it can be given to another run."""
+    write_sealed(
+        folder / BEST,
+        {
+            **{name: getattr(search, name) for name in ("stage", "dataset", "partition")},
+            **{name: getattr(search, name) for name in ("backbone", "method", "num_trials")},
+            "index": best.index,
+            "value": best.value,
+            "config": asdict(Tuned.of(best.config)),
+        },
+    )
+
+
+def read_best(path: Path) -> tuple[tuple[str, str, str, str], Tuned]:
+    """Data set, partition, backbone and method (empty for a backbone), and their chosen values.
+
+    Raises:
+        RecordError: it is absent, of another schema version, or was changed since.
+    """
+    content = read_sealed(path)
+    with named_damage(path):
+        config = content["config"]
+        key = (content["dataset"], content["partition"], content["backbone"], content["method"])
+        return key, Tuned(
+            backbone_config=config["backbone_config"],
+            method_config=config["method_config"],
+            regularisers=Regularisers(**config["regularisers"]),
+        )
+
+
+def unequal(searches: Sequence[Search], counts: Sequence[int]) -> list[str]:
+    """One line per search with another number of trials than planned, or than the others.
+
+    The others are the searches of the same stage and log; what most of them plan is the measure.
+
+    Args:
+        searches: all searches of a plan.
+        counts: the trials that each has, failed ones too.
+    """
+    planned: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+    for search in searches:
+        planned[_log_of(search)][search.num_trials] += 1
+    lines = []
+    for search, count in zip(searches, counts, strict=True):
+        budgets = planned[_log_of(search)]
+        usual = max(budgets, key=lambda budget: (budgets[budget], budget))
+        if count != search.num_trials:
+            lines.append(f"{search.title}: {count} of {search.num_trials} trials")
+        elif count != usual:
+            lines.append(f"{search.title}: {count} trials, others of its log and stage {usual}")
+    return lines
+
+
+def _log_of(search: Search) -> tuple[str, str, str]:
+    return search.stage, search.dataset, search.partition

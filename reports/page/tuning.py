@@ -1,0 +1,124 @@
+"""What the page says about tuning: the budgets, whether they are equal, and the chosen values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from reports.ledger import budget_errors, origin
+from reports.load import WAITING, partition_of
+from reports.names import data_title, model_title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from benchmark.config import Json, RunConfig
+    from reports.ledger import SearchTrials
+    from reports.load import Cell, Runs
+
+_STAGES = {
+    "backbone": "for each backbone's own values, on the plain method",
+    "method": "for each method on each backbone",
+}
+
+
+def tuning_section(runs: Runs) -> dict[str, list[str]]:
+    """The section's paragraphs, the searches with unequal budgets, and those with trials to come.
+
+    All are empty where nothing was tuned.
+    """
+    searches = runs.searches
+    if not searches and not runs.tuned_from:
+        return {"paragraphs": [], "errors": [], "unfinished": []}
+    errors = budget_errors(searches)
+    unfinished = [
+        f"{entry.search.title}: {len(entry.trials)} of {entry.search.num_trials} trials"
+        for entry in searches
+        if entry.is_unfinished
+    ]
+    guided = sum(entry.guided_trials for entry in searches)
+    total = sum(len(entry.trials) for entry in searches)
+    paragraphs = [origin(guided, total, runs.tuned_from)]
+    if searches:
+        paragraphs.insert(0, _budget(searches, is_equal=not errors and not unfinished))
+        paragraphs += _borrowed(runs)
+    return {"paragraphs": paragraphs, "errors": errors, "unfinished": unfinished}
+
+
+def hyper_parameters(runs: Runs) -> dict[str, str]:
+    """Every model of the main cells with the settings it ran with; tables name what differs."""
+    lines = {}
+    for cell in (cell for cell in runs.cells if not cell.changes):
+        config = cell.config
+        log = data_title(config.dataset, partition_of(config))
+        lines[f"{log}, {model_title(config.backbone, config.method)}"] = _settings(runs, cell)
+    return lines
+
+
+def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
+    """The trials per search of each stage, and what all of them took."""
+    parts = []
+    for stage, words in _STAGES.items():
+        planned = {entry.search.num_trials for entry in searches if entry.search.stage == stage}
+        if planned:
+            parts.append(f"{' or '.join(map(str, sorted(planned)))} trials {words}")
+    trials = [trial for entry in searches for trial in entry.trials]
+    failed = sum(trial.state == "failed" for trial in trials)
+    claim = " Within a log and stage every search had the same number." if is_equal else ""
+    return (
+        f"Budget: {'; '.join(parts)}.{claim} In all {len(trials):,} trials ({failed:,} failed) took"
+        f" {sum(trial.seconds for trial in trials):,.0f} s and"
+        f" {sum(trial.sample_visits for trial in trials):,} row visits."
+    )
+
+
+def _borrowed(runs: Runs) -> list[str]:
+    """Which logs have values that were found on others."""
+    searched = {(entry.search.dataset, entry.search.partition) for entry in runs.searches}
+    others = [data_title(*log) for log in runs.fingerprints if log not in searched]
+    found_on = " and ".join(data_title(*log) for log in runs.fingerprints if log in searched)
+    return [f"Not searched on {', '.join(others)}: values found on {found_on}."] if others else []
+
+
+def _settings(runs: Runs, cell: Cell) -> str:
+    """The values of a cell, the tuned ones first."""
+    if cell.reason == WAITING:
+        return WAITING
+    config = cell.config
+    values = {
+        f"{part}.{name}": value
+        for part, settings in (
+            ("backbone", config.backbone_config),
+            ("method", config.method_config),
+            ("regularisers", asdict(config.regularisers)),
+        )
+        for name, value in settings.items()
+    }
+    names = _searched(runs.searches, config)
+    tuned = {name: value for name, value in values.items() if name in names}
+    fixed = {name: value for name, value in values.items() if name not in names}
+    if not tuned:
+        return _joined(fixed)
+    text = f"tuned: {_joined(tuned)}"
+    return f"{text}; fixed: {_joined(fixed)}" if fixed else text
+
+
+def _searched(searches: Iterable[SearchTrials], config: RunConfig) -> set[str]:
+    """What was tuned of a model, if on another log; its values hold on this one too."""
+    return {
+        name
+        for search in (entry.search for entry in searches)
+        if search.backbone == config.backbone
+        and (search.stage == "backbone" or search.method == config.method)
+        for name in search.dimensions
+    }
+
+
+def _joined(values: Mapping[str, Json]) -> str:
+    return ", ".join(
+        f"{name.partition('.')[2]} {_rounded(value)}" for name, value in values.items()
+    )
+
+
+def _rounded(value: Json) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,69 @@
+"""Table 2: the three formulations of AdaSparse's weighting factors (AdaSparse, table 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.layout import Entry, Layout, Table, blocks_of
+from reports.names import title_of
+from reports.paired import compared, delta_entries, is_plain, score_entries, seeds_entry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.load import Runs
+
+_MAIN = "Fusion"
+_SHOWN = ("auc", "gauc")
+_NOTES = [
+    "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a block."
+    f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
+    " 0.0001, taken seed by seed.",
+    "Binarization prunes neurons and leaves the others as they are, Scaling weighs all and prunes"
+    f" none, {_MAIN}, which is AdaSparse as in Table 1, does both. Binarization and Scaling have"
+    f" the other settings of {_MAIN}, tuned values included.",
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """The scores and differences of `paired.compared`; main is Fusion."""
+    return compared(runs.study("formulations"))
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per data set and backbone."""
+    columns = [
+        *("Model", "LogLoss", "AUC", "GAUC", "Δ plain AUC", "Δ plain GAUC"),
+        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Seeds"),
+    ]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+
+
+def _entries(block: pd.DataFrame) -> list[list[Entry]]:
+    """The plain backbone, what the study changed, then the main cell, as the paper lists them."""
+    models = block.to_dict("records")
+    position = [0 if is_plain(model) else 1 + (model["changes"] == "") for model in models]
+    block = block.iloc[sorted(range(len(models)), key=position.__getitem__)]
+    return [
+        [
+            Entry(_title(row)),
+            *scores,
+            *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
+            *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+            seeds_entry(row),
+        ]
+        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
+    ]
+
+
+def _title(row: dict) -> str:
+    form = "" if is_plain(row) else row["changes"] or _MAIN
+    return title_of(row["backbone"], row["method"], form)
+
+
+TABLE = Table(
+    title="Table 2: formulations of the weighting factors",
+    position=6,
+    tabulate=tabulate,
+    arrange=arrange,
+)

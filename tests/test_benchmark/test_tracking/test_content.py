@@ -1,0 +1,143 @@
+"""What of a store goes into MLflow, without MLflow."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from benchmark.tracking.content import flat, group_of, parents_of, winners
+
+
+def test_slots_that_differ_in_seed_or_tuned_values_alone_are_one_cell(make_config):
+    config = make_config(seed=1)
+    tuned = replace(config, seed=2, method_config={"beta": 9.0}, backbone_config={"depth": 3})
+
+    assert group_of(tuned) == group_of(config)
+    assert group_of(replace(config, pinned={"beta": 9.0})) != group_of(config)
+    assert group_of(replace(config, task="item")) != group_of(config)
+
+
+def test_a_cell_has_the_mean_and_spread_of_its_seeds_and_its_best_trial(grid):
+    plain, star = parents_of(grid.store, grid.plan())
+
+    assert plain.metrics["test/auc/mean"] == pytest.approx(0.51)  # of 0.50 and 0.52
+    assert plain.metrics["test/auc/std"] == pytest.approx(0.0141421356)
+    assert math.isnan(plain.metrics["test/gauc/mean"])
+    assert star.metrics["tune/best_dev_auc"] == 0.66
+    assert (star.metrics["tune/trials"], star.metrics["tune/failed_trials"]) == (2, 1)
+    assert [child.name for child in star.children] == [
+        "seed-1",
+        "seed-2",
+        "trial-000",
+        "trial-001",
+    ]
+
+
+def test_children_are_tagged_with_what_they_are_found_by(grid):
+    plan = grid.plan()
+    _, star = parents_of(grid.store, plan)
+
+    final, trial = star.children[0], star.children[2]
+
+    config = grid.config(method="star", seed=1)
+    expected = {
+        "studies": "main",
+        "dataset": "synthetic",
+        "partition": "scenario",
+        "backbone": "dnn",
+        "method": "star",
+        "seed": "1",
+        "stage": "final",
+        "run_id": config.run_id,
+        "commit": "c0ffee",
+        "data_fingerprint": config.data_fingerprint,
+    }
+    assert {name: final.tags[name] for name in expected} == expected
+    assert len(final.tags["protocol_hash"]) == 12
+    assert (trial.tags["stage"], trial.tags["seed"], trial.tags["studies"]) == ("tune", "0", "main")
+
+
+def test_history_has_scores_by_split_and_each_schedule_once(grid):
+    plain = parents_of(grid.store, grid.plan())[0]
+
+    points = sorted(plain.children[0].history())
+
+    assert points == [
+        ("dev/auc", 0.55, 10),
+        ("dev/auc", 0.6, 20),
+        ("dev/loss", 0.65, 20),
+        ("dev/loss", 0.69, 10),
+        ("schedule/alpha", 0.1, 10),
+        ("schedule/alpha", 0.2, 20),
+        ("train/loss", 0.6, 20),
+        ("train/loss", 0.7, 10),
+    ]
+
+
+def test_a_backbone_search_is_a_parent_of_its_own(grid):
+    search = grid.search(stage="backbone", method="", folder="tuning/synthetic/scenario/dnn/bbbb")
+    for index in range(2):
+        grid.trial(index, 0.5, folder=search.folder, config=grid.config(method="plain", seed=0))
+    plan = grid.plan(searches=(search,))
+
+    parents = parents_of(grid.store, plan)
+
+    assert [len(parent.finals) for parent in parents] == [2, 2, 0]
+    assert parents[2].name == "scenario backbone dnn"
+    assert (parents[2].tags["stage"], parents[2].tags["studies"]) == ("backbone", "main")
+
+
+def test_a_cell_is_running_until_all_its_slots_have_ended(grid):
+    plan = grid.plan()
+    third = grid.config(method="plain", seed=3)
+
+    grown = replace(plan, slots={**plan.slots, third.slot_id: third})
+    waiting = replace(plan, waiting=frozenset({grid.config(method="star", seed=1).slot_id}))
+
+    assert [parent.status for parent in parents_of(grid.store, plan)] == ["FINISHED"] * 2
+    assert parents_of(grid.store, grown)[0].status == "RUNNING"
+    assert parents_of(grid.store, waiting)[1].status == "RUNNING"
+    grid.store.write_error(third, "E: x", "")
+    assert parents_of(grid.store, grown)[0].status == "FAILED"
+
+
+def test_winner_is_the_first_seed_of_the_best_mean_dev_auc_once_all_main_cells_ended(grid):
+    plan = grid.plan()
+    extra = grid.config(method="plain", seed=3)
+
+    found = winners(parents_of(grid.store, plan))
+    unfinished = replace(
+        plan,
+        slots={**plan.slots, extra.slot_id: extra},
+        studies={"main": (*plan.studies["main"], extra.slot_id)},
+    )
+
+    assert (found["synthetic"].config.method, found["synthetic"].config.seed) == ("star", 1)
+    assert winners(parents_of(grid.store, unfinished)) == {}
+
+
+def test_a_plan_of_a_part_of_the_main_cells_has_no_winner(grid):
+    plan = grid.plan()
+    some = {slot: config for slot, config in plan.slots.items() if config.method == "plain"}
+
+    assert winners(parents_of(grid.store, replace(plan, slots=some))) == {}
+
+
+def test_a_record_that_was_edited_is_not_taken(grid):
+    plan = grid.plan()
+    path = grid.store.run_folder(grid.config(method="plain", seed=1)) / "record.json"
+    content = json.loads(path.read_text())
+    content["metrics"]["test"]["auc"] = 0.99
+    path.write_text(json.dumps(content))
+
+    plain = parents_of(grid.store, plan)[0]
+
+    assert [child.config.seed for child in plain.children] == [2]
+    assert plain.status == "RUNNING"
+
+
+def test_nested_values_are_flat_names():
+    content = {"a": {"b": 1, "c": [1, 2]}, "d": None}
+
+    assert flat(content) == {"a.b": "1", "a.c": "1,2", "d": "None"}

@@ -1,0 +1,172 @@
+"""The database of an output folder: made once, recognised when broken, never destroyed."""
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from benchmark.config import ConfigError
+from benchmark.environment import ROOT
+from benchmark.plans import write_plan
+from benchmark.tracking.__main__ import main
+from benchmark.tracking.database import refuse_broken
+from benchmark.tracking.tracker import Tracker
+
+
+def start(*words):
+    command = [sys.executable, "-m", "benchmark.tracking", *map(str, words)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def count_runs(out):
+    with closing(sqlite3.connect(out / "mlflow.db")) as connection:
+        query = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"
+        return connection.execute(query).fetchone()[0]
+
+
+def make_text(path):
+    path.write_text("not a database, but long enough to be looked at" * 200)
+
+
+def make_empty(path):
+    path.write_bytes(b"")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def leave_unfinished_table(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE _alembic_tmp_runs (id INTEGER)")
+
+
+HARMS = {
+    make_text: "file is not a database",
+    make_empty: "no table alembic_version",
+    truncate: "malformed",
+    leave_unfinished_table: "_alembic_tmp_runs",
+}
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+def test_a_broken_database_is_one_line_and_stays_as_it_is(grid, empty_database, harm):
+    plan, path = grid.plan(), grid.out / "mlflow.db"
+    path.write_bytes(empty_database.read_bytes())
+    harm(path)
+    before = path.read_bytes()
+
+    problem = Tracker(grid.out, None).try_sync(plan)
+
+    assert len(problem.splitlines()) == 1
+    assert HARMS[harm] in problem
+    assert f"python -m benchmark.tracking --rebuild --out {grid.out}" in problem
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_version_is_one_line_that_says_how_to_upgrade(
+    grid, empty_database, capsys
+):
+    grid.plan()
+    path = grid.out / "mlflow.db"
+    path.write_bytes(empty_database.read_bytes())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+        connection.commit()
+
+    code = main(["--sync", "--out", str(grid.out)])
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert len(error.splitlines()) == 1
+    assert "mlflow db upgrade" in error
+
+
+def test_a_sound_database_is_not_refused(empty_database):
+    refuse_broken(empty_database)
+
+
+def test_rebuild_sets_a_broken_database_aside(grid, capsys):
+    path = grid.out / "mlflow.db"
+    grid.plan()
+    make_text(path)
+    broken = path.read_bytes()
+
+    assert main(["--rebuild", "--out", str(grid.out)]) == 0
+
+    (former,) = grid.out.glob("mlflow.db.*Z")
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert str(former) in output.out
+    assert former.read_bytes() == broken
+    assert count_runs(grid.out) == 8  # two cells, four final runs, two trials
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_make_one_database_with_every_run_once(grid):
+    grid.plan()
+
+    both = [start("--sync", "--out", grid.out) for _ in range(2)]
+    results = [process.communicate() for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], results
+    assert [err for _, err in results] == ["", ""]
+    assert count_runs(grid.out) == 8
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem_in_one_line(grid, monkeypatch):
+    plan = grid.plan()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmark.tracking.tracker.ensure_database", fail)
+
+    problem = Tracker(grid.out, None).try_sync(plan)
+
+    assert problem == "MLflow: OSError: [Errno 28] No space left on device"
+
+
+@pytest.mark.parametrize("uri", ["file:./mlruns", "mlruns", "sqlite:///x.db", "http://"])
+def test_an_address_that_is_not_a_server_is_refused(tmp_path, uri):
+    with pytest.raises(ConfigError, match="must be the address of an MLflow server") as caught:
+        Tracker(tmp_path, uri)
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--sync"], "no runs in"),
+        (["--rebuild", "--tracking-uri", "http://127.0.0.1:9"], "--rebuild is for the database"),
+        (["--sync", "--tracking-uri", "file:./mlruns"], "must be the address of an MLflow server"),
+        ([], "--sync --rebuild is required"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(world, words, expected):
+    if "--tracking-uri" in words:
+        write_plan(world.store, world.plan(searches=()))
+
+    process = start(*words, "--out", world.out)
+    _, err = process.communicate()
+
+    assert process.returncode == 2
+    assert expected in err
+    assert len(err.splitlines()) == 1
+
+
+def test_help_and_training_code_do_not_import_mlflow():
+    code = (
+        "import sys, benchmark.tracking.tracker, benchmark.runner; print('mlflow' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,109 @@
+"""Searches and their trials, as the benchmark writes them, in an output folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmark.plans import Search
+from benchmark.trials import Trial, trial_path, write_trial
+from reports.build import build
+from reports.load import load_runs
+from reports.tables import ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from reports.layout import Layout
+    from reports.ledger import SearchTrials
+
+DIMENSIONS = {  # that searches vary, regularisers apart; "" is a backbone's own stage
+    "": ("backbone.num_cross_layers", "backbone.rank"),
+    "maml": ("method.inner_rate", "method.inner_steps"),
+    "adasparse": ("method.alpha_max",),
+}
+VISITS = 1000  # of a trial
+
+
+class Tuning:
+    """The searches of a folder, which is the fixture of the tests of reports."""
+
+    def __init__(self, folder: object) -> None:
+        self.folder = folder
+        self.out: Path = folder.store.out
+
+    def search(self, backbone: str, method: str, num_trials: int = 4) -> Search:
+        """A search of a cell, or of a backbone's own values if `method` is empty."""
+        model = f"{backbone}+{method}" if method else backbone
+        return Search(
+            stage="method" if method else "backbone",
+            dataset=self.folder.dataset,
+            partition="scenario",
+            backbone=backbone,
+            method=method,
+            num_trials=num_trials,
+            dimensions=(*DIMENSIONS.get(method, ()), "regularisers.dropout"),
+            folder=f"tuning/{self.folder.dataset}/scenario/{model}/0123456789ab",
+        )
+
+    def grid(self) -> tuple[Search, ...]:
+        """Two methods on two backbones, on purpose not in the order of the table."""
+        models = [(b, m) for m in ("adasparse", "plain", "") for b in ("dcnv2", "dnn")]
+        return tuple(self.search(*model) for model in models)
+
+    def trials(self, search: Search, *values: float | None, start: int = 0) -> None:
+        """Write trials of these dev values, None for a failed one, each longer than the last."""
+        passes = 2.5 if search.method == "maml" else 1.0
+        for index, value in enumerate(values, start):
+            trial = Trial(
+                index=index,
+                config=self.folder.config(search.backbone, search.method or "plain", 0),
+                params={"regularisers.dropout": 0.1 * index},
+                state="failed" if value is None else "complete",
+                value=value,
+                error="NonFiniteLossError: the loss is nan" if value is None else "",
+                optimizer_steps=4,
+                epochs=1.5,
+                sample_visits=VISITS,
+                row_passes=passes * VISITS,
+                seconds=1.0 + index,
+            )
+            write_trial(self.out / search.folder, trial)
+
+    def tuned_and_finished(self) -> None:
+        """The whole grid, four trials each."""
+        for config in self.folder.plan(searches=self.grid()):
+            self.folder.run(config)
+        for search in self.grid():
+            self.trials(search, 0.7, 0.6, 0.8, 0.75)
+        self.folder.write_data()
+
+    def path(self, search: Search, index: int) -> Path:
+        return trial_path(self.out / search.folder, index)
+
+    def entries(self) -> tuple[SearchTrials, ...]:
+        return load_runs(self.out).searches
+
+    def table(self) -> pd.DataFrame:
+        return ledger.tabulate(load_runs(self.out))
+
+    def layout(self) -> Layout:
+        return ledger.arrange(self.table())
+
+    def shown(self, row: int = 0) -> dict[str, str]:
+        """A printed row of the first block, by the headings."""
+        layout = self.layout()
+        texts = [entry.text for entry in layout.blocks[0].rows[row]]
+        return dict(zip(layout.columns, texts, strict=True))
+
+    def page(self) -> str:
+        return build(self.out).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tuning(folder: object) -> Tuning:
+    """An output folder without searches."""
+    return Tuning(folder)

@@ -1,0 +1,224 @@
+"""The tuning ledger: what searches cost and found, and whether their budgets are equal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmark.trials import unequal
+from reports.ledger import budget_errors, expected_best
+from reports.load import load_runs
+
+if TYPE_CHECKING:
+    from conftest import Tuning
+
+
+@pytest.mark.parametrize(
+    ("num_draws", "expected"),
+    [(1, 7 / 3), (2, (1 * 1 + 2 * 3 + 4 * 5) / 9), (3, (1 * 1 + 2 * 7 + 4 * 19) / 27)],
+)
+def test_expected_best_of_three_values_by_hand(num_draws, expected) -> None:
+    assert expected_best([4.0, 1.0, 2.0], num_draws) == pytest.approx(expected)
+
+
+def test_expected_best_is_the_mean_over_all_draws_also_with_ties() -> None:
+    values = [0.71, 0.74, 0.71, 0.69]
+
+    for num_draws in (1, 2, 3, 4):
+        best = [max(draw) for draw in product(values, repeat=num_draws)]
+        assert expected_best(values, num_draws) == pytest.approx(np.mean(best), abs=1e-12)
+
+
+def test_expected_best_is_undefined_beyond_the_values() -> None:
+    assert np.isnan(expected_best([0.7, 0.8], 3))
+    assert np.isnan(expected_best([], 1))
+
+
+def test_ledger_lists_the_backbone_stage_first_then_the_methods(tuning: Tuning) -> None:
+    tuning.tuned_and_finished()
+
+    table = tuning.table()
+
+    keys = list(table[["backbone", "stage", "method"]].itertuples(index=False, name=None))
+    cells = [("backbone", ""), ("method", "plain"), ("method", "adasparse")]
+    assert keys == [(backbone, *cell) for backbone in ("dnn", "dcnv2") for cell in cells]
+    assert [row[0].text for row in tuning.layout().blocks[1].rows] == [
+        "Backbone stage",
+        "DCNv2",
+        "+AdaSparse",
+    ]
+
+
+def test_ledger_sums_costs_and_counts_dimensions(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "maml")
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, 0.7, 0.6, 0.8, 0.75)
+
+    row = tuning.table().iloc[0]
+
+    assert (row["trials"], row["failed_trials"], row["guided_trials"]) == (4, 0, 0)
+    assert row["own_dimensions"] == "method.inner_rate method.inner_steps"
+    assert row["shared_dimensions"] == "regularisers.dropout"
+    assert (row["num_own_dimensions"], row["num_shared_dimensions"]) == (2, 1)
+    assert (row["sample_visits"], row["row_passes"]) == (4_000, 10_000)
+    assert (row["epochs"], row["seconds"]) == (6.0, 1.0 + 2.0 + 3.0 + 4.0)
+
+
+def test_ledger_compares_the_best_with_the_papers_values(tuning: Tuning) -> None:
+    tuning.tuned_and_finished()
+
+    table = tuning.table()
+
+    row = table.iloc[1]
+    assert (row["paper_value"], row["best_value"], row["best_trial"]) == (0.7, 0.8, 2)
+    assert row["delta_e4"] == pytest.approx(1000.0)
+    assert row["expected_best_1"] == pytest.approx((0.6 + 0.7 + 0.75 + 0.8) / 4)
+    assert row["expected_best_4"] == expected_best([0.6, 0.7, 0.75, 0.8], 4)
+    assert "expected_best_8" not in table
+    assert tuning.shown(1)["Δ"] == "+1,000.0"
+
+
+def test_ledger_counts_failed_trials_as_budget_and_not_as_values(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "plain")
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, None, 0.6, None, 0.7)
+
+    row = tuning.table().iloc[0]
+
+    assert (row["trials"], row["failed_trials"], row["best_trial"]) == (4, 2, 3)
+    assert row["expected_best_2"] == pytest.approx(0.75 * 0.7 + 0.25 * 0.6)
+    shown = tuning.shown()
+    assert (shown["Trials"], shown["Failed"], shown["Best of 4"]) == ("4", "2", "n/a")
+    assert (shown["Paper's values"], shown["Δ"]) == ("n/a", "n/a")
+
+
+def test_ledger_of_a_search_without_a_complete_trial_has_no_best(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "plain")
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, None, None, None, None)
+
+    shown = tuning.shown()
+
+    assert (shown["Best"], shown["Best trial"], shown["Best of 1"]) == ("n/a", "n/a", "n/a")
+
+
+def test_ledger_says_what_final_runs_cost(tuning: Tuning) -> None:
+    searches = [tuning.search("dcnv2", method) for method in ("", "adasparse")]
+    first, *_ = tuning.folder.plan(searches=searches)
+    tuning.folder.run(first)
+
+    row = tuning.table().iloc[1]
+
+    assert first.model == "dcnv2+adasparse"
+    assert (row["final_runs"], row["planned_final_runs"]) == (1, 3)
+    assert (row["final_sample_visits"], row["final_seconds"]) == (10_240, 2.0)
+    assert tuning.shown(1)["Final runs"] == "1 of 3"
+    assert tuning.shown()["Final runs"] == ""
+
+
+def test_ledger_of_a_search_that_builds_on_unknown_values_has_no_trials(tuning: Tuning) -> None:
+    search = replace(tuning.search("dnn", "plain"), folder="")
+    tuning.folder.plan(searches=[search], waiting=["dnn+plain"])
+    tuning.trials(search, 0.5)  # in the output folder itself
+
+    assert tuning.shown()["Trials"] == "0 of 4"
+
+
+def test_ledger_leaves_out_a_trial_that_was_edited(tuning: Tuning) -> None:
+    tuning.tuned_and_finished()
+    search = tuning.grid()[1]
+    path = tuning.path(search, 3)
+    path.write_text(path.read_text("utf-8").replace("0.75", "0.95"), encoding="utf-8")
+
+    lines = budget_errors(tuning.entries())
+
+    assert lines == ["world/scenario dnn+adasparse: 3 of 4 trials"]
+
+
+@pytest.mark.parametrize(("failed", "guided"), [(0, 8), (3, 4)])
+def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, guided) -> None:
+    # 10 complete trials are known from index 12 on; with 3 failed ones, from index 16 on
+    search = tuning.search("dnn", "plain", num_trials=20)
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, 0.7, *[None] * failed, *[0.6] * (19 - failed))
+
+    (entry,) = tuning.entries()
+
+    assert entry.guided_trials == guided
+    assert f"TPE proposed {guided} of the 20 trials." in tuning.layout().notes[0]
+
+
+def test_twelve_trials_are_still_a_random_search(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "plain", num_trials=12)
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, *[0.6] * 12)
+
+    assert "search was random" in tuning.layout().notes[0]
+
+
+def test_unequal_of_equal_searches_is_empty(tuning: Tuning) -> None:
+    searches = tuning.grid()
+    backbone = [replace(s, num_trials=9) for s in searches if s.stage == "backbone"]
+    other_log = replace(tuning.search("dnn", "plain", 7), dataset="other")
+
+    mixed = [*(s for s in searches if s.stage == "method"), *backbone, other_log]
+
+    assert unequal(mixed, [s.num_trials for s in mixed]) == []
+
+
+def test_unequal_names_what_lacks_trials_and_what_had_another_plan(tuning: Tuning) -> None:
+    searches = [tuning.search("dnn", m, n) for m, n in (("plain", 4), ("maml", 2), ("star", 4))]
+
+    assert unequal(searches, [4, 2, 3]) == [
+        "world/scenario dnn+maml: 2 trials, others of its log and stage 4",
+        "world/scenario dnn+star: 3 of 4 trials",
+    ]
+
+
+def test_unequal_of_two_searches_names_the_one_with_less(tuning: Tuning) -> None:
+    searches = [tuning.search("dnn", "maml", 2), tuning.search("dnn", "plain", 4)]
+
+    assert unequal(searches, [2, 4]) == [
+        "world/scenario dnn+maml: 2 trials, others of its log and stage 4"
+    ]
+
+
+def test_searches_that_cells_wait_for_are_unfinished_and_no_error(tuning: Tuning) -> None:
+    searches = [tuning.search("dnn", method) for method in ("", "plain", "adasparse")]
+    tuning.folder.plan(searches=searches, waiting=["dnn+adasparse"])
+    tuning.trials(searches[0], 0.7, 0.6, 0.8, 0.75)
+    tuning.trials(searches[2], 0.7)
+
+    entries = tuning.entries()
+
+    assert [entry.is_unfinished for entry in entries] == [False, False, True]
+    assert budget_errors(entries) == ["world/scenario dnn+plain: 0 of 4 trials"]
+
+
+def test_a_backbone_stage_is_unfinished_while_a_method_waits_for_it(tuning: Tuning) -> None:
+    searches = [tuning.search(backbone, "") for backbone in ("dnn", "dcnv2")]
+    tuning.folder.plan(searches=searches, waiting=["dnn+adasparse"])
+
+    assert [entry.is_unfinished for entry in tuning.entries()] == [True, False]
+
+
+def test_trials_beyond_the_plan_do_not_count(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "plain", 2)
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, 0.6, 0.7, 0.9)
+
+    assert tuning.table().iloc[0]["best_value"] == 0.7
+
+
+def test_load_takes_waiting_cells_for_missing_even_if_their_default_ran(tuning: Tuning) -> None:
+    for config in tuning.folder.plan(waiting=["dnn+plain"]):
+        tuning.folder.run(config)
+
+    missing = load_runs(tuning.out).unfinished("missing")
+
+    assert {cell.config.model for cell in missing} == {"dnn+plain"}
+    assert {cell.reason for cell in missing} == {"waits for tuning"}
