@@ -151,7 +151,8 @@ def dcnv2_work(config: DCNv2Config, method: PlainWork) -> Work:
 
     A cross layer is d^2 (full), 2 d r (lowrank), or E (2 d r + r^2 + d) (moe).
     """
-    d, r = method.shape.n_input, config.rank
+    d = method.shape.n_input
+    r = config.rank_for(d)
     work = method.transform(d, "input") + _tower(method)
     for _ in range(config.num_cross_layers):
         if config.cross == "full":

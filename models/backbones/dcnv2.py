@@ -39,6 +39,10 @@ class DCNv2Config:
         if self.cross not in ("full", "lowrank", "moe"):
             raise ValueError(f"unknown cross {self.cross!r}; allowed: full, lowrank, moe")
 
+    def rank_for(self, n: int) -> int:
+        """The rank of a cross layer of width `n`, which no rank can exceed."""
+        return min(self.rank, n)
+
 
 class DCNv2(Backbone):
     """Cross layers beside (parallel) or below (stacked) the hidden layers.
@@ -76,25 +80,16 @@ class DCNv2(Backbone):
 
 
 def build(config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> Backbone:
-    """A DCNv2 whose tower has the protocol's sizes.
-
-    Raises:
-        ValueError: the rank of a cross layer is above its width.
-    """
+    """A DCNv2 whose tower has the protocol's sizes."""
     return DCNv2(config, shape, method)
 
 
 def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module:
     if config.cross == "full":
         return FullCross(method.linear(n, n, "cross"))
-    if config.rank > n:
-        raise ValueError(
-            f"rank must be at most the width of x_0, {n}, got {config.rank}; lower rank or take"
-            " cross='full'"
-        )
     if config.cross == "lowrank":
-        return LowRankCross(n, config.rank)
-    return MixtureCross(n, config.rank, config.num_experts)
+        return LowRankCross(n, config.rank_for(n))
+    return MixtureCross(n, config.rank_for(n), config.num_experts)
 
 
 BACKBONE = BackboneEntry(config=DCNv2Config, build=build)

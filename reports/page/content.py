@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import jinja2
 
-from benchmark.protocol import PRESETS
+from benchmark.protocol import PAPER_PRODUCTION, PAPER_PUBLIC, PRESETS
 from reports.layout import number
 from reports.load import partition_of
 from reports.names import REFERENCE, TITLES, data_title, joined, model_title
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.config import Json, RunConfig
+    from benchmark.protocol import Protocol
     from reports.layout import Layout
     from reports.load import Card, Cell, Runs
 
 T = TypeVar("T")
 
+PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
 SPLITS = ("train", "dev", "test")
 SPLIT_WORDS = {
     "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
@@ -56,6 +58,7 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
     return environment.get_template("index.html.j2").render(
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
+        departures=_departures(runs),
         simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
         sections=sections,
@@ -78,6 +81,26 @@ def _summary(runs: Runs) -> str:
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == 1 else 'seeds'} each, on {data}."
     )
+
+
+def _departures(runs: Runs) -> str:
+    """How the sizes of the main cells differ from those of the paper; empty if they do not."""
+    used = _different(cell.config.protocol for cell in runs.cells if not cell.changes)
+    others = [protocol for protocol in used if protocol not in PAPER.values()]
+    if not others:
+        return ""
+    own = " and ".join(_sizes(protocol) for protocol in others)
+    papers = ", ".join(f"{_sizes(protocol)} on its {log} log" for log, protocol in PAPER.items())
+    return (
+        f"The sizes are not the paper's: here {own}; there {papers}. The paper leaves the embedding"
+        " size open."
+    )
+
+
+def _sizes(protocol: Protocol) -> str:
+    dims = "-".join(map(str, protocol.hidden_dims))
+    fields = f", at most {protocol.max_fields} fields" if protocol.max_fields else ""
+    return f"hidden layers {dims}, batch {protocol.batch_size}{fields}"
 
 
 def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:

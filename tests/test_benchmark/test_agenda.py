@@ -1,0 +1,238 @@
+"""The agenda: rounds, dependencies and shared runs, whatever order tasks end in."""
+
+import json
+import random
+
+import polars as pl
+import pytest
+
+from benchmark.agenda import Agenda
+from benchmark.config import ConfigError
+from benchmark.executors import Outcome
+from benchmark.given import read_given
+from benchmark.planning import lay_out
+from benchmark.protocol import TUNING
+from benchmark.records import RunResult, RunStore
+from benchmark.tasks import TrialTask
+from benchmark.trials import Trial, Tuned, read_trials, write_best, write_trial
+
+FRAME = pl.DataFrame({"step": [1]})
+RESULT = RunResult(
+    metrics={"test": {"auc": 0.5}},
+    training={},
+    cost={},
+    history=FRAME,
+    domains=FRAME,
+    predictions=FRAME,
+    masks={},
+    timing={},
+    environment={},
+)
+
+
+def value_of(config):
+    """Some dev metric of a configuration."""
+    return int(config.run_id, 16) % 1000 / 1000
+
+
+def do(task, fails=lambda task: False):
+    """What a worker does, without training."""
+    if fails(task):
+        return Outcome(task=task, seconds=0.1, error="NonFiniteLossError: the loss is nan")
+    if isinstance(task, TrialTask):
+        trial = Trial(
+            index=task.index,
+            config=task.config,
+            params=task.params,
+            state="complete",
+            value=value_of(task.config),
+        )
+        write_trial(task.out / task.folder, trial)
+    else:
+        RunStore(task.out).write(task.config, RESULT)
+    return Outcome(task=task, seconds=0.1)
+
+
+def work(agenda, *, num_workers=2, rng=None, limit=None, fails=lambda task: False):
+    """Run tasks in `num_workers` places that end in random order; the tasks that ran."""
+    running, done = [], []
+    while limit is None or len(done) < limit:
+        while len(running) < num_workers and (task := agenda.take()):
+            running.append(task)
+        if not running:
+            return done
+        task = running.pop(rng.randrange(len(running)) if rng else 0)
+        agenda.settle(do(task, fails))
+        done.append(task)
+    return done
+
+
+def is_fourth_trial(task):
+    return isinstance(task, TrialTask) and task.index == 3
+
+
+@pytest.fixture
+def make(log, select, tmp_path):
+    """A function that makes an agenda over an output folder."""
+
+    def agenda(name="out", *, given=None, wanted=("missing",), **changes):
+        selection = select(studies=["main", "ablations"], num_trials=10, num_seeds=1, **changes)
+        layout = lay_out(selection, {"tiny": log})
+        store = RunStore(tmp_path / name)
+        return Agenda(layout, store, device="cpu", given=given, wanted=wanted)
+
+    return agenda
+
+
+def files_of(agenda):
+    """Trials and chosen values by path, but for what they took."""
+    root = agenda._store.out
+    contents = {}
+    for path in sorted(root.glob("tuning/**/*.json")):
+        content = json.loads(path.read_text())
+        content.pop("timing", None)
+        contents[str(path.relative_to(root))] = content
+    return contents
+
+
+def test_every_search_gets_its_trials_and_every_cell_the_best_values(make):
+    agenda = make()
+
+    done = work(agenda)
+
+    trials = [task for task in done if isinstance(task, TrialTask)]
+    assert len(trials) == 10 * (2 + 4)  # the backbones; two methods on each
+    assert len(agenda.slots) == 4 + 8  # main, ablations
+    assert len(done) - len(trials) == len({c.run_id for c in agenda.slots.values()})
+    assert agenda.num_open == 0
+    assert not agenda.waiting
+    assert agenda.unequal() == []
+    for slot, config in agenda.slots.items():
+        best = agenda.searches[agenda._layout.search_of[slot]].best
+        assert config.regularisers == best.regularisers
+        assert config.backbone_config == best.backbone_config
+
+
+@pytest.mark.parametrize("num_workers", [1, 3, 8])
+def test_order_and_number_of_workers_change_nothing(make, num_workers):
+    serial, parallel = make("serial"), make(f"parallel{num_workers}")
+    work(serial, num_workers=1)
+
+    work(parallel, num_workers=num_workers, rng=random.Random(num_workers))
+
+    assert files_of(parallel) == files_of(serial)
+    assert parallel.slots == serial.slots
+
+
+@pytest.mark.parametrize("limit", [1, 5, 13, 37, 63])
+def test_an_interrupted_agenda_goes_on_to_the_same_end(make, limit):
+    whole = make("whole")
+    total = len(work(whole))
+    work(make("cut"), rng=random.Random(limit), limit=limit)  # what runs then is lost
+
+    resumed = make("cut")
+    left = work(resumed)
+
+    assert len(left) == total - limit
+    assert files_of(resumed) == files_of(whole)
+    assert make("cut").num_open == 0
+
+
+def test_more_trials_keep_the_first_ones(make, log, select, tmp_path):
+    work(make())
+    selection = select(studies=["main"], num_trials=14, num_seeds=1)
+    longer = Agenda(lay_out(selection, {"tiny": log}), RunStore(tmp_path / "out"), device="cpu")
+
+    done = work(longer)
+
+    again = [task for task in done if isinstance(task, TrialTask)]
+    first = {task.folder for task in again if task.index < 10}
+    assert {task.index for task in again if "/dnn/" in task.folder} == set(range(10, 14))
+    assert all("/dnn" not in folder for folder in first)  # the best cross network may be another
+
+
+def test_rounds_wait_for_each_other(make):
+    agenda = make(backbones=["dnn"])
+
+    taken = list(iter(agenda.take, None))
+
+    assert [task.index for task in taken] == list(range(TUNING.trials_per_round))
+    assert {task.config.method for task in taken} == {"plain"}
+
+
+def test_trials_and_final_runs_have_no_seed_in_common(make):
+    agenda = make()
+
+    done = work(agenda)
+
+    trials = {task.config.seed for task in done if isinstance(task, TrialTask)}
+    finals = {task.config.seed for task in done if not isinstance(task, TrialTask)}
+    assert (trials, finals) == ({TUNING.training_seed}, {1})
+
+
+def test_failed_trials_count_and_are_done_again_on_demand(make):
+    agenda = make()
+    work(agenda, fails=is_fourth_trial)
+
+    states = [
+        trial.state
+        for searching in agenda.searches.values()
+        for trial in read_trials(searching.folder, 10)
+    ]
+    assert states.count("failed") == 6
+    assert agenda.unequal() == []
+    assert make().num_open == 0
+    retried = work(make(wanted=("missing", "failed")))
+    assert sum(map(is_fourth_trial, retried)) >= 5  # or of a search on another cross network
+
+
+def test_an_edited_trial_is_done_again(make):
+    agenda = make()
+    work(agenda)
+    path = next(agenda._store.out.glob("tuning/*/*/dnn+plain/*/trial_002.json"))
+
+    path.write_text(path.read_text().replace('"value": 0.', '"value": 0.9'))
+    done = work(make())
+
+    assert [(task.index, task.config.model) for task in done] == [(2, "dnn+plain")]
+    assert files_of(make()) == files_of(agenda)
+
+
+def test_fresh_does_everything_again_and_touches_no_foreign_file(make):
+    agenda = make()
+    first = work(agenda)
+    foreign = agenda._store.out / "tuning" / "notes.txt"
+    foreign.write_text("mine")
+
+    again = work(make(wanted=("missing", "failed", "done")))
+
+    assert len(again) == len(first)
+    assert foreign.read_text() == "mine"
+
+
+def test_given_values_are_used_without_a_search(make):
+    tuned = make()
+    work(tuned)
+
+    agenda = make("other", given=read_given(tuned._store.out / "tuning"))
+    done = work(agenda)
+
+    assert not any(isinstance(task, TrialTask) for task in done)
+    assert agenda.slots == tuned.slots
+    assert agenda.plan.tuned_from
+
+
+def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
+    tuned = make(methods=("plain",))
+    work(tuned)
+    folder = tuned._store.out / "tuning"
+
+    with pytest.raises(ConfigError, match=r"no best.json for tiny/place\+item d\w+\+adasparse"):
+        make("other", given=read_given(folder))
+    with pytest.raises(ConfigError, match=r"no best.json below it"):
+        read_given(tmp_path / "nowhere")
+    searching = tuned.searches["tiny", "dnn", "plain"]
+    other = next(trial for trial in searching.trials if Tuned.of(trial.config) != searching.best)
+    write_best(searching.folder.with_name("other"), searching.search, other)
+    with pytest.raises(ConfigError, match="differ about tiny/place"):
+        read_given(folder)

@@ -1,0 +1,112 @@
+"""Trials train on train, are judged on dev, and cannot see test."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.config import ConfigError
+from benchmark.planning import configure
+from benchmark.records import RunStore
+from benchmark.stored import RecordError
+from benchmark.studies import REFERENCE, Change
+from benchmark.tasks import Cell, TrialTask
+from benchmark.trials import read_trial, trial_path
+
+MODELS = [("dnn", "plain"), ("dnn", "maml"), ("boosted_trees", REFERENCE)]
+
+
+@pytest.fixture
+def task(log, select, tmp_path):
+    """A function that makes a trial of a model on the small log."""
+
+    def make(backbone="dnn", method="plain", *, data=log, folder="t", **protocol):
+        config = configure(select(), "tiny", log, backbone, Change(method=method))
+        config = replace(config, seed=0, protocol=replace(config.protocol, **protocol))
+        return TrialTask(
+            index=3,
+            params={"regularisers.dropout": 0.0},
+            config=config,
+            folder=folder,
+            data=data,
+            out=tmp_path / "out",
+            device="cpu",
+        )
+
+    return make
+
+
+@pytest.fixture
+def garbled(log, tmp_path):
+    """The same log with other labels, codes and domains in its test rows."""
+    folder = tmp_path / "garbled"
+    shutil.copytree(log.directory, folder)
+    rows = np.load(folder / "rows.npy")
+    test = log.split["test"]
+    rows[test.start :] = np.random.default_rng(3).permuted(rows[test.start :], axis=0)
+    rows[test.start :, -1] = 1 - rows[test.start :, -1]
+    np.save(folder / "rows.npy", rows)
+    return replace(log, directory=folder)
+
+
+@pytest.mark.parametrize(("backbone", "method"), MODELS)
+def test_other_test_rows_change_no_trial(task, garbled, backbone, method):
+    original, other = task(backbone, method), task(backbone, method, data=garbled, folder="g")
+
+    original.run()
+    other.run()
+
+    values = [read_trial(t.out / t.folder, t.index).value for t in (original, other)]
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize(("backbone", "method"), MODELS)
+@pytest.mark.parametrize("metric", ["auc", "gauc"])
+def test_value_is_the_dev_metric_of_the_protocol(task, backbone, method, metric):
+    trial = task(backbone, method, selection_metric=metric)
+    cell = Cell(config=trial.config, data=trial.data, out=trial.out, device="cpu")
+
+    trial.run()
+    cell.run()
+
+    value = read_trial(trial.out / trial.folder, 3).value
+    store = RunStore(cell.out)
+    dev = store.read(store.run_folder(cell.config)).metrics["dev"]
+    assert value == pytest.approx(dev[metric], abs=1e-12)
+    assert dev["auc"] != dev["gauc"]
+
+
+def test_maml_counts_the_passes_of_its_inner_steps(task):
+    trial = task("dnn", "maml")
+    config = trial.config
+    many = replace(config, method_config={**config.method_config, "inner_steps": 3})
+
+    trial.run()
+    replace(trial, config=many, folder="many").run()
+
+    once, thrice = (read_trial(trial.out / folder, 3) for folder in ("t", "many"))
+    assert once.row_passes == once.sample_visits
+    assert thrice.row_passes == 2 * thrice.sample_visits
+
+
+def test_an_edited_or_absent_trial_is_refused(task):
+    trial = task()
+    trial.run()
+    path = trial_path(trial.out / trial.folder, 3)
+
+    path.write_text(path.read_text().replace('"state": "complete"', '"state": "failed"'))
+
+    with pytest.raises(RecordError, match="changed since it was written"):
+        read_trial(path.parent, 3)
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_trial(path.parent, 4)
+
+
+def test_a_value_that_the_method_refuses_names_the_cell(task):
+    from benchmark.hyperparameters import with_params
+
+    config = task("dnn", "maml").config
+
+    with pytest.raises(ConfigError, match=r"dnn\+maml seed 0: inner_steps must be at least 1"):
+        with_params(config, {"method.inner_steps": 0})

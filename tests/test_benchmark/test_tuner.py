@@ -1,0 +1,148 @@
+"""Proposals of trials: the papers' values first, and the same ones however the search goes on."""
+
+import numpy as np
+import pytest
+
+from benchmark.config import Regularisers
+from benchmark.hyperparameters import params_of, space_of, with_params, with_tuned
+from benchmark.protocol import TUNING
+from benchmark.references.registry import REFERENCES
+from benchmark.trials import Trial, Tuned, best_of
+from benchmark.tuner import next_round
+from models.interfaces import Choice, Range
+from models.registry import available
+
+SPACE = {
+    "method.rate": Range(low=1e-3, high=1.0, log=True),
+    "method.steps": Range(low=1, high=5),
+    "method.form": Choice(("a", "b", None)),
+}
+FIRST = {"method.rate": 0.0, "method.steps": 2, "method.form": "b"}
+SEARCHES = [(backbone, "", "backbone") for backbone in available("backbones")]
+SEARCHES += [("dnn", method, "method") for method in available("methods")]
+SEARCHES += [(name, "reference", "method") for name in REFERENCES]
+
+
+def value_of(params):
+    """Highest near a rate of 0.1 and three steps."""
+    rate = np.log10(max(params["method.rate"], 1e-3))
+    return -((rate + 1) ** 2) - 0.1 * (params["method.steps"] - 3) ** 2
+
+
+def trial(make_config, index, params, state="complete"):
+    value = value_of(params) if state == "complete" else None
+    return Trial(index=index, config=make_config(), params=params, state=state, value=value)
+
+
+def search(make_config, num_trials, rounds, failed=()):
+    """All trials of a search in rounds of these sizes."""
+    trials = []
+    for size in rounds:
+        proposals = next_round(SPACE, FIRST, trials, min(size, num_trials - len(trials)))
+        for params in proposals:
+            index = len(trials)
+            state = "failed" if index in failed else "complete"
+            trials.append(trial(make_config, index, params, state))
+    return trials
+
+
+def test_first_trial_has_the_papers_values_even_outside_the_space(make_config):
+    assert search(make_config, 1, [1])[0].params == FIRST
+
+
+def test_drawn_values_lie_in_the_space_and_differ(make_config):
+    trials = search(make_config, 24, [4] * 6)[1:]
+
+    for one in trials:
+        assert 1e-3 <= one.params["method.rate"] <= 1.0
+        assert one.params["method.steps"] in range(1, 6)
+        assert one.params["method.form"] in ("a", "b", None)
+    assert len({one.params["method.rate"] for one in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("size", [4, 10, 22])
+def test_a_round_asked_for_again_in_part_is_the_same(make_config, size):
+    trials = search(make_config, 24, [4] * 6)
+    start = size - size % TUNING.trials_per_round
+
+    again = next_round(SPACE, FIRST, trials[:start], TUNING.trials_per_round)
+    part = next_round(SPACE, FIRST, trials[:start], 2)
+
+    assert again == [one.params for one in trials[start : start + TUNING.trials_per_round]]
+    assert part == again[:2]
+
+
+def test_more_trials_continue_a_shorter_search(make_config):
+    short = search(make_config, 12, [4] * 3)
+    longer = search(make_config, 24, [4] * 6)
+
+    assert [one.params for one in longer[:12]] == [one.params for one in short]
+
+
+def test_later_rounds_learn_from_earlier_ones(make_config):
+    trials = search(make_config, 60, [4] * 15)
+
+    start = [value_of(one.params) for one in trials[1 : TUNING.startup_trials]]
+    end = [value_of(one.params) for one in trials[-20:]]
+    assert np.median(end) > np.median(start)
+
+
+def test_failed_trials_teach_nothing_but_keep_their_index(make_config):
+    trials = search(make_config, 12, [4] * 3, failed={1, 2})
+
+    assert [one.index for one in trials] == list(range(12))
+    assert best_of(trials).index not in {1, 2}
+    assert best_of([one for one in trials if one.state == "failed"]) is None
+
+
+def test_best_of_equal_trials_is_the_earliest(make_config):
+    trials = [trial(make_config, index, FIRST) for index in range(3)]
+
+    assert best_of(trials).index == 0
+
+
+@pytest.mark.parametrize(("backbone", "method", "stage"), SEARCHES)
+def test_a_search_has_few_own_dimensions_that_hold_the_defaults(backbone, method, stage):
+    space = space_of(backbone, method, stage)
+
+    own = [name for name in space if not name.startswith("regularisers.")]
+    shared = [name for name in space if name.startswith("regularisers.")]
+    assert len(own) <= 4
+    assert len(shared) == (0 if method == "reference" else 3)
+    for where in space.values():
+        assert isinstance(where, Choice) or where.low < where.high
+
+
+@pytest.mark.parametrize(("backbone", "method", "stage"), SEARCHES)
+def test_whatever_is_drawn_can_be_built(log, select, make_config, backbone, method, stage):
+    from benchmark.planning import configure
+    from benchmark.studies import Change
+
+    base = configure(select(), "tiny", log, backbone, Change(method=method or "plain"))
+    space = space_of(backbone, method, stage)
+    first = params_of(base, space)
+
+    assert with_params(base, first) == base
+    for where, value in zip(space.values(), first.values(), strict=True):
+        assert not isinstance(where, Choice) or value in where.values
+    for params in next_round(space, first, [], 60):
+        config = with_params(base, params)
+        assert params_of(config, space) == params
+
+
+def test_pinned_values_win_over_tuned_ones(make_config):
+    config = make_config(
+        method="adasparse", method_config={}, pinned={"alpha_start": 5.0, "alpha_max": 5.0}
+    )
+    tuned = Tuned(
+        backbone_config={},
+        method_config={"alpha_max": 3.0, "ramp_epochs": 0.3},
+        regularisers=Regularisers(dropout=0.1),
+    )
+
+    merged = with_tuned(config, tuned)
+
+    assert merged.method_config["alpha_max"] == 5.0
+    assert merged.method_config["ramp_epochs"] == 0.3
+    assert merged.regularisers.dropout == 0.1
+    assert merged.slot_id == config.slot_id
