@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DCNv2Config:
-    """Depth and form of the cross network.
+    """Depth and form of the cross network; the mixture of experts is too costly to be searched.
 
     Raises:
         ValueError: a value is out of its range.
@@ -26,7 +26,7 @@ class DCNv2Config:
 
     num_cross_layers: int = tuned(3, Range(low=1, high=4))
     structure: Literal["parallel", "stacked"] = tuned("parallel", Choice(("parallel", "stacked")))
-    cross: Literal["full", "lowrank", "moe"] = tuned("full", Choice(("full", "lowrank", "moe")))
+    cross: Literal["full", "lowrank", "moe"] = tuned("full", Choice(("full", "lowrank")))
     rank: int = tuned(32, Choice((16, 32, 64)))  # of lowrank and moe
     num_experts: int = 4  # of moe
 
