@@ -122,8 +122,10 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.grid import Grid, check_device, prepare_log
     from benchmark.overview import card_line
     from benchmark.planning import logs_to_prepare
+    from benchmark.plans import refuse_other_version
 
     check_device(args.device)
+    refuse_other_version(store.out)
     execute, copies = (
         executor_of(args),
         Copies(store.out, args.tracking_uri, has_mlflow=not args.no_mlflow),

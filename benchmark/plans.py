@@ -85,6 +85,20 @@ def write_plan(store: RunStore, plan: Plan) -> None:
             write_text(path, text)
 
 
+def refuse_other_version(out: Path) -> None:
+    """Refuse to write into a folder of another schema version; a damaged plan is made anew.
+
+    Raises:
+        RecordError: the folder is of another version.
+    """
+    try:
+        content = read_json(out / PLAN)
+    except RecordError:
+        return
+    if isinstance(content, dict) and isinstance(content.get("schema_version"), int):
+        read_versioned(out / PLAN)
+
+
 def read_plan(out: Path) -> Plan:
     """The plan of the last call.
 

@@ -15,6 +15,7 @@ from benchmark.protocol import TUNING
 from benchmark.records import RunResult, RunStore
 from benchmark.tasks import TrialTask
 from benchmark.trials import Trial, Tuned, read_trials, write_best, write_trial
+from models.registry import available
 
 FRAME = pl.DataFrame({"step": [1]})
 RESULT = RunResult(
@@ -136,6 +137,27 @@ def test_an_interrupted_agenda_goes_on_to_the_same_end(make, limit):
     assert len(left) == total - limit
     assert files_of(resumed) == files_of(whole)
     assert make("cut").num_open == 0
+
+
+@pytest.mark.slow
+def test_forty_trials_of_ten_cells_are_neither_lost_nor_done_twice(log, select, tmp_path):
+    selection = select(studies=["main"], methods=available("methods"), num_trials=40, num_seeds=1)
+    layout = lay_out(selection, {"tiny": log})
+    serial, cut = (RunStore(tmp_path / name) for name in ("serial", "cut"))
+    rng = random.Random(40)
+
+    whole = work(Agenda(layout, serial, device="cpu"), num_workers=1)
+    parts = [
+        work(Agenda(layout, cut, device="cpu"), rng=rng, limit=rng.randrange(1, 100))
+        for _ in range(6)
+    ]
+    last = Agenda(layout, cut, device="cpu")
+    parts.append(work(last, rng=rng))
+
+    assert len(whole) == 12 * 40 + 10
+    assert sum(map(len, parts)) == len(whole)
+    assert files_of(last) == files_of(Agenda(layout, serial, device="cpu"))
+    assert last.unequal() == []
 
 
 def test_more_trials_keep_the_first_ones(make, log, select, tmp_path):

@@ -73,6 +73,19 @@ def test_a_second_run_into_the_same_folder_is_refused(run_all, tiny_log):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_folder_of_another_version_is_refused_and_stays(run_all, tiny_log):
+    out = tiny_log.parent / "out"
+    out.mkdir()
+    (out / "plan.json").write_text('{"schema_version": 3, "slots": {}}')
+
+    done = run_all("--preset", "smoke", "--data", tiny_log, "--out", out)
+
+    assert done.returncode == 2
+    assert "schema version 3, this program reads" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert (out / "plan.json").read_text() == '{"schema_version": 3, "slots": {}}'
+
+
 def test_two_logs_of_one_name_are_refused(run_all, tiny_log):
     other = tiny_log.parent / "other.toml"
     other.write_text(tiny_log.read_text().replace("tiny.csv", "other.csv"))
