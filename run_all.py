@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         print(
-            "\ninterrupted; finished cells are kept: run the same command again to go on",
+            "\ninterrupted; finished cells are kept: run the same command again to go on, without"
+            " --fresh",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -147,8 +148,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     finally:
         stop_workers()
     report = write_report(store)
+    print(f"report: {report}", flush=True)
     copies.finish(grid.agenda.plan)
-    print(f"report: {report}")
     if copies.hint:
         print(copies.hint)
     problems = grid.problems()

@@ -118,6 +118,15 @@ class Agenda:
             if slot not in self.waiting and self._store.marked_state(config) == "failed":
                 yield f"{config.title}: {self._store.read_error(config)}"
 
+    def failed_trials(self) -> list[str]:
+        """Failed trials, each with its error line; a search is short of them."""
+        return [
+            f"{searching.search.title} trial {trial.index}: {trial.error}"
+            for searching in self.searches.values()
+            for trial in searching.trials
+            if trial.state == "failed"
+        ]
+
     def unequal(self) -> list[str]:
         """Searches that have other than the planned number of trials; empty for equal budgets."""
         searches = [searching.search for searching in self.searches.values()]

@@ -49,7 +49,10 @@ class Copies:
         if plan.searches:
             from benchmark.tuner import write_journals  # optuna is slow to import
 
-            write_journals(self._out, plan)
+            try:
+                write_journals(self._out, plan)
+            except OSError as error:
+                logger.warning("no Optuna journals: %s; the runs are complete without them", error)
 
     @property
     def hint(self) -> str:

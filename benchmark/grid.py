@@ -107,8 +107,9 @@ class Grid:
         )
 
     def problems(self) -> list[str]:
-        """Failed cells, each with its error line, and searches whose budgets are not equal."""
-        return [*self.agenda.failures(), *self.agenda.unequal()]
+        """Failed cells and trials, each with its error line, and searches of unequal budgets."""
+        agenda = self.agenda
+        return [*agenda.failures(), *agenda.failed_trials(), *agenda.unequal()]
 
 
 def _check_names(logs: Iterable[PreparedData]) -> None:

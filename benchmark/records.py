@@ -161,6 +161,7 @@ class RunStore:
             "error": error,
             "detail": detail,
         }
+        (self.run_folder(config) / RECORD).unlink(missing_ok=True)
         write_text(self.run_folder(config) / ERROR, json.dumps(content, indent=1) + "\n")
 
     def read_error(self, config: RunConfig) -> str:
