@@ -163,7 +163,7 @@ PRESETS = {
         ),
         Preset(
             name="standard",
-            summary="both worlds with the sizes of the paper's public experiment, within a night",
+            summary="both worlds with the sizes of the paper's public experiment",
             protocol=PAPER_PUBLIC,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
@@ -174,7 +174,7 @@ PRESETS = {
         ),
         Preset(
             name="paper",
-            summary="the paper's sizes of model and log; days on a laptop",
+            summary="the paper's sizes of model and log",
             protocol=PAPER_PUBLIC,
             production=PAPER_PRODUCTION,
             data=("synthetic_production", "synthetic_public"),

@@ -166,7 +166,10 @@ class RunStore:
 
     def read_error(self, config: RunConfig) -> str:
         """The one line of a failed run."""
-        return str(read_json(self.run_folder(config) / ERROR)["error"])
+        path = self.run_folder(config) / ERROR
+        content = read_json(path)
+        with named_damage(path):
+            return str(content["error"])
 
     def write_data(self, fingerprint: str, card: Mapping[str, Json], domains: pl.DataFrame) -> None:
         """Write the data card, and the volume and click rate of every domain."""

@@ -103,6 +103,19 @@ def run_trial(task: TrialTask) -> None:
     start = time.perf_counter()
     run = _Run(task.config, task.data, task.device, last="dev")
     training = run.train()
+    epochs = training.steps / run.split.steps_per_epoch
+    passes = run.model.method.passes_per_visit
+    keep_trial(task, training, epochs=epochs, passes_per_visit=passes, start=start)
+
+
+def keep_trial(
+    task: TrialTask, training: Training, *, epochs: float, passes_per_visit: float, start: float
+) -> None:
+    """Write a complete trial that began at `start` of the performance counter.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
     trial = Trial(
         index=task.index,
         config=task.config,
@@ -110,9 +123,9 @@ def run_trial(task: TrialTask) -> None:
         state="complete",
         value=training.best_dev_score,
         optimizer_steps=training.steps,
-        epochs=training.steps / run.split.steps_per_epoch,
+        epochs=epochs,
         sample_visits=training.sample_visits,
-        row_passes=training.sample_visits * run.model.method.passes_per_visit,
+        row_passes=training.sample_visits * passes_per_visit,
         seconds=time.perf_counter() - start,
         environment=environment_of(task.device),
     )

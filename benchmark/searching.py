@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from benchmark.config import RUN_ID_LENGTH, digest_of
+from benchmark.config import RUN_ID_LENGTH, ConfigError, digest_of
 from benchmark.hyperparameters import params_of, space_of, with_params, with_tuned
 from benchmark.plans import Search
 from benchmark.protocol import TUNING
@@ -14,7 +14,7 @@ from benchmark.tasks import TrialTask
 from benchmark.trials import Trial, Tuned, best_of, read_trial, write_best, write_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
@@ -127,10 +127,20 @@ class Searching:
         first = params_of(self._base, self.space)
         proposals = next_round(self.space, first, self.trials, size)
         for index, params in enumerate(proposals, start=start):
-            config = with_params(self._base, params)
+            try:
+                config = with_params(self._base, params)
+            except ConfigError as error:
+                self._round[index] = self._refused(index, params, str(error))
+                continue
             self._round[index] = self._stored(index, config)
             if self._round[index] is None:
                 self._todo.append((index, params, config))
+
+    def _refused(self, index: int, params: Mapping[str, Json], error: str) -> Trial:
+        """A failed trial of values that the method or the backbone does not take together."""
+        trial = Trial(index=index, config=self._base, params=params, state="failed", error=error)
+        write_trial(self.folder, trial)
+        return trial
 
     def _stored(self, index: int, config: RunConfig) -> Trial | None:
         """The trial of this index, if it tried this."""

@@ -66,8 +66,15 @@ SearchSpace = dict[str, Range | Choice]
 def tuned(default: ValueT, space: Range | Choice) -> ValueT:
     """A field of a config whose value tuning searches in `space`; at most four in a method.
 
-    `default`, the paper's value, is tried first, whether or not the space holds it.
+    `default`, the paper's value, is tried first; it may lie outside a range, as 0 does of a
+    logarithmic one.
+
+    Raises:
+        ValueError: it is none of the choices, or no number where a range is searched.
     """
+    is_number = isinstance(default, int | float)
+    if not (is_number if isinstance(space, Range) else default in space.values):
+        raise ValueError(f"the default {default!r} is not in {space}; add it, or change it")
     searched: ValueT = field(default=default, metadata={_SEARCHED: space})
     return searched
 

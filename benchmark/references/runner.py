@@ -13,8 +13,7 @@ from benchmark.datacard import SCORED
 from benchmark.evaluator import domain_table
 from benchmark.records import RunResult, RunStore
 from benchmark.references.registry import fit
-from benchmark.runner import environment_of, set_up_torch, summary
-from benchmark.trials import Trial, write_trial
+from benchmark.runner import environment_of, keep_trial, set_up_torch, summary
 
 if TYPE_CHECKING:
     from benchmark.tasks import Cell, TrialTask
@@ -76,18 +75,5 @@ def run_reference_trial(task: TrialTask) -> None:
     set_up_torch("cpu")
     start = time.perf_counter()
     training = fit(task.config, task.data, task.config.seed).training
-    num_rows = len(task.data.split["train"])
-    trial = Trial(
-        index=task.index,
-        config=task.config,
-        params=task.params,
-        state="complete",
-        value=training.best_dev_score,
-        optimizer_steps=training.steps,
-        epochs=training.sample_visits / num_rows,
-        sample_visits=training.sample_visits,
-        row_passes=float(training.sample_visits),
-        seconds=time.perf_counter() - start,
-        environment=environment_of("cpu"),
-    )
-    write_trial(task.out / task.folder, trial)
+    epochs = training.sample_visits / len(task.data.split["train"])
+    keep_trial(task, training, epochs=epochs, passes_per_visit=1.0, start=start)

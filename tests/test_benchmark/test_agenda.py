@@ -10,6 +10,7 @@ from benchmark.agenda import Agenda
 from benchmark.config import ConfigError
 from benchmark.executors import Outcome
 from benchmark.given import read_given
+from benchmark.hyperparameters import with_params
 from benchmark.planning import lay_out
 from benchmark.protocol import TUNING
 from benchmark.records import RunResult, RunStore
@@ -206,6 +207,23 @@ def test_failed_trials_count_and_are_done_again_on_demand(make):
     assert make().num_open == 0
     retried = work(make(wanted=("missing", "failed")))
     assert sum(map(is_fourth_trial, retried)) >= 5  # or of a search on another cross network
+
+
+def test_a_draw_that_the_config_refuses_is_a_failed_trial(make, monkeypatch):
+    def refuse(base, params):
+        if params["regularisers.dropout"] > 0.2:
+            raise ConfigError("too much dropout")
+        return with_params(base, params)
+
+    monkeypatch.setattr("benchmark.searching.with_params", refuse)
+    agenda = make()
+
+    work(agenda)
+
+    assert agenda.num_open == 0
+    failed = agenda.failed_trials()
+    assert failed
+    assert all("too much dropout" in line for line in failed)
 
 
 def test_an_edited_trial_is_done_again(make):

@@ -9,7 +9,7 @@ from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES
 from benchmark.trials import Trial, Tuned, best_of
 from benchmark.tuner import next_round
-from models.interfaces import Choice, Range
+from models.interfaces import Choice, Range, tuned
 from models.registry import available
 
 SPACE = {
@@ -130,17 +130,25 @@ def test_whatever_is_drawn_can_be_built(log, select, make_config, backbone, meth
         assert params_of(config, space) == params
 
 
+@pytest.mark.parametrize(
+    ("default", "space"), [("c", Choice(("a", "b"))), (None, Range(low=1, high=5))]
+)
+def test_a_default_that_cannot_be_tried_is_refused(default, space):
+    with pytest.raises(ValueError, match="is not in"):
+        tuned(default, space)
+
+
 def test_pinned_values_win_over_tuned_ones(make_config):
     config = make_config(
         method="adasparse", method_config={}, pinned={"alpha_start": 5.0, "alpha_max": 5.0}
     )
-    tuned = Tuned(
+    chosen = Tuned(
         backbone_config={},
         method_config={"alpha_max": 3.0, "ramp_epochs": 0.3},
         regularisers=Regularisers(dropout=0.1),
     )
 
-    merged = with_tuned(config, tuned)
+    merged = with_tuned(config, chosen)
 
     assert merged.method_config["alpha_max"] == 5.0
     assert merged.method_config["ramp_epochs"] == 0.3
