@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from benchmark.records import RunStore, SlotState
 
 
+SEARCH_FAILED = "all trials of its search failed; see the trials' files below tuning/"
 MISSING: tuple[SlotState, ...] = ("missing",)
 
 
@@ -48,7 +49,7 @@ class Agenda:
             for key, base in bases.items()
         }
         self.slots: dict[str, RunConfig] = dict(layout.slots)
-        self.waiting: set[str] = set(layout.slots) if self.searches else set()
+        self.waiting: dict[str, str] = dict.fromkeys(layout.slots, "") if self.searches else {}
         self._running: set[str] = set()  # run ids
         self._ended: set[str] = set()  # run ids
         self._todo: list[str] = []  # slot ids
@@ -66,7 +67,7 @@ class Agenda:
             slots=self.slots,
             studies=self._layout.studies,
             searches=tuple(searching.search for searching in self.searches.values()),
-            waiting=frozenset(self.waiting),
+            waiting=dict(self.waiting),
             tuned_from=str(self._given.folder) if self._given else "",
         )
 
@@ -80,7 +81,8 @@ class Agenda:
     def num_open(self) -> int:
         """How many tasks are still to come or running."""
         trials = sum(searching.num_open for searching in self.searches.values())
-        return trials + len(self._todo) + len(self._running) + len(self.waiting)
+        waiting = sum(not reason for reason in self.waiting.values())
+        return trials + len(self._todo) + len(self._running) + waiting
 
     def take(self) -> Cell | TrialTask | None:
         """The next task that is ready: a trial as long as there is one, then a final run."""
@@ -115,7 +117,9 @@ class Agenda:
     def failures(self) -> Iterator[str]:
         """Failed cells, each with its error line."""
         for slot, config in self.slots.items():
-            if slot not in self.waiting and self._store.marked_state(config) == "failed":
+            if self.waiting.get(slot):
+                yield f"{config.title}: {self.waiting[slot]}"
+            elif slot not in self.waiting and self._store.marked_state(config) == "failed":
                 yield f"{config.title}: {self._store.read_error(config)}"
 
     def failed_trials(self) -> list[str]:
@@ -148,17 +152,12 @@ class Agenda:
                 self.slots[slot] = with_tuned(self.slots[slot], searching.best)
                 self._release(slot)
             elif self._has_failed(self._layout.search_of[slot]):
-                self._fail(slot)
+                self.waiting[slot] = SEARCH_FAILED
 
     def _release(self, slot: str) -> None:
-        self.waiting.discard(slot)
+        del self.waiting[slot]
         if self._is_wanted(slot):
             self._todo.append(slot)
-
-    def _fail(self, slot: str) -> None:
-        self.waiting.discard(slot)
-        reason = "all trials of its search failed; see the trials' files below tuning/"
-        self._store.write_error(self.slots[slot], reason, "")
 
     def _has_failed(self, key: SearchKey) -> bool:
         """Whether a search or the one that it builds on has ended without a complete trial."""

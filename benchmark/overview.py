@@ -68,8 +68,7 @@ def status_lines(store: RunStore) -> list[str]:
     """
     plan = read_plan(store.out)
     states: dict[str, SlotState] = {
-        slot: "missing" if slot in plan.waiting else store.state(config)
-        for slot, config in plan.slots.items()
+        slot: plan.state_of(slot) or store.state(config) for slot, config in plan.slots.items()
     }
     lines = [f"{store.out}: preset {plan.preset}, {_count(list(states.values()))}"]
     lines += _search_lines(store.out, plan)
@@ -78,7 +77,8 @@ def status_lines(store: RunStore) -> list[str]:
         lines += [f"  {study}: {_count(members)}"] if members else []
     for slot, config in plan.slots.items():
         if states[slot] == "failed":
-            lines.append(f"failed: {config.title}: {store.read_error(config)}")
+            reason = plan.waiting[slot] if slot in plan.waiting else store.read_error(config)
+            lines.append(f"failed: {config.title}: {reason}")
     return lines
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from benchmark.records import RunStore
+    from benchmark.records import RunStore, SlotState
 
 PLAN = "plan.json"
 Stage = Literal["backbone", "method"]
@@ -48,7 +48,8 @@ class Search:
 class Plan:
     """The slots of one call, in order, and the names of those that each study reads.
 
-    The runs of slots in `waiting` are not known yet: their hyper-parameters are still searched for.
+    The runs of slots in `waiting` are not known: their hyper-parameters are still searched for, or
+    the search has failed, and then the slot's text says why.
     `tuned_from` is where tuned values were read instead, if they were.
     """
 
@@ -56,16 +57,23 @@ class Plan:
     slots: Mapping[str, RunConfig]  # slot id -> its active run
     studies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
-    waiting: frozenset[str] = frozenset()
+    waiting: Mapping[str, str] = field(default_factory=dict)
     tuned_from: str = ""
+
+    def state_of(self, slot: str) -> SlotState | None:
+        """What the plan alone knows of a slot without a run; None for one that has a run."""
+        if slot not in self.waiting:
+            return None
+        return "failed" if self.waiting[slot] else "missing"
 
 
 def write_plan(store: RunStore, plan: Plan) -> None:
     """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
     slots = {
         slot: {
-            "state": "missing" if slot in plan.waiting else store.marked_state(config),
+            "state": plan.state_of(slot) or store.marked_state(config),
             "run_id": None if slot in plan.waiting else config.run_id,
+            "reason": plan.waiting.get(slot, ""),
             "config": config.to_json(),
         }
         for slot, config in plan.slots.items()
@@ -122,6 +130,8 @@ def read_plan(out: Path) -> Plan:
                 Search(**search | {"dimensions": tuple(search["dimensions"])})
                 for search in content["searches"]
             ),
-            waiting=frozenset(slot for slot, entry in slots.items() if entry["run_id"] is None),
+            waiting={
+                slot: entry["reason"] for slot, entry in slots.items() if entry["run_id"] is None
+            },
             tuned_from=content["tuned_from"],
         )

@@ -57,7 +57,11 @@ def read_searches(out: Path, plan: Plan) -> tuple[SearchTrials, ...]:
         SearchTrials(
             search=search,
             trials=_trials(out, search),
-            is_awaited=any(_builds_on(plan, slot, search) for slot in plan.waiting),
+            is_awaited=any(
+                _builds_on(plan, slot, search)
+                for slot in plan.slots
+                if plan.state_of(slot) == "missing"
+            ),
         )
         for search in plan.searches
     )

@@ -231,8 +231,9 @@ def load_runs(out: Path) -> Runs:
     cells = []
     for slot, config in plan.slots.items():
         main = mains.setdefault(config.folder, config)
-        waits = Cell(config=config, state="missing", reason=WAITING)
-        cell = waits if slot in plan.waiting else _cell(store, config)
+        state = plan.state_of(slot)
+        reason = plan.waiting[slot] or WAITING if state else ""
+        cell = Cell(config=config, state=state, reason=reason) if state else _cell(store, config)
         cells.append(replace(cell, changes=changes_of(config, main)))
     return Runs(
         store=store,

@@ -85,7 +85,10 @@ def parents_of(store: RunStore, plan: Plan) -> list[Parent]:
         parent = parents.setdefault(key, _cell(key, config))
         parent.studies |= studies.get(slot, set())
         parent.is_main |= slot in main
-        _add_final(parent, None if slot in plan.waiting else final_child(store, slot, config))
+        if plan.state_of(slot) == "failed":  # its search
+            parent.status = "FAILED"
+        else:
+            _add_final(parent, None if slot in plan.waiting else final_child(store, slot, config))
     for search in plan.searches:
         folder = store.out / search.folder
         trials = read_trials(folder, search.num_trials) if search.folder else []

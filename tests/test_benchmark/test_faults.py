@@ -11,6 +11,7 @@ import pytest
 from benchmark.executors import run_tasks
 from benchmark.files import sole_writer
 from benchmark.grid import Grid, prepare_log
+from benchmark.overview import status_lines
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
 
@@ -164,6 +165,8 @@ def test_a_search_without_a_complete_trial_fails_its_cells_and_no_others(failing
 
     assert [outcome.task.index for outcome in outcomes] == [0, 1]  # of the backbone
     assert all("all trials of its search failed" in problem for problem in grid.problems()[:2])
+    assert not list(grid.store.out.rglob("error.json"))  # no run of other values is marked
+    assert "2 failed, 0 missing" in status_lines(grid.store)[0]
     assert failing_grid(num_trials=2).agenda.num_open == 4  # searches that never began
     assert failing_grid("failed", num_trials=2).agenda.take().index == 0
 

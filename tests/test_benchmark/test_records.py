@@ -174,7 +174,7 @@ def test_plan_names_state_and_run_of_each_slot(make_config, store):
         slots=slots,
         studies={"main": tuple(slots)},
         searches=(search,),
-        waiting=frozenset({missing.slot_id}),
+        waiting={missing.slot_id: ""},
     )
 
     write_plan(store, plan)

@@ -112,7 +112,7 @@ class Folder:
         """
         configs = [self.config(b, m, seed) for seed in seeds for b in BACKBONES for m in METHODS]
         slots = {config.slot_id: config for config in configs}
-        unknown = frozenset(slot for slot, config in slots.items() if config.model in waiting)
+        unknown = {slot: "" for slot, config in slots.items() if config.model in waiting}
         studies = {"main": tuple(slots)}
         plan = Plan(preset=self.preset, slots=slots, studies=studies, waiting=unknown, **tuning)
         write_plan(self.store, plan)

@@ -93,7 +93,7 @@ def test_a_cell_is_running_until_all_its_slots_have_ended(grid):
     third = grid.config(method="plain", seed=3)
 
     grown = replace(plan, slots={**plan.slots, third.slot_id: third})
-    waiting = replace(plan, waiting=frozenset({grid.config(method="star", seed=1).slot_id}))
+    waiting = replace(plan, waiting={grid.config(method="star", seed=1).slot_id: ""})
 
     assert [parent.status for parent in parents_of(grid.store, plan)] == ["FINISHED"] * 2
     assert parents_of(grid.store, grown)[0].status == "RUNNING"
