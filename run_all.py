@@ -82,7 +82,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.dry_run:
         show(overview.plan_lines(selection_of(args), args.jobs or args.default_jobs))
     elif args.report_only:
-        show([f"report: {write_report(store)}"])
+        return report_only(store)
     else:
         with sole_writer(store.out):
             return run(args, store)
@@ -155,6 +155,17 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     problems = grid.problems()
     if problems:
         print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
+    return FAILED if problems else OK
+
+
+def report_only(store: RunStore) -> int:
+    """Write the report of what is there; failed cells and unequal budgets show in the exit code."""
+    from reports.build import problems_of
+
+    show([f"report: {write_report(store)}"])
+    problems = problems_of(store.out)
+    if problems:
+        show([f"{len(problems)} problems. First: {problems[0]}"])
     return FAILED if problems else OK
 
 

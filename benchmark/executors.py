@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -12,14 +13,15 @@ import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from datasets.prepare import PreparedData
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 DEATH = "the worker process died without an error: killed, or out of memory; try fewer --jobs"
 
 
@@ -35,7 +37,7 @@ class Task(Protocol):
         ...
 
     def run(self) -> None:
-        """Do it; what it raises is its failure, but an OSError is the disk's."""
+        """Do it; what it raises is its failure, unless the disk failed."""
         ...
 
 
@@ -145,9 +147,20 @@ def attempt(task: Task) -> Outcome:
     error = detail = ""
     try:
         task.run()
-    except OSError:
-        raise
     except Exception as failure:
+        if _is_of_the_disk(failure, task.out):
+            raise
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
         detail = traceback.format_exc()
     return Outcome(task=task, seconds=time.perf_counter() - start, error=error, detail=detail)
+
+
+def _is_of_the_disk(failure: Exception, out: Path) -> bool:
+    """Whether no other task can do better: the disk is full or broken, or `out` not writable.
+
+    Other files that cannot be read or written are the business of the task, such as a plug-in's.
+    """
+    if not isinstance(failure, OSError):
+        return False
+    is_below = failure.filename is not None and out in Path(str(failure.filename)).parents
+    return failure.errno in DISK_ERRORS or (isinstance(failure, PermissionError) and is_below)

@@ -34,6 +34,19 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait for a lock file, and hold it; the lock ends with the process that has it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Hold a folder against other processes; the lock ends with the process that has it.
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import reports.tables
 from benchmark.config import digest_of
-from benchmark.files import file_digest, write_text
-from benchmark.records import RECORD
+from benchmark.files import exclusive, file_digest, write_text
+from benchmark.plans import read_plan
+from benchmark.records import RECORD, RunStore
 from benchmark.trials import trial_path
 from reports.layout import Table, to_latex, to_markdown
+from reports.ledger import budget_errors, read_searches
 from reports.load import load_runs
 from reports.page.content import Section, render_page
 
@@ -39,17 +41,34 @@ def build(out: Path) -> Path:
     """
     runs = load_runs(out)
     folder = out / "report"
-    digest = _input_digest(runs)
-    previous = _read_manifest(folder)
-    if previous is None or previous["input"] != digest:
-        files = _files(runs)
-        for name, text in files.items():
-            write_text(folder / name, text)
-        for name in set(previous["files"] if previous else []) - set(files):
-            (folder / name).unlink(missing_ok=True)
-        manifest = {"input": digest, "files": {name: file_digest(folder / name) for name in files}}
-        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    with exclusive(out / ".report.lock"):
+        digest = _input_digest(runs)
+        previous = _read_manifest(folder)
+        if previous is None or previous["input"] != digest:
+            files = _files(runs)
+            for name, text in files.items():
+                write_text(folder / name, text)
+            for name in set(previous["files"] if previous else []) - set(files):
+                (folder / name).unlink(missing_ok=True)
+            digests = {name: file_digest(folder / name) for name in files}
+            text = json.dumps({"input": digest, "files": digests}, indent=1)
+            write_text(folder / MANIFEST, text + "\n")
     return folder / PAGE
+
+
+def problems_of(out: Path) -> list[str]:
+    """Failed cells and unequal budgets of the last call, one line each.
+
+    Raises:
+        RecordError: there is no plan, or it cannot be read.
+    """
+    plan, store = read_plan(out), RunStore(out)
+    failed = [
+        f"{config.title}: {plan.waiting.get(slot) or store.read_error(config)}"
+        for slot, config in plan.slots.items()
+        if (plan.state_of(slot) or store.marked_state(config)) == "failed"
+    ]
+    return failed + budget_errors(read_searches(out, plan))
 
 
 def load_tables() -> dict[str, Table]:

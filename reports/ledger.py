@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.plans import Plan, Search
+    from benchmark.protocol import Protocol
     from benchmark.trials import Trial
 
 
@@ -70,10 +71,12 @@ def read_searches(out: Path, plan: Plan) -> tuple[SearchTrials, ...]:
 def budget_errors(searches: Sequence[SearchTrials]) -> list[str]:
     """One line per search that differs from the others of its log and stage, or from its plan.
 
-    Trials that are still to come are no error.
+    Trials that are still to come are no error. Trials of other epochs, rows of a batch or rules of
+    stopping are one: all trials of a log have one protocol.
     """
     settled = [entry for entry in searches if not entry.is_unfinished]
-    return unequal([entry.search for entry in settled], [len(entry.trials) for entry in settled])
+    lines = unequal([entry.search for entry in settled], [len(entry.trials) for entry in settled])
+    return lines + _other_protocols(settled)
 
 
 def origin(guided: int, total: int, tuned_from: str) -> str:
@@ -108,6 +111,19 @@ def expected_best(values: Sequence[float], num_draws: int) -> float:
         return math.nan
     at_most = (np.arange(len(values) + 1) / len(values)) ** num_draws
     return float(np.sort(values) @ np.diff(at_most))
+
+
+def _other_protocols(searches: Sequence[SearchTrials]) -> list[str]:
+    """One line per search with trials of another protocol than the first search of its log."""
+    first: dict[tuple[str, str], Protocol] = {}
+    lines = []
+    for entry in searches:
+        log = (entry.search.dataset, entry.search.partition)
+        for trial in entry.trials:
+            protocol = trial.config.protocol
+            if first.setdefault(log, protocol) != protocol:
+                lines.append(f"{entry.search.title}: trial {trial.index} has another protocol")
+    return lines
 
 
 def _trials(out: Path, search: Search) -> tuple[Trial, ...]:

@@ -35,7 +35,7 @@ def run_tasks_on_ray(
     """Run tasks on the CPUs of a Ray cluster, `num_workers` at most, and yield how they ended.
 
     A task whose worker or node dies is run once more, on another node if there is one. The cluster
-    stays as it was found.
+    goes on afterwards; its nodes keep the logs that were sent to them for later grids.
 
     Args:
         source: gives out the tasks.

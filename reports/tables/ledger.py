@@ -53,7 +53,8 @@ _NOTES = [
     "Epochs, row visits, row passes and seconds are sums over the trials. A row pass is one forward"
     " and backward pass of a row: a method that passes a row several times per visit, as MAML does"
     " in its inner steps, has more passes than visits. Seconds depend on the machine.",
-    "Paper's values: the dev value of trial 0, which has the values of the papers. Best: that of"
+    "Paper's values: the dev value of trial 0, which has the method's values as its paper gives"
+    " them, on the backbone's values as they were tuned in its own stage. Best: that of"
     " the chosen trial; Δ is the difference in units of 0.0001. The choice was made on the same dev"
     " rows, so the best value is optimistic.",
     "Best of n: the expected highest dev value of n trials (Dodge et al., 2019), as if they were"

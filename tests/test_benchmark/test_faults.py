@@ -1,14 +1,15 @@
 """What may go wrong in the middle: nothing is lost, and nothing half-written counts."""
 
+import errno
 import json
 import resource
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from benchmark.executors import run_tasks
+from benchmark.executors import attempt, run_tasks
 from benchmark.files import sole_writer
 from benchmark.grid import Grid, prepare_log
 from benchmark.overview import status_lines
@@ -180,7 +181,8 @@ def test_report_is_written_and_status_says_failed(failing_grid, run_all):
 
     assert status.returncode == 0
     assert "0 done, 2 failed, 0 missing" in status.stdout
-    assert report.returncode == 0
+    assert report.returncode == 1
+    assert "NonFiniteLossError" in report.stdout.splitlines()[-1]
     page = out / "report" / "index.html"
     assert "NonFiniteLossError" in page.read_text()
 
@@ -197,6 +199,41 @@ class Given:
 
     def settle(self, outcome):
         self.settled.append(outcome)
+
+
+@dataclass(frozen=True)
+class Raising:
+    """A task that raises."""
+
+    failure: OSError
+    out: Path
+
+    def run(self):
+        raise self.failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file", "/a/table/of/a/plug-in.csv"),
+        PermissionError(errno.EACCES, "Permission denied", "/a/table/of/a/plug-in.csv"),
+        ConnectionResetError(errno.ECONNRESET, "reset by peer"),
+    ],
+)
+def test_files_of_a_plug_in_are_its_own_failure(tmp_path, failure):
+    outcome = attempt(Raising(failure, tmp_path))
+
+    assert outcome.error.startswith(type(failure).__name__)
+    assert "Traceback" in outcome.detail
+
+
+def test_a_disk_that_fails_everybody_stops_the_grid(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    closed = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "runs" / "a.csv"))
+
+    for failure in (full, closed):
+        with pytest.raises(OSError, match=failure.strerror):
+            attempt(Raising(failure, tmp_path))
 
 
 def test_a_cell_that_cannot_be_built_fails_alone(failing_grid):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.trials import unequal
+from benchmark.trials import read_trial, unequal, write_trial
+from reports.build import problems_of
 from reports.ledger import budget_errors, expected_best
 from reports.load import load_runs
 
@@ -137,6 +138,25 @@ def test_ledger_leaves_out_a_trial_that_was_edited(tuning: Tuning) -> None:
     lines = budget_errors(tuning.entries())
 
     assert lines == ["world/scenario dnn+adasparse: 3 of 4 trials"]
+
+
+def test_trials_of_other_epochs_are_a_budget_error(tuning: Tuning) -> None:
+    tuning.tuned_and_finished()
+    search = tuning.search("dnn", "maml")
+    tuning.folder.plan(searches=[*tuning.grid(), search])
+    tuning.trials(search, 0.7, 0.6, 0.8, 0.75)
+    honest = read_trial(tuning.out / search.folder, 1)
+    longer = replace(honest.config.protocol, max_epochs=honest.config.protocol.max_epochs + 1)
+
+    write_trial(
+        tuning.out / search.folder,
+        replace(honest, config=replace(honest.config, protocol=longer)),
+    )
+
+    assert budget_errors(tuning.entries()) == [
+        "world/scenario dnn+maml: trial 1 has another protocol"
+    ]
+    assert problems_of(tuning.out) == budget_errors(tuning.entries())
 
 
 @pytest.mark.parametrize(("failed", "guided"), [(0, 8), (3, 4)])
