@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 EmbeddingOptimizer = Literal["sparse", "dense"]
 SplitKind = Literal["time", "shuffle"]
+Labels = Literal["given", "permuted"]
 
 RUN_ID_LENGTH = 12
 USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
@@ -55,6 +56,8 @@ class RunConfig:
     tuning found: `method_config` holds them too, so they are part of the slot, not of the run's
     hash.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
+    Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
+    of domains has nothing but their inputs and click rates to go by.
     """
 
     dataset: str
@@ -74,6 +77,7 @@ class RunConfig:
     domain_columns: tuple[str, ...] = ()
     pinned: Mapping[str, Json] = field(default_factory=dict)
     plugins: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels = "given"
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -103,6 +107,8 @@ class RunConfig:
     def changes(self) -> list[str]:
         """What a study changed about the main cell of the model; empty for the main cell."""
         words = [f"{name}={value}" for name, value in self.pinned.items()]
+        if self.labels == "permuted":
+            words.append("labels permuted")
         if self.is_blind:
             words.append("domain-blind")
         if self.has_full_task:
@@ -153,11 +159,13 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything but the protocol's name, which changes no run, and plug-ins if any."""
+        """Everything that can change a run; plug-ins and labels only where they are unusual."""
         content = self.to_json()
         del content["protocol"]["name"]
         if not self.plugins:
             del content["plugins"]
+        if self.labels == "given":
+            del content["labels"]
         return content
 
     def to_json(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import polars as pl
 
 from benchmark.evaluator import expected_columns
 from benchmark.metrics import evaluate, expected_scores
+from benchmark.similarity import input_similarity
 
 if TYPE_CHECKING:
     from benchmark.config import Json
@@ -21,7 +22,7 @@ SCORED: tuple[SplitName, ...] = ("dev", "test")
 
 
 def store_data(store: RunStore, data: PreparedData) -> None:
-    """Write `<out>/data/<fingerprint>/`: card and domains, on generated logs what is known too.
+    """Write `<out>/data/<fingerprint>/`: card, domains and how alike these are, truth if known.
 
     Raises:
         OSError: the output folder cannot be written.
@@ -35,10 +36,10 @@ def store_data(store: RunStore, data: PreparedData) -> None:
         domains = _with_ceiling(domains, truth.filter(split="test"))
     if data.candidates:
         store.write_candidates(data.fingerprint, data.candidate_table())
+    arrays = input_similarity(data)
     if similarity is not None:
-        eval_domain_id, planted = similarity
-        arrays = {"eval_domain_id": eval_domain_id, "planted": planted}
-        store.write_similarity(data.fingerprint, arrays)
+        arrays["planted_eval_domain_id"], arrays["planted"] = similarity
+    store.write_similarity(data.fingerprint, arrays)
     store.write_schema(data.fingerprint, asdict(data.schema))
     store.write_data(data.fingerprint, card, domains)
 

@@ -268,6 +268,7 @@ def configure(
         regularisers=values.regularisers,
         pinned=dict(change.pinned),
         plugins=plugin_digests(backbone, change.method),
+        labels=change.labels,
     )
     return with_tuned(config, values)
 

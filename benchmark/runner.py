@@ -23,7 +23,7 @@ from benchmark.latency import latency
 from benchmark.metrics import auc, evaluate, row_logloss
 from benchmark.optimizers import Table, make_optimizer
 from benchmark.records import RunResult, RunStore
-from benchmark.seeding import generator, seed_dropout
+from benchmark.seeding import generator, permute_labels, seed_dropout
 from benchmark.trainer import DevScores, TrainSplit, train
 from benchmark.trials import Trial, write_trial
 from benchmark.weights import weights_of
@@ -57,6 +57,7 @@ def run_cell(cell: Cell) -> None:
     began = datetime.now(UTC)
     start = time.perf_counter()
     run = _Run(cell.config, cell.data, cell.device, last="test")
+    initial = run.initial_masks()
     training = run.train()
     trained = time.perf_counter()
     predictor = run.predictor()
@@ -74,7 +75,7 @@ def run_cell(cell: Cell) -> None:
             scoring.p_click(run.data, "test"),
         ),
         predictions=predictions,
-        masks=masks,
+        masks=masks | initial,
         candidates=run.candidate_logits(predictor),
         weights=run.weights(predictor),
         timing={
@@ -172,12 +173,31 @@ class _Run:
         schema = seen_schema(self.config, self.data.schema, coarser)
         rows = self.data.rows()
         rows = rows if last == "test" else rows[: self.data.split[last].stop]
+        if config.labels == "permuted":
+            span = self.data.split["train"]
+            permute_labels(rows[span.start : span.stop], config.seed)
         self.rows = EncodedRows(rows, schema, device, coarser)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
         base_rate = scoring.labels(self.data, "train").mean().item()
         self.model = build(self.config, schema, base_rate).to(device)
+
+    def initial_masks(self) -> dict[str, NDArray]:
+        """What the untrained model would prune on test: `<layer>_initial_factor`, if it prunes."""
+        meter = MaskMeter(self.model.method, self.data.domains().height)
+        self.model.eval()
+        span = self.data.split["test"]
+        predict(self.model, self.rows, span[:1], meter)
+        if meter.masks():
+            meter = MaskMeter(self.model.method, self.data.domains().height)
+            predict(self.model, self.rows, span, meter)
+        end = "_mean_factor"
+        return {
+            name.removesuffix(end) + "_initial_factor": values
+            for name, values in meter.masks().items()
+            if name.endswith(end)
+        }
 
     def train(self) -> Training:
         config, model = self.config, self.model

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 
@@ -35,3 +37,11 @@ def initialise(model: nn.Module, seed: int) -> None:
 def seed_dropout(seed: int) -> None:
     """Fix torch's global stream, which dropout masks are drawn from."""
     torch.manual_seed(derived_seed(seed, "dropout"))
+
+
+def permute_labels(rows: NDArray[np.int32], seed: int) -> None:
+    """Shuffle the last column of encoded rows (N, C) in place, within each eval domain."""
+    domain, label = rows[:, -2], rows[:, -1]
+    random = np.random.default_rng(derived_seed(seed, "labels"))
+    shuffled = np.lexsort((random.random(len(rows)), domain))
+    rows[np.argsort(domain, kind="stable"), -1] = label[shuffled]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 4  # 4: tuned hyper-parameters, sealed records
+SCHEMA_VERSION = 5  # 5: labels, initial factors
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

@@ -10,7 +10,7 @@ from benchmark.config import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from benchmark.config import Json
+    from benchmark.config import Json, Labels
 
 BASELINE = "plain"
 WORLDS = (  # of one layout; they differ in how the domains do
@@ -42,7 +42,7 @@ class Change:
     `pinned` are hyper-parameters that tuning does not choose; `ids` are the domains and tasks that
     the method sees, none if it is `blind`; with `num_columns` both are the joint values of the
     first so many domain columns; `match` names the method to whose dense parameters the hidden
-    layers are scaled.
+    layers are scaled; `labels` are those that it trains on.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Change:
     ids: Literal["own", "partition_as_task", "blind"] = "own"
     num_columns: int | None = None
     match: str = ""
+    labels: Labels = "given"
 
     @property
     def label(self) -> str:
@@ -58,6 +59,7 @@ class Change:
         words += [self.ids.replace("_", " ")] if self.ids != "own" else []
         if self.num_columns:
             words.append(f"domains of {self.num_columns} columns")
+        words += [f"labels {self.labels}"] if self.labels != "given" else []
         words += [f"as many dense parameters as {self.match}"] if self.match else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
@@ -144,6 +146,11 @@ STUDIES = {
             for bounds in SPARSITY_BOUNDS
         ),
     ),
+    "masks": Study(
+        summary="which neurons AdaSparse prunes where, and on labels permuted within domains"
+        " (Fig. 3a)",
+        changes=(Change(method="adasparse", labels="permuted"),),
+    ),
     "controls": Study(
         summary="whether gains come from domain awareness or from capacity alone, and from which"
         " domains a method sees",
@@ -192,7 +199,7 @@ ARTEFACTS = {  # what the paper calls it -> the study that makes it
     "table1": "main",
     "table2": "formulations",
     "fig1": "main",
-    "fig3a": "main",
+    "fig3a": "masks",
     "fig3b": "main",
     "fig3c": "partitions",
     "fig3d": "sparsity",

@@ -119,7 +119,7 @@ def test_candidates_and_planted_similarity_are_in_the_store(world, stored):
     assert candidates.equals(world.candidate_table())
     with np.load(folder / "similarity.npz") as arrays:
         own, planted = world.similarity()
-        np.testing.assert_array_equal(arrays["eval_domain_id"], own)
+        np.testing.assert_array_equal(arrays["planted_eval_domain_id"], own)
         np.testing.assert_array_equal(arrays["planted"], planted)
 
 
@@ -178,4 +178,4 @@ def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, select, tmp_p
     assert not [name for name in record["metrics"]["test"] if name.startswith("expected")]
     assert "candidates.parquet" not in record["digests"]
     kept = sorted(path.name for path in store.data_folder(log.fingerprint).iterdir())
-    assert kept == ["card.json", "domains.parquet", "schema.json"]
+    assert kept == ["card.json", "domains.parquet", "schema.json", "similarity.npz"]

@@ -1,0 +1,110 @@
+"""What the study of masks needs: nulls for what pruners learn, and how alike domains' rows are."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmark.planning import configure
+from benchmark.records import RunStore
+from benchmark.runner import run_cell
+from benchmark.seeding import permute_labels
+from benchmark.similarity import input_similarity
+from benchmark.studies import Change
+from benchmark.tasks import Cell
+
+
+def clicks_by_domain(rows):
+    return np.bincount(rows[:, -2], rows[:, -1])
+
+
+def test_permuted_labels_keep_the_clicks_of_each_domain_and_all_else(log):
+    train = log.split["train"]
+    before = log.rows()[train.start : train.stop].copy()
+    after, other = before.copy(), before.copy()
+
+    permute_labels(after, seed=1)
+    permute_labels(other, seed=2)
+
+    np.testing.assert_array_equal(after[:, :-1], before[:, :-1])
+    np.testing.assert_array_equal(clicks_by_domain(after), clicks_by_domain(before))
+    assert (after[:, -1] != before[:, -1]).mean() > 0.1
+    assert (after[:, -1] != other[:, -1]).any()
+
+
+def masks_of(store, config):
+    with np.load(store.run_folder(config) / "masks.npz") as arrays:
+        return dict(arrays)
+
+
+def test_a_run_on_permuted_labels_starts_as_its_main_cell_and_is_scored_on_given_ones(
+    log, select, tmp_path
+):
+    main = configure(select(), "tiny", log, "dnn", Change(method="adasparse"))
+    protocol = replace(main.protocol, learning_rate=0.02)
+    permuted = configure(
+        select(), "tiny", log, "dnn", Change(method="adasparse", labels="permuted")
+    )
+    store = RunStore(tmp_path / "out")
+    configs = [replace(config, protocol=protocol) for config in (main, permuted)]
+    for config in configs:
+        run_cell(Cell(config=config, data=log, out=store.out, device="cpu"))
+
+    tables = [pl.read_parquet(store.run_folder(c) / "predictions.parquet") for c in configs]
+    given, shuffled = (masks_of(store, config) for config in configs)
+
+    assert tables[0]["label"].equals(tables[1]["label"])
+    assert not tables[0]["logit"].equals(tables[1]["logit"])
+    assert configs[1].changes == ["labels permuted"]
+    for layer in range(4):
+        name = f"layer{layer}_initial_factor"
+        np.testing.assert_array_equal(given[name], shuffled[name])
+        assert given[name].shape == given[f"layer{layer}_mean_factor"].shape
+        assert not np.array_equal(given[name], given[f"layer{layer}_mean_factor"])
+    assert not np.array_equal(given["layer1_mean_factor"], shuffled["layer1_mean_factor"])
+
+
+def test_a_method_that_does_not_prune_has_no_masks(log, select, tmp_path):
+    config = configure(select(), "tiny", log, "dnn", Change(method="star"))
+    store = RunStore(tmp_path / "out")
+
+    run_cell(Cell(config=config, data=log, out=store.out, device="cpu"))
+
+    assert not (store.run_folder(config) / "masks.npz").exists()
+
+
+def test_usual_labels_are_no_part_of_the_identity(make_config):
+    config = make_config()
+
+    assert "labels" not in config.identity()
+    assert replace(config, labels="permuted").run_id != config.run_id
+    assert replace(config, labels="permuted").slot_id != config.slot_id
+
+
+def test_input_similarity_is_the_affinity_of_shares_by_hand(log):
+    alike = input_similarity(log)
+    train = log.split["train"]
+    rows = log.rows()[train.start : train.stop]
+    first, last = log.schema.num_domain_fields, len(log.schema.fields)
+
+    def shares(domain, column):
+        values = rows[rows[:, -2] == domain, column]
+        return np.bincount(values, minlength=rows[:, column].max() + 1) / values.size
+
+    ids, observed = alike["eval_domain_id"], alike["observed"]
+    pairs = [(0, 1), (2, 5), (3, 3)]
+    expected = [
+        np.mean(
+            [
+                np.sqrt(shares(ids[i], column) * shares(ids[j], column)).sum()
+                for column in range(first, last)
+            ]
+        )
+        for i, j in pairs
+    ]
+
+    assert [observed[i, j] for i, j in pairs] == pytest.approx(expected, abs=1e-6)
+    assert np.bincount(rows[:, -2])[ids].tolist() == sorted(
+        np.bincount(rows[:, -2])[ids].tolist(), reverse=True
+    )
