@@ -152,6 +152,7 @@ def test_studies_keep_to_the_selected_methods(log, select):
         "formulations": 0,
         "partitions": 0,
         "sparsity": 0,
+        "masks": 0,
         "controls": 0,
         "ablations": 0,
         "cost": 4,
