@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
 from benchmark.hyperparameters import with_tuned
-from benchmark.plans import Plan
+from benchmark.plans import Plan, read_former
 from benchmark.searching import Searching
 from benchmark.tasks import Cell, TrialTask
 from benchmark.trials import unequal
@@ -43,6 +43,7 @@ class Agenda:
     ) -> None:
         self._layout, self._store, self._device = layout, store, device
         self._wanted, self._given = wanted, given
+        self._former = read_former(store.out)
         bases = {} if given else layout.bases
         self.searches: dict[SearchKey, Searching] = {
             key: Searching(key, base, layout.data[key.log], store.out, layout.num_trials)
@@ -69,6 +70,7 @@ class Agenda:
             searches=tuple(searching.search for searching in self.searches.values()),
             waiting=dict(self.waiting),
             tuned_from=str(self._given.folder) if self._given else "",
+            former=self._former,
         )
 
     @property

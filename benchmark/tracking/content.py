@@ -1,32 +1,35 @@
-"""What MLflow is told of a plan, as plain values; knows no MLflow.
+"""What MLflow is told of a plan and of former calls on its folder, as plain values.
 
 A parent is a cell: the slots that differ in the seed alone, or the search for a backbone's own
-values. Its children are the trials of its search and its final runs, those that have ended.
+values. Its children are the trials of its search and its final runs, those that have ended. Knows
+no MLflow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.config import digest_of
-from benchmark.stored import read_json
 from benchmark.tracking.children import KEY_LENGTH, base_tags, final_child, trial_child
 from benchmark.trials import best_of, read_trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
     from benchmark.plans import Plan, Search
+    from benchmark.protocol import Protocol
     from benchmark.records import RunStore
     from benchmark.tracking.children import Child
     from benchmark.trials import Trial
 
 Status = Literal["RUNNING", "FINISHED", "FAILED"]
+Terms = tuple[str, tuple[str, ...], "Protocol"]
 HYPER_PARAMETERS = ("backbone_config", "method_config", "regularisers")
 MAIN = "main"  # the study whose best cell is the winner
 
@@ -35,7 +38,7 @@ MAIN = "main"  # the study whose best cell is the winner
 class Parent:
     """A cell, or the search for a backbone's values; `search` is the folder of its trials.
 
-    It is FAILED if all has ended and a final run failed.
+    `is_main` if it competes for the winner. It is FAILED if all has ended and a final run failed.
     """
 
     key: str
@@ -74,22 +77,20 @@ class Parent:
 
 
 def parents_of(store: RunStore, plan: Plan) -> list[Parent]:
-    """All of a plan that has a child, in the order of the plan."""
-    studies = _studies_of_slots(store.out, plan)
-    main = set(plan.studies.get(MAIN, ()))
-    if not main <= plan.slots.keys():  # of a former call: a part of it has no winner
-        main = set()
+    """All of a plan and of former calls that has a child, the plan's first, in its order."""
+    studies, whole = _studies_of_slots(plan), plan.whole
+    main = _competing(plan.calls_of(MAIN), whole.slots)
     parents: dict[str, Parent] = {}
-    for slot, config in plan.slots.items():
+    for slot, config in whole.slots.items():
         key = f"cell/{group_of(config)}"
         parent = parents.setdefault(key, _cell(key, config))
         parent.studies |= studies.get(slot, set())
         parent.is_main |= slot in main
-        if plan.state_of(slot) == "failed":  # its search
+        if whole.state_of(slot) == "failed":  # its search
             parent.status = "FAILED"
         else:
-            _add_final(parent, None if slot in plan.waiting else final_child(store, slot, config))
-    for search in plan.searches:
+            _add_final(parent, None if slot in whole.waiting else final_child(store, slot, config))
+    for search in whole.searches:
         folder = store.out / search.folder
         trials = read_trials(folder, search.num_trials) if search.folder else []
         if trials:
@@ -146,16 +147,39 @@ def _own(config: RunConfig) -> tuple[str, ...]:
     return ("seed", *HYPER_PARAMETERS, *(() if config.plugins else ("plugins",)))
 
 
-def _studies_of_slots(out: Path, plan: Plan) -> dict[str, set[str]]:
+def _studies_of_slots(plan: Plan) -> dict[str, set[str]]:
     """The studies of every slot, those of former calls on this folder too."""
-    members = dict(plan.studies)
-    for path in (out / "studies").glob("*.json"):
-        members.setdefault(path.stem, tuple(read_json(path).get("slots", ())))
     studies: dict[str, set[str]] = {}
-    for study, slots in members.items():
-        for slot in slots:
+    for study in {*plan.studies, *plan.former.studies}:
+        for slot in chain.from_iterable(plan.calls_of(study)):
             studies.setdefault(slot, set()).add(study)
     return studies
+
+
+def _competing(calls: Sequence[Collection[str]], slots: Mapping[str, RunConfig]) -> set[str]:
+    """The main slots among which a winner is chosen; none where the cell of one is not known.
+
+    Per data set those that can be compared with the latest call's, former ones too.
+
+    Args:
+        calls: the main slots call by call, the latest first.
+        slots: the runs of all slots.
+    """
+    main = set(chain.from_iterable(calls))
+    if not main <= slots.keys():
+        return set()
+    terms: dict[str, set[Terms]] = {}
+    for call in calls:
+        of_call: dict[str, set[Terms]] = {}
+        for config in (slots[slot] for slot in call):
+            of_call.setdefault(config.dataset, set()).add(_terms_of(config))
+        terms = of_call | terms  # a later call's stay
+    return {slot for slot in main if _terms_of(slots[slot]) in terms[slots[slot].dataset]}
+
+
+def _terms_of(config: RunConfig) -> Terms:
+    """What scores must have in common to be compared: log, domains, protocol but for its name."""
+    return config.data_fingerprint, config.partition, replace(config.protocol, name="")
 
 
 def _add_final(parent: Parent, final: Child | None) -> None:
@@ -172,15 +196,17 @@ def _parent_of(search: Search, config: RunConfig, parents: dict[str, Parent]) ->
     if search.stage == "method":
         key = f"cell/{group_of(config)}"
         return parents.setdefault(key, _cell(key, config))
-    key, name = f"backbone/{search.title}", f"{search.partition} backbone {search.backbone}"
+    key, name = f"backbone/{group_of(config)}", f"{search.partition} backbone {search.backbone}"
     parent = Parent(key=key, name=name, config=config, stage="backbone")
     for cell in parents.values():
-        if (*cell.config.folder[:2], cell.config.backbone) == (*config.folder[:2], config.backbone):
+        if (cell.config.backbone, *_terms_of(cell.config)) == (config.backbone, *_terms_of(config)):
             parent.studies |= cell.studies
     return parents.setdefault(key, parent)
 
 
 def _add_trials(parent: Parent, folder: Path, search: Search, trials: list[Trial]) -> None:
+    if parent.search:  # a later one has replaced this one
+        return
     parent.search = search.folder
     parent.children += [trial_child(folder, search, trial) for trial in trials]
     if len(trials) < search.num_trials:

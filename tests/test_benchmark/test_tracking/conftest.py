@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from mlflow import MlflowClient
 
-from benchmark.plans import Plan, Search, write_plan
+from benchmark.plans import Plan, Search, read_former, write_plan
 from benchmark.records import RunResult, RunStore
-from benchmark.tracking.database import DATABASE, ensure_database
+from benchmark.tracking.database import DATABASE, database_uri, ensure_database
 from benchmark.tracking.tracker import Tracker
 from benchmark.trials import Trial, write_trial
 
@@ -91,13 +92,38 @@ class World:
         return replace(search, **changes)
 
     def plan(self, seeds=(1, 2), **changes):
-        """The plan of both methods, written too."""
+        """The plan of a call, of both methods, which knows the former calls; written too."""
         configs = [self.config(method=m, seed=s) for s in seeds for m in DEV_AUC]
         slots = {config.slot_id: config for config in configs}
         values = {"preset": "smoke", "slots": slots, "searches": (self.search(),)}
-        plan = Plan(**values | {"studies": {"main": tuple(slots)}} | changes)
+        values |= {"studies": {"main": tuple(slots)}, "former": read_former(self.out)}
+        plan = Plan(**values | changes)
         write_plan(self.store, plan)
         return plan
+
+    def runs(self):
+        """All runs in the database, by key."""
+        client = MlflowClient(database_uri(self.out))
+        experiment = client.get_experiment_by_name("synthetic")
+        return {run.data.tags["key"]: run for run in client.search_runs([experiment.experiment_id])}
+
+    def ids(self):
+        """MLflow's names of the runs."""
+        return {key: run.info.run_id for key, run in self.runs().items()}
+
+    def content(self):
+        """What the database says of each run, without its ids and the moments of its import."""
+        runs = self.runs()
+        names = {run.info.run_id: key for key, run in runs.items()}
+        contents = {}
+        for key, run in runs.items():
+            tags = dict(run.data.tags)
+            parent = names.get(tags.pop("mlflow.parentRunId", None))
+            tags.pop("mlflow.log-model.history", None)
+            metrics = {name: repr(value) for name, value in run.data.metrics.items()}
+            times = (run.info.status, run.info.start_time, run.info.end_time, run.info.run_name)
+            contents[key] = (parent, tags, metrics, dict(run.data.params), times)
+        return contents
 
 
 @pytest.fixture

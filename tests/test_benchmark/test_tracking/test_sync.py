@@ -12,34 +12,8 @@ from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
 
 
-def runs_of(out):
-    """All runs by key, with what does not depend on when they were imported."""
-    client = MlflowClient(database_uri(out))
-    experiment = client.get_experiment_by_name("synthetic")
-    return {run.data.tags["key"]: run for run in client.search_runs([experiment.experiment_id])}
-
-
-def content_of(out):
-    """What a database says of each run, without its ids and the moments of its import."""
-    runs = runs_of(out)
-    names = {run.info.run_id: key for key, run in runs.items()}
-    contents = {}
-    for key, run in runs.items():
-        tags = dict(run.data.tags)
-        parent = names.get(tags.pop("mlflow.parentRunId", None))
-        tags.pop("mlflow.log-model.history", None)
-        metrics = {name: repr(value) for name, value in run.data.metrics.items()}
-        times = (run.info.status, run.info.start_time, run.info.end_time, run.info.run_name)
-        contents[key] = (parent, tags, metrics, dict(run.data.params), times)
-    return contents
-
-
-def ids_of(out):
-    return {key: run.info.run_id for key, run in runs_of(out).items()}
-
-
 def test_a_run_per_cell_trial_and_seed_with_one_level_of_nesting(synced):
-    runs = runs_of(synced.out)
+    runs = synced.runs()
 
     stages = sorted(run.data.tags["stage"] for run in runs.values())
     parents = {run.info.run_id for run in runs.values() if run.data.tags["stage"] == "cell"}
@@ -53,7 +27,7 @@ def test_a_run_per_cell_trial_and_seed_with_one_level_of_nesting(synced):
 
 def test_a_final_run_has_metrics_history_params_data_set_and_files(synced):
     config = synced.config(method="star", seed=2)
-    run = runs_of(synced.out)[f"final/{config.slot_id}"]
+    run = synced.runs()[f"final/{config.slot_id}"]
 
     client = MlflowClient(database_uri(synced.out))
     history = client.get_metric_history(run.info.run_id, "dev/auc")
@@ -74,7 +48,7 @@ def test_a_final_run_has_metrics_history_params_data_set_and_files(synced):
 
 
 def test_a_failed_trial_is_a_failed_run_that_says_why(synced):
-    run = runs_of(synced.out)[f"tune/{synced.search().folder}/001"]
+    run = synced.runs()[f"tune/{synced.search().folder}/001"]
 
     assert run.info.status == "FAILED"
     assert run.data.tags["error"] == "NonFiniteLossError: at step 3"
@@ -89,24 +63,24 @@ def test_artifacts_take_no_space_of_their_own(synced):
 
 
 def test_importing_twice_changes_nothing(synced):
-    before, ids = content_of(synced.out), ids_of(synced.out)
+    before, ids = synced.content(), synced.ids()
     database = (synced.out / "mlflow.db").read_bytes()
 
     Tracker(synced.out, None).sync(synced.made)
 
-    assert ids_of(synced.out) == ids
-    assert content_of(synced.out) == before
+    assert synced.ids() == ids
+    assert synced.content() == before
     assert (synced.out / "mlflow.db").read_bytes() == database
 
 
 def test_more_seeds_are_more_children_and_new_means(synced):
-    ids = ids_of(synced.out)
+    ids = synced.ids()
     for method in ("plain", "star"):
         synced.final(method, 3)
 
     Tracker(synced.out, None).sync(synced.plan(seeds=(1, 2, 3)))
 
-    runs = runs_of(synced.out)
+    runs = synced.runs()
     assert len(runs) == len(ids) + 2
     assert ids.items() <= {key: run.info.run_id for key, run in runs.items()}.items()
     plain = next(run for run in runs.values() if run.info.run_name == "scenario dnn+plain")
@@ -115,25 +89,25 @@ def test_more_seeds_are_more_children_and_new_means(synced):
 
 
 def test_a_run_that_changed_replaces_the_former_one_alone(synced):
-    ids = ids_of(synced.out)
+    ids = synced.ids()
     config = synced.config(method="plain", seed=1)
     synced.store.write(config, synced.result(0.8))
 
     Tracker(synced.out, None).sync(synced.made)
 
-    key, after = f"final/{config.slot_id}", ids_of(synced.out)
+    key, after = f"final/{config.slot_id}", synced.ids()
     assert {name for name in ids if ids[name] != after[name]} == {key}
-    assert runs_of(synced.out)[key].data.metrics["test/auc"] == pytest.approx(0.7)
+    assert synced.runs()[key].data.metrics["test/auc"] == pytest.approx(0.7)
 
 
 def test_a_run_that_a_killed_import_left_unfinished_is_made_anew(synced):
-    before = content_of(synced.out)
+    before = synced.content()
     key = f"final/{synced.config(method='plain', seed=1).slot_id}"
-    MlflowClient(database_uri(synced.out)).update_run(ids_of(synced.out)[key], status="RUNNING")
+    MlflowClient(database_uri(synced.out)).update_run(synced.ids()[key], status="RUNNING")
 
     Tracker(synced.out, None).sync(synced.made)
 
-    assert content_of(synced.out) == before
+    assert synced.content() == before
 
 
 def test_the_trials_of_a_search_that_was_replaced_go(synced):
@@ -142,19 +116,19 @@ def test_the_trials_of_a_search_that_was_replaced_go(synced):
 
     Tracker(synced.out, None).sync(synced.plan(searches=(search,)))
 
-    keys = [key for key in ids_of(synced.out) if key.startswith("tune/")]
+    keys = [key for key in synced.ids() if key.startswith("tune/")]
     assert keys == [f"tune/{search.folder}/000"]
 
 
 def test_new_studies_are_put_on_runs_that_are_there(synced):
-    ids = ids_of(synced.out)
+    ids = synced.ids()
     slot = synced.config(method="plain", seed=1).slot_id
     plan = synced.plan(studies={"controls": (slot,)})
 
     Tracker(synced.out, None).sync(plan)
 
-    assert ids_of(synced.out) == ids
-    assert runs_of(synced.out)[f"final/{slot}"].data.tags["studies"] == "controls,main"
+    assert synced.ids() == ids
+    assert synced.runs()[f"final/{slot}"].data.tags["studies"] == "controls,main"
 
 
 def test_the_report_is_a_run_of_its_own_and_renewed(synced):
@@ -165,7 +139,7 @@ def test_the_report_is_a_run_of_its_own_and_renewed(synced):
         page.write_text(text)
         Tracker(synced.out, None).sync(synced.made)
 
-    run = runs_of(synced.out)["report"]
+    run = synced.runs()["report"]
     folder = MlflowClient(database_uri(synced.out)).download_artifacts(run.info.run_id, "")
     assert (Path(folder) / "index.html").read_text() == "second"
 
@@ -177,18 +151,18 @@ def test_a_new_run_whose_file_was_changed_is_left_out_and_named(synced, caplog):
     with caplog.at_level(logging.WARNING):
         Tracker(synced.out, None).sync(synced.plan(seeds=(1, 2, 3)))
 
-    assert f"final/{config.slot_id}" not in ids_of(synced.out)
+    assert f"final/{config.slot_id}" not in synced.ids()
     assert "history.csv: missing or changed" in caplog.text
 
 
 def test_a_deleted_database_is_rebuilt_equal(synced):
-    before = content_of(synced.out)
+    before = synced.content()
     (synced.out / "mlflow.db").unlink()
 
     former = Tracker(synced.out, None).rebuild(synced.made)
 
     assert former is None
-    assert content_of(synced.out) == before
+    assert synced.content() == before
 
 
 def test_names_that_mlflow_refuses_are_made_ones_that_it_takes(synced):
@@ -198,13 +172,13 @@ def test_names_that_mlflow_refuses_are_made_ones_that_it_takes(synced):
 
     Tracker(synced.out, None).sync(synced.made)
 
-    run = runs_of(synced.out)[f"final/{config.slot_id}"]
+    run = synced.runs()[f"final/{config.slot_id}"]
     assert run.data.metrics["test/hits__1_2__"] == 0.5
 
 
 def test_a_plan_read_back_from_its_file_imports_the_same(synced):
-    before = content_of(synced.out)
+    before = synced.content()
 
     Tracker(synced.out, None).sync(read_plan(synced.out))
 
-    assert content_of(synced.out) == before
+    assert synced.content() == before
