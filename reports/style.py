@@ -40,7 +40,7 @@ MARKERS = {
     "boosted_trees": "P",
 }
 OTHERS = (("#0072b2", "X"), ("#f0e442", "h"), ("#8c510a", "<"), ("#5e3c99", ">"))  # of plug-ins
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,

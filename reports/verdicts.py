@@ -1,0 +1,121 @@
+"""The rule by which a claim of the paper is judged; it was fixed before any run was looked at.
+
+A claim is broken into contrasts, each a difference of which the paper says that it is positive, or
+that it is about zero. Intervals are corrected for the number of contrasts of the claim
+(Bonferroni), so that a claim with many of them is not found wrong, or right, by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.stats import Interval
+
+Outcome = Literal["yes", "no", "open"]
+Expected = Literal["above", "equal"]
+
+LEVEL = 0.05  # of a claim
+MARGIN = 0.001  # of AUC and GAUC: differences within it count as none
+TAGS = {  # outcome -> on real logs, on generated ones
+    "yes": ("reproduced", "holds in this world"),
+    "no": ("not reproduced", "does not hold in this world"),
+    "open": ("inconclusive", "inconclusive"),
+}
+NOT_TESTABLE = "not testable here"
+RULE = (
+    "The rule, fixed beforehand: a claimed gain is reproduced if its corrected interval lies above"
+    " 0, and not reproduced if it lies below half the paper's difference, or below"
+    f" {MARGIN / 2:g} where the paper prints none; else it is inconclusive. That two things are"
+    " about equal is reproduced if two one-sided tests place the difference within"
+    f" ±{MARGIN:g}, and not reproduced if the interval lies outside. A claim of several parts is"
+    " reproduced if all are, and not reproduced if one is not. Intervals are two-way (seeds and"
+    " time blocks of the test rows) unless a row says otherwise, and corrected for the number of"
+    " parts of the claim (Bonferroni). On generated logs a claim can only hold, or not hold, in"
+    " that world."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """A difference that the paper says something about, in the direction that it claims.
+
+    `interval` is corrected already, at the level of `corrected_level`. `paper` is the paper's own
+    difference, nan where it prints none. `needs` says what is missing, if the interval is.
+    """
+
+    label: str
+    interval: Interval
+    paper: float = math.nan
+    expected: Expected = "above"
+    needs: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether this part of the claim is seen, refuted, or open."""
+        low, high = self.interval.low, self.interval.high
+        if math.isnan(low) or math.isnan(high):
+            return "open"
+        if self.expected == "equal":
+            if low > -MARGIN and high < MARGIN:
+                return "yes"
+            return "no" if low > MARGIN or high < -MARGIN else "open"
+        if low > 0.0:
+            return "yes"
+        return "no" if high < self.least else "open"
+
+    @property
+    def least(self) -> float:
+        """Half the paper's difference, or half of what counts as one."""
+        return self.paper / 2.0 if self.paper > 0.0 else MARGIN / 2.0
+
+    @property
+    def seeds_needed(self) -> int:
+        """About how many seeds would settle it, if its spread is that of the seeds.
+
+        The half width falls with the square root of the seeds; it has to fall below the distance
+        of the estimate from the nearer bound of the rule. 0 where that is not defined.
+        """
+        half = (self.interval.high - self.interval.low) / 2.0
+        mean = self.interval.mean
+        if self.expected == "equal":
+            distance = abs(MARGIN - abs(mean))
+        else:
+            distance = max(mean, self.least - mean)
+        if math.isnan(half) or distance <= 0.0:
+            return 0
+        return math.ceil(self.interval.num * (half / distance) ** 2)
+
+
+def corrected_level(num_contrasts: int, expected: Expected = "above") -> float:
+    """The level of each interval of a claim of so many contrasts.
+
+    Two one-sided tests at a level are an interval of 1 minus twice that level.
+    """
+    tails = 2.0 if expected == "equal" else 1.0
+    return 1.0 - tails * LEVEL / max(num_contrasts, 1)
+
+
+def outcome_of(contrasts: Sequence[Contrast]) -> Outcome:
+    """That of a claim which says all of these; open where there is none."""
+    outcomes = {contrast.outcome for contrast in contrasts}
+    if "no" in outcomes:
+        return "no"
+    return "yes" if outcomes == {"yes"} else "open"
+
+
+def to_settle(contrasts: Sequence[Contrast]) -> str:
+    """What it would take to settle an open claim; empty where nothing is open."""
+    open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
+    needs = list(dict.fromkeys(contrast.needs for contrast in open_ones if contrast.needs))
+    seeds = max((contrast.seeds_needed for contrast in open_ones), default=0)
+    if seeds:
+        needs.append(
+            f"about {seeds:,} seeds for the widest of its {len(open_ones)} open parts, or more test"
+            " rows where these are the larger noise"
+        )
+    return "; ".join(needs)
