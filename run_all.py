@@ -188,7 +188,10 @@ def run_grid(grid: Grid, execute: Execute, copies: Copies) -> None:
 
     total, planned = grid.agenda.num_open, grid.agenda.num_planned
     if total < planned:
-        print(f"{planned - total} of {planned} trainings were done before")
+        failed = grid.agenda.num_given_up
+        done = planned - total - failed
+        end = f", {failed} had failed (--retry-failed runs them again)" if failed else ""
+        print(f"{done} of {planned} trainings were done before{end}")
     start = time.monotonic()
     with tqdm(total=total, unit="training", disable=not sys.stderr.isatty()) as bar:
         for count, outcome in enumerate(grid.run(execute), 1):

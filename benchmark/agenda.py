@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.config import ConfigError
 from benchmark.hyperparameters import with_tuned
 from benchmark.plans import Plan, read_former
 from benchmark.searching import Searching
 from benchmark.tasks import Cell, TrialTask
-from benchmark.trials import unequal
+from benchmark.trials import BestKey, unequal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -85,6 +84,13 @@ class Agenda:
         trials = sum(searching.num_open for searching in self.searches.values())
         waiting = sum(not reason for reason in self.waiting.values())
         return trials + len(self._todo) + len(self._running) + waiting
+
+    @property
+    def num_given_up(self) -> int:
+        """How many tasks have failed and are not to be done again."""
+        if "failed" in self._wanted:
+            return 0
+        return len(list(self.failures())) + len(self.failed_trials())
 
     def take(self) -> Cell | TrialTask | None:
         """The next task that is ready: a trial as long as there is one, then a final run."""
@@ -179,11 +185,7 @@ class Agenda:
         for slot, config in self.slots.items():
             key = self._layout.search_of[slot]
             log = self._layout.data[key.log].spec
-            name = (log.name, log.partition.name, key.backbone, key.method)
-            if name not in given.values:
-                raise ConfigError(
-                    f"--tuned {given.folder}: no best.json for {'/'.join(name[:2])}"
-                    f" {name[2]}+{name[3]}; tune it first, or leave it out with --backbones,"
-                    " --methods or --only"
-                )
-            self.slots[slot] = with_tuned(config, given.values[name])
+            wanted = BestKey(
+                log.name, log.partition.name, key.backbone, key.method, config.protocol.name
+            )
+            self.slots[slot] = with_tuned(config, given.find(wanted))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.config import ConfigError
 from benchmark.evaluator import predict
 from benchmark.random_log import model_on, random_rows, random_schema
 from benchmark.references.registry import REFERENCES, is_reference
@@ -39,7 +38,7 @@ class Estimates:
         self._seconds: dict[tuple[str, str, str, int], tuple[float, float]] = {}
 
     def of_cell(self, log: str, backbone: str, change: Change) -> float:
-        """Seconds of a final run; scaled layers cost what they match."""
+        """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
         return sum(self._measured(log, backbone, change.match or change.method))
 
     def of_search(self, log: str, backbone: str, method: str) -> float:
@@ -48,7 +47,9 @@ class Estimates:
 
     def _measured(self, log: str, backbone: str, method: str) -> tuple[float, float]:
         """Training with its evaluations on dev, and the final evaluation."""
-        protocol, rows = self._selection.protocol_of(log), _most_train_rows(self._selection, log)
+        protocol, rows = self._selection.protocol_of(log), most_train_rows(self._selection, log)
+        if rows is None:
+            return math.nan, math.nan
         key = (protocol.name, backbone, method, rows)
         if key not in self._seconds:
             self._seconds[key] = (
@@ -93,19 +94,13 @@ def estimate_reference_seconds(
     return scale * (fitted - start), 2 * scale * (time.perf_counter() - fitted)
 
 
-def _most_train_rows(selection: Selection, log: str) -> int:
-    """Two thirds of a generated log, and the preset's cap of any other.
+def most_train_rows(selection: Selection, log: str) -> int | None:
+    """Two thirds of a generated log, and the preset's cap of any other; None without a cap.
 
-    Raises:
-        ConfigError: the preset has no cap, and nobody has counted the rows of a real log.
+    The rows of a real log are not counted before a run.
     """
     if catalog.is_world(catalog.source_of(log)[0]):
         return selection.world_rows * 2 // 3
-    if selection.preset.max_train_rows is None:
-        raise ConfigError(
-            f"--dry-run: the preset {selection.preset.name} takes all rows of {log}, which are not"
-            " counted before a run; --preset quick --dry-run tells what a part of them takes"
-        )
     return selection.preset.max_train_rows
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.trials import BEST, read_best
+from benchmark.trials import BEST, BestKey, read_best
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,21 +17,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Values by data set, partition, backbone and method, and the folder that they are from."""
+    """Tuned values of models, and the folder that they are from."""
 
     folder: Path
-    values: Mapping[tuple[str, str, str, str], Tuned]
+    values: Mapping[BestKey, Tuned]
+
+    def find(self, wanted: BestKey) -> Tuned:
+        """The values of a model: those found under its protocol, else those of the only other one.
+
+        Raises:
+            ConfigError: there are none, or those of several other protocols.
+        """
+        if wanted in self.values:
+            return self.values[wanted]
+        others = [key for key in self.values if key[:-1] == wanted[:-1]]
+        if len(others) == 1:
+            return self.values[others[0]]
+        model = f"{wanted.dataset}/{wanted.partition} {wanted.backbone}+{wanted.method}"
+        if not others:
+            raise ConfigError(
+                f"--tuned {self.folder}: no {BEST} for {model}; tune it first, or leave it out with"
+                " --backbones, --methods or --only"
+            )
+        raise ConfigError(
+            f"--tuned {self.folder}: {model} was tuned under the protocols"
+            f" {', '.join(key.protocol for key in others)}, and this call is of {wanted.protocol};"
+            " name a folder with one of them"
+        )
 
 
 def read_given(folder: Path) -> Given:
     """Read every best.json below a folder, such as the `tuning` of another output folder.
 
     Raises:
-        ConfigError: there is none, or two differ about one model.
+        ConfigError: there is none, or two differ about one model under one protocol.
         RecordError: a file was changed by hand, or is of another schema version.
     """
-    values: dict[tuple[str, str, str, str], Tuned] = {}
-    origin: dict[tuple[str, str, str, str], Path] = {}
+    values: dict[BestKey, Tuned] = {}
+    origin: dict[BestKey, Path] = {}
     for path in sorted(folder.rglob(BEST)):
         name, tuned = read_best(path)
         if values.setdefault(name, tuned) != tuned:

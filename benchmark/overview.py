@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from benchmark.planning import (
     searches_of,
 )
 from benchmark.plans import read_plan
-from benchmark.protocol import PRESETS
+from benchmark.protocol import PRESETS, departures
 from benchmark.studies import ARTEFACTS, STUDIES
 from benchmark.trials import read_trials
 from datasets import catalog
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from benchmark.planning import PlannedCell
     from benchmark.plans import Plan
+    from benchmark.protocol import Protocol
     from benchmark.records import RunStore, SlotState
 
 LISTS = ("datasets", "backbones", "methods", "presets", "studies", "tables")
@@ -146,26 +148,58 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     start_up = time.perf_counter() - start
     seconds = estimate.Estimates(selection)
     lines = [
-        f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds, at most about"
-        f" {seconds.of_cell(log, backbone, change):.0f} s each"
+        f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds,"
+        f" {_at_most(seconds.of_cell(log, backbone, change))}"
         for log, backbone, change in cells
     ]
     lines += [
         f"tuning of {log} {backbone}{'+' if method else ' (backbone)'}{method}:"
-        f" {selection.num_trials} trials, at most about"
-        f" {seconds.of_search(log, backbone, method):.0f} s each"
+        f" {selection.num_trials} trials, {_at_most(seconds.of_search(log, backbone, method))}"
         for log, backbone, method in searched
     ]
     count, trials = len(cells) * selection.num_seeds, len(searched) * selection.num_trials
     total = selection.num_seeds * sum(seconds.of_cell(*cell) for cell in cells)
     total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
     minutes = (total / min(jobs, count) + start_up) / 60
+    end = f"at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of the train rows"
+    if math.isnan(minutes):
+        end = "time unknown, since the rows of a real log are not counted before a run"
+    logs = dict.fromkeys(log for log, *_ in cells)
+    budgets = _budget_lines(
+        selection, {log: estimate.most_train_rows(selection, log) for log in logs}
+    )
     return [
+        *budgets,
         *lines,
         *by_study,
-        f"{trials} trials and {count} cells, at most about {minutes:.1f} min with {jobs} jobs if"
-        " dev has a quarter of the train rows; nothing was run",
+        f"{trials} trials and {count} cells, {end}; nothing was run",
     ]
+
+
+def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
+    """What every cell gets: protocols, rows, trials and seeds, and where the paper differs."""
+    protocols: dict[Protocol, list[str]] = {}
+    for log in train_rows:
+        protocols.setdefault(selection.protocol_of(log), []).append(log)
+    lines = [
+        f"protocol {protocol.name} on {', '.join(logs)}: {protocol.sizes}, embedding"
+        f" {protocol.embedding_dim}, at most {protocol.max_epochs} epochs with"
+        f" {protocol.evaluations_per_epoch} evaluations each"
+        for protocol, logs in protocols.items()
+    ]
+    lines += [
+        f"{log}: " + ("all train rows" if rows is None else f"at most {rows:,} train rows")
+        for log, rows in train_rows.items()
+    ]
+    lines.append(
+        f"preset {selection.preset.name}: {selection.num_trials} trials for each search,"
+        f" {selection.num_seeds} seeds for each cell"
+    )
+    return [*lines, *filter(None, [departures(protocols)])]
+
+
+def _at_most(seconds: float) -> str:
+    return "time unknown" if math.isnan(seconds) else f"at most about {seconds:.0f} s each"
 
 
 def searched_models(selection: Selection) -> list[SearchKey]:

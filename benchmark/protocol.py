@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Activation = Literal["tanh", "relu"]
 SelectionMetric = Literal["auc", "gauc"]
@@ -52,6 +55,13 @@ class Protocol:
                 f" {self.max_epochs}, got {self.first_selectable_epoch}"
             )
 
+    @property
+    def sizes(self) -> str:
+        """The sizes of models and batches, in words."""
+        dims = "-".join(map(str, self.hidden_dims))
+        fields = f", at most {self.max_fields} fields" if self.max_fields else ""
+        return f"hidden layers {dims}, batch {self.batch_size}{fields}"
+
     def evaluation_steps(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Optimiser steps after which dev is evaluated; the end of every epoch is among them."""
         count = self.max_epochs * self.evaluations_per_epoch
@@ -86,6 +96,22 @@ PAPER_PRODUCTION = Protocol(  # likewise
     batch_size=1024,
     max_fields=None,
 )
+
+
+PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
+
+
+def departures(protocols: Iterable[Protocol]) -> str:
+    """How the sizes of these protocols differ from those of the paper; empty if they do not."""
+    others = [protocol for protocol in protocols if protocol not in PAPER.values()]
+    if not others:
+        return ""
+    own = " and ".join(protocol.sizes for protocol in others)
+    papers = ", ".join(f"{protocol.sizes} on its {log} log" for log, protocol in PAPER.items())
+    return (
+        f"The sizes are not the paper's: here {own}; there {papers}. The paper leaves the embedding"
+        " size open."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

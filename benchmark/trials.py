@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from benchmark.config import Json, Regularisers, RunConfig
 from benchmark.stored import RecordError, named_damage, read_sealed, write_sealed
@@ -59,6 +59,16 @@ class Tuned:
             method_config=config.method_config,
             regularisers=config.regularisers,
         )
+
+
+class BestKey(NamedTuple):
+    """A tuned model: `method` is empty for a backbone, `protocol` a name."""
+
+    dataset: str
+    partition: str
+    backbone: str
+    method: str
+    protocol: str
 
 
 def trial_path(folder: Path, index: int) -> Path:
@@ -121,6 +131,7 @@ def write_best(folder: Path, search: Search, best: Trial) -> None:
         {
             **{name: getattr(search, name) for name in ("stage", "dataset", "partition")},
             **{name: getattr(search, name) for name in ("backbone", "method", "num_trials")},
+            "protocol": best.config.protocol.name,
             "index": best.index,
             "value": best.value,
             "config": asdict(Tuned.of(best.config)),
@@ -128,8 +139,8 @@ def write_best(folder: Path, search: Search, best: Trial) -> None:
     )
 
 
-def read_best(path: Path) -> tuple[tuple[str, str, str, str], Tuned]:
-    """Data set, partition, backbone and method (empty for a backbone), and their chosen values.
+def read_best(path: Path) -> tuple[BestKey, Tuned]:
+    """What a file holds the chosen values of, and these values.
 
     Raises:
         RecordError: it is absent, of another schema version, or was changed since.
@@ -137,7 +148,7 @@ def read_best(path: Path) -> tuple[tuple[str, str, str, str], Tuned]:
     content = read_sealed(path)
     with named_damage(path):
         config = content["config"]
-        key = (content["dataset"], content["partition"], content["backbone"], content["method"])
+        key = BestKey(*(content[name] for name in BestKey._fields))
         return key, Tuned(
             backbone_config=config["backbone_config"],
             method_config=config["method_config"],

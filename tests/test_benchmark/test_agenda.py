@@ -2,20 +2,21 @@
 
 import json
 import random
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from benchmark.agenda import Agenda
-from benchmark.config import ConfigError
+from benchmark.config import ConfigError, Regularisers
 from benchmark.executors import Outcome
-from benchmark.given import read_given
+from benchmark.given import Given, read_given
 from benchmark.hyperparameters import with_params
 from benchmark.planning import lay_out
 from benchmark.protocol import TUNING
 from benchmark.records import RunResult, RunStore
 from benchmark.tasks import TrialTask
-from benchmark.trials import Trial, Tuned, read_trials, write_best, write_trial
+from benchmark.trials import BestKey, Trial, Tuned, read_trials, write_best, write_trial
 from models.registry import available
 
 FRAME = pl.DataFrame({"step": [1]})
@@ -276,3 +277,17 @@ def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
     write_best(searching.folder.with_name("other"), searching.search, other)
     with pytest.raises(ConfigError, match="differ about tiny/place"):
         read_given(folder)
+
+
+def test_given_values_are_those_of_the_protocol_of_the_call():
+    small, large, wanted = (BestKey("tiny", "place", "dnn", "plain", p) for p in "abc")
+    first, second = (
+        Tuned(backbone_config={}, method_config={}, regularisers=Regularisers(dropout=rate))
+        for rate in (0.1, 0.2)
+    )
+    both = Given(folder=Path("tuning"), values={small: first, large: second})
+
+    assert both.find(large) is second
+    assert Given(folder=Path("tuning"), values={small: first}).find(wanted) is first
+    with pytest.raises(ConfigError, match="tuned under the protocols a, b, and this call is of c"):
+        both.find(wanted)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from benchmark.studies import STUDIES
+from benchmark.studies import STUDIES, studies_named
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,19 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert "tuning of synthetic_production dnn (backbone): 2 trials, at most" in done.stdout
     assert "tuning of synthetic_production boosted_trees+reference: 2 trials" in done.stdout
     *_, total = lines = done.stdout.splitlines()
-    assert lines[-12:-1] == [
+    assert lines[0] == (
+        "protocol compact on synthetic_production, synthetic_none: hidden layers 64-32-16, batch"
+        " 256, at most 12 fields, embedding 8, at most 3 epochs with 2 evaluations each"
+    )
+    assert lines[1] == "synthetic_production: at most 5,461 train rows"
+    assert lines[3] == "preset smoke: 2 trials for each search, 2 seeds for each cell"
+    assert "there hidden layers 128-64-32, batch 256 on its public log" in lines[4]
+    assert lines[-13:-1] == [
         "main: 4 cells",
         "formulations: 8 cells, 4 of them shared",
         "partitions: 8 cells, 4 of them shared",
         "sparsity: 8 cells, 4 of them shared",
+        "masks: 6 cells, 4 of them shared",
         "controls: 8 cells, 4 of them shared",
         "ablations: 8 cells, 4 of them shared",
         "cost: 4 cells, 4 of them shared",
@@ -110,8 +118,31 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "emerging: 4 cells, 4 of them shared",
         "ab_test: 4 cells, 4 of them shared",
     ]
-    assert total.startswith("10 trials and 36 cells, at most")
+    assert total.startswith("10 trials and 38 cells, at most")
     assert not out.exists()
+
+
+def test_dry_run_of_a_real_log_without_a_cap_says_that_its_time_is_unknown(run_all):
+    done = run_all(
+        *("--dry-run", "--preset", "standard", "--data", "iaac", "--only", "main"),
+        *("--backbones", "dnn", "--methods", "plain"),
+    )
+
+    assert done.returncode == 0
+    assert "iaac: all train rows" in done.stdout
+    assert "time unknown, since the rows of a real log are not counted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("table1", "table2", "table3", "fig1", "fig3a", "fig3b", "fig3c", "fig3d", "controls"),
+        *("ablations", "mechanisms", "emerging", "ab_test", "pareto", "scaling", "curves"),
+        *("significance", "domains", "coverage"),
+    ],
+)
+def test_only_takes_every_table_and_figure(word):
+    assert studies_named([word], [])
 
 
 def test_studies_are_listed_with_what_they_ask(run_all):

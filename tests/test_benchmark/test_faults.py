@@ -152,6 +152,8 @@ def test_failed_cells_are_marked_counted_and_retried_only_on_demand(failing_grid
     assert all("NonFiniteLossError: the loss is" in outcome.error for outcome in outcomes)
     assert len(grid.problems()) == 2
     assert failing_grid().agenda.num_open == 0
+    assert failing_grid().agenda.num_given_up == 2
+    assert failing_grid("failed").agenda.num_given_up == 0
     assert failing_grid("failed").agenda.num_open == 2
     errors = list(grid.store.out.rglob("error.json"))
     assert len(errors) == 2
