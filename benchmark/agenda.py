@@ -90,7 +90,8 @@ class Agenda:
         """How many tasks have failed and are not to be done again."""
         if "failed" in self._wanted:
             return 0
-        return len(list(self.failures())) + len(self.failed_trials())
+        failed_trials = sum(searching.num_failed for searching in self.searches.values())
+        return len(list(self.failures())) + failed_trials
 
     def take(self) -> Cell | TrialTask | None:
         """The next task that is ready: a trial as long as there is one, then a final run."""

@@ -127,7 +127,8 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
         "--tuned",
         type=Path,
         metavar="DIR",
-        help="take tuned values from the best.json files below a folder, and search for none",
+        help="take tuned values from the best.json files below a folder, those of this call's"
+        " protocol first, and search for none",
     )
     group.add_argument(
         "--seeds", type=positive, metavar="N", help="number of seeds (default: the preset's)"
@@ -187,7 +188,9 @@ def _add_alternatives(parser: Parser) -> None:
     )
     instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
     instead.add_argument(
-        "--dry-run", action="store_true", help="print all cells with a time estimate"
+        "--dry-run",
+        action="store_true",
+        help="print the budgets and all cells, with a time estimate",
     )
     instead.add_argument(
         "--status", action="store_true", help="count the cells of the last call in --out by state"

@@ -75,6 +75,12 @@ class Searching:
         return len(self.trials) == self.search.num_trials
 
     @property
+    def num_failed(self) -> int:
+        """How many stored trials have failed, those of an unfinished round too."""
+        found = [*self.trials, *(trial for trial in self._round.values() if trial)]
+        return sum(trial.state == "failed" for trial in found)
+
+    @property
     def num_open(self) -> int:
         """How many trials are still to come."""
         done = sum(trial is not None for trial in self._round.values())

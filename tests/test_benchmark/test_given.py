@@ -1,0 +1,61 @@
+"""Tuned values read back from files: which of several searches a call takes."""
+
+import pytest
+
+from benchmark.config import ConfigError, Regularisers
+from benchmark.given import read_given
+from benchmark.plans import Search
+from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
+from benchmark.trials import BestKey, Trial, write_best
+
+
+@pytest.fixture
+def write(tmp_path, make_config):
+    """A function that writes what a search of a protocol chose into a folder of its own."""
+
+    def write_file(name, protocol, dropout, num_trials=4):
+        config = make_config(protocol=protocol, regularisers=Regularisers(dropout=dropout))
+        search = Search(
+            stage="method",
+            dataset="synthetic",
+            partition="scenario",
+            backbone="dnn",
+            method="plain",
+            num_trials=num_trials,
+            dimensions=("regularisers.dropout",),
+        )
+        trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
+        write_best(tmp_path / name, search, trial)
+
+    return write_file
+
+
+def key_of(protocol):
+    return BestKey("synthetic", "scenario", "dnn", "plain", protocol.name)
+
+
+def test_of_two_searches_that_of_the_protocol_is_taken(write, tmp_path):
+    write("one", COMPACT, 0.1)
+    write("two", PAPER_PUBLIC, 0.2, num_trials=20)
+
+    given = read_given(tmp_path)
+
+    assert given.find(key_of(COMPACT)).regularisers.dropout == 0.1
+    assert given.find(key_of(PAPER_PUBLIC)).regularisers.dropout == 0.2
+    with pytest.raises(ConfigError, match="under the protocols compact, paper_public"):
+        given.find(key_of(PAPER_PRODUCTION))
+
+
+def test_searches_of_one_protocol_that_differ_are_refused_with_both_files(write, tmp_path):
+    write("one", COMPACT, 0.1)
+    write("two", COMPACT, 0.2)
+
+    with pytest.raises(ConfigError, match=r"one/best.json and .*two/best.json differ about"):
+        read_given(tmp_path)
+
+
+def test_a_model_that_was_not_tuned_is_named(write, tmp_path):
+    write("one", COMPACT, 0.1)
+
+    with pytest.raises(ConfigError, match=r"no best.json for synthetic/scenario dnn\+star"):
+        read_given(tmp_path).find(key_of(COMPACT)._replace(method="star"))
