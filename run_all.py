@@ -118,6 +118,7 @@ def show(lines: Sequence[str]) -> None:
 def run(args: argparse.Namespace, store: RunStore) -> int:
     """Prepare, run what is not done, report."""
     from benchmark.copies import Copies
+    from benchmark.domain_growth import store_growth
     from benchmark.executors import stop_workers
     from benchmark.given import read_given
     from benchmark.grid import Grid, check_device, prepare_log
@@ -147,6 +148,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         run_grid(grid, execute, copies)
     finally:
         stop_workers()
+    if "cost" in selection.studies:
+        store_growth(store.out, selection.methods)
     report = write_report(store)
     print(f"report: {report}", flush=True)
     copies.finish(grid.agenda.plan)

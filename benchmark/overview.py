@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from benchmark.protocol import Protocol
     from benchmark.records import RunStore, SlotState
 
-LISTS = ("datasets", "backbones", "methods", "presets", "studies", "tables")
+LISTS = ("datasets", "backbones", "methods", "presets", "studies", "figures", "tables")
 
 
 def listing(kind: str) -> list[str]:
@@ -50,8 +50,8 @@ def listing(kind: str) -> list[str]:
             + (f"; --only takes {', '.join(names[name])} too" if names[name] else "")
             for name, study in STUDIES.items()
         ]
-    if kind == "tables":
-        return sorted(path.stem for path in Path(ROOT, "reports", "tables").glob("[!_]*.py"))
+    if kind in ("figures", "tables"):
+        return sorted(path.stem for path in Path(ROOT, "reports", kind).glob("[!_]*.py"))
     if kind == "datasets":
         return list(catalog.available())
     return list(available("backbones" if kind == "backbones" else "methods"))

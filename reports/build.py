@@ -1,29 +1,36 @@
-"""Builds the report of an output folder: one page, and every table as Markdown, CSV and LaTeX."""
+"""Builds the report of an output folder: one page, and every table and figure as files."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import pkgutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import reports.tables
+from threadpoolctl import threadpool_limits
+
 from benchmark.config import digest_of
-from benchmark.files import exclusive, file_digest, write_text
+from benchmark.files import exclusive, file_digest, write_text, write_whole
 from benchmark.plans import read_plan
 from benchmark.records import RECORD, RunStore
 from benchmark.trials import trial_path
+from reports.drawing import Figure, rendered
 from reports.layout import Table, to_latex, to_markdown
 from reports.ledger import budget_errors, read_searches
 from reports.load import load_runs
-from reports.page.content import Section, render_page
+from reports.page.content import SAMPLE, Section, render_page
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from benchmark.config import Json
     from reports.ledger import SearchTrials
     from reports.load import Runs
+
+T = TypeVar("T", bound=Table | Figure)
 
 PAGE = "index.html"
 MANIFEST = "manifest.json"
@@ -41,13 +48,13 @@ def build(out: Path) -> Path:
     """
     runs = load_runs(out)
     folder = out / "report"
-    with exclusive(out / ".report.lock"):
+    with exclusive(out / ".report.lock"), threadpool_limits(1):  # many small products: faster so
         digest = _input_digest(runs)
         previous = _read_manifest(folder)
         if previous is None or previous["input"] != digest:
             files = _files(runs)
-            for name, text in files.items():
-                write_text(folder / name, text)
+            for name, content in files.items():
+                write_whole(folder / name, partial(_write, content=content))
             for name in set(previous["files"] if previous else []) - set(files):
                 (folder / name).unlink(missing_ok=True)
             digests = {name: file_digest(folder / name) for name in files}
@@ -73,25 +80,72 @@ def problems_of(out: Path) -> list[str]:
 
 def load_tables() -> dict[str, Table]:
     """The tables by name, in the order of the page."""
-    names = [module.name for module in pkgutil.iter_modules(reports.tables.__path__)]
-    tables = {name: importlib.import_module(f"reports.tables.{name}").TABLE for name in names}
-    return dict(sorted(tables.items(), key=lambda item: item[1].position))
+    return _in_order(_exported("tables", "TABLE"))
 
 
-def _files(runs: Runs) -> dict[str, str]:
-    """All texts of the report, the page last."""
-    files, sections = {}, []
-    for name, table in load_tables().items():
-        numbers = table.tabulate(runs)
+def load_figures() -> dict[str, Figure]:
+    """The figures by name, in the order of the page."""
+    return _in_order(_exported("figures", "FIGURE"))
+
+
+def _exported(kind: str, constant: str) -> dict[str, Any]:
+    package = importlib.import_module(f"reports.{kind}")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return {
+        name: getattr(importlib.import_module(f"reports.{kind}.{name}"), constant) for name in names
+    }
+
+
+def _in_order(modules: dict[str, T]) -> dict[str, T]:
+    return dict(sorted(modules.items(), key=lambda item: item[1].position))
+
+
+def _files(runs: Runs) -> dict[str, bytes]:
+    """All files of the report, the page last."""
+    files: dict[str, bytes] = {}
+    sections = []
+    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
+    for name, part in _in_order(parts).items():
+        numbers = part.tabulate(runs)
         if numbers.empty:
             continue
-        layout = table.arrange(numbers)
-        files[f"tables/{name}.csv"] = numbers.to_csv(index=False)
-        files[f"tables/{name}.md"] = to_markdown(table.title, layout)
-        files[f"tables/{name}.tex"] = to_latex(table.title, layout)
-        sections.append(Section(name=name, title=table.title, layout=layout))
-    files[PAGE] = render_page(runs, sections)
+        if isinstance(part, Table):
+            own, section = _table(name, part, numbers)
+        else:
+            own, section = _figure(name, part, numbers)
+        files |= own
+        sections.append(replace(section, files=tuple(own)))
+    files[PAGE] = render_page(runs, sections).encode()
     return files
+
+
+def _table(name: str, table: Table, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
+    layout = table.arrange(numbers)
+    texts = {
+        "csv": numbers.to_csv(index=False),
+        "md": to_markdown(table.title, layout),
+        "tex": to_latex(table.title, layout),
+    }
+    files = {f"tables/{name}.{kind}": text.encode() for kind, text in texts.items()}
+    return files, Section(name=name, title=table.title, layout=layout, study=table.study)
+
+
+def _figure(name: str, figure: Figure, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
+    images = rendered(figure, numbers)
+    files = {f"figures/{name}.{kind}": content for kind, content in images.items()}
+    files[f"figures/{name}.csv"] = numbers.to_csv(index=False).encode()
+    section = Section(
+        name=name,
+        title=figure.title,
+        image=images["png"],
+        notes=figure.notes(numbers),
+        study=figure.study,
+    )
+    return files, section
+
+
+def _write(part: Path, content: bytes) -> None:
+    part.write_bytes(content)
 
 
 def _input_digest(runs: Runs) -> str:
@@ -115,7 +169,8 @@ def _input_digest(runs: Runs) -> str:
     program: list[Json] = [
         file_digest(path)
         for path in sorted(package.rglob("*"))
-        if path.suffix in (".py", ".j2", ".css")
+        if path.suffix in (".py", ".j2", ".css", ".js", ".json")
+        and "reference" not in path.relative_to(package).parts
     ]
     studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
     searches: list[Json] = [
@@ -134,9 +189,18 @@ def _input_digest(runs: Runs) -> str:
             "searches": searches,
             "tuned_from": runs.tuned_from,
             "data": data,
+            "cost": [
+                [path.name, file_digest(path)]
+                for path in sorted((runs.store.out / "cost").glob("*.csv"))
+            ],
+            "sample": _text_of(runs.store.out / SAMPLE),
             "program": program,
         }
     )
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _trial_digest(runs: Runs, entry: SearchTrials, index: int) -> str:

@@ -33,10 +33,17 @@ MARKDOWN_ESCAPES = str.maketrans({character: "\\" + character for character in "
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The text of one table cell."""
+    """The text of one table cell.
+
+    On the page it links to the element with the id `link` and can be linked to by its own id
+    `anchor`. `tag` is the verdict that the text begins with.
+    """
 
     text: str
     is_best: bool = False
+    link: str = ""
+    anchor: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +56,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Column headings, blocks of rows, and what a reader has to know to read them."""
+    """Column headings, blocks of rows, and what a reader has to know to read them.
+
+    `wraps` are the indices of columns with sentences, which break into lines.
+    """
 
     columns: list[str]
     blocks: list[Block]
     notes: list[str]
+    wraps: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +72,13 @@ class Table:
     """What a module of `reports/tables` exports as `TABLE`.
 
     `tabulate` gives the numbers, which become the CSV file; `arrange` turns them into what is
-    printed. A table without rows is left out. `position` orders the tables on the page.
+    printed. A table without rows is left out. `position` orders tables and figures on the page;
+    `study` names the studies that make its runs, with commas between.
     """
 
     title: str
     position: int
+    study: str
     tabulate: Callable[[Runs], pd.DataFrame]
     arrange: Callable[[pd.DataFrame], Layout]
 

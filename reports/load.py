@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,8 @@ class Runs:
     def models(self) -> pd.DataFrame:
         """The planned models and their number of seeds, in the order of tables."""
         rows = pd.DataFrame([_keys(cell) for cell in self.cells], columns=[*CELL, "seed"])
+        if rows.empty:
+            return rows.drop(columns="seed").assign(planned_seeds=0)
         models = rows.groupby(CELL, sort=False).size().rename("planned_seeds").reset_index()
         ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
         ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
@@ -181,6 +183,20 @@ class Runs:
         path = self.store.data_folder(fingerprint) / "candidates.parquet"
         return pd.read_parquet(path) if path.is_file() else None
 
+    def similarity(self, fingerprint: str) -> dict[str, NDArray[np.generic]] | None:
+        """How alike the domains of a prepared log are, None if it was not stored.
+
+        `observed` compares the inputs of the domains `eval_domain_id`; on generated logs `planted`
+        compares how the domains `planted_eval_domain_id` click.
+        """
+        path = self.store.data_folder(fingerprint) / "similarity.npz"
+        return _arrays(path) if path.is_file() else None
+
+    def masks(self, record: RunRecord) -> dict[str, NDArray[np.float32]]:
+        """The arrays of `masks.npz`, none of a method that does not prune."""
+        path = record.path / "masks.npz"
+        return _arrays(path) if path.is_file() else {}
+
     def candidate_logits(self, record: RunRecord) -> NDArray[np.float32]:
         """What a run on a world predicts for every candidate."""
         logits = pd.read_parquet(record.path / "candidates.parquet")["logit"]
@@ -252,6 +268,11 @@ def partition_of(config: RunConfig) -> str:
 
 def _keys(cell: Cell) -> dict[str, Json]:
     return {**dict(zip(CELL, cell.key, strict=True)), "seed": cell.config.seed}
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored}
 
 
 def _layer_sparsity(

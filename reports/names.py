@@ -84,6 +84,8 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
     words = [_pin_title(name, value) for name, value in config.pinned.items()]
     if config.protocol.hidden_dims != main.protocol.hidden_dims:
         words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
+    if config.labels != main.labels:
+        words.append(f"labels {config.labels}")
     if config.is_blind:
         words.append("domain-blind")
     if config.has_full_task:

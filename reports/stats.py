@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of intervals
 TEST_LEVEL = 0.05  # of two-sided tests
 POWER = 0.8
+LEAST_RANKED = 6  # differences: with fewer no signed-rank test reaches `TEST_LEVEL`
 QUANTILES = 10_000  # over which the power of a test is averaged
 
 
@@ -57,6 +60,33 @@ def paired_p_value(deltas: ArrayLike) -> float:
     return float(2.0 * stats.t.sf(abs(values.mean()) / error, values.size - 1))
 
 
+def wilcoxon_p_value(deltas: ArrayLike) -> float:
+    """The two-sided p value of Wilcoxon's signed-rank test; nan below `LEAST_RANKED` differences.
+
+    Differences of 0 are dropped, as Wilcoxon did; where all are 0 it is 1.
+    """
+    values = np.asarray(deltas, np.float64)
+    if values.size < LEAST_RANKED or np.isnan(values).any():
+        return np.nan
+    if not values.any():
+        return 1.0
+    return float(stats.wilcoxon(values[values != 0.0]).pvalue)
+
+
+def equivalence_p_value(deltas: ArrayLike, margin: float) -> float:
+    """The p value of two one-sided t tests that the mean lies within -margin and +margin.
+
+    A small one means equivalence. It is nan below two differences; differences that are all equal
+    have no spread to judge them by: 0 if they are inside, else 1.
+    """
+    values = np.asarray(deltas, np.float64)
+    if values.size < 2 or np.isnan(values).any():
+        return np.nan
+    if _standard_error(values) == 0.0:
+        return 0.0 if abs(values[0]) < margin else 1.0
+    return float(DescrStatsW(values).ttost_mean(-margin, margin)[0])
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Holm's correction of a family of p values: below a level means significant at that level.
 
@@ -64,10 +94,9 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """
     values = np.asarray(p_values, np.float64)
     corrected = np.full(values.shape, np.nan)
-    defined = np.flatnonzero(~np.isnan(values))
-    order = defined[np.argsort(values[defined], kind="stable")]
-    factors = np.arange(order.size, 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1.0)
+    defined = ~np.isnan(values)
+    if defined.any():
+        corrected[defined] = multipletests(values[defined], method="holm")[1]
     return corrected
 
 
@@ -79,7 +108,7 @@ def minimum_detectable(deltas: ArrayLike, power: float = POWER, level: float = T
     values = np.asarray(deltas, np.float64)
     if values.size < 2:
         return np.nan
-    return _detectable_errors(values.size, power, level) * _standard_error(values)
+    return detectable_errors(values.size - 1, power, level) * _standard_error(values)
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:
@@ -90,13 +119,12 @@ def _standard_error(values: NDArray[np.float64]) -> float:
 
 
 @cache
-def _detectable_errors(num: int, power: float, level: float) -> float:
-    """The detectable mean difference in units of its standard error.
+def detectable_errors(degrees: float, power: float = POWER, level: float = TEST_LEVEL) -> float:
+    """The mean that a t test with so many degrees of freedom detects, in standard errors.
 
     The power is a mean over quantiles of the sample spread: libraries' non-central t distribution
     fails at the few degrees of freedom that a few seeds have.
     """
-    degrees = num - 1
     quantiles = (np.arange(QUANTILES) + 0.5) / QUANTILES
     spread = np.sqrt(stats.chi2.ppf(quantiles, degrees) / degrees)
     critical = float(stats.t.ppf(1.0 - level / 2.0, degrees))

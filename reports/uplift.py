@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 from reports.auction import MIXED
-from reports.stats import LEVEL, Interval
+from reports.stats import Interval
+from reports.two_way import estimate_of, two_way_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +24,10 @@ TIE = 1e-12  # sums of the same numbers in another order differ by less
 
 @dataclass(frozen=True, slots=True)
 class UpliftedDomains:
-    """How many domains have a higher CTR than before, in percent; nan without a domain.
+    """How many domains have a higher score than before, in percent; nan without a domain.
 
     `chance` is the share that two equally good models have in expectation: half of the domains
-    that are not tied. `by_request` and its `by_request_chance` weight domains by requests.
+    that are not tied. `by_request` and its `by_request_chance` weight domains by requests or rows.
     """
 
     num: int
@@ -54,44 +54,6 @@ def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
         name: two_way_interval(uplift[:, i], resampled[:, :, i], num_requests)
         for i, name in enumerate(MEASURES)
     }
-
-
-def two_way_interval(
-    values: NDArray[np.float64], resampled: NDArray[np.float64], num_units: int
-) -> Interval:
-    """The interval of a mean over seeds for other seeds and other units, such as requests.
-
-    The variance of the mean has two parts. That of the seeds' values holds what differs from seed
-    to seed, whether in all units or in single ones. What all seeds share, the choice of the units,
-    is the mean covariance of two seeds' values over resamples of the units. Their sum is used with
-    Student's t and the degrees of freedom of Welch and Satterthwaite: to resample a few seeds would
-    make intervals far too narrow. The bounds are nan below two seeds.
-
-    Args:
-        values: (S,) one per seed.
-        resampled: (B, S) the same in resamples of the units.
-        num_units: how many units there are.
-    """
-    num_seeds = values.size
-    if num_seeds < 2:
-        return _interval(values, 0.0, num_units)
-    covariance = np.cov(resampled, rowvar=False)  # (S, S)
-    shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
-    return _interval(values, max(float(shared), 0.0), num_units)
-
-
-def _interval(values: NDArray[np.float64], of_units: float, num_units: int) -> Interval:
-    """The interval of a mean over seeds, `of_units` being the variance that all seeds share."""
-    num_seeds, mean = values.size, float(values.mean())
-    if num_seeds < 2:
-        return Interval(mean, np.nan, np.nan, num_seeds)
-    of_seeds = float(values.var(ddof=1)) / num_seeds
-    variance = of_seeds + of_units
-    if variance == 0.0:
-        return Interval(mean, mean, mean, num_seeds)
-    freedom = variance**2 / (of_seeds**2 / (num_seeds - 1) + of_units**2 / max(num_units - 1, 1))
-    half = float(stats.t.ppf((1.0 + LEVEL) / 2.0, freedom) * np.sqrt(variance))
-    return Interval(mean, mean - half, mean + half, num_seeds)
 
 
 def resampled_totals(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,17 +86,25 @@ def uplifted_domains(
     """
     found, requests = np.unique(domain[domain != MIXED], return_counts=True)
     judged, requests = found[requests >= LEAST_REQUESTS], requests[requests >= LEAST_REQUESTS]
-    if judged.size == 0 or len(clicks) == 0:
+    gains = [(clicks - other)[:, domain == one].sum(axis=1) for one in judged]
+    return uplifted(np.array(gains).reshape(judged.size, len(clicks)).T, requests)
+
+
+def uplifted(gain: NDArray[np.float64], weight: NDArray[np.int64]) -> UpliftedDomains:
+    """In which of (S, J) domains the gain over another model is positive; a tie is no uplift.
+
+    `weight` (J,) are the requests, or rows, of each domain.
+    """
+    if gain.size == 0:
         nothing = Interval(np.nan, np.nan, np.nan, 0)
         return UpliftedDomains(0, nothing, *[np.nan] * 3)
-    gain = np.stack([(clicks - other)[:, domain == one].sum(axis=1) for one in judged], axis=1)
     is_up, is_untied = gain > TIE, np.abs(gain) > TIE  # (S, J)
     return UpliftedDomains(
-        num=judged.size,
+        num=gain.shape[1],
         share=_share(is_up),
         chance=float(50.0 * is_untied.mean()),
-        by_request=float(100.0 * np.average(is_up.mean(axis=0), weights=requests)),
-        by_request_chance=float(50.0 * np.average(is_untied.mean(axis=0), weights=requests)),
+        by_request=float(100.0 * np.average(is_up.mean(axis=0), weights=weight)),
+        by_request_chance=float(50.0 * np.average(is_untied.mean(axis=0), weights=weight)),
     )
 
 
@@ -146,7 +116,8 @@ def _share(is_up: NDArray[np.bool_]) -> Interval:
     """
     shares, size = is_up.mean(axis=1), is_up.shape[1] + 4
     smoothed = (float(is_up.mean()) * is_up.shape[1] + 2.0) / size
-    interval = _interval(shares, smoothed * (1.0 - smoothed) / size, is_up.shape[1])
+    variance = smoothed * (1.0 - smoothed) / size
+    interval = estimate_of(shares, variance, is_up.shape[1]).interval()
     low, high = (100.0 * float(np.clip(end, 0.0, 1.0)) for end in (interval.low, interval.high))
     return Interval(100.0 * interval.mean, low, high, interval.num)
 

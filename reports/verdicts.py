@@ -20,6 +20,7 @@ Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "equal"]
 
 LEVEL = 0.05  # of a claim
+MOST_SEEDS = 1_000  # that an estimate of the needed ones is worth printing for
 MARGIN = 0.001  # of AUC and GAUC: differences within it count as none
 TAGS = {  # outcome -> on real logs, on generated ones
     "yes": ("reproduced", "holds in this world"),
@@ -45,13 +46,15 @@ class Contrast:
     """A difference that the paper says something about, in the direction that it claims.
 
     `interval` is corrected already, at the level of `corrected_level`. `paper` is the paper's own
-    difference, nan where it prints none. `needs` says what is missing, if the interval is.
+    difference, nan where it prints none, and `margin` what counts as a difference, 0 for other
+    quantities than AUC and GAUC. `needs` says what is missing, if the interval is.
     """
 
     label: str
     interval: Interval
     paper: float = math.nan
     expected: Expected = "above"
+    margin: float = MARGIN
     needs: str = ""
 
     @property
@@ -61,9 +64,9 @@ class Contrast:
         if math.isnan(low) or math.isnan(high):
             return "open"
         if self.expected == "equal":
-            if low > -MARGIN and high < MARGIN:
+            if low > -self.margin and high < self.margin:
                 return "yes"
-            return "no" if low > MARGIN or high < -MARGIN else "open"
+            return "no" if low > self.margin or high < -self.margin else "open"
         if low > 0.0:
             return "yes"
         return "no" if high < self.least else "open"
@@ -71,7 +74,7 @@ class Contrast:
     @property
     def least(self) -> float:
         """Half the paper's difference, or half of what counts as one."""
-        return self.paper / 2.0 if self.paper > 0.0 else MARGIN / 2.0
+        return self.paper / 2.0 if self.paper > 0.0 else self.margin / 2.0
 
     @property
     def seeds_needed(self) -> int:
@@ -83,7 +86,7 @@ class Contrast:
         half = (self.interval.high - self.interval.low) / 2.0
         mean = self.interval.mean
         if self.expected == "equal":
-            distance = abs(MARGIN - abs(mean))
+            distance = abs(self.margin - abs(mean))
         else:
             distance = max(mean, self.least - mean)
         if math.isnan(half) or distance <= 0.0:
@@ -109,13 +112,15 @@ def outcome_of(contrasts: Sequence[Contrast]) -> Outcome:
 
 
 def to_settle(contrasts: Sequence[Contrast]) -> str:
-    """What it would take to settle an open claim; empty where nothing is open."""
+    """What it would take to settle a claim; empty where it is settled."""
+    if outcome_of(contrasts) != "open":
+        return ""
     open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
     needs = list(dict.fromkeys(contrast.needs for contrast in open_ones if contrast.needs))
     seeds = max((contrast.seeds_needed for contrast in open_ones), default=0)
     if seeds:
+        count = f"about {seeds:,} seeds" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS} seeds"
         needs.append(
-            f"about {seeds:,} seeds for the widest of its {len(open_ones)} open parts, or more test"
-            " rows where these are the larger noise"
+            f"{count} for the hardest open part, or more test rows where they are the noise"
         )
     return "; ".join(needs)

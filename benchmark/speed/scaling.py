@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
+from benchmark.domain_growth import BACKBONE, NUMS_DOMAINS
 from benchmark.speed.cells import Cell, measured, write_rows
 from benchmark.speed.figures import Figure
 from models.registry import available
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from benchmark.speed.cells import Row
 
-NUMS_DOMAINS = (10, 100, 1_000, 5_000)
 QUANTITIES = {
     "parameters": "served, without the embedding",
     "multiply_adds": "multiply-adds of a row",
@@ -54,7 +54,7 @@ def measure(out: Path) -> Iterator[Figure]:
     for method in available("methods"):
         own = list(
             measured(
-                Cell(backbone="dnn", method=method, num_domains=num_domains)
+                Cell(backbone=BACKBONE, method=method, num_domains=num_domains)
                 for num_domains in NUMS_DOMAINS
             )
         )

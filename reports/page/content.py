@@ -1,52 +1,80 @@
-"""What the page says beside its tables: what ran on which rows, what is missing, and where."""
+"""What the page says beside its tables and figures: what ran, what is missing, and where."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from base64 import b64encode
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import jinja2
 
 from benchmark.protocol import PAPER_PRODUCTION, PAPER_PUBLIC, PRESETS
-from reports.layout import number
 from reports.load import partition_of
-from reports.names import REFERENCE, TITLES, data_title, joined, model_title
+from reports.names import REFERENCE, TITLES, data_title, model_title
+from reports.page.commands import REPORT_ONLY, Commands, studies_in
+from reports.page.data_cards import data_cards
+from reports.page.lineage import lineage_of
 from reports.page.tuning import hyper_parameters, tuning_section
+from reports.page.verdicts import tone_of, verdict_counts
+from reports.style import DPI
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import pandas as pd
-
     from benchmark.config import Json, RunConfig
     from benchmark.protocol import Protocol
     from reports.layout import Layout
-    from reports.load import Card, Cell, Runs
+    from reports.load import Cell, Runs
 
 T = TypeVar("T")
 
 PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
-SPLITS = ("train", "dev", "test")
-SPLIT_WORDS = {
-    "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
-    " last sixth test; rows with one timestamp stay together",
-    "shuffle": "by a seeded shuffle, because the log has no timestamp: four sixths are train,"
-    " one sixth is dev, one sixth test; so nothing here tells how a model ages",
-}
+CLAIMS = "claims"  # the section that comes before all others
+SAMPLE = "SAMPLE.md"
+CSS_DPI = 96
+PNG_SIZE = slice(16, 20), slice(20, 24)  # of the image header: width and height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One table of the page and the name of its files."""
+    """One part of the page: a table, a figure as PNG, or both.
+
+    `notes` are the caption; those of the layout come before them, equal ones once. `study` names
+    the studies whose runs are behind it, with commas between; `files` are links as seen from the
+    page.
+    """
 
     name: str
     title: str
-    layout: Layout
+    layout: Layout | None = None
+    image: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+    study: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> list[str]:
+        """All notes."""
+        of_table = self.layout.notes if self.layout else []
+        return list(dict.fromkeys([*of_table, *self.notes]))
+
+    @property
+    def picture(self) -> dict[str, str | int]:
+        """Attributes of the image: its size is that of the print, so that pixels are dense."""
+        if self.image is None:
+            return {}
+        width, height = (int.from_bytes(self.image[part], "big") for part in PNG_SIZE)
+        return {
+            "src": f"data:image/png;base64,{b64encode(self.image).decode()}",
+            "width": round(width * CSS_DPI / DPI),
+            "height": round(height * CSS_DPI / DPI),
+            "alt": ". ".join([self.title, *self.caption[:1]]),
+        }
 
 
 def render_page(runs: Runs, sections: Sequence[Section]) -> str:
-    """The whole page as one self-contained HTML text."""
+    """The whole page as one self-contained HTML text; a section `claims` comes first."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -54,15 +82,25 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    data = [_data(runs, *keys, fingerprint) for keys, fingerprint in runs.fingerprints.items()]
+    data, commands, failed = data_cards(runs), Commands(runs), runs.unfinished("failed")
     return environment.get_template("index.html.j2").render(
+        sample=_sample(runs),
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
         departures=_departures(runs),
         simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
-        sections=sections,
-        failed=[_line(cell) for cell in runs.unfinished("failed")],
+        claims=[section for section in sections if section.name == CLAIMS],
+        sections=[section for section in sections if section.name != CLAIMS],
+        verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
+        tone_of=tone_of,
+        lineages={name: lineage_of(runs, commands, name) for name in {s.study for s in sections}},
+        parts_of_plan={
+            name: (lineage_of(runs, commands, name), commands.of([name])) for name in runs.studies
+        },
+        whole=commands.of(studies_in(runs), retry_failed=bool(failed)),
+        report_only=REPORT_ONLY,
+        failed=[_line(cell) for cell in failed],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
         protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
         disagreements=runs.disagreements(),
@@ -70,6 +108,13 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         hyper_parameters=hyper_parameters(runs),
         environments=[_flat(environment) for environment in runs.environments()],
     )
+
+
+def _sample(runs: Runs) -> str:
+    """The first line of the file that marks a folder as a sample; empty without it."""
+    path = runs.store.out / SAMPLE
+    lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
+    return lines[0].lstrip("# ") if lines else ""
 
 
 def _summary(runs: Runs) -> str:
@@ -101,57 +146,6 @@ def _sizes(protocol: Protocol) -> str:
     dims = "-".join(map(str, protocol.hidden_dims))
     fields = f", at most {protocol.max_fields} fields" if protocol.max_fields else ""
     return f"hidden layers {dims}, batch {protocol.batch_size}{fields}"
-
-
-def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:
-    card, domains = runs.card(fingerprint), runs.domains(fingerprint)
-    return {
-        "name": dataset,
-        "heading": data_title(dataset, partition),
-        "is_simulated": "ceiling" in card,
-        "rows": [_split_row(domains, split) for split in SPLITS],
-        "facts": {"Domain columns": joined(partition.split("+")), **_facts(card, domains)},
-    }
-
-
-def _split_row(domains: pd.DataFrame, split: str) -> list[str]:
-    """Rows, click rate, domains and one-class domains of a split."""
-    impressions, clicks = domains[f"{split}_impressions"], domains[f"{split}_clicks"]
-    is_present = impressions > 0
-    has_one_class = is_present & ((clicks == 0) | (clicks == impressions))
-    rate = clicks.sum() / impressions.sum()
-    counts = [f"{int(is_present.sum()):,}", f"{int(has_one_class.sum()):,}"]
-    return [split, f"{int(impressions.sum()):,}", number(100 * rate, 2) + "%", *counts]
-
-
-def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
-    is_new = (domains["train_impressions"] == 0) & (domains["test_impressions"] > 0)
-    facts = {
-        "Label": f"column {card['label']}",
-        "Source": card["source"],
-        "Split": SPLIT_WORDS[card["split_kind"]],
-        "Domains": f"{len(domains):,} in all, {(domains['train_impressions'] > 0).sum():,} of them"
-        f" in train; {is_new.sum():,} are new in test and hold"
-        f" {domains.loc[is_new, 'test_impressions'].sum():,} of its rows",
-    }
-    dropped = card["train_rows_dropped_by_cap"]
-    if dropped:
-        choice = "latest" if card["split_kind"] == "time" else "last shuffled"
-        facts["Train cap"] = (
-            f"the {domains['train_impressions'].sum():,} {choice} train rows are kept;"
-            f" {dropped:,} others take no part"
-        )
-    if card["absent_columns"]:
-        facts["Absent columns"] = ", ".join(card["absent_columns"])
-    if card["fields_dropped_by_max_fields"]:
-        facts["Fields left out"] = ", ".join(card["fields_dropped_by_max_fields"])
-    if card["bag_lengths"]:
-        caps = [f"{name} {length}" for name, length in card["bag_lengths"].items()]
-        facts["Bags"] = f"bags keep their first N tokens: {', '.join(caps)}"
-    if card["files"]:
-        names = [f"{file['name']} (SHA-256 {file['sha256'][:12]}…)" for file in card["files"]]
-        facts["Files"] = ", ".join(names)
-    return facts
 
 
 def _protocol(config: RunConfig) -> dict[str, Json]:

@@ -212,4 +212,6 @@ def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:
     ]
 
 
-TABLE = Table(title="Simulated A/B test", position=13, tabulate=tabulate, arrange=arrange)
+TABLE = Table(
+    title="Simulated A/B test", position=25, study="ab_test", tabulate=tabulate, arrange=arrange
+)

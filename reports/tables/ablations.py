@@ -61,5 +61,9 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 TABLE = Table(
-    title="Ablations: the parts of AdaSparse", position=10, tabulate=tabulate, arrange=arrange
+    title="Ablations: the parts of AdaSparse",
+    position=23,
+    study="ablations",
+    tabulate=tabulate,
+    arrange=arrange,
 )

@@ -73,7 +73,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
-    position=14,
+    position=26,
+    study="main",
     tabulate=tabulate,
     arrange=arrange,
 )

@@ -66,4 +66,10 @@ def _title(row: dict) -> str:
     return title_of(row["backbone"], row["method"], band)
 
 
-TABLE = Table(title="Bounds of the sparsity ratio", position=8, tabulate=tabulate, arrange=arrange)
+TABLE = Table(
+    title="Bounds of the sparsity ratio",
+    position=19,
+    study="sparsity",
+    tabulate=tabulate,
+    arrange=arrange,
+)

@@ -134,7 +134,8 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Ceiling: expected metrics, and the share of the achievable gain",
-    position=2,
+    position=4,
+    study="main",
     tabulate=tabulate,
     arrange=arrange,
 )

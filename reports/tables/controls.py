@@ -66,5 +66,9 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Controls: domain awareness or capacity", position=9, tabulate=tabulate, arrange=arrange
+    title="Controls: domain awareness or capacity",
+    position=22,
+    study="controls",
+    tabulate=tabulate,
+    arrange=arrange,
 )

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.load import MODEL
+from reports.load import DATA, MODEL
 from reports.names import title_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reports.load import Runs
 
 _AVERAGED = ["macro_auc", "calibration", "gauc_row_share"]
 _COUNTED = ["domains", "gauc_domains"]
 _NOTES = [
     "GAUC (weighted by impressions) and macro AUC (unweighted) are means over the test domains"
-    " that have both clicks and non-clicks; the other domains have no AUC and are left out.",
+    " that have both clicks and non-clicks; the other domains have no AUC and are left out. Those"
+    " are counted with their rows, by what they lack; they are the same for all models.",
     "Calibration is the mean predicted over the mean observed click rate; 1 is perfect.",
 ]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """Mean and sample standard deviation over the finished seeds; the counts do not vary."""
+    """Mean and sample standard deviation over the finished seeds; the counts do not vary.
+
+    `domains_without_<class>` have no AUC on test, nor have their `rows_without_<class>`.
+    """
     runs = runs.study("main")
     scores = runs.metrics()
     if scores.empty:
@@ -33,12 +37,29 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     stds = grouped[_AVERAGED].std(skipna=False).add_suffix("_std")
     counts = grouped[_COUNTED].max().astype("int64")
     numbers = means.join(stds.drop(columns="gauc_row_share_std")).join(counts).reset_index()
-    return runs.models[MODEL].merge(numbers, on=MODEL)
+    undefined = pd.DataFrame(
+        dict(zip(DATA, keys, strict=True)) | _undefined(runs.domains(fingerprint))
+        for keys, fingerprint in runs.fingerprints.items()
+    )
+    return runs.models[MODEL].merge(numbers, on=MODEL).merge(undefined, on=DATA)
+
+
+def _undefined(domains: pd.DataFrame) -> dict[str, int]:
+    """The test domains of one class and their rows, by the class that they lack."""
+    rows, clicks = domains["test_impressions"], domains["test_clicks"]
+    lacking = {"clicks": (clicks == 0) & (rows > 0), "non_clicks": (clicks == rows) & (rows > 0)}
+    counts = {f"domains_without_{name}": int(is_in.sum()) for name, is_in in lacking.items()}
+    return counts | {
+        f"rows_without_{name}": int(rows[is_in].sum()) for name, is_in in lacking.items()
+    }
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = ["Model", "Macro AUC", "Calibration", "Domains in GAUC", "Rows in GAUC"]
+    columns = [
+        *("Model", "Macro AUC", "Calibration", "Domains in GAUC", "Rows in GAUC"),
+        *("No AUC: no click", "No AUC: no non-click"),
+    ]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
 
 
@@ -50,11 +71,19 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(spread(row["calibration_mean"], row["calibration_std"], 3)),
             Entry(f"{row['gauc_domains']:,} of {row['domains']:,}"),
             Entry(number(100 * row["gauc_row_share_mean"], 1) + "%"),
+            *(
+                Entry(f"{row[f'domains_without_{name}']:,} ({row[f'rows_without_{name}']:,} rows)")
+                for name in ("clicks", "non_clicks")
+            ),
         ]
         for row in block.to_dict("records")
     ]
 
 
 TABLE = Table(
-    title="What GAUC covers, and calibration", position=3, tabulate=tabulate, arrange=arrange
+    title="What GAUC covers, and calibration",
+    position=27,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
 )

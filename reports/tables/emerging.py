@@ -173,5 +173,9 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Emerging domains: quality by train rows", position=12, tabulate=tabulate, arrange=arrange
+    title="Emerging domains: quality by train rows",
+    position=15,
+    study="emerging",
+    tabulate=tabulate,
+    arrange=arrange,
 )

@@ -63,7 +63,8 @@ def _title(row: dict) -> str:
 
 TABLE = Table(
     title="Table 2: formulations of the weighting factors",
-    position=6,
+    position=5,
+    study="formulations",
     tabulate=tabulate,
     arrange=arrange,
 )

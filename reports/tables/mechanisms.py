@@ -206,7 +206,8 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Mechanisms: which method wins in which world",
-    position=11,
+    position=24,
+    study="mechanisms",
     tabulate=tabulate,
     arrange=arrange,
 )

@@ -110,5 +110,9 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Partitions: ever finer domains", position=7, tabulate=tabulate, arrange=arrange
+    title="Partitions: ever finer domains",
+    position=17,
+    study="partitions",
+    tabulate=tabulate,
+    arrange=arrange,
 )

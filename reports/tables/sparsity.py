@@ -66,4 +66,6 @@ def arrange(table: pd.DataFrame) -> Layout:
     return Layout(columns=["Model", *layers], blocks=blocks_of(table, entries), notes=_NOTES)
 
 
-TABLE = Table(title="Sparsity reached", position=5, tabulate=tabulate, arrange=arrange)
+TABLE = Table(
+    title="Sparsity reached", position=20, study="main", tabulate=tabulate, arrange=arrange
+)

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pandas as pd
 
+from reports.bootstrap import NUM_BLOCKS
+from reports.comparisons import compare
+from reports.intervals import interval_entry
 from reports.layout import Block, Entry, Layout, Table, blocks_of, number
 from reports.load import DATA, MODEL
 from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.paired import (
-    DIGITS,
-    averages,
-    delta_entries,
-    differences,
-    rows_of,
-    score_entries,
-    seeds_entry,
-)
+from reports.paired import DIGITS, SCALE, averages, differences, rows_of, score_entries, seeds_entry
+from reports.paper import paper_log, paper_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
     from reports.load import Runs
 
 _CEILING = "ceiling"
+_METRICS: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
+_TITLES = ("LogLoss", "AUC", "GAUC")
+_FIRST = "logloss"
+_ENDS = ("low", "high")
+_PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a"
     " block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed: two runs"
-    " with one seed see the same data order and start from the same values of what they share.",
-    "Nothing is tested for significance here. The spread over a few seeds does not include the"
-    " noise of the test rows, so small differences prove nothing.",
+    " with one seed see the same data order and start from the same values of what they share."
+    " Its 95% interval allows for other seeds and for other times of the test period (at most"
+    f" {NUM_BLOCKS} blocks of rows are resampled), and is not corrected for the number of"
+    " comparisons.",
+    "* The best of its column beats the second best, chosen by mean AUC on dev: paired t test over"
+    " the seeds at p < 0.05 after Holm's correction over the tests of the block, and an interval"
+    " that excludes 0. Every star and every Δ links to its row in the table of tests, which says"
+    " how small a difference could be found at all.",
 ]
+_PAPER_NOTE = (
+    "Paper: Δ in units of 0.0001 between the numbers that AdaSparse's Table 1 prints, then the"
+    " number itself, with its asterisk. It is another log: only signs, order and rough sizes of the"
+    " differences can be compared."
+)
 _REFERENCE_NOTE = (
     "References: what one would pick instead of a network, on the same rows, codes, metrics and"
     " number of trials. Logistic regression has one optimum, so that its seeds are equal."
@@ -45,14 +60,18 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """A row per planned model and reference, then a `ceiling` per data set of known probability.
 
     `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_delta_e4_mean` and
-    `_std` over the `pairs` that share a seed with the baseline. Undefined numbers are nan.
+    `_std` over the `pairs` that share a seed with the baseline; `_low` and `_high` bound the
+    interval of `comparisons`, `<metric>_test` is its number there. `<metric>_star_test` is the
+    number of the comparison with the second best where that earns a star. `paper_<metric>` and its
+    `_delta_e4` are the paper's. Undefined numbers are nan.
     """
+    tests = compare(runs)
     runs = runs.study("main", "references")
     scores = runs.metrics()
     if scores.empty:
         return pd.DataFrame()
     rows = [
-        _row(scores, model) | {"planned_seeds": model.planned_seeds}
+        _row(scores, model) | {"planned_seeds": model.planned_seeds} | _tested(tests, model)
         for model in runs.models.itertuples()
     ]
     for (dataset, partition), fingerprint in runs.fingerprints.items():
@@ -61,8 +80,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             best = card["ceiling"]["test"]
             keys = {"dataset": dataset, "partition": partition, "backbone": "", "method": _CEILING}
             rows.append(keys | {f"{metric}_mean": best[metric] for metric in DIGITS})
+    counts = [f"{metric}_{kind}" for metric in DIGITS for kind in ("test", "star_test")]
     return pd.DataFrame(rows).astype(
-        {name: "Int64" for name in ("seeds", "pairs", "planned_seeds")}
+        dict.fromkeys(("seeds", "pairs", "planned_seeds", *counts), "Int64")
     )
 
 
@@ -73,56 +93,117 @@ def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
         plain = plain.iloc[:0]
     pairs = int(own["seed"].isin(plain["seed"]).sum())
     counts = {"seeds": len(own), "pairs": pairs}
-    return keys | counts | averages(own) | differences(own, plain, "delta")
+    return keys | counts | averages(own) | differences(own, plain, "delta") | _printed(keys)
+
+
+def _tested(tests: pd.DataFrame, model: tuple) -> dict[str, object]:
+    """The intervals of a model's differences, the numbers of their tests, and its stars."""
+    row: dict[str, object] = {}
+    own = tests if tests.empty else rows_of(tests, {name: getattr(model, name) for name in MODEL})
+    for metric in DIGITS:
+        row |= {f"{metric}_test": None, f"{metric}_star_test": None}
+        row |= {f"{metric}_delta_e4_{end}": np.nan for end in _ENDS}
+        for test in own[own["metric"] == metric].to_dict("records") if len(own) else []:
+            if test["kind"] == "baseline":
+                row[f"{metric}_test"] = test["test"]
+                row |= {f"{metric}_delta_e4_{end}": SCALE * test[f"delta_{end}"] for end in _ENDS}
+            elif test["star"]:
+                row[f"{metric}_star_test"] = test["test"]
+    return row
+
+
+def _printed(keys: Mapping[str, str]) -> dict[str, object]:
+    """The paper's numbers for a model, and its differences to the paper's plain backbone."""
+    own, plain = (
+        paper_scores(keys["dataset"], keys["backbone"], method)
+        for method in (keys["method"], BASELINE)
+    )
+    if own is None or plain is None:
+        return {}
+    row: dict[str, object] = {}
+    for metric in _METRICS:
+        row[f"paper_{metric}"] = own[metric]
+        row[f"paper_{metric}_delta_e4"] = SCALE * (own[metric] - plain[metric])
+        row[f"paper_{metric}_star"] = metric in own["starred"]
+    return row
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, then its references and its ceiling."""
+    has_paper = f"paper_{_FIRST}" in table
     is_ceiling, is_reference = (table["method"] == name for name in (_CEILING, REFERENCE))
     blocks = blocks_of(table[~is_ceiling & ~is_reference], _entries)
     for (dataset, partition), rows in table[is_reference].groupby(DATA, sort=False):
         heading = f"{data_title(str(dataset), str(partition))}, references"
         blocks.append(Block(heading=heading, rows=_entries(rows)))
     for (dataset, partition), rows in table[is_ceiling].groupby(DATA, sort=False):
-        blocks.append(
-            Block(
-                heading=f"{data_title(str(dataset), str(partition))}, ceiling",
-                rows=_ceiling_entries(rows),
-            )
-        )
-    columns = ["Model", "LogLoss", "AUC", "GAUC", "Δ LogLoss", "Δ AUC", "Δ GAUC", "Seeds"]
-    return Layout(
-        columns=columns,
-        blocks=blocks,
-        notes=[
-            *_NOTES,
-            *([_REFERENCE_NOTE] if is_reference.any() else []),
-            *([_CEILING_NOTE] if is_ceiling.any() else []),
-        ],
-    )
+        heading = f"{data_title(str(dataset), str(partition))}, ceiling"
+        blocks.append(Block(heading=heading, rows=_ceiling_entries(rows)))
+    deltas = [
+        name for title in _TITLES for name in (f"Δ {title}", f"Paper Δ ({title})")[: 1 + has_paper]
+    ]
+    notes = [*_NOTES, *([_paper_note(table)] if has_paper else [])]
+    notes += [_REFERENCE_NOTE] if is_reference.any() else []
+    notes += [_CEILING_NOTE] if is_ceiling.any() else []
+    return Layout(columns=["Model", *_TITLES, *deltas, "Seeds"], blocks=blocks, notes=notes)
+
+
+def _paper_note(table: pd.DataFrame) -> str:
+    """Which of the paper's logs stands beside which data set."""
+    logs = {name: paper_log(name) for name in table["dataset"].unique() if paper_log(name)}
+    beside = ", ".join(f"its {log} log beside {name}" for name, log in logs.items())
+    return f"{_PAPER_NOTE} Here {beside}."
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
             Entry(title_of(row["backbone"], row["method"])),
-            *scores,
-            *delta_entries(
-                row, "delta", tuple(DIGITS), is_shown=row["method"] not in (BASELINE, REFERENCE)
-            ),
+            *(_starred(row, *score) for score in zip(DIGITS, scores, strict=True)),
+            *(entry for metric in DIGITS for entry in _compared(row, metric)),
             seeds_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
     ]
 
 
+def _starred(row: Mapping[Hashable, float], metric: str, score: Entry) -> Entry:
+    """The best score with its star, if it earned one."""
+    test = row[f"{metric}_star_test"]
+    if pd.isna(test) or not score.is_best:
+        return score
+    return replace(score, text=f"{score.text} *", link=f"test-{test}")
+
+
+def _compared(row: Mapping[Hashable, float], metric: str) -> list[Entry]:
+    """The difference to the plain backbone, and where there is a paper's column the paper's."""
+    test, own = row[f"{metric}_test"], Entry("")
+    if row["method"] not in (BASELINE, REFERENCE):
+        own = interval_entry(row, f"{metric}_delta_e4", 1)
+        own = own if pd.isna(test) else replace(own, link=f"test-{test}")
+    name = f"paper_{metric}"
+    if name not in row:
+        return [own]
+    if np.isnan(row[name]):
+        return [own, Entry("")]
+    star = "*" if row[f"{name}_star"] else ""
+    printed = f"({number(row[name], _PAPER_DIGITS[metric])}{star})"
+    delta = number(row[f"{name}_delta_e4"], 1, signed=True)
+    return [own, Entry(printed if row["method"] == BASELINE else f"{delta} {printed}")]
+
+
 def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
     means = [
         Entry(number(block.iloc[0][f"{metric}_mean"], digits)) for metric, digits in DIGITS.items()
     ]
-    return [[Entry("True probability"), *means, *[Entry("")] * 4]]
+    num_blank = 7 if f"paper_{_FIRST}" in block else 4
+    return [[Entry("True probability"), *means, *[Entry("")] * num_blank]]
 
 
 TABLE = Table(
-    title="Table 1: multi-domain CTR prediction", position=1, tabulate=tabulate, arrange=arrange
+    title="Table 1: multi-domain CTR prediction",
+    position=1,
+    study="main,references",
+    tabulate=tabulate,
+    arrange=arrange,
 )

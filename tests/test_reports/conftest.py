@@ -234,11 +234,20 @@ class Folder:
                     "embedding_parameters": 4000,
                     "dense_parameters": 500,
                     "domain_parameters": 0,
+                    "served_parameters": 4900,
                     "multiply_adds": 450,
                     "optimizer_steps": 40,
                     "sample_visits": 10_240,
                 },
-                history=pl.DataFrame({"step": [20, 40], "split": ["dev"] * 2, "auc": [0.7, 0.6]}),
+                history=pl.DataFrame(
+                    {
+                        "step": [20, 40],
+                        "epoch": [0.5, 1.0],
+                        "split": ["dev"] * 2,
+                        "loss": [0.5, 0.4],
+                        "auc": [0.7, 0.6],
+                    }
+                ),
                 domains=self.domains().with_columns(
                     auc=pl.Series(auc), logloss=pl.Series(np.full(auc.size, row_logloss(1, 0.0)))
                 ),

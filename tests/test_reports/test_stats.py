@@ -5,10 +5,12 @@ import pytest
 from scipy import stats
 
 from reports.stats import (
+    equivalence_p_value,
     holm,
     minimum_detectable,
     paired_interval,
     paired_p_value,
+    wilcoxon_p_value,
 )
 
 
@@ -75,7 +77,8 @@ def test_holm_never_exceeds_one_and_keeps_the_order():
     assert holm([]).size == 0
 
 
-def test_holm_is_wrong_in_a_family_of_nulls_as_often_as_its_level():
+def test_holm_is_wrong_in_a_family_of_nulls_as_often_as_its_level(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels collects garbage in every call
     p_values = np.random.default_rng(4).random((4000, 8))
 
     share = np.mean([holm(family).min() < 0.05 for family in p_values])
@@ -99,3 +102,47 @@ def test_test_finds_the_detectable_difference_as_often_as_its_power(num, errors)
 def test_detectable_difference_needs_two_and_is_zero_without_spread():
     assert np.isnan(minimum_detectable([0.1]))
     assert minimum_detectable([0.1, 0.1]) == 0.0
+
+
+def test_wilcoxon_of_six_gains_is_the_least_that_six_can_reach():
+    gains = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+    assert wilcoxon_p_value(gains) == pytest.approx(2 / 2**6)
+    assert np.isnan(wilcoxon_p_value(gains[:5]))  # 2 / 2^5 > 0.05
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        ([0.0] * 6, 1.0),
+        ([0.0, 1.0, -2.0, 3.0, 4.0, 5.0, 6.0], 6 / 2**6),  # losses none, {1} or {2}; their mirrors
+        ([np.nan] * 6, np.nan),
+    ],
+)
+def test_wilcoxon_drops_zeros(deltas, expected):
+    assert wilcoxon_p_value(deltas) == pytest.approx(expected, nan_ok=True)
+
+
+def test_equivalence_is_the_larger_of_two_one_sided_tests():
+    deltas = np.random.default_rng(6).normal(0.0002, 0.0004, 8)
+
+    above = stats.ttest_1samp(deltas, -0.001, alternative="greater").pvalue
+    below = stats.ttest_1samp(deltas, 0.001, alternative="less").pvalue
+
+    assert equivalence_p_value(deltas, 0.001) == pytest.approx(max(above, below))
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [([0.1], np.nan), ([0.1, np.nan], np.nan), ([0.1, 0.1], 1.0), ([0.0, 0.0], 0.0)],
+)
+def test_equivalence_where_there_is_no_spread(deltas, expected):
+    assert equivalence_p_value(deltas, 0.05) == pytest.approx(expected, nan_ok=True)
+
+
+def test_equivalence_at_its_margin_is_found_as_often_as_its_level():
+    samples = np.random.default_rng(7).normal(0.001, 0.0002, (2000, 5))
+
+    share = np.mean([equivalence_p_value(sample, 0.001) < 0.05 for sample in samples])
+
+    assert share == pytest.approx(0.05, abs=0.015)

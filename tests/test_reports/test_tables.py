@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reports.build import load_tables
+from reports.comparisons import compare
 from reports.layout import Block, Entry, Layout, number, spread, to_latex, to_markdown
 from reports.load import load_runs
 from reports.names import model_title, rank
@@ -30,7 +31,8 @@ def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
     layout = table.arrange(numbers)
 
     rows = [row for block in layout.blocks for row in block.rows]
-    assert len(rows) == len(numbers)
+    shown = numbers[numbers["is_worse"]] if "is_worse" in numbers else numbers
+    assert len(rows) == len(shown)
     assert {len(row) for row in rows} == {len(layout.columns)}
 
 
@@ -139,3 +141,54 @@ def test_renderings_escape_and_embolden() -> None:
     assert r"x|y\_z & \textbf{1 $\pm$ 2} \\" in latex
     assert r"50\% of <rows>" in latex
     assert r"\multicolumn{2}{l}{\textit{a\_b by c}}" in latex
+
+
+def test_table1_shows_the_interval_of_the_comparison_and_links_to_it(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+    table = table1.tabulate(runs)
+
+    tests = compare(runs).set_index("test")
+    row = row_of(table, "dnn", "adasparse")
+    test = tests.loc[row["auc_test"]]
+    assert (test["method"], test["metric"], test["kind"]) == ("adasparse", "auc", "baseline")
+    assert row["auc_delta_e4_low"] == pytest.approx(1e4 * test["delta_low"])
+    layout = table1.arrange(table)
+    entry = layout.blocks[0].rows[1][layout.columns.index("Δ AUC")]
+    assert entry.link == f"test-{row['auc_test']}"
+    assert "[" in entry.text
+
+
+def test_table1_stars_only_the_best_whose_comparison_earned_it(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+    layout = table1.arrange(table1.tabulate(runs))
+
+    tests = compare(runs)
+    starred = set(tests.loc[tests["star"] & (tests["kind"] == "second_best"), "test"])
+    links = {
+        entry.link
+        for block in layout.blocks
+        for row in block.rows
+        for entry in row
+        if entry.text.endswith("*")
+    }
+    assert links == {f"test-{number}" for number in starred}
+    assert links
+
+
+@pytest.mark.parametrize("dataset", ["synthetic_production", "world"])
+def test_table1_has_the_papers_numbers_beside_its_own_logs(folder: Folder, dataset: str) -> None:
+    folder.dataset = dataset
+    for config in folder.plan():
+        folder.run(config)
+    folder.write_data()
+
+    layout = table1.arrange(table1.tabulate(load_runs(folder.store.out)))
+
+    has_paper = dataset == "synthetic_production"
+    assert ("Paper Δ (AUC)" in layout.columns) == has_paper
+    assert any("its production log" in note for note in layout.notes) == has_paper
+    if has_paper:
+        column = layout.columns.index("Paper Δ (AUC)")
+        texts = [row[column].text for row in layout.blocks[0].rows]
+        assert texts == ["(0.7266)", "+93.0 (0.7359*)"]
+    assert {len(row) for block in layout.blocks for row in block.rows} == {len(layout.columns)}

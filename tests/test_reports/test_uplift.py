@@ -8,7 +8,8 @@ from scipy import stats
 from reports import uplift
 from reports.auction import MIXED, candidates_of, hold_auctions
 from reports.stats import paired_interval
-from reports.uplift import resampled_totals, two_way_interval, uplift_intervals, uplifted_domains
+from reports.two_way import two_way_interval
+from reports.uplift import resampled_totals, uplift_intervals, uplifted_domains
 
 
 def excludes_zero(interval):

@@ -62,8 +62,15 @@ def test_seeds_needed_follow_from_the_half_width():
     wide = contrast(-0.002, 0.004, paper=0.001)  # mean 0.001, half width 0.003, 4 seeds
 
     assert wide.seeds_needed == 36
-    assert "about 36 seeds for the widest of its 1 open parts" in to_settle([wide])
+    assert "about 36 seeds for the hardest open part" in to_settle([wide])
     assert to_settle([contrast(1, 2)]) == ""
+
+
+def test_a_claim_that_failed_needs_nothing_and_hopeless_counts_are_not_printed():
+    close = contrast(-0.1, 0.1001, paper=0.0001)
+
+    assert to_settle([contrast(-2, -1), close]) == ""
+    assert "more than 1000 seeds" in to_settle([close])
 
 
 def test_what_is_missing_is_named_once():

@@ -1,0 +1,132 @@
+"""Writes the evidence for a paper as one zip: `python -m reports.bundle DIR`.
+
+Equal stores give equal bytes: names are sorted, and times and modes of files fixed. What MLflow and
+Optuna hold are copies, and stay out. Weights are part of it: the seal of a record covers them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.files import sole_writer, write_whole
+from benchmark.plans import PLAN, read_plan
+from benchmark.stored import RecordError
+from datasets.usage import INTERRUPTED, OK, USAGE, Parser
+from reports.verification.folders import files_below
+from reports.verify import DIFFERS, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.verification.findings import Findings
+
+BUNDLE = "bundle.zip"
+README = "README.txt"
+FOLDERS = ("cost", "data", "report", "runs", "studies", "tuning")
+ROOT = Path(__file__).resolve().parents[1]
+BESIDE = ("CITATION.cff", "LICENSE", *sorted(path.name for path in ROOT.glob("requirements*.lock")))
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date of the format
+COMPRESSED = {".npz", ".parquet", ".pdf", ".png"}  # as they are
+TEXT = """\
+Evidence of a benchmark of multi-domain CTR models (preset {preset}).
+
+{summary}.
+
+To check it, unpack the source code of the benchmark, install requirements.lock of this bundle with
+Python 3.11 (pip install --require-hashes -r requirements.lock), and run in the source folder:
+
+    python -m reports.verify bundle.zip
+
+This recomputes every metric of dev and test from runs/**/predictions.parquet, every choice of
+hyper-parameters from tuning/, and every table of report/ from the runs. The commit of the source
+code is in the block "environment" of each runs/**/record.json.
+
+plan.json, studies/   the cells of the grid, and which study has which of them
+runs/                 a folder per run: configuration, metrics, predictions, masks, kept weights
+tuning/               a file per trial, and what each search chose
+data/                 a folder per log: card, domains, and the true click probabilities of worlds
+cost/                 tables of cost, where they were measured
+report/               the page, tables and figures; open report/index.html
+"""
+
+
+def bundle(out: Path, target: Path) -> Findings:
+    """Write the bundle of an output folder if nothing in it differs from what it says of itself.
+
+    Raises:
+        RecordError: it is no store, or one of another schema version.
+        OSError: another process writes to it, or the target cannot be written.
+    """
+    with sole_writer(out):
+        findings = verify(out)
+        if not findings.differences:
+            members = _members(out)
+            readme = TEXT.format(preset=read_plan(out).preset, summary=findings.lines[-1])
+            write_whole(target, lambda part: _write(part, members, readme))
+    return findings
+
+
+def _members(out: Path) -> dict[str, Path]:
+    """The files of a bundle by their names in it; hidden ones are rests of killed processes."""
+    members = {name: ROOT / name for name in BESIDE} | {PLAN: out / PLAN}
+    for folder in FOLDERS:
+        for path in files_below(out / folder):
+            if not path.name.startswith("."):
+                members[path.relative_to(out).as_posix()] = path
+    return members
+
+
+def _write(part: Path, members: dict[str, Path], readme: str) -> None:
+    with zipfile.ZipFile(part, "w") as archive:
+        archive.writestr(_entry(README), readme)
+        for name in sorted(members):
+            entry = _entry(name)
+            entry.file_size = members[name].stat().st_size  # tells large files from others
+            with members[name].open("rb") as source, archive.open(entry, "w") as member:
+                shutil.copyfileobj(source, member)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A member that depends on its name alone."""
+    entry = zipfile.ZipInfo(name, EPOCH)
+    is_packed = Path(name).suffix in COMPRESSED
+    entry.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
+    entry.create_system = 3  # Unix, wherever it is written
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check and write; the exit code: 0 written, 1 something differs, 2 no store."""
+    parser = Parser(prog="python -m reports.bundle", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, metavar="DIR", help="an output folder")
+    parser.add_argument("--output", type=Path, metavar="FILE", help=f"default DIR/{BUNDLE}")
+    args = parser.parse_args(arguments)
+    try:
+        if not args.out.is_dir():
+            raise RecordError(f"{args.out}: no such folder; name an output folder of run_all.py")
+        target = args.output or args.out / BUNDLE
+        findings = bundle(args.out.resolve(), target)
+    except (ConfigError, RecordError, OSError) as error:
+        sys.stderr.write(f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    sys.stdout.write("\n".join(findings.lines) + "\n")
+    if findings.differences:
+        sys.stdout.write(
+            f"no bundle was written: {args.out} differs from what it says of itself; a report that"
+            " is older than its runs or the program is rebuilt by run_all.py --report-only\n"
+        )
+        return DIFFERS
+    sys.stdout.write(f"bundle: {target} ({target.stat().st_size / 2**20:,.1f} MiB)\n")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

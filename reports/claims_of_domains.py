@@ -1,0 +1,148 @@
+"""The parts of the claims on masks, on bins of domains, and on partitions (AdaSparse, 4.3)."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports.bins import bins_by_domain
+from reports.bootstrap import NUM_BLOCKS
+from reports.evidence import Part, absent
+from reports.longtail import METRICS, bin_scores
+from reports.masks import TITLES
+from reports.names import BASELINE
+from reports.stats import paired_interval
+from reports.tables import masks
+from reports.two_way import two_way_estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from benchmark.config import RunConfig
+    from reports.evidence import Evidence, Subject
+    from reports.longtail import BinScores
+
+GAUC = METRICS.index("gauc")
+HEAD, TAIL = (1, 2, 3), (4, 5)
+METHODS = ("maml", "star", "apg", "adasparse")
+ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
+NOT_ON_THE_TAIL = ("star", "apg")
+OWN, INDIVIDUAL = "adasparse", "star"
+SEVERAL_COLUMNS = "a partition of several columns"
+
+
+def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
+    """The overlap of masks follows similarity more than in either null, seed by seed."""
+    table = masks.tabulate(evidence.runs)
+    if table.empty:
+        return [Part(label="overlap of masks", measure=absent, needs="the study masks")]
+    is_own = (table["dataset"] == evidence.dataset) & (table["partition"] == evidence.partition)
+    seeds = table[is_own & (table["layer"] == masks._ALL) & table["seed"].notna()]
+    return [
+        Part(
+            label=f"rank correlation of similarity and overlap, trained \N{MINUS SIGN} {title}",
+            measure=partial(paired_interval, seeds[f"delta_{kind}_mean"].dropna().to_numpy()),
+            unit="correlation",
+            needs="the study masks with two seeds or more",
+        )
+        for kind, title in TITLES.items()
+        if kind != "trained"
+    ]
+
+
+def all_gain_on_the_head(evidence: Evidence) -> list[Part]:
+    """Every method above its backbone in GAUC, in bins 1 to 3."""
+    return _in_bins(evidence, product(METHODS, (BASELINE,), HEAD))
+
+
+def adasparse_and_maml_gain_on_the_tail(evidence: Evidence) -> list[Part]:
+    """Both above the backbone in bins 4 and 5, and above the methods said not to gain there."""
+    return _in_bins(evidence, product(ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL))
+
+
+def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list[Part]:
+    comparisons = list(wanted)
+    parts = []
+    for backbone in evidence.backbones():
+        names = {name for *pair, _ in comparisons for name in pair}
+        subjects = {name: evidence.subject(backbone, name) for name in names}
+        scores = {name: _scores(evidence, subject) for name, subject in subjects.items()}
+        parts += [
+            _in_bin(subjects[method], subjects[other], scores[method], scores[other], number)
+            for method, other, number in comparisons
+        ]
+    return parts
+
+
+def _scores(evidence: Evidence, subject: Subject) -> dict[int, BinScores]:
+    domains = evidence.runs.domains(evidence.fingerprint)
+    bins = bins_by_domain(domains)
+    return {
+        seed: bin_scores(evidence.runs.predictions(record), bins)
+        for seed, record in subject.runs.items()
+    }
+
+
+def _in_bin(
+    left: Subject,
+    right: Subject,
+    own: Mapping[int, BinScores],
+    other: Mapping[int, BinScores],
+    number: int,
+) -> Part:
+    """The difference in GAUC in one bin; absent where the bin lacks a class."""
+    label = f"{left.title} \N{MINUS SIGN} {right.title}, GAUC of bin {number}"
+    seeds = sorted(own.keys() & other.keys())
+    place = (number - 1, GAUC)
+    gains = np.array([own[s].scores[place] - other[s].scores[place] for s in seeds])
+    if len(seeds) < 2 or np.isnan(gains).any():
+        return Part(label=label, measure=absent, needs="two seeds or more of both")
+    resampled = np.stack(
+        [own[s].resampled[:, *place] - other[s].resampled[:, *place] for s in seeds], axis=1
+    )
+    estimate = two_way_estimate(gains, resampled, NUM_BLOCKS)
+    return Part(label=label, measure=estimate.interval)
+
+
+def star_leads_with_few_domains(evidence: Evidence) -> list[Part]:
+    """STAR - AdaSparse with one domain column, AdaSparse - STAR with all."""
+    columns = evidence.num_columns
+    return _steps(evidence, [(INDIVIDUAL, 1, OWN, 1), (OWN, columns, INDIVIDUAL, columns)])
+
+
+def finer_helps(evidence: Evidence) -> list[Part]:
+    """AdaSparse with the last but one partition against one column."""
+    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, 1)])
+
+
+def too_fine_hurts(evidence: Evidence) -> list[Part]:
+    """AdaSparse with the last but one partition against the finest."""
+    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, evidence.num_columns)])
+
+
+def _steps(evidence: Evidence, wanted: Sequence[tuple[str, int, str, int]]) -> list[Part]:
+    """Differences in AUC between cells of the nested series on the first backbone."""
+    backbone = next(iter(evidence.backbones()), "")
+    parts = []
+    for method, k, other, j in wanted:
+        if k >= 1 and (method, k) != (other, j):
+            left, right = (_step(evidence, backbone, *step) for step in ((method, k), (other, j)))
+            parts.append(evidence.gap(left, right, "auc", needs="the study partitions"))
+    missing = Part(label="steps of the partition", measure=absent, needs=SEVERAL_COLUMNS)
+    return parts if evidence.num_columns > 1 and parts else [missing]
+
+
+def _step(evidence: Evidence, backbone: str, method: str, num_columns: int) -> Subject:
+    """The method whose domains, and tasks, are the joint values of so many columns."""
+    if num_columns == evidence.num_columns and method == OWN:
+        return evidence.subject(backbone, method)
+
+    def is_wanted(config: RunConfig) -> bool:
+        if num_columns == evidence.num_columns:
+            return config.has_full_task
+        return config.has_own_domains and len(config.domain_columns) == num_columns
+
+    return evidence.subject(backbone, method, is_wanted)

@@ -1,0 +1,193 @@
+"""Every comparison of two models that the report makes: its interval and its tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reports.delong import contrast
+from reports.load import CELL, DATA
+from reports.names import BASELINE, data_title, title_of
+from reports.paired import DIGITS, LOWER_IS_BETTER
+from reports.scored import labels, num_blocks, placed, resampled
+from reports.stats import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
+from reports.two_way import two_way_estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from benchmark.records import RunRecord
+    from reports.load import Runs
+
+Key = tuple[str, ...]  # the values of `CELL`
+
+FAVOURITE = "adasparse"  # compared with the second best whatever its rank
+PLACE = [*DATA, "backbone"]
+MODEL_SIDE = ["backbone", "method", "changes"]
+OTHER = ["other_backbone", "other", "other_changes"]
+KINDS = ("baseline", "second_best", "cells")
+
+
+def compare(runs: Runs) -> pd.DataFrame:
+    """Every method of the main cells against its backbone, and the best against the second best.
+
+    Of each data set and backbone the compared best are AdaSparse and whatever has the best mean of
+    a metric on test; its rival is the other method with the best mean AUC on dev. One row per
+    comparison and metric, `test` being its number; `difference` says what the columns are.
+    `t_p_holm` and `two_way_p_holm` are corrected over `family`, all rows of a data set and
+    backbone. A comparison is a `star` where the method is better, its corrected t test is
+    significant, and the two-way interval excludes 0.
+    """
+    runs = runs.study("main")
+    seeds = _records(runs)
+    blocks = []
+    for keys, models in runs.models.groupby(PLACE, sort=False):
+        cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]
+        rows = [
+            _difference(seeds, left, right, metric) | {"kind": kind}
+            for left, right, kind in _comparisons(seeds, cells)
+            for metric in DIGITS
+        ]
+        if rows:
+            blocks.append(_corrected(pd.DataFrame(rows), [str(key) for key in keys]))
+    if not blocks:
+        return pd.DataFrame()
+    table = pd.concat(blocks, ignore_index=True)
+    table.insert(0, "test", np.arange(1, len(table) + 1))
+    return table
+
+
+def difference(runs: Runs, left: Key, right: Key, metric: str) -> dict[str, object]:
+    """Two cells, given by their values of `CELL`, compared over the seeds that both have.
+
+    `delta_*` is left minus right: mean and 95% interval for other seeds and other time blocks of
+    the test period, with its standard `error`, its degrees of `freedom` and `two_way_p`. `t_p` and
+    `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these very
+    models for other test rows, `delong_seeds` counts the seeds in which that test finds a
+    difference by itself. `mde` is the least true difference that `two_way_p` would find. What is
+    undefined is nan.
+
+    Raises:
+        ValueError: the two cells are not of the same prepared log.
+    """
+    return _difference(_records(runs), left, right, metric) | {"kind": "cells"}
+
+
+def _records(runs: Runs) -> dict[Key, dict[int, RunRecord]]:
+    """The finished runs of each cell by seed."""
+    found: dict[Key, dict[int, RunRecord]] = {}
+    for cell in runs.cells:
+        if cell.record is not None:
+            found.setdefault(cell.key, {}).setdefault(cell.config.seed, cell.record)
+    return found
+
+
+def _comparisons(
+    seeds: Mapping[Key, Mapping[int, RunRecord]], cells: list[Key]
+) -> list[tuple[Key, Key, str]]:
+    """What is compared among the finished cells of one data set and backbone."""
+    method = CELL.index("method")
+    plain = [cell for cell in cells if cell[method] == BASELINE]
+    pairs = [(cell, base, KINDS[0]) for base in plain for cell in cells if cell != base]
+    best = {_best(seeds, cells, "test", metric) for metric in DIGITS} if cells else set()
+    for cell in cells:
+        others = [other for other in cells if other != cell]
+        if others and (cell in best or cell[method] == FAVOURITE):
+            pairs.append((cell, _best(seeds, others, "dev", "auc"), KINDS[1]))
+    return pairs
+
+
+def _best(
+    seeds: Mapping[Key, Mapping[int, RunRecord]], cells: list[Key], split: str, metric: str
+) -> Key:
+    """The cell with the best mean over its seeds; an undefined mean is the worst."""
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+
+    def mean(cell: Key) -> float:
+        scores = [record.metrics[split][metric] for record in seeds[cell].values()]
+        return float(np.nan_to_num(sign * np.mean(scores), nan=-np.inf))
+
+    return max(cells, key=mean)
+
+
+def _difference(
+    seeds: Mapping[Key, Mapping[int, RunRecord]], left: Key, right: Key, metric: str
+) -> dict[str, object]:
+    own, other = seeds.get(left, {}), seeds.get(right, {})
+    both = [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
+    for one, two in both:
+        if one.config.data_fingerprint != two.config.data_fingerprint:
+            raise ValueError(
+                f"{left} and {right} cannot be compared: their test rows are those of"
+                f" {one.config.data_fingerprint} and {two.config.data_fingerprint}; compare cells"
+                " of one prepared log"
+            )
+    deltas = np.array(
+        [one.metrics["test"][metric] - two.metrics["test"][metric] for one, two in both], np.float64
+    )
+    names = dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
+    return (
+        names
+        | {"metric": metric, "pairs": len(both)}
+        | _two_way(both, deltas, metric)
+        | {"t_p": paired_p_value(deltas), "wilcoxon_p": wilcoxon_p_value(deltas)}
+        | (_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_seeds": np.nan})
+    )
+
+
+def _two_way(
+    both: list[tuple[RunRecord, RunRecord]], deltas: NDArray[np.float64], metric: str
+) -> dict[str, object]:
+    """The interval over seeds and time blocks, and what follows from it."""
+    drawn = [resampled(one)[metric] - resampled(two)[metric] for one, two in both]
+    units = num_blocks(both[0][0]) if both else 0
+    estimate = two_way_estimate(deltas, np.array(drawn).T if drawn else np.empty((0, 0)), units)
+    interval = estimate.interval()
+    return {
+        "delta_mean": interval.mean,
+        "delta_low": interval.low,
+        "delta_high": interval.high,
+        "error": estimate.error,
+        "freedom": estimate.freedom,
+        "two_way_p": estimate.p_value,
+        "mde": estimate.detectable,
+    }
+
+
+def _delong(both: list[tuple[RunRecord, RunRecord]]) -> dict[str, object]:
+    """DeLong's test of the mean over the seeds, and in how many of them it is significant."""
+    if not both:
+        return {"delong_p": np.nan, "delong_seeds": np.nan}
+    label = labels(both[0][0])
+    left, right = ([placed(pair[side]) for pair in both] for side in (0, 1))
+    single = [contrast(label, [one], [two]).p_value for one, two in zip(left, right, strict=True)]
+    return {
+        "delong_p": contrast(label, left, right).p_value,
+        "delong_seeds": int((np.array(single) < TEST_LEVEL).sum()),
+    }
+
+
+def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:
+    """The rows of one data set and backbone, with Holm's corrections over all of them.
+
+    Two models compared twice, such as in both directions, are one test.
+    """
+    sides = (rows[names].agg(tuple, axis=1) for names in (MODEL_SIDE, OTHER))
+    pairs = [frozenset(pair) for pair in zip(*sides, strict=True)]
+    tested = rows.assign(pair=pd.Series(pairs, rows.index)).groupby(["pair", "metric"], sort=False)
+    first, position = tested.head(1), tested.ngroup()
+    dataset, partition, backbone = place
+    title = f"{data_title(dataset, partition)}, {title_of(backbone, BASELINE)}"
+    rows = rows.assign(
+        t_p_holm=holm(first["t_p"])[position],
+        two_way_p_holm=holm(first["two_way_p"])[position],
+        family=f"{len(first)} tests of {title}",
+    )
+    sign = np.where(rows["metric"].isin(LOWER_IS_BETTER), -1.0, 1.0)
+    is_clear = (rows["delta_low"] > 0.0) | (rows["delta_high"] < 0.0)
+    is_better = sign * rows["delta_mean"] > 0.0
+    return rows.assign(star=is_better & is_clear & (rows["t_p_holm"] < TEST_LEVEL))

@@ -1,0 +1,167 @@
+"""The cells that claims compare, and their differences at the level that a claim asks for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from reports.comparisons import difference
+from reports.names import BASELINE, model_title
+from reports.paper import paper_scores
+from reports.stats import Interval, paired_interval
+from reports.two_way import Estimate
+from reports.verdicts import MARGIN, Contrast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmark.config import RunConfig
+    from benchmark.records import RunRecord
+    from reports.load import Runs
+    from reports.verdicts import Expected
+
+NOTHING = Interval(math.nan, math.nan, math.nan, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A contrast before its correction: `measure` gives its interval at a level.
+
+    `unit` is "e-4" for differences of metrics, else what `measure` counts in.
+    """
+
+    label: str
+    measure: Callable[[float], Interval]
+    paper: float = math.nan
+    expected: Expected = "above"
+    unit: str = "e-4"
+    needs: str = ""
+
+    def at(self, level: float) -> Contrast:
+        """The contrast with its interval at a level."""
+        interval = self.measure(level)
+        return Contrast(
+            label=self.label,
+            interval=interval,
+            paper=self.paper,
+            expected=self.expected,
+            margin=MARGIN if self.unit == "e-4" else 0.0,
+            needs=self.needs if math.isnan(interval.low) else "",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model of a comparison: its values of `CELL`, and its finished runs by seed."""
+
+    title: str
+    key: tuple[str, ...]
+    runs: dict[int, RunRecord]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one log: its runs, and how to find them."""
+
+    runs: Runs
+    dataset: str
+    partition: str
+
+    def subject(
+        self, backbone: str, method: str, is_wanted: Callable[[RunConfig], bool] | None = None
+    ) -> Subject:
+        """A model of the log: its main cell, or the cell whose configuration is wanted."""
+        found = [
+            cell
+            for cell in self.runs.cells
+            if cell.key[:4] == (self.dataset, self.partition, backbone, method)
+            and (is_wanted(cell.config) if is_wanted else not cell.changes)
+        ]
+        changes = found[0].changes if found else ""
+        records = {cell.config.seed: cell.record for cell in found if cell.record is not None}
+        key = (self.dataset, self.partition, backbone, method, changes)
+        return Subject(title=model_title(backbone, method, changes), key=key, runs=records)
+
+    def gap(
+        self,
+        left: Subject,
+        right: Subject,
+        metric: str,
+        *,
+        paper: float = math.nan,
+        expected: Expected = "above",
+        needs: str = "two seeds or more of both",
+    ) -> Part:
+        """How much better the left one is on test, for other seeds and other test rows."""
+        found = difference(self.runs, left.key, right.key, metric)
+        mean, error, freedom = (
+            cast("float", found[name]) for name in ("delta_mean", "error", "freedom")
+        )
+        estimate = Estimate(mean, error, freedom, cast("int", found["pairs"]))
+        return Part(
+            label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
+            measure=estimate.interval,
+            paper=paper,
+            expected=expected,
+            needs=needs,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the prepared log."""
+        return self.runs.fingerprints[self.dataset, self.partition]
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the log was drawn from known probabilities."""
+        return "ceiling" in self.runs.card(self.fingerprint)
+
+    @property
+    def num_columns(self) -> int:
+        """How many columns make the domains."""
+        return len(self.partition.split("+"))
+
+    def printed(self, backbone: str, method: str, metric: str) -> float:
+        """What the paper prints for a model on the log that this one stands for; nan if nothing."""
+        scores = paper_scores(self.dataset, backbone, method)
+        return math.nan if scores is None else cast("float", dict(scores)[metric])
+
+    def kept_epoch(self, record: RunRecord) -> float:
+        """After how many epochs the checkpoint was taken that a run was tested with."""
+        train_rows = int(self.runs.domains(self.fingerprint)["train_impressions"].sum())
+        steps = math.ceil(train_rows / record.config.protocol.batch_size)
+        return cast("float", record.training["best_step"]) / steps
+
+    def backbones(self) -> list[str]:
+        """Those with a plain main cell, in the order of the plan."""
+        mains = (cell for cell in self.runs.cells if not cell.changes)
+        found = [cell.key[2] for cell in mains if self._is_here(cell.key, BASELINE)]
+        return list(dict.fromkeys(found))
+
+    def _is_here(self, key: Sequence[str], method: str) -> bool:
+        return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
+
+    def by_seed(
+        self, left: Subject, right: Subject, value: Callable[[RunRecord], float]
+    ) -> Callable[[float], Interval]:
+        """The paired t interval of a difference that each seed has one of."""
+
+        def measure(level: float) -> Interval:
+            seeds = sorted(left.runs.keys() & right.runs.keys())
+            deltas = [value(left.runs[seed]) - value(right.runs[seed]) for seed in seeds]
+            return paired_interval(np.array(deltas), level)
+
+        return measure
+
+
+def counted(value: float) -> Callable[[float], Interval]:
+    """The interval of a number that has no error, such as a count of parameters."""
+    return lambda _level: Interval(value, value, value, 1)
+
+
+def absent(_level: float) -> Interval:
+    """The interval of what was not run."""
+    return NOTHING

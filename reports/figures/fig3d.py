@@ -1,0 +1,127 @@
+"""AUC and GAUC against the sparsity that AdaSparse reaches (after AdaSparse, figure 3d)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+
+from reports.blocks import (
+    SEED_NOISE,
+    add_legend,
+    block_rows,
+    counts_text,
+    draw_baseline,
+    draw_intervals,
+    left_out,
+    score_intervals,
+)
+from reports.drawing import Figure
+from reports.load import CELL
+from reports.names import BASELINE
+from reports.reached import TOLERANCE, layers_of
+from reports.style import look_of
+from reports.tables import bounds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+    from reports.load import Runs
+
+_METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
+_HEIGHT = 2.4  # inches
+_MARKERS = "osD^vP<X>h"  # by rising bounds, as the colours
+_LIGHTEST = 0.85  # of the colours: those above can hardly be seen on white
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """The finished cells of the table of bounds, with the t interval of each score.
+
+    `sparsity_mean`, `_low` and `_high` are the mean, the least and the greatest of the layers.
+    """
+    table = bounds.tabulate(runs)
+    if table.empty or not layers_of(table):
+        return table.iloc[:0]
+    layers = table[[f"{layer}_sparsity" for layer in layers_of(table)]]
+    reached = {"mean": layers.mean(axis=1), "low": layers.min(axis=1), "high": layers.max(axis=1)}
+    table = table.assign(**{f"sparsity_{part}": values for part, values in reached.items()})
+    scores = score_intervals(runs.study("sparsity"), tuple(_METRICS))
+    numbers = [
+        f"{name}_{part}" for name in ("sparsity", *_METRICS) for part in ("mean", "low", "high")
+    ]
+    columns = [*CELL, "r_min", "r_max", "layers", "layers_in_band", "seeds", *numbers]
+    return table[table["seeds"] > 0].merge(scores, on=CELL)[columns]
+
+
+def draw(table: pd.DataFrame) -> Canvas:
+    """A panel per metric; a point per pair of bounds, the plain backbone as a line."""
+    canvas, rows = block_rows(table, len(_METRICS), _HEIGHT)
+    looks = _looks(table)
+    for panels, own in rows:
+        for panel, metric in zip(panels, _METRICS, strict=True):
+            _draw_panel(panel, own, metric, looks)
+    labels = [look_of(BASELINE)["label"], *(look["label"] for look in looks.values())]
+    add_legend(canvas, labels, "bounds of the sparsity ratio")
+    return canvas
+
+
+def _looks(table: pd.DataFrame) -> dict[tuple[float, float], dict[str, Any]]:
+    """Colour, marker and label of each pair of bounds."""
+    pairs = sorted(set(table[["r_min", "r_max"]].dropna().itertuples(index=False, name=None)))
+    colours = mpl.colormaps["viridis"](np.linspace(0.0, _LIGHTEST, max(len(pairs), 1)))
+    return {
+        (low, high): {
+            "color": tuple(colours[number]),
+            "marker": _MARKERS[number % len(_MARKERS)],
+            "label": f"[{low:g}, {high:g}]",
+        }
+        for number, (low, high) in enumerate(pairs)
+    }
+
+
+def _draw_panel(
+    panel: Axes, rows: pd.DataFrame, metric: str, looks: dict[tuple[float, float], dict[str, Any]]
+) -> None:
+    for row in rows[rows["method"] == BASELINE].head(1).to_dict("records"):
+        draw_baseline(panel, row, metric, look_of(BASELINE))
+    points = rows[rows["sparsity_mean"].notna()].sort_values("sparsity_mean")
+    panel.plot(points["sparsity_mean"], points[f"{metric}_mean"], color="#777777", linewidth=0.8)
+    for (low, high), look in looks.items():
+        own = points[(points["r_min"] == low) & (points["r_max"] == high)]
+        style: dict[str, Any] = {**look, "linestyle": "none", "zorder": 3}
+        draw_intervals(panel, own["sparsity_mean"], own, metric, style)
+        ends = own["sparsity_low"], own["sparsity_high"]
+        panel.hlines(own[f"{metric}_mean"], *ends, color=look["color"], linewidth=0.8)
+    panel.set_xlabel("sparsity reached on test, mean of the layers")
+    panel.set_ylabel(_METRICS[metric])
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """The caption."""
+    pruned = table[table["layers"].notna()]
+    num_inside = int((pruned["layers_in_band"] == pruned["layers"]).sum())
+    return [
+        "Each point is AdaSparse trained with the bounds [r_min, r_max] of the legend, all else as"
+        " in the main cell, over the share of neurons that it prunes on the test rows: mean of the"
+        " layers, horizontal bars from the layer that prunes least to the one that prunes most."
+        f" With {num_inside} of {len(pruned)} bounds all layers lie within {TOLERANCE} of them.",
+        f"Means over the seeds ({counts_text(table['seeds'])}), vertical bars the 95% t interval,"
+        " none with one seed; dashed line and band: the plain backbone, which prunes nothing."
+        f" {SEED_NOISE}",
+        "The paper finds that quality first rises, then falls with the sparsity, and that [0.35,"
+        " 0.4] still has almost the quality of the plain backbone.",
+        *left_out(table),
+    ]
+
+
+FIGURE = Figure(
+    title="Quality against the sparsity ratio",
+    position=18,
+    study="sparsity",
+    tabulate=tabulate,
+    draw=draw,
+    notes=notes,
+)

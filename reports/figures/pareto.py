@@ -1,0 +1,163 @@
+"""Quality against cost: test AUC and GAUC over parameters, multiply-adds and latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+
+from reports.blocks import (
+    BLOCK,
+    LEGEND_HEIGHT,
+    MOST_BLOCKS,
+    SEED_NOISE,
+    add_legend,
+    counts_text,
+    left_out,
+)
+from reports.drawing import Figure
+from reports.intervals import bounds
+from reports.load import MODEL
+from reports.log_axis import fit_log_axis
+from reports.names import BASELINE, REFERENCE, data_title, title_of
+from reports.stats import paired_interval
+from reports.style import PAGE, in_order, look_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from reports.load import Runs
+
+_QUALITIES = {"auc": "Test AUC", "gauc": "Test GAUC"}
+_COSTS = {
+    "parameters": "Parameters",
+    "multiply_adds": "Multiply-adds of a row",
+    "latency_batch1_p50_milliseconds": "1 row, ms (p50)",
+    "latency_batch256_p50_milliseconds": "256 rows, ms (p50)",
+}
+_HEIGHT = 2.6  # inches, of the panels of a backbone
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per model, quality and cost that are known, the models of one panel together.
+
+    `quality_mean` has the t interval over the seeds, `cost_mean` the least and the greatest run.
+    `is_efficient` says that no model of the panel is at least as good at no more cost.
+    """
+    runs = runs.study("main", "cost")
+    scores = runs.metrics()
+    if scores.empty:
+        return pd.DataFrame()
+    costs = runs.costs().reindex(columns=["served_parameters", "embedding_parameters", *_COSTS])
+    costs["parameters"] = costs.pop("served_parameters") - costs.pop("embedding_parameters")
+    known = scores[[*MODEL, *_QUALITIES]].join(costs)
+    rows = [
+        dict(zip(MODEL, keys, strict=True)) | row
+        for keys, own in known[known["method"] != REFERENCE].groupby(MODEL, sort=False)
+        for row in _rows(own)
+    ]
+    if not rows:
+        return pd.DataFrame()
+    table = runs.models[MODEL].merge(pd.DataFrame(rows), on=MODEL)
+    groups = table.groupby([*BLOCK, "quality", "cost"], sort=False)
+    for _, index in groups.groups.items():
+        means = table.loc[index, ["cost_mean", "quality_mean"]].to_numpy(np.float64)
+        table.loc[index, "is_efficient"] = efficient(means[:, 0], means[:, 1])
+    return table
+
+
+def _rows(own: pd.DataFrame) -> list[dict[str, object]]:
+    """Every quality with every cost of one model; undefined ones are left out."""
+    return [
+        {"quality": quality, "cost": cost, "seeds": len(own)}
+        | bounds("quality", paired_interval(own[quality]))
+        | {"cost_mean": own[cost].mean(), "cost_low": own[cost].min(), "cost_high": own[cost].max()}
+        for quality in _QUALITIES
+        for cost in _COSTS
+        if own[[quality, cost]].notna().all(axis=None)
+    ]
+
+
+def efficient(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which models (M,) no other one dominates: less cost or more quality, and neither worse."""
+    is_as_cheap = cost[:, np.newaxis] <= cost
+    is_as_good = quality[:, np.newaxis] >= quality
+    differs = (cost[:, np.newaxis] != cost) | (quality[:, np.newaxis] != quality)
+    return ~(is_as_cheap & is_as_good & differs).any(axis=0)
+
+
+def draw(table: pd.DataFrame) -> Canvas:
+    """Two rows of panels, AUC and GAUC, per data set and backbone; a column per cost."""
+    groups = list(table.groupby(BLOCK, sort=False))[:MOST_BLOCKS]
+    costs = [cost for cost in _COSTS if (table["cost"] == cost).any()]
+    canvas = Canvas(figsize=(PAGE, _HEIGHT * len(groups) + LEGEND_HEIGHT), layout="constrained")
+    parts = canvas.subfigures(len(groups), 1, squeeze=False)[:, 0]
+    for part, ((dataset, partition, backbone), group) in zip(parts, groups, strict=True):
+        title = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
+        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+        axes = part.subplots(len(_QUALITIES), len(costs), sharex="col", sharey="row", squeeze=False)
+        for row, (quality, words) in zip(axes, _QUALITIES.items(), strict=True):
+            row[0].set_ylabel(words)
+            for panel, cost in zip(row, costs, strict=True):
+                is_own = (group["quality"] == quality) & (group["cost"] == cost)
+                _draw_panel(panel, group[is_own])
+        for panel, cost in zip(axes[-1], costs, strict=True):
+            panel.set_xlabel(_COSTS[cost])
+            own = group[group["cost"] == cost]
+            if len(own):
+                fit_log_axis(panel, "x", pd.concat([own["cost_low"], own["cost_high"]]))
+    add_legend(canvas, [look_of(name)["label"] for name in in_order(set(table["method"]))])
+    return canvas
+
+
+def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
+    """Every model with its bars, and the stairs of the efficient ones."""
+    front = models[models["is_efficient"].astype(bool)].sort_values("cost_mean")
+    stairs: dict[str, Any] = {
+        "drawstyle": "steps-post",
+        "color": "#777777",
+        "linestyle": "--",
+        "linewidth": 0.8,
+    }
+    panel.plot(front["cost_mean"], front["quality_mean"], **stairs)
+    for row in models.to_dict("records"):
+        style: dict[str, Any] = look_of(str(row["method"])) | {
+            f"{axis}err": [[mean - low], [high - mean]]
+            for axis, name in (("x", "cost"), ("y", "quality"))
+            for mean, low, high in [(row[f"{name}_{end}"] for end in ("mean", "low", "high"))]
+            if low < high
+        }
+        point = [row["cost_mean"]], [row["quality_mean"]]
+        panel.errorbar(*point, linestyle="none", elinewidth=0.8, **style)
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """The caption."""
+    seeds = counts_text(table["seeds"])
+    return [
+        f"Test AUC and GAUC against cost, log scale; points are means over the seeds ({seeds})."
+        f" Vertical bars are the 95% t interval of the mean over the seeds. {SEED_NOISE} One seed"
+        " has none.",
+        "Dashed: the models that no other one dominates by its means (at least as good at no more"
+        " cost). Where intervals overlap, who is on the line may be chance.",
+        "Parameters are those served outside the embedding table, with all copies that a method"
+        " keeps per domain or task; multiply-adds those of one row's matrix products. Latency is"
+        " the median of a prediction on one thread after training, with the least and the greatest"
+        " of the runs as horizontal bars; it depends on the machine and what else ran on it.",
+        "Logistic regression and boosted trees have no counted multiply-adds and no latency, and"
+        " are in Table 1 alone.",
+        *left_out(table),
+    ]
+
+
+FIGURE = Figure(
+    title="Quality against cost",
+    position=7,
+    study="cost",
+    tabulate=tabulate,
+    draw=draw,
+    notes=notes,
+)

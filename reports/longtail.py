@@ -1,0 +1,153 @@
+"""What methods gain over the plain backbone in each bin of domains, from head to long tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmark.metrics import group_scores
+from reports.bins import NUM_BINS, bins_by_domain
+from reports.blocks import BLOCK
+from reports.bootstrap import NUM_BLOCKS, block_weights, time_blocks
+from reports.intervals import bounds
+from reports.names import BASELINE
+from reports.paired import SCALE
+from reports.placements import influences
+from reports.two_way import two_way_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from benchmark.records import RunRecord
+    from reports.load import Runs
+
+METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
+INTERVAL_NOTE = (
+    "Intervals: 95%, for other seeds and other test rows; none with one seed. What the seeds share,"
+    " the choice of the test rows, is the covariance of their gains over resamples of"
+    f" {NUM_BLOCKS} blocks of consecutive rows, to first order; the rest is their own spread, with"
+    " Student's t. They are not corrected for the number of comparisons."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BinScores:
+    """GAUC and AUC of one run in each bin, and the same in B resamples of the test rows."""
+
+    scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
+    resampled: NDArray[np.float64]  # (B, bins, metrics)
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per bin and model of `main` but the plain backbone, over the seeds that both have.
+
+    `domains` are all of the bin, `gauc_domains` those with both classes in test. The gains,
+    `<metric>_delta_e4_*`, are nan where the bin lacks a class.
+    """
+    runs = runs.study("main")
+    rows: list[dict[str, object]] = []
+    for keys, models in runs.models.groupby(BLOCK, sort=False):
+        block = dict(zip(BLOCK, map(str, keys), strict=True))
+        records = _records(runs, block)
+        methods = [name for name in models["method"] if name in records and name != BASELINE]
+        if BASELINE not in records or not methods:
+            continue
+        domains = runs.domains(runs.fingerprints[block["dataset"], block["partition"]])
+        bins = bins_by_domain(domains)
+        plain = _scores(runs, records[BASELINE], bins)
+        for method in methods:
+            gains = _gains(_scores(runs, records[method], bins), plain)
+            rows += [
+                {**block, "method": method, **counts, **gain}
+                for counts, gain in zip(_counts(domains, bins), gains, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def _records(runs: Runs, block: Mapping[str, str]) -> dict[str, dict[int, RunRecord]]:
+    """The finished main cells of a block by method and seed."""
+    found: dict[str, dict[int, RunRecord]] = {}
+    for cell in runs.cells:
+        is_own = cell.key[: len(BLOCK)] == tuple(block.values()) and not cell.changes
+        if is_own and cell.record is not None:
+            found.setdefault(cell.config.method, {})[cell.config.seed] = cell.record
+    return found
+
+
+def _counts(domains: pd.DataFrame, bins: NDArray[np.int64]) -> list[dict[str, int]]:
+    """Of each bin its domains, those with both classes in test, and its test rows."""
+    ordered = domains.sort_values("eval_domain_id")
+    rows, clicks = (ordered[f"test_{name}"].to_numpy() for name in ("impressions", "clicks"))
+    has_both = (clicks > 0) & (clicks < rows)
+    return [
+        {
+            "bin": number,
+            "domains": int((bins == number).sum()),
+            "gauc_domains": int(has_both[bins == number].sum()),
+            "test_rows": int(rows[bins == number].sum()),
+        }
+        for number in range(1, NUM_BINS + 1)
+    ]
+
+
+def _scores(
+    runs: Runs, records: Mapping[int, RunRecord], bins: NDArray[np.int64]
+) -> dict[int, BinScores]:
+    return {seed: bin_scores(runs.predictions(record), bins) for seed, record in records.items()}
+
+
+def bin_scores(predictions: pd.DataFrame, bins: NDArray[np.int64]) -> BinScores:
+    """Those of a run's test predictions, which are in the order of time, by the domains' bins."""
+    test = predictions[predictions["split"] == "test"]
+    label, logit = test["label"].to_numpy(), test["logit"].to_numpy()
+    domain = test["eval_domain_id"].to_numpy()
+    row_bin, weights = bins[domain] - 1, block_weights(label.size)
+    cell = time_blocks(label.size) * NUM_BINS + row_bin
+    values, errors = [], []
+    for group in (domain, row_bin):
+        values.append(_mean_aucs(label, logit, group, row_bin))
+        by_row = influences(label, logit, group, row_bin)
+        by_block = np.bincount(cell, by_row, weights.shape[1] * NUM_BINS)
+        errors.append(weights @ by_block.reshape(-1, NUM_BINS))
+    scores = np.stack(values, axis=-1)
+    return BinScores(scores, scores + np.stack(errors, axis=-1))
+
+
+def _mean_aucs(
+    label: NDArray[np.integer],
+    logit: NDArray[np.floating],
+    group: NDArray[np.integer],
+    row_bin: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(bins,) the mean AUC of each bin's groups of both classes, weighted by rows as in GAUC."""
+    scores = group_scores(label, logit, group)
+    kept = scores.is_defined
+    bin_of_group = np.zeros(int(group.max(initial=0)) + 1, np.int64)
+    bin_of_group[group] = row_bin
+    place, rows = bin_of_group[scores.group[kept]], scores.impressions[kept]
+    total = np.bincount(place, rows * scores.auc[kept], NUM_BINS)
+    weight = np.bincount(place, rows, NUM_BINS)
+    return np.divide(total, weight, out=np.full(NUM_BINS, np.nan), where=weight > 0.0)
+
+
+def _gains(own: Mapping[int, BinScores], plain: Mapping[int, BinScores]) -> list[dict[str, object]]:
+    """Per bin the number of pairs, and of each metric the mean gain and its interval."""
+    seeds = sorted(own.keys() & plain.keys())
+    rows: list[dict[str, object]] = []
+    for i in range(NUM_BINS):
+        rows.append({"pairs": len(seeds)})
+        for j, metric in enumerate(METRICS):
+            gain = [own[seed].scores[i, j] - plain[seed].scores[i, j] for seed in seeds]
+            others = [
+                own[seed].resampled[:, i, j] - plain[seed].resampled[:, i, j] for seed in seeds
+            ]
+            interval = two_way_interval(
+                SCALE * np.array(gain), SCALE * np.array(others).T, NUM_BLOCKS
+            )
+            rows[-1] |= bounds(f"{metric}_delta_e4", interval)
+    return rows

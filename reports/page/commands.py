@@ -1,0 +1,105 @@
+"""The command lines that reproduce a report, part by part, from what its plan and runs say."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.protocol import PRESETS
+from reports.names import REFERENCE
+from reports.page.data_cards import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reports.load import Runs
+
+CATALOG = Path(__file__).parents[2] / "datasets" / "catalog"
+STUDY_OF_WORLDS = "mechanisms"  # is on generated logs of its own choice
+WORLD_PARTITION = "scenario+ad_position+user_profile+user_behaviors"  # theirs, unless asked
+OUT = "DIR"
+REPORT_ONLY = f"python run_all.py --report-only --out {OUT}"
+
+
+def studies_in(runs: Runs) -> list[str]:
+    """The studies of the plan that have cells, in order."""
+    return [name for name, slots in runs.studies.items() if slots]
+
+
+class Commands:
+    """Makes command lines that run studies as the plan of a report has them.
+
+    The paths of plug-ins and of descriptions of logs are not part of a run: only their file names
+    are given.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._before = ["--preset", runs.preset, "--data", *_data(runs)]
+        self._after = _models(runs) + _budget(runs) + _execution(runs)
+
+    def of(self, studies: Sequence[str], *, retry_failed: bool = False) -> str:
+        """The line that runs these studies."""
+        words = [*self._before, "--only", *studies, *self._after]
+        words += ["--retry-failed"] if retry_failed else []
+        return shlex.join(["python", "run_all.py", *words, "--out", OUT])
+
+
+def _data(runs: Runs) -> list[str]:
+    """The words of --data: the logs that studies do not bring themselves, where that is known."""
+    others = runs.study(*(name for name in runs.studies if name != STUDY_OF_WORLDS)).fingerprints
+    searched = {(entry.search.dataset, entry.search.partition): "" for entry in runs.searches}
+    return [_word(*log) for log in others or searched or runs.fingerprints]
+
+
+def _word(dataset: str, partition: str) -> str:
+    if not (CATALOG / f"{dataset}.py").is_file():
+        return f"{dataset}.toml"
+    return dataset if partition == WORLD_PARTITION else f"{dataset}/{partition}"
+
+
+def _models(runs: Runs) -> list[str]:
+    """Backbones and methods, in the order of the plan, and the files of those from elsewhere."""
+    networks = [cell.config for cell in runs.cells if cell.config.method != REFERENCE]
+    plugins = {f"{name}.py" for config in networks for name in config.plugins}
+    return [
+        *_flag("--backbones", dict.fromkeys(config.backbone for config in networks)),
+        *_flag("--methods", dict.fromkeys(config.method for config in networks)),
+        *(word for name in sorted(plugins) for word in ("--plugin", name)),
+    ]
+
+
+def _budget(runs: Runs) -> list[str]:
+    """Seeds, trials and rows, where they are not the preset's."""
+    preset = PRESETS[runs.preset]
+    seeds = len({cell.config.seed for cell in runs.cells})
+    trials = max((entry.search.num_trials for entry in runs.searches), default=0)
+    words = _flag("--seeds", [seeds] if seeds != preset.num_seeds else [])
+    if runs.tuned_from:
+        words += ["--tuned", runs.tuned_from]
+    else:
+        words += _flag("--trials", [trials] if trials != preset.num_trials else [])
+    return words + _flag("--world-rows", _world_rows(runs) - {preset.world_rows})
+
+
+def _world_rows(runs: Runs) -> set[int]:
+    """The rows of the generated logs, of which none are left out."""
+    return {
+        int(runs.domains(log)[[f"{split}_impressions" for split in SPLITS]].to_numpy().sum())
+        for log in runs.fingerprints.values()
+        if "ceiling" in runs.card(log)
+    }
+
+
+def _execution(runs: Runs) -> list[str]:
+    """Optimiser and device, where they are not the usual ones."""
+    optimizers = {cell.config.embedding_optimizer for cell in runs.cells}
+    devices = {str(environment["device"]).split(":")[0] for environment in runs.environments()}
+    words = _flag("--embedding-optimizer", optimizers - {"sparse"})
+    return words + _flag("--device", devices & {"cuda"})
+
+
+def _flag(name: str, values: Iterable[object]) -> list[str]:
+    """The flag with its values; nothing without a value."""
+    words = list(map(str, values))
+    return [name, *words] if words else []

@@ -1,0 +1,84 @@
+"""Which runs are behind a part of the page, how far they are, and what makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reports.names import data_title, model_title, rank
+from reports.page.commands import studies_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reports.load import Cell, Runs
+    from reports.page.commands import Commands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLink:
+    """One run: its id, its folder as seen from the page, and its state in words."""
+
+    run_id: str
+    seed: int
+    folder: str  # empty for a run that is not finished
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """The runs of some studies: per data set, then per model, one link per seed.
+
+    `states` counts them by state.
+    """
+
+    command: str
+    states: dict[str, int]
+    logs: dict[str, dict[str, list[RunLink]]]
+
+    @property
+    def total(self) -> int:
+        """How many runs are planned."""
+        return sum(self.states.values())
+
+
+def lineage_of(runs: Runs, commands: Commands, studies: str) -> Lineage | None:
+    """The lineage of studies with commas between; None for none, or none that has cells."""
+    present = studies_in(runs)
+    names = [name for name in map(str.strip, studies.split(",")) if name in present]
+    if not names:
+        return None
+    cells = runs.study(*names).cells
+    return Lineage(
+        command=commands.of(names), states=states_of(cells), logs=_logs(cells, runs.store.out)
+    )
+
+
+def states_of(cells: tuple[Cell, ...]) -> dict[str, int]:
+    """The number of cells by state, all states named."""
+    return {
+        state: sum(cell.state == state for cell in cells) for state in ("done", "failed", "missing")
+    }
+
+
+def _logs(cells: tuple[Cell, ...], out: Path) -> dict[str, dict[str, list[RunLink]]]:
+    logs: dict[str, dict[str, list[RunLink]]] = {}
+    for cell in sorted(cells, key=_position):
+        dataset, partition, *model = cell.key
+        models = logs.setdefault(data_title(dataset, partition), {})
+        models.setdefault(model_title(*model), []).append(_link(cell, out))
+    return logs
+
+
+def _position(cell: Cell) -> tuple[int, int]:
+    return rank(cell.config.backbone), rank(cell.config.method)
+
+
+def _link(cell: Cell, out: Path) -> RunLink:
+    folder = ""
+    if cell.record is not None:
+        folder = quote(f"../{cell.record.path.relative_to(out).as_posix()}/", safe="/+")
+    return RunLink(
+        run_id=cell.config.run_id, seed=cell.config.seed, folder=folder, state=cell.state
+    )

@@ -1,0 +1,41 @@
+"""Verdicts as tags: which tone each has, and how often it was given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from reports.verdicts import NOT_TESTABLE, TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.layout import Layout
+    from reports.verdicts import Outcome
+
+Tone = Literal["good", "bad", "open", "neutral"]
+OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
+TONES: dict[str, Tone] = {  # in the order of the summary; other tags are neutral
+    **{tag: tone for outcome, tone in OUTCOMES.items() for tag in TAGS[outcome]},
+    NOT_TESTABLE: "neutral",
+}
+
+
+def tone_of(tag: str) -> Tone:
+    """How a tag is coloured; what it says is in its words too."""
+    return TONES.get(tag, "neutral")
+
+
+def verdict_counts(layouts: Iterable[Layout | None]) -> dict[str, int]:
+    """How many claims have each verdict, in the order of `TONES`."""
+    counts = Counter(
+        entry.tag
+        for layout in layouts
+        if layout is not None
+        for block in layout.blocks
+        for row in block.rows
+        for entry in row
+        if entry.tag
+    )
+    known = [tag for tag in TONES if tag in counts]
+    return {tag: counts[tag] for tag in [*known, *(tag for tag in counts if tag not in TONES)]}

@@ -1,0 +1,55 @@
+"""The numbers that the AdaSparse paper prints, and which of our logs stands for which of its."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+LOGS = {  # by how the names of data sets begin; other data sets have no column in the paper
+    "synthetic_production": "production",
+    "synthetic_public": "public",
+    "iaac": "public",
+}
+
+
+class Scores(TypedDict):
+    """A row of Table 1; `starred` are the metrics with an asterisk."""
+
+    logloss: float
+    auc: float
+    gauc: float
+    starred: list[str]
+
+
+class Values(TypedDict):
+    """What `paper_values.json` holds; its `source` says where from."""
+
+    source: str
+    table1: dict[str, dict[str, dict[str, Scores]]]  # by log, backbone and method
+    table2: dict[str, dict[str, float]]  # by form of the weighting factors, and plain
+    logs: dict[str, dict[str, int | list[int] | list[str]]]
+    online: dict[str, float]
+    fig3b: dict[str, int]
+    fig3c: dict[str, int]
+    fig3d: dict[str, float | list[list[float]]]
+
+
+@cache
+def paper_values() -> Values:
+    """The committed numbers."""
+    path = Path(__file__).with_name("paper_values.json")
+    values: Values = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def paper_log(dataset: str) -> str:
+    """The log of the paper that a data set stands for; empty if for none."""
+    return next((log for start, log in LOGS.items() if dataset.startswith(start)), "")
+
+
+def paper_scores(dataset: str, backbone: str, method: str) -> Scores | None:
+    """The paper's row for a model on such a data set, if it has one."""
+    rows = paper_values()["table1"].get(paper_log(dataset), {})
+    return rows.get(backbone, {}).get(method)

@@ -1,0 +1,129 @@
+"""Domains: in how many a method beats the plain backbone (after AdaSparse, section 4.4)."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.domain_gains import JUDGED_NOTE, domain_gains
+from reports.intervals import bounds, interval_entry
+from reports.layout import UNDEFINED, Entry, Layout, Table, blocks_of, number, p_value
+from reports.names import title_of
+from reports.paired import seeds_entry
+from reports.uplift import TIE, uplifted
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from numpy.typing import NDArray
+
+    from reports.domain_gains import DomainGains
+    from reports.load import Runs
+
+_NOTES = [
+    "UPR: the percentage of the judged domains whose test AUC is above that of the plain backbone,"
+    " taken seed by seed, mean over the seeds; a tie is no uplift. An offline analogue of the"
+    " paper's section 4.4, whose UPR of over 90% is of online CTR. " + JUDGED_NOTE,
+    "The 95% interval of UPR allows for other seeds and for other domains, taken as independent. In"
+    " brackets what two equally good models have in expectation: half of the domains that are not"
+    " tied. By rows: every domain weighs as much as it has test rows.",
+    "Two plain runs: the least and the greatest UPR of one run of the plain backbone over another"
+    " one with a different seed, which is chance as it was seen here. It is of single pairs, and"
+    " blank with one seed.",
+    "Up, down: the domains whose AUC, mean over the seeds, is above or below. The sign test asks"
+    " whether up and down are equally likely in a domain (two-sided, binomial, ties left out). It"
+    " takes the trained networks as given and the domains as independent, so read it beside two"
+    " plain runs; it is not corrected for the number of models.",
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per planned method; what has no seed or no judged domain is nan."""
+    rows = [_row(gains) for gains in domain_gains(runs)]
+    return pd.DataFrame(rows)
+
+
+def _row(gains: DomainGains) -> dict[str, object]:
+    rows = gains.domains["test_impressions"].to_numpy(np.int64)
+    found = uplifted(gains.gain, rows)
+    return {
+        **gains.model,
+        "seeds": len(gains.seeds),
+        **bounds("upr_percent", found.share),
+        "upr_percent_by_chance": found.chance,
+        "upr_percent_by_row": found.by_request,
+        "upr_percent_by_row_by_chance": found.by_request_chance,
+        **_between_plain_runs(gains.all_plain),
+        **_signs(gains.gain),
+        "judged_domains": len(gains.domains),
+        "judged_row_share": float(rows.sum() / max(gains.test_rows, 1)),
+    }
+
+
+def _between_plain_runs(aucs: NDArray[np.float64]) -> dict[str, object]:
+    """The least and the greatest UPR of one of (S, J) plain runs over another one."""
+    pairs = permutations(range(len(aucs)), 2)
+    shares = [100.0 * float((aucs[a] - aucs[b] > TIE).mean()) for a, b in pairs if aucs.size]
+    ends = (min(shares), max(shares)) if shares else (np.nan, np.nan)
+    return dict(zip(("upr_percent_plain_low", "upr_percent_plain_high"), ends, strict=True))
+
+
+def _signs(gain: NDArray[np.float64]) -> dict[str, object]:
+    """Domains above and below by their mean over the seeds, and the sign test of them."""
+    means = gain.mean(axis=0) if len(gain) else np.empty(0)
+    num_up, num_down = int((means > TIE).sum()), int((means < -TIE).sum())
+    untied = num_up + num_down
+    p = float(stats.binomtest(num_up, untied, 0.5).pvalue) if untied else np.nan
+    return {"domains_up": num_up, "domains_down": num_down, "sign_test_p": p}
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per data set and backbone."""
+    columns = [
+        *("Model", "UPR, % (chance)", "By rows, % (chance)", "Two plain runs, %"),
+        *("Up, down", "Sign test p", "Judged domains", "Rows in them", "Seeds"),
+    ]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+
+
+def _entries(block: pd.DataFrame) -> list[list[Entry]]:
+    return [
+        [
+            Entry(title_of(row["backbone"], row["method"])),
+            *_share_entries(row),
+            Entry(f"{row['domains_up']:,}, {row['domains_down']:,}"),
+            Entry(p_value(row["sign_test_p"])),
+            Entry(f"{row['judged_domains']:,}"),
+            Entry(number(100.0 * row["judged_row_share"], 1) + "%"),
+            seeds_entry(row),
+        ]
+        for row in block.to_dict("records")
+    ]
+
+
+def _share_entries(row: Mapping[Hashable, float]) -> list[Entry]:
+    """UPR by domains and by rows, each with what chance alone gives, and that of plain runs."""
+    share = interval_entry(row, "upr_percent", 1, signed=False).text
+    by_row = number(row["upr_percent_by_row"], 1)
+    chance, row_chance = (
+        number(row[f"upr_percent_{kind}"], 1) for kind in ("by_chance", "by_row_by_chance")
+    )
+    low, high = (number(row[f"upr_percent_plain_{end}"], 1) for end in ("low", "high"))
+    return [
+        Entry(share if share == UNDEFINED else f"{share} ({chance})"),
+        Entry(by_row if by_row == UNDEFINED else f"{by_row} ({row_chance})"),
+        Entry("" if low == UNDEFINED else f"{low} to {high}"),
+    ]
+
+
+TABLE = Table(
+    title="Domains: in how many each method beats the plain backbone (UPR)",
+    position=13,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
+)

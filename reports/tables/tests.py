@@ -1,0 +1,133 @@
+"""Every test behind a star or an interval of Table 1, by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports.bootstrap import NUM_BLOCKS, RESAMPLES
+from reports.comparisons import compare
+from reports.intervals import interval_entry
+from reports.layout import Entry, Layout, Table, blocks_of, number, p_value
+from reports.names import title_of
+from reports.paired import SCALE
+from reports.stats import LEAST_RANKED, POWER, TEST_LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    import pandas as pd
+
+    from reports.load import Runs
+
+TITLES = {"logloss": "LogLoss", "auc": "AUC", "gauc": "GAUC"}
+_KINDS = {"baseline": "the backbone", "second_best": "the second best"}
+_SCALED = ("delta_mean", "delta_low", "delta_high", "error", "mde")
+_NOTES = [
+    "Test split. Each method against its plain backbone; then AdaSparse, and whatever has the best"
+    " mean of a column of Table 1, against the second best, which is the other method with the best"
+    " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
+    "Δ: first minus second, seed by seed, in units of 0.0001, with its 95% interval for other seeds"
+    " and other times: the variance of the seeds' differences, and what the seeds share of the"
+    f" variance over {RESAMPLES} resamples of {NUM_BLOCKS} blocks of consecutive test rows, the"
+    " same for all models (there are fewer blocks where there are fewer rows); Student's t with the"
+    " degrees of freedom of Welch and Satterthwaite. p two-way belongs to it. Users may be in"
+    " several blocks; user ids are not stored.",
+    "p t: two-sided paired t test over the seeds, which ignores the noise of the test rows. (Holm):"
+    " corrected over all tests of the block; a pair of models that is compared in both directions"
+    " is one test. * in Table 1: the difference is in favour of the method, p t (Holm) is below"
+    f" {TEST_LEVEL}, and the interval excludes 0.",
+    f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds on; with fewer it"
+    f" cannot reach {TEST_LEVEL}.",
+    "p DeLong: for AUC, the mean over the seeds of these very models on other test rows. The mean"
+    " is one contrast of correlated AUCs, so that seeds, which share the rows, are not taken for"
+    " independent; the noise of training is no part of it. In brackets in how many seeds the same"
+    f" test finds a difference by itself at the level {TEST_LEVEL}.",
+    f"Detectable: the least true difference that p two-way finds with power {POWER} at the level"
+    f" {TEST_LEVEL} before correction, given these seeds and rows.",
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """The rows of `comparisons.compare`; differences are named `_e4`, in units of 0.0001."""
+    table = compare(runs)
+    if table.empty:
+        return table
+    scaled = table.assign(**{name: table[name] * SCALE for name in _SCALED})
+    return scaled.rename(columns={name: _e4(name) for name in _SCALED})
+
+
+def _e4(name: str) -> str:
+    """`delta_e4_mean` of `delta_mean`, `mde_e4` of `mde`."""
+    first, _, last = name.partition("_")
+    return f"{first}_e4_{last}" if last else f"{first}_e4"
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per data set and backbone."""
+    columns = [
+        *("Test", "Comparison", "Against", "Metric", "Δ", "p two-way", "p two-way (Holm)"),
+        *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Seeds"),
+    ]
+    notes = [_detectable_note(table), *_NOTES]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
+
+
+def _detectable_note(table: pd.DataFrame) -> str:
+    """How small a difference this report could have found."""
+    parts = []
+    for metric, rows in table.groupby("metric", sort=False):
+        least = rows["mde_e4"].to_numpy(np.float64)
+        if not np.isnan(least).all():
+            parts.append(f"{number(float(np.nanmedian(least)), 1)} of {TITLES[str(metric)]}")
+    seeds = " or ".join(map(str, sorted(set(table["pairs"]))))
+    if not parts:
+        return "What could be found: nothing, as no two models share two seeds."
+    return (
+        f"With {seeds} seeds this report cannot be relied on to see a difference of less than"
+        f" {', '.join(parts)} (medians over the comparisons, in units of 0.0001)."
+    )
+
+
+def _entries(block: pd.DataFrame) -> list[list[Entry]]:
+    return [
+        [
+            Entry(str(row["test"]), anchor=f"test-{row['test']}"),
+            Entry(f"{_title(row, '')} vs {_title(row, 'other')}"),
+            Entry(_KINDS[row["kind"]]),
+            Entry(TITLES[row["metric"]] + (" *" if row["star"] else "")),
+            interval_entry(row, "delta_e4", 1),
+            *(_p(row[name]) for name in ("two_way_p", "two_way_p_holm", "t_p", "t_p_holm")),
+            _p(row["wilcoxon_p"]),
+            _delong(row),
+            Entry(number(row["mde_e4"], 1)),
+            Entry(str(row["pairs"])),
+        ]
+        for row in block.to_dict("records")
+    ]
+
+
+def _title(row: Mapping[Hashable, str], side: str) -> str:
+    if side:
+        return title_of(row["other_backbone"], row["other"], row["other_changes"])
+    return title_of(row["backbone"], row["method"], row["changes"])
+
+
+def _p(value: float) -> Entry:
+    return Entry("" if np.isnan(value) else p_value(value))
+
+
+def _delong(row: Mapping[Hashable, float]) -> Entry:
+    """Blank where there is none."""
+    value = row["delong_p"]
+    return Entry("" if np.isnan(value) else f"{p_value(value)} ({row['delong_seeds']:.0f})")
+
+
+TABLE = Table(
+    title="Tests: every comparison of Table 1",
+    position=2,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
+)

@@ -1,0 +1,95 @@
+"""A mean over seeds whose error has two sources: the seeds, and units that all seeds share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from reports.stats import LEVEL, Interval, detectable_errors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FREEDOM_DIGITS = 1  # of the degrees of freedom behind a detectable difference
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over `num` seeds, its standard error and degrees of freedom; nan below two seeds."""
+
+    mean: float
+    error: float
+    freedom: float
+    num: int
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """The t interval; without any error the mean alone."""
+        half = self.error
+        if half > 0.0:
+            half *= float(stats.t.ppf((1.0 + level) / 2.0, self.freedom))
+        return Interval(self.mean, self.mean - half, self.mean + half, self.num)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, of a mean of 0; without any error 1 if it is 0, else 0."""
+        if self.error == 0.0:
+            return 1.0 if self.mean == 0.0 else 0.0
+        return float(2.0 * stats.t.sf(abs(self.mean) / self.error, self.freedom))
+
+    @property
+    def detectable(self) -> float:
+        """The least true mean that the p value would find with power `stats.POWER`."""
+        if not self.error > 0.0:
+            return self.error
+        return detectable_errors(round(self.freedom, FREEDOM_DIGITS)) * self.error
+
+
+def two_way_estimate(
+    values: NDArray[np.float64], resampled: NDArray[np.float64], num_units: int
+) -> Estimate:
+    """The mean over seeds, with an error for other seeds and other units, such as requests.
+
+    The variance of the mean has two parts. That of the seeds' values holds what differs from seed
+    to seed, whether in all units or in single ones. What all seeds share, the choice of the units,
+    is the mean covariance of two seeds' values over resamples of the units. Their sum is used with
+    the degrees of freedom of Welch and Satterthwaite: to resample a few seeds would make intervals
+    far too narrow.
+
+    Args:
+        values: (S,) one per seed.
+        resampled: (B, S) the same in resamples of the units; rows with a nan are left out.
+        num_units: how many units there are.
+    """
+    num_seeds = values.size
+    if num_seeds < 2:
+        return estimate_of(values, 0.0, num_units)
+    defined = resampled[~np.isnan(resampled).any(axis=1)]
+    if len(defined) < 2:
+        return Estimate(float(values.mean()), np.nan, np.nan, num_seeds)
+    covariance = np.cov(defined, rowvar=False)  # (S, S)
+    shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
+    return estimate_of(values, max(float(shared), 0.0), num_units)
+
+
+def two_way_interval(
+    values: NDArray[np.float64], resampled: NDArray[np.float64], num_units: int
+) -> Interval:
+    """The interval of `two_way_estimate`."""
+    return two_way_estimate(values, resampled, num_units).interval()
+
+
+def estimate_of(values: NDArray[np.float64], of_units: float, num_units: int) -> Estimate:
+    """A mean over seeds, `of_units` being the variance that all seeds share."""
+    num_seeds = values.size
+    mean = float(values.mean()) if num_seeds else np.nan
+    if num_seeds < 2:
+        return Estimate(mean, np.nan, np.nan, num_seeds)
+    of_seeds = float(values.var(ddof=1)) / num_seeds
+    variance = of_seeds + of_units
+    if variance == 0.0:
+        return Estimate(mean, 0.0, np.inf, num_seeds)
+    freedom = variance**2 / (of_seeds**2 / (num_seeds - 1) + of_units**2 / max(num_units - 1, 1))
+    return Estimate(mean, float(np.sqrt(variance)), freedom, num_seeds)

@@ -1,0 +1,150 @@
+"""The plan of a store: names, states, one protocol per log, and the same seeds for every cell."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from benchmark.config import USUAL_DIMS, RunConfig
+from benchmark.plans import PLAN
+from benchmark.records import RECORD
+from benchmark.stored import RecordError, named_damage, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmark.plans import Plan
+    from benchmark.protocol import Protocol
+    from benchmark.records import RunStore
+    from reports.verification.findings import Findings
+
+MOST_NAMED = 3  # unfinished runs
+Value = TypeVar("Value", bound=Hashable)
+
+
+def check_plan(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """Check the plan on its own and against the marks of the runs."""
+    path = store.out / PLAN
+    try:
+        content = read_json(path)
+        with named_damage(path):
+            for slot, entry in content["slots"].items():
+                _check_slot(store, plan, slot, entry, findings)
+    except RecordError as error:
+        findings.damaged(path, error)
+    unknown = {
+        slot: study
+        for study, slots in plan.studies.items()
+        for slot in set(slots) - plan.slots.keys()
+    }
+    for slot, study in sorted(unknown.items()):
+        file = store.out / "studies" / f"{study}.json"
+        findings.differs(file, "slot", slot, "none of plan.json")
+    _note_gaps(store, plan, findings)
+    _check_protocols(store, plan, findings)
+    _check_seeds(store, plan, findings)
+
+
+def protocols_of(plan: Plan) -> dict[str, Protocol]:
+    """The protocol of each log by its fingerprint: that of most cells."""
+    return {
+        fingerprint: _usual([config.protocol for config in _unmatched(configs)])
+        for fingerprint, configs in _by_log(plan).items()
+    }
+
+
+def _check_slot(
+    store: RunStore, plan: Plan, slot: str, entry: Mapping[str, object], findings: Findings
+) -> None:
+    """The names of a slot and of its run, and its mark."""
+    config, path = plan.slots[slot], store.out / PLAN
+    findings.compare(path, f"slot of {config.title}", slot, config.slot_id)
+    if slot in plan.waiting:
+        return
+    findings.compare(path, f"run_id of {config.title}", entry["run_id"], config.run_id)
+    state = store.marked_state(config)
+    if entry["state"] == "done" and state != "done":
+        findings.differs(store.run_folder(config) / RECORD, "record", "done in plan.json", state)
+
+
+def _note_gaps(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """Say which cells of the plan have no finished run: their pairs are not complete."""
+    gaps: defaultdict[str, list[str]] = defaultdict(list)
+    for slot, config in plan.slots.items():
+        if slot in plan.waiting:
+            gaps["waiting for tuning"].append(config.title)
+        else:
+            gaps[store.marked_state(config)].append(config.title)
+    for state in sorted(gaps.keys() - {"done"}):
+        titles = gaps[state]
+        more = f" and {len(titles) - MOST_NAMED} others" if len(titles) > MOST_NAMED else ""
+        findings.note(
+            f"{len(titles)} of {len(plan.slots)} planned runs are {state}:"
+            f" {', '.join(titles[:MOST_NAMED])}{more}"
+        )
+
+
+def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """One protocol, split, set of features and embedding optimiser per log."""
+    for configs in _by_log(plan).values():
+        kept = [_comparable(config) for config in configs]
+        usual = {name: _usual([facts[name] for facts in kept]) for name in kept[0]}
+        dims = _usual([config.protocol.hidden_dims for config in _unmatched(configs)])
+        for config, facts in zip(configs, kept, strict=True):
+            path = store.out / PLAN
+            for name, value in facts.items():
+                findings.compare(path, f"{name} of {config.title}", value, usual[name])
+            if not _is_matched(config):
+                what = f"hidden_dims of {config.title}"
+                findings.compare(path, what, config.protocol.hidden_dims, dims)
+
+
+def _is_matched(config: RunConfig) -> bool:
+    """Whether hidden layers were scaled to the size of another model."""
+    return config.protocol.hidden_dims not in USUAL_DIMS
+
+
+def _unmatched(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
+    """The cells with their log's own hidden layers; all where every cell's are scaled."""
+    return [config for config in configs if not _is_matched(config)] or configs
+
+
+def _comparable(config: RunConfig) -> dict[str, Hashable]:
+    """What no study changes about a cell."""
+    return {
+        "protocol": replace(config.protocol, name="", hidden_dims=()),
+        "split": config.split,
+        "features": config.features,
+        "partition": config.partition,
+        "embedding_optimizer": config.embedding_optimizer,
+    }
+
+
+def _check_seeds(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """Every cell of a log has the same seeds, so that each pair of cells is complete."""
+    for configs in _by_log(plan).values():
+        seeds: defaultdict[str, set[int]] = defaultdict(set)
+        titles: dict[str, str] = {}
+        for config in configs:
+            cell = replace(config, seed=0).slot_id
+            seeds[cell].add(config.seed)
+            titles.setdefault(cell, config.title_without_seed)
+        usual = _usual([tuple(sorted(found)) for found in seeds.values()])
+        for cell, found in seeds.items():
+            what = f"seeds of {titles[cell]}"
+            findings.compare(store.out / PLAN, what, tuple(sorted(found)), usual)
+
+
+def _by_log(plan: Plan) -> dict[str, list[RunConfig]]:
+    """The cells of the plan by the fingerprint of their log."""
+    logs: defaultdict[str, list[RunConfig]] = defaultdict(list)
+    for config in plan.slots.values():
+        logs[config.data_fingerprint].append(config)
+    return dict(logs)
+
+
+def _usual(values: Sequence[Value]) -> Value:
+    """The most frequent value, the first of equally frequent ones."""
+    return Counter(values).most_common(1)[0][0]

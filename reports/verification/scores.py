@@ -1,0 +1,224 @@
+"""Every metric, recomputed from the stored predictions, of which one run's are in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from benchmark.metrics import (
+    evaluate,
+    expected_scores,
+    group_scores,
+    per_group_expected,
+    row_logloss,
+)
+from benchmark.records import RECORD
+from reports.verification.logs import (
+    ROWS,
+    UNREADABLE,
+    check_column,
+    check_metrics,
+    rows_of,
+    volumes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmark.records import RunRecord
+    from reports.verification.findings import Findings
+    from reports.verification.logs import Log
+
+SCORED = ("dev", "test")
+PREDICTIONS, DOMAINS, HISTORY = "predictions.parquet", "domains.parquet", "history.csv"
+
+
+def check_runs(records: Sequence[RunRecord], logs: Mapping[str, Log], findings: Findings) -> None:
+    """Recompute the metrics of all runs, and compare the rows that they are of."""
+    rows: defaultdict[str, dict[Path, str]] = defaultdict(dict)  # fingerprint -> run -> digest
+    for record in records:
+        fingerprint = record.config.data_fingerprint
+        log = logs.get(fingerprint)
+        if log is None:
+            known = ", ".join(logs) or "none that can be read"
+            what = "data fingerprint"
+            findings.differs(record.path / RECORD, what, fingerprint, f"data/ has {known}")
+            continue
+        try:
+            rows[fingerprint][record.path] = _check_run(record, log, findings)
+        except UNREADABLE as error:
+            findings.damaged(record.path, error)
+    for fingerprint, digests in rows.items():
+        _check_rows(logs[fingerprint], digests, findings)
+
+
+def _check_run(record: RunRecord, log: Log, findings: Findings) -> str:
+    """Check one run against its predictions; the digest of the rows that these are of."""
+    predictions = pl.read_parquet(record.path / PREDICTIONS)
+    if not _check_splits(predictions, record.path / PREDICTIONS, findings):
+        return _digest(predictions)
+    for split in SCORED:
+        _check_split(record, log, split, rows_of(predictions, split), findings)
+    _check_domains(record, log, predictions, findings)
+    _check_choice(record, findings)
+    if log.num_candidates is not None and (path := record.path / "candidates.parquet").is_file():
+        findings.compare(path, "rows", pl.read_parquet(path).height, log.num_candidates)
+    return _digest(predictions)
+
+
+def _check_splits(predictions: pl.DataFrame, path: Path, findings: Findings) -> bool:
+    """Name a row that is in two splits; whether all logits are finite, so that they have scores."""
+    dev, test = (rows_of(predictions, split)["row_id"] for split in SCORED)
+    shared = int(dev.is_in(test.implode()).sum())
+    findings.compare(path, "rows in both dev and test", shared, 0)
+    finite = int(predictions["logit"].is_finite().sum())
+    findings.compare(path, "finite logits", finite, predictions.height)
+    return finite == predictions.height
+
+
+def _check_split(
+    record: RunRecord, log: Log, split: str, rows: pl.DataFrame, findings: Findings
+) -> None:
+    """The metrics of one split; what cannot be recomputed becomes a note."""
+    domain = rows["eval_domain_id"].to_numpy()
+    scores = evaluate(rows["label"], rows["logit"], domain)
+    if log.truth is not None:
+        p_click = rows_of(log.truth, split)["p_click"].to_numpy()
+        if p_click.size == rows.height:  # other rows are named by `_check_rows`
+            scores |= expected_scores(p_click, rows["logit"], domain)
+    stored: dict[str, float | None] = {**record.metrics[split]}
+    check_metrics(stored, scores, record.path / RECORD, split, findings)
+    others = sorted(stored.keys() - scores.keys())
+    if others:
+        model = record.config.model
+        findings.note(
+            f"{split} {', '.join(others)} of {model} runs: no predictions of these are stored,"
+            f" compared with {HISTORY} where it has them"
+        )
+
+
+def _check_domains(
+    record: RunRecord, log: Log, predictions: pl.DataFrame, findings: Findings
+) -> None:
+    """`domains.parquet`: the log's own columns, volumes, and the metrics of every domain."""
+    path = record.path / DOMAINS
+    stored, size = pl.read_parquet(path), log.domains.height
+    if stored.height != size:
+        findings.differs(path, "domains", stored.height, size)
+        return
+    for name in stored.columns:
+        if name in log.domains.columns and not stored[name].equals(log.domains[name]):
+            findings.differs(path, name, "another column", "that of the data folder's domains")
+    for split in SCORED:
+        rows = rows_of(predictions, split)
+        for kind, counts in zip(("impressions", "clicks"), volumes(rows, size), strict=True):
+            check_column(stored, f"{split}_{kind}", counts, path, findings)
+    for name, values in _by_domain(log, rows_of(predictions, "test"), size).items():
+        check_column(stored, name, values, path, findings)
+    findings.counts["domains"] += size
+
+
+def _by_domain(log: Log, rows: pl.DataFrame, size: int) -> dict[str, np.ndarray]:
+    """The metrics of every domain on test, each (size,)."""
+    domain, logit = rows["eval_domain_id"].to_numpy(), rows["logit"].to_numpy()
+    label = rows["label"].to_numpy()
+    scores = group_scores(label, logit, domain)
+    columns = {
+        "auc": _placed(scores.group, scores.auc, size),
+        "logloss": _means(domain, row_logloss(label, logit), size),
+    }
+    truth = None if log.truth is None else rows_of(log.truth, "test")
+    if truth is None or truth.height != rows.height:
+        return columns
+    p_click = truth["p_click"].to_numpy()
+    expected = per_group_expected(p_click, logit, domain)
+    return columns | {
+        "expected_clicks": np.bincount(domain, p_click, size),
+        "expected_auc": _placed(expected.group, expected.auc, size),
+        "expected_logloss": _means(domain, row_logloss(p_click, logit), size),
+    }
+
+
+def _placed(group: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """Values at their domains, nan elsewhere."""
+    column = np.full(size, np.nan)
+    column[group] = values
+    return column
+
+
+def _means(domain: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """The mean of each domain, nan without rows."""
+    rows = np.bincount(domain, minlength=size)
+    total = np.bincount(domain, values, size)
+    return np.divide(total, rows, out=np.full(size, np.nan), where=rows > 0)
+
+
+def _check_choice(record: RunRecord, findings: Findings) -> None:
+    """The checkpoint was chosen by dev alone: the history has no test, and its best is the run's.
+
+    What the history says of dev at the best step are the metrics of the record.
+    """
+    path = record.path / RECORD
+    history = pl.read_csv(record.path / HISTORY, infer_schema_length=None)
+    others = set(history["split"]) - {"train", "dev"}
+    findings.compare(record.path / HISTORY, "other splits", ", ".join(sorted(others)), "")
+    step, dev = record.training["best_step"], record.metrics["dev"]
+    metric = record.config.protocol.selection_metric
+    findings.compare(path, "best_dev_score", record.training["best_dev_score"], dev[metric])
+    chosen = history.filter((pl.col("step") == step) & (pl.col("split") == "dev"))
+    if chosen.height != 1:
+        findings.differs(path, "best_step", step, f"{chosen.height} such evaluations in {HISTORY}")
+        return
+    for name, column in _columns_of(dev, chosen.columns):
+        findings.compare(path, f"dev {name}", dev[name], chosen[column][0])
+
+
+def _columns_of(metrics: Mapping[str, float], columns: Sequence[str]) -> list[tuple[str, str]]:
+    """The metrics that a history has too, with their columns; a logloss is a loss there."""
+    pairs = [(name, name.replace("logloss", "loss")) for name in metrics]
+    return [(name, column) for name, column in pairs if column in columns]
+
+
+def _digest(predictions: pl.DataFrame) -> str:
+    """Of the rows that predictions are of: split, id, domain and label, in their order."""
+    digest = hashlib.sha256()
+    for name in ROWS:
+        values = predictions[name]
+        kind = pl.UInt8 if name == "split" else pl.Int64
+        codes = values.eq("test") if name == "split" else values
+        digest.update(codes.cast(kind).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_rows(log: Log, digests: Mapping[Path, str], findings: Findings) -> None:
+    """All runs of a log predict the rows of its truth, or else those of most runs."""
+    usual = (
+        Counter(digests.values()).most_common(1)[0][0] if log.truth is None else _digest(log.truth)
+    )
+    model = log.truth
+    for path, digest in digests.items():
+        if digest == usual:
+            continue
+        if model is None:
+            like = next(run for run, other in digests.items() if other == usual)
+            model = pl.read_parquet(like / PREDICTIONS)
+        _name_first(pl.read_parquet(path / PREDICTIONS), model, path / PREDICTIONS, findings)
+
+
+def _name_first(found: pl.DataFrame, usual: pl.DataFrame, path: Path, findings: Findings) -> None:
+    """Name the first row that is not as it is elsewhere."""
+    if found.height != usual.height:
+        findings.differs(path, "rows", found.height, usual.height)
+        return
+    for name in ROWS:
+        wrong = np.flatnonzero((found[name] != usual[name]).to_numpy())
+        if wrong.size:
+            first = int(wrong[0])
+            row_id = usual["row_id"][first]
+            what = f"{name} of row {row_id} ({wrong.size} rows differ)"
+            findings.differs(path, what, found[name][first], usual[name][first])

@@ -1,0 +1,100 @@
+"""What is counted per number of domains: by hand, and against models that exist."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmark import domain_growth
+from benchmark.assembly import build
+from benchmark.cost import parameter_counts
+from benchmark.domain_growth import FEW_DOMAINS, NUMS_DOMAINS, growth, store_growth
+from benchmark.random_log import config_on
+from benchmark.speed.ad_log import AD_LOG, ad_log_schema, protocol_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METHODS = ("plain", "maml", "star", "apg", "adasparse")
+PLAIN = 352 * 128 + 128 + 128 * 64 + 64 + 64 * 32 + 32 + 32 + 1  # 22 fields of 16
+CLAIMS = {
+    "star": 352 * 128 + 128 * 64 + 64 * 32,
+    "apg": (352 + 128) * 32 + (128 + 64) * 16 + (64 + 32) * 8,  # a quarter of the smaller width
+    "adasparse": 352 + 128 + 64,
+}
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[tuple[str, int], dict[str, int]]:
+    return {(str(row["method"]), int(row["num_domains"])): row for row in growth(METHODS)}
+
+
+def test_every_method_is_counted_at_every_number_of_domains(counted) -> None:
+    assert list(counted) == [(method, num) for method in METHODS for num in NUMS_DOMAINS]
+
+
+@pytest.mark.parametrize("num", NUMS_DOMAINS)
+def test_counts_of_shared_and_copied_networks_are_the_worked_ones(counted, num) -> None:
+    assert counted["plain", num]["parameters"] == PLAIN
+    assert counted["maml", num]["parameters"] == PLAIN * (1 + num)
+    assert counted["plain", num]["multiply_adds"] == 352 * 128 + 128 * 64 + 64 * 32 + 32
+
+
+@pytest.mark.parametrize("method", ["star", "apg", "adasparse"])
+def test_counts_are_those_of_a_model_that_exists(counted, method) -> None:
+    schema = ad_log_schema(FEW_DOMAINS, num_ids=sum(AD_LOG) + 100)
+    model = build(config_on(schema, protocol_of(256), "dnn", method), schema, base_rate=0.5)
+
+    counts = parameter_counts(model, model)
+
+    held = counts["served_parameters"] - counts["embedding_parameters"]
+    assert counted[method, FEW_DOMAINS]["parameters"] == held
+
+
+def test_only_parameters_per_domain_grow(counted) -> None:
+    first, last = NUMS_DOMAINS[0], NUMS_DOMAINS[-1]
+
+    grown = {m: counted[m, last]["parameters"] - counted[m, first]["parameters"] for m in METHODS}
+
+    assert grown["plain"] == grown["apg"] == grown["adasparse"] == 0
+    assert grown["star"] >= (last - first) * CLAIMS["star"]
+    assert len({counted["star", num]["multiply_adds"] for num in NUMS_DOMAINS}) == 1
+
+
+@pytest.mark.parametrize(("method", "of_domain"), CLAIMS.items())
+def test_claims_are_those_of_the_paper(counted, method, of_domain) -> None:
+    assert [counted[method, num]["claim"] for num in NUMS_DOMAINS] == [
+        num * of_domain for num in NUMS_DOMAINS
+    ]
+    assert counted["plain", 10]["claim"] is None
+
+
+def test_file_is_written_once_and_again_for_other_methods_or_if_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counting(methods):
+        calls.append(tuple(methods))
+        yield {"backbone": "dnn", "method": methods[0], "parameters": 1, "claim": None}
+
+    monkeypatch.setattr(domain_growth, "growth", counting)
+    path = tmp_path / "cost" / "scaling.csv"
+
+    for _ in range(2):
+        store_growth(tmp_path, ["plain"])
+    store_growth(tmp_path, ["star"])
+    path.write_bytes(b"\xff\xfe")
+    store_growth(tmp_path, ["star"])
+
+    assert calls == [("plain",), ("star",), ("star",)]
+    with path.open(newline="") as lines:
+        assert [row["method"] for row in csv.DictReader(lines)] == ["star"]
+
+
+def test_method_without_a_formula_is_left_out(tmp_path: Path) -> None:
+    store_growth(tmp_path, ["my_method"])
+
+    assert not (tmp_path / "cost").exists()

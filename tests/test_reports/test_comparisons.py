@@ -1,0 +1,203 @@
+"""Comparisons of models: which are made, their numbers, and what is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from reports.comparisons import compare, difference
+from reports.delong import contrast, placements
+from reports.load import load_runs
+from reports.names import BASELINE
+from reports.stats import holm, paired_p_value
+from reports.tables import tests as tests_table
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+METHODS, SEEDS = ("adasparse", "plain"), (1, 2, 3)
+
+PLAIN = ("world", "scenario", "dnn", "plain", "")
+PRUNED = ("world", "scenario", "dnn", "adasparse", "")
+
+
+def aucs(folder: Folder, method: str) -> np.ndarray:
+    logits = (folder.logits(folder.config("dnn", method, seed)) for seed in SEEDS)
+    return np.array([roc_auc_score(folder.label, logit) for logit in logits])
+
+
+def row_of(table: pd.DataFrame, **keys: str) -> pd.Series:
+    found = table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_compare_tests_each_method_against_its_backbone(finished: Folder) -> None:
+    table = compare(load_runs(finished.store.out))
+
+    row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
+    deltas = aucs(finished, "adasparse") - aucs(finished, "plain")
+    assert row["delta_mean"] == pytest.approx(deltas.mean())
+    assert row["delta_low"] < row["delta_mean"] < row["delta_high"]
+    assert row["t_p"] == pytest.approx(paired_p_value(deltas))
+    assert row["error"] > 0.999 * deltas.std(ddof=1) / np.sqrt(3)
+    assert np.isnan(row["wilcoxon_p"])
+    assert (row["pairs"], row["other"]) == (3, "plain")
+    assert table["test"].tolist() == list(range(1, len(table) + 1))
+
+
+def test_compare_takes_delongs_test_of_the_mean_over_the_seeds(finished: Folder) -> None:
+    table = compare(load_runs(finished.store.out))
+
+    sides = [
+        [
+            placements(finished.label, finished.logits(finished.config("dnn", method, seed)))
+            for seed in SEEDS
+        ]
+        for method in METHODS
+    ]
+    row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
+    assert row["delong_p"] == pytest.approx(contrast(finished.label, *sides).p_value)
+    assert 0 <= row["delong_seeds"] <= 3
+    assert table.loc[table["metric"] != "auc", "delong_p"].isna().all()
+
+
+def test_second_best_is_chosen_on_dev(studied: Folder) -> None:
+    table = compare(load_runs(studied.store.out))
+
+    dev = {  # dev and test rows are the same here, and so are their scores
+        method: np.mean([studied.scores(studied.config("dnn", method, s))["auc"] for s in SEEDS])
+        for method in ("plain", "maml", "adasparse")
+    }
+    del dev["adasparse"]
+    row = row_of(table, method="adasparse", kind="second_best", metric="gauc")
+    assert row["other"] == max(dev, key=dev.get)
+
+
+def test_rival_is_not_chosen_on_test(folder: Folder) -> None:
+    for config in folder.plan_studies():
+        is_lucky = config.method == BASELINE
+        folder.run(config, **({"auc": 0.99} if is_lucky else {}))  # on test alone
+    folder.write_data()
+    best_on_dev = compare(load_runs(folder.store.out))
+
+    rivals = best_on_dev[best_on_dev["kind"] == "second_best"]
+    lucky = rivals[(rivals["method"] == BASELINE) & (rivals["metric"] == "auc")].iloc[0]
+    assert lucky["other"] == "adasparse"  # the best on test meets the best on dev
+    scores = {m: folder.scores(folder.config("dnn", m, 1))["auc"] for m in ("plain", "maml")}
+    assert row_of(rivals, method="adasparse", metric="auc")["other"] == max(scores, key=scores.get)
+
+
+def test_holm_covers_the_block_and_counts_a_pair_once(finished: Folder) -> None:
+    table = compare(load_runs(finished.store.out))
+
+    block = table[table["backbone"] == "dnn"]
+    baseline, rival = (block[block["kind"] == kind] for kind in ("baseline", "second_best"))
+    assert len(baseline) == len(rival) == 3  # the only rival is the backbone: the same tests
+    assert baseline["t_p_holm"].to_numpy() == pytest.approx(holm(baseline["t_p"]))
+    assert rival["t_p_holm"].tolist() == baseline["t_p_holm"].tolist()
+    assert set(block["family"]) == {"3 tests of world (domains: scenario), DNN"}
+
+
+def test_star_needs_the_corrected_test_and_the_interval(finished: Folder) -> None:
+    table = compare(load_runs(finished.store.out))
+
+    sign = np.where(table["metric"] == "logloss", -1.0, 1.0)
+    low = np.minimum(sign * table["delta_low"], sign * table["delta_high"])
+    expected = (low > 0.0) & (table["t_p_holm"] < 0.05)
+    assert table["star"].tolist() == expected.tolist()
+    assert 0 < table["star"].sum() < len(table)
+
+
+def test_difference_compares_cells_of_other_studies(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    changed = next(c.key for c in runs.study("formulations").cells if "Binarization" in c.key[4])
+
+    row, back = difference(runs, PRUNED, changed, "gauc"), difference(runs, changed, PRUNED, "gauc")
+
+    assert (row["other_changes"], row["kind"], row["pairs"]) == ("Binarization", "cells", 3)
+    assert row["delta_mean"] == pytest.approx(-back["delta_mean"])
+    assert row["two_way_p"] == pytest.approx(back["two_way_p"])
+    assert set(row) <= set(compare(runs).columns)
+
+
+def test_difference_of_cells_without_common_runs_is_undefined(folder: Folder) -> None:
+    folder.plan()
+    folder.run(folder.config("dnn", "plain", 1))
+    folder.write_data()
+
+    row = difference(load_runs(folder.store.out), PRUNED, PLAIN, "auc")
+
+    assert row["pairs"] == 0
+    assert np.isnan([row["delta_mean"], row["delta_low"], row["t_p"], row["delong_p"]]).all()
+
+
+def test_difference_of_one_seed_has_no_interval(folder: Folder) -> None:
+    folder.plan(seeds=(1,))
+    for method in METHODS:
+        folder.run(folder.config("dnn", method, 1))
+    folder.write_data()
+
+    row = difference(load_runs(folder.store.out), PRUNED, PLAIN, "auc")
+
+    assert row["delta_mean"] != 0.0
+    assert np.isnan([row["delta_low"], row["t_p"], row["mde"]]).all()
+    assert 0.0 <= row["delong_p"] <= 1.0
+
+
+def test_difference_of_two_logs_is_refused(studied: Folder) -> None:
+    elsewhere = (studied.null_world["dataset"], *PLAIN[1:])
+
+    with pytest.raises(ValueError, match="one prepared log"):
+        difference(load_runs(studied.store.out), PRUNED, elsewhere, "auc")
+
+
+def test_comparisons_follow_changed_predictions(finished: Folder) -> None:
+    before = compare(load_runs(finished.store.out))
+    finished.log_odds = finished.log_odds + np.random.default_rng(1).normal(size=300)
+    for seed in SEEDS:
+        finished.run(finished.config("dnn", "adasparse", seed))
+
+    after = compare(load_runs(finished.store.out))
+
+    keys = {"backbone": "dnn", "method": "adasparse", "kind": "baseline", "metric": "auc"}
+    assert row_of(after, **keys)["delong_p"] != row_of(before, **keys)["delong_p"]
+    assert row_of(after, **keys)["error"] != row_of(before, **keys)["error"]
+
+
+def test_store_with_the_backbone_alone_has_no_comparison(folder: Folder) -> None:
+    for config in folder.plan():
+        if config.method == BASELINE:
+            folder.run(config)
+    folder.write_data()
+
+    assert compare(load_runs(folder.store.out)).empty
+
+
+def test_undefined_metrics_have_no_interval_and_no_star(folder: Folder) -> None:
+    for config in folder.plan():
+        folder.run(replace(config), gauc=float("nan"))
+    folder.write_data()
+
+    rows = compare(load_runs(folder.store.out)).query("metric == 'gauc'")
+
+    assert rows[["delta_mean", "delta_low", "t_p", "t_p_holm"]].isna().all(axis=None)
+    assert not rows["star"].any()
+
+
+def test_table_of_tests_numbers_its_rows_for_links(finished: Folder) -> None:
+    numbers = tests_table.tabulate(load_runs(finished.store.out))
+    layout = tests_table.arrange(numbers)
+
+    rows = [row for block in layout.blocks for row in block.rows]
+    assert [row[0].anchor for row in rows] == [f"test-{n}" for n in range(1, len(rows) + 1)]
+    assert rows[0][1].text == "+AdaSparse vs DNN"
+    assert numbers["delta_e4_mean"].iloc[0] == pytest.approx(
+        1e4 * compare(load_runs(finished.store.out))["delta_mean"].iloc[0]
+    )
+    assert layout.notes[0].startswith("With 3 seeds this report cannot be relied on to see")

@@ -1,0 +1,147 @@
+"""The figures of partitions and of sparsity bounds: intervals, ticks, looks, partial grids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import stats
+
+from benchmark.plans import Plan, write_plan
+from reports.drawing import rendered
+from reports.figures import fig3c, fig3d
+from reports.load import load_runs
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+    from reports.drawing import Figure
+
+SEEDS = (1, 2, 3)
+AUCS = (0.70, 0.72, 0.71)
+WHOLE = {"partition": ("scenario", "age"), "domain_columns": ("scenario", "age")}
+ONE = {**WHOLE, "domain_columns": ("scenario",)}
+NESTED = (("plain", WHOLE), ("adasparse", WHOLE), ("adasparse", ONE), ("my_method", WHOLE))
+BOUNDS = (
+    ("plain", {}),
+    ("adasparse", {}),
+    ("adasparse", {"pinned": {"sparsity_bounds": [0.05, 0.1]}}),
+)
+
+
+def store(folder: Folder, study: str, cells: tuple, seeds: tuple = SEEDS) -> None:
+    """A study on one backbone whose cells are finished for these seeds."""
+    configs = [[folder.config("dnn", method, seed, **c) for seed in SEEDS] for method, c in cells]
+    slots = {config.slot_id: config for group in configs for config in group}
+    write_plan(folder.store, Plan(preset="quick", slots=slots, studies={study: tuple(slots)}))
+    for group in configs:
+        for config, auc in zip(group, AUCS, strict=True):
+            if config.seed in seeds:
+                folder.run(config, auc=auc, gauc=auc - 0.1)
+    domains = folder.domains()
+    age = pl.Series("age", [i % 2 for i in range(len(domains))])
+    folder.domains = lambda: domains.with_columns(
+        age, scenario=pl.Series(["a", "a", "b", "b", "c"])
+    )
+    folder.write_data()
+
+
+def table_of(folder: Folder, figure: Figure) -> pd.DataFrame:
+    return figure.tabulate(load_runs(folder.store.out))
+
+
+@pytest.mark.parametrize(
+    ("figure", "study", "cells"),
+    [(fig3c.FIGURE, "partitions", NESTED), (fig3d.FIGURE, "sparsity", BOUNDS)],
+)
+def test_interval_is_students_over_the_seeds(folder: Folder, figure, study, cells):
+    store(folder, study, cells)
+    low, high = stats.t.interval(0.95, 2, loc=0.71, scale=0.01 / 3**0.5)
+
+    table = table_of(folder, figure)
+
+    assert table["auc_mean"].tolist() == pytest.approx([0.71] * len(table))
+    assert table["auc_low"].tolist() == pytest.approx([low] * len(table))
+    assert table["gauc_high"].tolist() == pytest.approx([high - 0.1] * len(table))
+
+
+def test_partitions_have_a_point_per_method_and_number_of_domains(folder: Folder):
+    store(folder, "partitions", NESTED)
+
+    table = table_of(folder, fig3c.FIGURE)
+
+    steps = table.groupby("method")["num_domains"].apply(list).to_dict()
+    assert steps == {"plain": [3, 5], "adasparse": [3, 5], "my_method": [5]}
+
+
+def test_partitions_name_the_columns_of_every_step(folder: Folder):
+    store(folder, "partitions", NESTED)
+
+    note = fig3c.FIGURE.notes(table_of(folder, fig3c.FIGURE))[0]
+
+    assert "3 (scenario), 5 (+ age)" in note
+
+
+@pytest.mark.parametrize(("finest", "ticks"), [(500, [3, 500]), (5, [3, 5]), (3.3, [3.3])])
+def test_partitions_label_only_numbers_that_have_room(folder: Folder, finest, ticks):
+    store(folder, "partitions", NESTED)
+    table = table_of(folder, fig3c.FIGURE).astype({"num_domains": float})
+
+    canvas = fig3c.FIGURE.draw(table.replace({"num_domains": {5.0: finest}}))
+
+    assert canvas.axes[0].get_xticks().tolist() == ticks
+
+
+def test_bounds_have_the_reached_sparsity_of_their_layers(folder: Folder):
+    store(folder, "sparsity", BOUNDS)
+    runs = load_runs(folder.store.out)
+    layers = runs.sparsity().drop_duplicates("changes").set_index("changes")
+
+    table = fig3d.FIGURE.tabulate(runs)
+
+    main = table[(table["method"] == "adasparse") & (table["changes"] == "")].iloc[0]
+    reached = layers.loc["", ["layer0", "layer1"]].tolist()
+    assert main["sparsity_mean"] == pytest.approx(sum(reached) / 2)
+    assert [main["sparsity_low"], main["sparsity_high"]] == sorted(reached)
+    assert table[table["method"] == "plain"]["sparsity_mean"].isna().all()
+
+
+def test_bounds_are_labelled_in_rising_order_after_the_base(folder: Folder):
+    store(folder, "sparsity", BOUNDS)
+
+    legend = fig3d.FIGURE.draw(table_of(folder, fig3d.FIGURE)).legends[0]
+
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["plain", "[0.05, 0.1]", "[0.15, 0.25]"]
+
+
+@pytest.mark.parametrize(
+    ("method", "seeds"), [("plain", (1,)), ("adasparse", (1, 2)), ("my_method", (1,))]
+)
+def test_partial_partitions_render(folder: Folder, method, seeds):
+    store(folder, "partitions", tuple(cell for cell in NESTED if cell[0] != method), seeds)
+    table = table_of(folder, fig3c.FIGURE)
+
+    assert rendered(fig3c.FIGURE, table)["png"]
+    assert table["auc_low"].isna().all() == (len(seeds) == 1)
+
+
+@pytest.mark.parametrize("cells", [BOUNDS[1:2], BOUNDS[1:]])
+def test_partial_bounds_render_without_a_base(folder: Folder, cells):
+    store(folder, "sparsity", cells, (2,))
+
+    assert rendered(fig3d.FIGURE, table_of(folder, fig3d.FIGURE))["png"]
+
+
+@pytest.mark.parametrize("seeds", [(), SEEDS])
+def test_bounds_without_adasparse_make_no_figure(folder: Folder, seeds):
+    store(folder, "sparsity", BOUNDS[:1], seeds)
+
+    assert table_of(folder, fig3d.FIGURE).empty
+
+
+def test_other_studies_make_no_figure(finished: Folder):
+    assert table_of(finished, fig3c.FIGURE).empty
+    assert table_of(finished, fig3d.FIGURE).empty

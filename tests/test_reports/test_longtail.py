@@ -1,0 +1,157 @@
+"""Gains by bin of domains and their figure: against other metrics, by hand, on partial grids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmark.metrics import evaluate
+from reports.bins import bins_by_domain
+from reports.bootstrap import resampled_metrics
+from reports.drawing import rendered
+from reports.figures.fig3b import FIGURE
+from reports.load import load_runs
+from reports.longtail import METRICS, bin_scores, tabulate
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+NUM_BINS = 5
+
+
+@pytest.fixture(scope="module")
+def predictions() -> pd.DataFrame:
+    """Test rows of 30 domains of falling size, in the order of time; dev rows that do not count."""
+    random = np.random.default_rng(3)
+    domain = (random.zipf(1.3, 6000) - 1) % 30
+    label = (random.random(6000) < 0.2).astype(np.int8)
+    logit = (random.normal(size=6000) + label).astype(np.float32)
+    test = pd.DataFrame({"eval_domain_id": domain, "label": label, "logit": logit})
+    dev = test.assign(logit=-test["logit"], split="dev")
+    return pd.concat([dev, test.assign(split="test")], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def bins() -> np.ndarray:
+    return np.repeat([1, 2, 3, 4, 5], [1, 3, 6, 8, 12])
+
+
+def test_scores_of_a_bin_are_the_metrics_of_its_rows(predictions, bins):
+    test = predictions[predictions["split"] == "test"]
+
+    scores = bin_scores(predictions, bins).scores
+
+    for number in range(1, NUM_BINS + 1):
+        own = test[bins[test["eval_domain_id"]] == number]
+        expected = evaluate(own["label"], own["logit"].to_numpy(), own["eval_domain_id"])
+        assert scores[number - 1].tolist() == pytest.approx([expected[m] for m in METRICS])
+        assert scores[number - 1, 1] == pytest.approx(roc_auc_score(own["label"], own["logit"]))
+
+
+def test_resamples_spread_as_those_of_exact_metrics_do(predictions, bins):
+    test = predictions[predictions["split"] == "test"]
+    in_first = test[bins[test["eval_domain_id"]] == 1]  # one large domain
+
+    spread = bin_scores(predictions, bins).resampled[:, 0].std(axis=0)
+
+    columns = (in_first[name].to_numpy() for name in ("label", "logit", "eval_domain_id"))
+    exact = resampled_metrics(*columns)
+    assert spread.tolist() == pytest.approx([exact[m].std() for m in METRICS], rel=0.2)
+
+
+def test_bin_without_both_classes_has_no_score(predictions, bins):
+    without = predictions.copy()
+    without.loc[bins[without["eval_domain_id"]] == 4, "label"] = 0
+
+    scores = bin_scores(without, bins).scores
+
+    assert np.isnan(scores).tolist() == [[number == 4] * 2 for number in range(1, NUM_BINS + 1)]
+
+
+def test_gain_is_the_mean_difference_of_the_seeds_that_both_have(finished: Folder):
+    runs = load_runs(finished.store.out)
+    records = {(r.config.model, r.config.seed): r for r in runs.records}
+    bins = bins_by_domain(runs.domains("f" * 16))
+
+    table = tabulate(runs)
+
+    own = table[table["backbone"] == "dnn"]
+    scores = {
+        method: np.array(
+            [
+                bin_scores(runs.predictions(records[f"dnn+{method}", seed]), bins).scores
+                for seed in (1, 2, 3)
+            ]
+        )
+        for method in ("plain", "adasparse")
+    }
+    gain = 1e4 * (scores["adasparse"] - scores["plain"]).mean(axis=0)
+    assert own["method"].unique().tolist() == ["adasparse"]
+    assert own["pairs"].tolist() == [3] * NUM_BINS
+    for j, metric in enumerate(METRICS):
+        mean = own[f"{metric}_delta_e4_mean"]
+        np.testing.assert_allclose(mean, gain[:, j])
+        has_score = mean.notna()
+        assert (own[f"{metric}_delta_e4_low"] < mean)[has_score].all()
+        assert (own[f"{metric}_delta_e4_high"] > mean)[has_score].all()
+
+
+def test_counts_of_bins_are_those_of_the_log(finished: Folder):
+    runs = load_runs(finished.store.out)
+    domains = runs.domains("f" * 16)
+
+    own = tabulate(runs).query("backbone == 'dnn'")
+
+    assert own["domains"].sum() == len(domains)
+    assert own["test_rows"].sum() == domains["test_impressions"].sum()
+    assert own["gauc_domains"].sum() == (domains["test_clicks"] > 0).sum()
+
+
+def test_only_common_seeds_are_pairs(folder: Folder):
+    for config in folder.plan():
+        if (config.method, config.seed) not in {("plain", 1), ("adasparse", 2)}:
+            folder.run(config)
+    folder.write_data()
+
+    table = tabulate(load_runs(folder.store.out))
+
+    assert set(table["pairs"]) == {1}
+    assert table["auc_delta_e4_mean"].notna().any()
+    assert table["auc_delta_e4_low"].isna().all()  # one seed has no interval
+    assert rendered(FIGURE, table)["png"]
+
+
+@pytest.mark.parametrize("missing", ["plain", "adasparse"])
+def test_nothing_to_compare_makes_no_figure(folder: Folder, missing):
+    for config in folder.plan():
+        if config.method != missing:
+            folder.run(config)
+    folder.write_data()
+
+    assert tabulate(load_runs(folder.store.out)).empty
+
+
+def test_figure_shows_domains_and_rows_of_every_bin(finished: Folder):
+    table = tabulate(load_runs(finished.store.out))
+
+    canvas = FIGURE.draw(table)
+
+    assert len(canvas.axes) == 4  # two backbones, two metrics
+    first = table[table["backbone"] == "dnn"].iloc[0]
+    label = canvas.axes[0].get_xticklabels()[0].get_text()
+    assert label == f"BIN1\n{first['domains']}\n{first['test_rows']}"
+    assert "(3)" in FIGURE.notes(table)[0]
+
+
+def test_figure_of_many_blocks_draws_four_and_says_so(finished: Folder):
+    one = tabulate(load_runs(finished.store.out)).query("backbone == 'dnn'")
+    many = pd.concat([one.assign(dataset=f"log {i}", method=f"my_{i}") for i in range(5)])
+
+    canvas = FIGURE.draw(many)
+
+    assert len(canvas.axes) == 8
+    assert "the first 4 of 5 data sets" in FIGURE.notes(many)[-1]

@@ -1,0 +1,105 @@
+"""Figure 3a and its table where runs or domains are missing, and what the figure draws."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.drawing import rendered
+from reports.figures.fig3a import FIGURE
+from reports.load import load_runs
+from reports.tables.masks import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reports.load import Runs
+
+LARGEST = 3  # domain with the most test rows
+SEEDS = (1, 2)
+GIVEN = dict.fromkeys(SEEDS, ("given", "permuted"))
+
+
+def pooled_row(table: pd.DataFrame, layer: str) -> pd.Series:
+    (position,) = np.flatnonzero((table["layer"] == layer) & table["seed"].isna())
+    return table.iloc[position]
+
+
+def text_of(table: pd.DataFrame) -> str:
+    return "\n".join(TABLE.arrange(table).notes)
+
+
+@pytest.mark.parametrize("num_domains", [1, 2, 3, 7])  # the first is too small
+def test_too_few_domains_are_told_and_drawn(make: Callable[..., Runs], num_domains: int) -> None:
+    runs = make(num_domains=num_domains)
+    table, numbers = TABLE.tabulate(runs), FIGURE.tabulate(runs)
+
+    assert "Too few" in text_of(table)
+    assert np.isnan(pooled_row(table, "layer1")["trained_mean"])
+    assert "too few" in "\n".join(FIGURE.notes(numbers))
+    assert rendered(FIGURE, numbers)["png"]
+
+
+@pytest.mark.parametrize("labels", [GIVEN, {1: ("given",)}])
+def test_figure_is_drawn_from_its_csv_file(make: Callable[..., Runs], labels: dict) -> None:
+    table = FIGURE.tabulate(make(labels=labels))
+    text = table.to_csv(index=False)
+
+    files = rendered(FIGURE, pd.read_csv(io.StringIO(text)))
+
+    assert files["pdf"]
+    assert set(table["layer"]) == {"layer1"}  # the widest hidden one
+
+
+def test_figure_has_the_strips_of_the_first_seed(runs: Runs) -> None:
+    table = FIGURE.tabulate(runs)
+    with np.load(runs.cells[0].record.path / "masks.npz") as arrays:
+        kept = arrays["layer1_keep_rate"][LARGEST] >= 0.5
+
+    strip = table[(table["panel"] == "strips") & (table["role"] == "own")]
+
+    assert strip.sort_values("position")["value"].astype(bool).tolist() == kept.tolist()
+
+
+def test_bins_of_the_figure_hold_all_pairs(runs: Runs) -> None:
+    table = FIGURE.tabulate(runs)
+    curve = table[(table["panel"] == "curve") & (table["kind"] == "trained")]
+    pairs = table[table["panel"] == "pairs"]
+
+    assert curve.groupby("seed").size().tolist() == [10, 10]
+    assert len(pairs) == 11 * 10 / 2
+    assert curve["value"].between(-1, 1).all()
+
+
+def test_store_without_the_study_has_neither(whole_studies: Path, whole_grid: Path) -> None:
+    for out in (whole_studies, whole_grid):
+        runs = load_runs(out)
+
+        assert TABLE.tabulate(runs).empty
+        assert FIGURE.tabulate(runs).empty
+
+
+def test_study_without_similarity_has_neither(make: Callable[..., Runs]) -> None:
+    runs = make()
+    (runs.store.data_folder(runs.cells[0].config.data_fingerprint) / "similarity.npz").unlink()
+
+    assert TABLE.tabulate(runs).empty
+    assert FIGURE.tabulate(runs).empty
+
+
+def test_without_permuted_labels_the_rest_is_told(make: Callable[..., Runs]) -> None:
+    runs = make(labels=dict.fromkeys(SEEDS, ("given",)))
+
+    table = TABLE.tabulate(runs)
+
+    row = pooled_row(table, "all layers")
+    assert np.isnan(row["delta_permuted_mean"])
+    assert np.isnan(row["delta_permuted_p_holm"])
+    assert row["delta_initial_p"] > 0.0
+    assert "--only masks" in text_of(table)
+    assert "--only masks" in "\n".join(FIGURE.notes(FIGURE.tabulate(runs)))

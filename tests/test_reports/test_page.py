@@ -1,0 +1,223 @@
+"""The page: its sections, where their numbers come from, and the commands that make them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from html import unescape
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmark.command_line import parse
+from benchmark.datacard import store_data
+from benchmark.grid import prepare_log
+from benchmark.planning import lay_out, logs_to_prepare
+from benchmark.plans import Plan, write_plan
+from benchmark.studies import STUDIES
+from datasets import catalog
+from reports.layout import Block, Entry, Layout
+from reports.load import load_runs
+from reports.page.commands import STUDY_OF_WORLDS, WORLD_PARTITION, Commands, studies_in
+from reports.page.content import Section, render_page
+from reports.page.lineage import lineage_of
+from run_all import selection_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Folder
+
+    from benchmark.planning import Layout as Planned
+
+PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x05\x78\x00\x00\x02\x08"  # 1400 x 520
+
+
+def section(*rows: list[Entry], name: str = "results", **options: object) -> Section:
+    columns = [f"c{i}" for i in range(len(rows[0]))]
+    blocks = [Block(heading="block", rows=list(rows))]
+    layout = Layout(columns=columns, blocks=blocks, notes=["a note"], wraps=frozenset({1}))
+    return Section(name=name, title="Results", layout=layout, **options)
+
+
+def planned_by(words: list[str], cache: Path) -> Planned:
+    """What the front door plans for these words."""
+    selection = selection_of(parse(words))
+    logs = {name: prepare_log(name, None, cache, selection) for name in logs_to_prepare(selection)}
+    return lay_out(selection, logs)
+
+
+def page_of(folder: Folder, *sections: Section) -> str:
+    return render_page(load_runs(folder.store.out), sections)
+
+
+def commands_in(page: str) -> set[str]:
+    lines = re.findall(r"<pre><code>(.*?)</code></pre>", page)
+    return {unescape(re.sub("<[^>]*>", "", line)) for line in lines}
+
+
+def test_entry_links_anchors_and_tags_its_text(finished: Folder) -> None:
+    row = [
+        Entry("0.71", is_best=True, link="test-3"),
+        Entry("<raw>", anchor="test-3"),
+        Entry("inconclusive: needs 5 seeds", tag="inconclusive"),
+    ]
+
+    page = page_of(finished, section(row))
+
+    assert '<td><b><a href="#test-3">0.71</a></b></td>' in page
+    assert '<td id="test-3" class="wrap">&lt;raw&gt;</td>' in page
+    assert '<span class="tag open">inconclusive</span>: needs 5 seeds</td>' in page
+
+
+def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> None:
+    claims = section(
+        *([Entry("a claim"), Entry(verdict, tag=verdict)] for verdict in
+          ("not testable here", "does not hold in this world", *2 * ["holds in this world"])),
+        name="claims",
+    )  # fmt: skip
+
+    page = page_of(finished, section([Entry("x")]), claims)
+
+    counts = re.findall(r'<span class="count"><span class="tag (\w+)">([\w ]+)</span> (\d+)', page)
+    assert counts == [
+        ("good", "holds in this world", "2"),
+        ("bad", "does not hold in this world", "1"),
+        ("neutral", "not testable here", "1"),
+    ]
+    assert page.index('<h2 id="claims">') < page.index('<h2 id="results">')
+
+
+def test_image_is_embedded_in_its_printed_size(finished: Folder) -> None:
+    figure = Section(name="fig", title='Gain "by bin"', image=PNG_HEADER, notes=["Δ in 0.0001"])
+
+    page = page_of(finished, figure)
+
+    [tag] = re.findall("<img [^>]*>", page)
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in tag
+    assert 'width="672" height="250"' in tag  # 7.0 x 2.6 inches of 96 px
+    assert unescape(tag).count('alt="Gain "by bin". Δ in 0.0001"') == 1
+
+
+def test_caption_has_the_notes_of_table_and_section_once(finished: Folder) -> None:
+    page = page_of(finished, section([Entry("x")], notes=["a note", "another"]))
+
+    assert page.count("<li>a note</li>") == 1
+    assert page.count("<li>another</li>") == 1
+
+
+def test_files_of_a_section_are_links(finished: Folder) -> None:
+    page = page_of(finished, section([Entry("x")], files=("figures/fig1.png",)))
+
+    assert '<a href="figures/fig1.png">figures/fig1.png</a>' in page
+
+
+def test_lineage_links_every_run_of_the_studies(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+
+    lineage = lineage_of(runs, Commands(runs), "formulations, sparsity")
+
+    links = [run for models in lineage.logs.values() for runs in models.values() for run in runs]
+    expected = runs.study("formulations", "sparsity").cells
+    assert {run.run_id for run in links} == {cell.config.run_id for cell in expected}
+    assert lineage.states == {"done": 15, "failed": 0, "missing": 0}  # 5 models, 3 seeds
+    for run in links:
+        record = (studied.store.out / "report" / run.folder / "record.json").resolve()
+        assert record.parent.name == run.run_id
+        assert record.is_file()
+
+
+def test_lineage_of_a_study_without_cells_is_none(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+
+    assert lineage_of(runs, Commands(runs), "controls") is None
+    assert lineage_of(runs, Commands(runs), "") is None
+
+
+def test_section_of_a_partial_study_says_what_is_missing(folder: Folder) -> None:
+    done, failed, *_ = folder.plan()
+    folder.run(done)
+    folder.store.write_error(failed, "NonFiniteLossError: the loss is nan", "Traceback")
+    folder.write_data()
+
+    page = page_of(folder, section([Entry("x")], study="main"))
+
+    assert "1 of 12 finished, 1 failed, 10 missing" in page
+    assert page.count("<em>missing</em>") == 10
+    assert any(line.endswith("--retry-failed --out DIR") for line in commands_in(page))
+
+
+def test_sample_store_has_a_banner(finished: Folder) -> None:
+    without = page_of(finished)
+    (finished.store.out / "SAMPLE.md").write_text("# This is a sample.\nMore.\n", encoding="utf-8")
+
+    with_banner = page_of(finished)
+
+    assert "<strong>Sample:</strong> This is a sample.</p>" in with_banner
+    assert "<strong>Sample:" not in without
+
+
+def test_page_names_studies_that_are_not_in_the_plan(studied: Folder) -> None:
+    path = studied.store.out / "studies" / "masks.json"
+    path.write_text('{"study": "masks", "slots": [], "former": []}', encoding="utf-8")
+
+    page = page_of(studied)
+
+    assert "main: 9 of 9 finished" in page
+    assert "masks: not part of this plan" in page
+    assert any("--only masks --" in line for line in commands_in(page))
+
+
+def test_every_command_is_accepted_by_the_front_door(studied: Folder) -> None:
+    for line in commands_in(page_of(studied, section([Entry("x")], study="controls"))):
+        python, program, *words = shlex.split(line)
+        args = parse(words)
+
+        assert (python, program) == ("python", "run_all.py")
+        assert args.preset == "quick"
+
+
+def test_command_says_what_is_not_of_the_preset(folder: Folder) -> None:
+    folder.plan(seeds=(1, 2), tuned_from="found here/tuning")
+    folder.write_data()
+
+    line = Commands(load_runs(folder.store.out)).of(["main"])
+
+    assert line == (
+        "python run_all.py --preset quick --data world.toml --only main --backbones dcnv2 dnn"
+        " --methods adasparse plain --seeds 2 --tuned 'found here/tuning' --world-rows 1800"
+        " --out DIR"
+    )  # 4 x 300 rows of train, 300 of dev, 300 of test
+
+
+def test_one_study_has_worlds_of_its_own_and_all_have_one_partition() -> None:
+    [study] = [name for name, study in STUDIES.items() if study.worlds]
+    worlds = STUDIES[study].worlds
+
+    assert study == STUDY_OF_WORLDS
+    assert {"+".join(catalog.load(name).spec.partition.columns) for name in worlds} == {
+        WORLD_PARTITION
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--preset smoke --trials 0",
+        "--preset smoke --data synthetic_sparse --only mechanisms ab_test --methods adasparse plain"
+        " --world-rows 4000 --seeds 1 --trials 0 --embedding-optimizer dense",
+        "--preset smoke --data synthetic_bias/scenario+ad_position --only main --trials 0",
+    ],
+)
+def test_command_plans_the_cells_of_the_report(folder: Folder, tmp_path: Path, words: str) -> None:
+    planned = planned_by(words.split(), tmp_path)
+    plan = Plan(preset="smoke", slots=planned.slots, studies=planned.studies)
+    write_plan(folder.store, plan)
+    for log in planned.data.values():
+        store_data(folder.store, log)
+    runs = load_runs(folder.store.out)
+
+    again = planned_by(shlex.split(Commands(runs).of(studies_in(runs)))[2:], tmp_path)
+
+    assert again.slots == planned.slots
+    assert again.studies == planned.studies

@@ -1,0 +1,119 @@
+"""Quality against cost: who is efficient, and what the panels hold."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.drawing import rendered
+from reports.figures.pareto import FIGURE, efficient
+from reports.load import load_runs
+from reports.stats import paired_interval
+from reports.style import house_style
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+
+def tabulated(folder: Folder) -> pd.DataFrame:
+    return FIGURE.tabulate(load_runs(folder.store.out))
+
+
+def redrawn(table: pd.DataFrame) -> object:
+    """The figure from the CSV file, as a reader who changed it would draw it."""
+    table = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    with house_style():
+        canvas = FIGURE.draw(table)
+        canvas.draw_without_rendering()
+    return canvas
+
+
+def test_models_are_efficient_unless_another_is_no_worse_and_somewhere_better() -> None:
+    cost = np.array([1.0, 2.0, 2.0, 3.0, 4.0, 1.0])
+    quality = np.array([0.5, 0.7, 0.6, 0.7, 0.8, 0.5])
+
+    found = efficient(cost, quality)
+
+    assert found.tolist() == [True, True, False, False, True, True]  # equal ones both are
+
+
+def test_points_are_means_with_intervals_over_the_seeds(finished: Folder) -> None:
+    table = tabulated(finished)
+
+    own = table[(table["backbone"] == "dcnv2") & (table["method"] == "adasparse")]
+    configs = [finished.config("dcnv2", "adasparse", seed) for seed in (1, 2, 3)]
+    row = own[(own["quality"] == "gauc") & (own["cost"] == "parameters")].iloc[0]
+    expected = paired_interval([finished.scores(config)["gauc"] for config in configs])
+    assert (row["quality_mean"], row["quality_low"], row["quality_high"]) == pytest.approx(
+        (expected.mean, expected.low, expected.high)
+    )
+    assert row["cost_mean"] == 4900 - 4000
+    assert len(own) == 2 * 4
+    assert set(own["seeds"]) == {3}
+
+
+def test_models_of_one_cost_are_ranked_by_quality_within_their_backbone(
+    finished: Folder,
+) -> None:
+    table = tabulated(finished)
+
+    panels = table.groupby(["backbone", "quality", "cost"])
+    best = table.loc[panels["quality_mean"].idxmax()]
+    assert len(best) == 2 * 2 * 4
+    assert best["is_efficient"].all()
+    assert table["is_efficient"].sum() == len(best)
+
+
+def test_figure_has_a_panel_per_backbone_quality_and_cost(finished: Folder) -> None:
+    canvas = redrawn(tabulated(finished))
+
+    assert len(canvas.axes) == 2 * 2 * 4
+    titles = [part.get_suptitle() for part in canvas.subfigs]
+    assert titles == ["world (domains: scenario), DNN", "world (domains: scenario), DCNv2"]
+    assert all(len(panel.containers) == 2 for panel in canvas.axes)
+
+
+def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder) -> None:
+    config = folder.config("dnn", "my_method", 1)
+    folder.plan()
+    plan_of_one(folder, config)
+    folder.run(config, gauc=float("nan"))
+
+    table = tabulated(folder)
+
+    assert set(table["quality"]) == {"auc"}
+    assert table["quality_low"].isna().all()
+    canvas = redrawn(table)
+    points = [container for panel in canvas.axes for container in panel.containers]
+    assert len(points) == 4
+    assert not any(container.has_yerr or container.has_xerr for container in points)
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["my_method"]
+
+
+def plan_of_one(folder: Folder, config: object) -> None:
+    from benchmark.plans import Plan, write_plan
+
+    slots = {config.slot_id: config}
+    write_plan(folder.store, Plan(preset="quick", slots=slots, studies={"cost": tuple(slots)}))
+
+
+def test_more_backbones_than_fit_are_named_in_the_caption(finished: Folder) -> None:
+    table = tabulated(finished)
+    more = pd.concat([table.assign(dataset=f"world{i}") for i in range(3)])
+
+    assert len(redrawn(more).subfigs) == 4
+    assert "first 4 of 6" in FIGURE.notes(more)[-1]
+    assert "first" not in FIGURE.notes(table)[-1]
+
+
+def test_equal_tables_give_equal_files(finished: Folder) -> None:
+    table = tabulated(finished)
+
+    first, second = rendered(FIGURE, table), rendered(FIGURE, table.copy())
+
+    assert set(first) == {"png", "pdf"}
+    assert first == second

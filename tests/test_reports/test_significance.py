@@ -1,0 +1,109 @@
+"""The critical-difference diagram: ranks, Friedman, Nemenyi, and what it says of few blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.drawing import rendered
+from reports.figures.significance import FIGURE, _cliques, _nemenyi
+from reports.load import load_runs
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+BACKBONES, METHODS, SEEDS = ("dcnv2", "dnn"), ("adasparse", "plain"), (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("num_methods", "quantile"), [(2, 1.960), (5, 2.728), (10, 3.164)]
+)  # Demsar (2006), table 5a
+def test_critical_difference_is_demsars(num_methods, quantile) -> None:
+    expected = quantile * np.sqrt(num_methods * (num_methods + 1) / (6 * 14))
+
+    assert _nemenyi(num_methods, 14) == pytest.approx(expected, abs=2e-3)
+
+
+def test_ranks_are_means_over_data_sets_backbones_and_seeds(finished: Folder) -> None:
+    table = FIGURE.tabulate(load_runs(finished.store.out))
+
+    gains = [
+        finished.scores(finished.config(b, "adasparse", seed))["auc"]
+        > finished.scores(finished.config(b, "plain", seed))["auc"]
+        for b in BACKBONES
+        for seed in SEEDS
+    ]
+    ranks = table[table["metric"] == "auc"].set_index("method")["mean_rank"]
+    assert ranks["adasparse"] == pytest.approx(2 - np.mean(gains))
+    assert ranks.sum() == 3
+    assert set(table["blocks"]) == {6}
+    assert table["friedman_p"].isna().all()  # two methods
+
+
+def test_friedman_of_three_methods_is_the_worked_one(studied: Folder) -> None:
+    for config in [c.config for c in load_runs(studied.store.out).study("main").cells]:
+        auc = {"plain": 0.5, "maml": 0.6, "adasparse": 0.7}[config.method]
+        studied.run(config, auc=auc, logloss=1 - auc)
+
+    table = FIGURE.tabulate(load_runs(studied.store.out))
+
+    rows = table[table["metric"] == "logloss"].set_index("method")
+    assert rows["mean_rank"].to_dict() == {"plain": 3.0, "maml": 2.0, "adasparse": 1.0}
+    # 12 / (3 * 3 * 4) * (3^2 + 6^2 + 9^2) - 3 * 3 * 4 = 6, chi square with two degrees: exp(-3)
+    assert rows["friedman_p"].tolist() == pytest.approx([np.exp(-3)] * 3)
+
+
+def test_incomplete_blocks_are_left_out(folder: Folder) -> None:
+    folder.plan()
+    for method, seed in (("plain", 1), ("adasparse", 1), ("adasparse", 2)):
+        folder.run(folder.config("dnn", method, seed))
+    folder.write_data()
+
+    table = FIGURE.tabulate(load_runs(folder.store.out))
+
+    assert set(table["blocks"]) == {1}
+    assert table["critical_difference"].isna().all()
+    assert "too few for a critical difference" in FIGURE.notes(table)[-1]
+    assert rendered(FIGURE, table)["png"].startswith(b"\x89PNG")
+
+
+def test_one_method_has_no_ranks(folder: Folder) -> None:
+    for config in folder.plan():
+        if config.method == METHODS[0]:
+            folder.run(config)
+    folder.write_data()
+
+    assert FIGURE.tabulate(load_runs(folder.store.out)).empty
+
+
+def test_bars_join_what_differs_by_less() -> None:
+    ranks = np.array([1.0, 1.5, 2.6, 4.0, 4.5])
+
+    assert _cliques(ranks, 1.2) == [(1.0, 1.5), (1.5, 2.6), (4.0, 4.5)]
+    assert _cliques(ranks, 9.0) == [(1.0, 4.5)]
+    assert _cliques(ranks, np.nan) == []
+
+
+def test_diagram_names_every_method_and_its_rank() -> None:
+    methods = ["plain", "maml", "star", "apg", "adasparse", "my_method"]
+    table = pd.DataFrame(
+        {
+            "metric": "auc",
+            "method": methods,
+            "mean_rank": np.arange(6) + 1.0,
+            "blocks": 6,
+            "data_sets": 1,
+            "friedman_p": 0.01,
+            "critical_difference": 2.0,
+        }
+    )
+
+    axes = FIGURE.draw(table).axes[0]
+
+    texts = " ".join(text.get_text() for text in axes.texts)
+    assert all(f"{name} {rank}.00" in texts for name, rank in [("plain", 1), ("my_method", 6)])
+    assert "CD 2.00" in texts
+    assert "Friedman p = 0.010" in axes.get_title()
