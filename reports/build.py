@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import pkgutil
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from benchmark.config import digest_of
+from benchmark.config import Json, digest_of
 from benchmark.files import exclusive, file_digest, write_text, write_whole
 from benchmark.plans import read_plan
 from benchmark.records import RECORD, RunStore
@@ -22,11 +23,11 @@ from reports.layout import Table, to_latex, to_markdown
 from reports.ledger import budget_errors, read_searches
 from reports.load import load_runs
 from reports.page.content import SAMPLE, Section, render_page
+from reports.warnings import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.config import Json
     from reports.ledger import SearchTrials
     from reports.load import Runs
 
@@ -34,6 +35,9 @@ T = TypeVar("T", bound=Table | Figure)
 
 PAGE = "index.html"
 MANIFEST = "manifest.json"
+MOST_LOGGED = 20  # warnings
+
+logger = logging.getLogger(__name__)
 
 
 def build(out: Path) -> Path:
@@ -49,10 +53,11 @@ def build(out: Path) -> Path:
     runs = load_runs(out)
     folder = out / "report"
     with exclusive(out / ".report.lock"), threadpool_limits(1):  # many small products: faster so
-        digest = _input_digest(runs)
+        warnings = warnings_of(runs)
+        digest = _input_digest(runs, warnings)
         previous = _read_manifest(folder)
         if previous is None or previous["input"] != digest:
-            files = _files(runs)
+            files = _files(runs, warnings)
             for name, content in files.items():
                 write_whole(folder / name, partial(_write, content=content))
             for name in set(previous["files"] if previous else []) - set(files):
@@ -60,6 +65,10 @@ def build(out: Path) -> Path:
             digests = {name: file_digest(folder / name) for name in files}
             text = json.dumps({"input": digest, "files": digests}, indent=1)
             write_text(folder / MANIFEST, text + "\n")
+    for line in warnings[:MOST_LOGGED]:
+        logger.warning("%s", line)
+    if len(warnings) > MOST_LOGGED:
+        logger.warning("and %d more, listed in the report", len(warnings) - MOST_LOGGED)
     return folder / PAGE
 
 
@@ -100,7 +109,7 @@ def _in_order(modules: dict[str, T]) -> dict[str, T]:
     return dict(sorted(modules.items(), key=lambda item: item[1].position))
 
 
-def _files(runs: Runs) -> dict[str, bytes]:
+def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:
     """All files of the report, the page last."""
     files: dict[str, bytes] = {}
     sections = []
@@ -115,25 +124,37 @@ def _files(runs: Runs) -> dict[str, bytes]:
             own, section = _figure(name, part, numbers)
         files |= own
         sections.append(replace(section, files=tuple(own)))
-    files[PAGE] = render_page(runs, sections).encode()
+    files[PAGE] = render_page(runs, sections, warnings).encode()
     return files
 
 
-def _table(name: str, table: Table, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
+def table_texts(name: str, table: Table, numbers: pd.DataFrame) -> dict[str, str]:
+    """The files of a table."""
     layout = table.arrange(numbers)
-    texts = {
-        "csv": numbers.to_csv(index=False),
-        "md": to_markdown(table.title, layout),
-        "tex": to_latex(table.title, layout),
+    return {
+        f"tables/{name}.csv": numbers.to_csv(index=False),
+        f"tables/{name}.md": to_markdown(table.title, layout),
+        f"tables/{name}.tex": to_latex(table.title, layout),
     }
-    files = {f"tables/{name}.{kind}": text.encode() for kind, text in texts.items()}
-    return files, Section(name=name, title=table.title, layout=layout, study=table.study)
+
+
+def figure_texts(name: str, numbers: pd.DataFrame) -> dict[str, str]:
+    """The numbers of a figure."""
+    return {f"figures/{name}.csv": numbers.to_csv(index=False)}
+
+
+def _table(name: str, table: Table, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
+    files = {path: text.encode() for path, text in table_texts(name, table, numbers).items()}
+    section = Section(
+        name=name, title=table.title, layout=table.arrange(numbers), study=table.study
+    )
+    return files, section
 
 
 def _figure(name: str, figure: Figure, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
     images = rendered(figure, numbers)
     files = {f"figures/{name}.{kind}": content for kind, content in images.items()}
-    files[f"figures/{name}.csv"] = numbers.to_csv(index=False).encode()
+    files |= {path: text.encode() for path, text in figure_texts(name, numbers).items()}
     section = Section(
         name=name,
         title=figure.title,
@@ -148,8 +169,8 @@ def _write(part: Path, content: bytes) -> None:
     part.write_bytes(content)
 
 
-def _input_digest(runs: Runs) -> str:
-    """Covers cells, records (which digest their files), trials, studies, data, this package."""
+def _input_digest(runs: Runs, warnings: list[str]) -> str:
+    """Covers warnings, cells, records and so their files, trials, studies, data and program."""
     cells: list[Json] = [
         [
             cell.config.slot_id,
@@ -184,6 +205,7 @@ def _input_digest(runs: Runs) -> str:
     return digest_of(
         {
             "preset": runs.preset,
+            "warnings": [*warnings],
             "studies": studies,
             "cells": cells,
             "searches": searches,

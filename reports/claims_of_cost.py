@@ -50,6 +50,6 @@ def _ratio(evidence: Evidence, quantity: str, left: str, right: str) -> float:
     table = scaling.tabulate(evidence.runs)
     if table.empty:
         return math.nan
-    is_wanted = (table["kind"] == scaling._COUNTED) & (table["num_domains"] == MANY)
+    is_wanted = (table["kind"] == scaling.COUNTED) & (table["num_domains"] == MANY)
     counts = table[is_wanted & (table["quantity"] == quantity)].set_index("method")["value"]
     return float(counts.get(left, math.nan)) / float(counts.get(right, math.nan))

@@ -40,7 +40,7 @@ def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
     if table.empty:
         return [Part(label="overlap of masks", measure=absent, needs="the study masks")]
     is_own = (table["dataset"] == evidence.dataset) & (table["partition"] == evidence.partition)
-    seeds = table[is_own & (table["layer"] == masks._ALL) & table["seed"].notna()]
+    seeds = table[is_own & (table["layer"] == masks.ALL_LAYERS) & table["seed"].notna()]
     return [
         Part(
             label=f"rank correlation of similarity and overlap, trained \N{MINUS SIGN} {title}",

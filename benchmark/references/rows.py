@@ -137,7 +137,7 @@ def score_blocks(score: Callable[[Rows], Floats], rows: Rows) -> Floats:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep OpenMP and BLAS to one thread, so that sums have one order; import libraries before."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
         yield

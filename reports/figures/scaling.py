@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-_COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
+COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
 _KEYS = ["backbone", "method", "num_domains"]
 _QUANTITIES = {
     "parameters": "Parameters served",
@@ -79,7 +79,7 @@ def _counts(path: Path) -> pd.DataFrame:
     """What `run_all.py` counts, and per quantity the claim of it."""
     names = ["parameters", "multiply_adds"]
     counts = _read(path, [*_KEYS, *names, "claim"])
-    counted = counts.melt(_KEYS, names, "quantity", "value").assign(kind=_COUNTED)
+    counted = counts.melt(_KEYS, names, "quantity", "value").assign(kind=COUNTED)
     claims = [
         counts[[*_KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
         for name in names
@@ -160,7 +160,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     is_timed = (table["kind"] == _TIMED).any()
-    is_counted = (table["kind"] == _COUNTED).any()
+    is_counted = (table["kind"] == COUNTED).any()
     return [
         *([*_COUNT_NOTES, _growth(table)] if is_counted else []),
         _TIME_NOTE if is_timed else _UNTIMED_NOTE,
@@ -169,7 +169,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 def _growth(table: pd.DataFrame) -> str:
     """How many times the parameters grow from the fewest to the most domains."""
-    counted = table[(table["kind"] == _COUNTED) & (table["quantity"] == "parameters")]
+    counted = table[(table["kind"] == COUNTED) & (table["quantity"] == "parameters")]
     least, most = counted["num_domains"].min(), counted["num_domains"].max()
     values = counted.pivot_table(index="method", columns="num_domains", values="value")
     times = (values[most] / values[least]).dropna()

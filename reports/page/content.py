@@ -73,7 +73,7 @@ class Section:
         }
 
 
-def render_page(runs: Runs, sections: Sequence[Section]) -> str:
+def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str] = ()) -> str:
     """The whole page as one self-contained HTML text; a section `claims` comes first."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -88,6 +88,7 @@ def render_page(runs: Runs, sections: Sequence[Section]) -> str:
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
         departures=_departures(runs),
+        warnings=warnings,
         simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
         claims=[section for section in sections if section.name == CLAIMS],

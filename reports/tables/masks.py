@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from reports.load import Runs
     from reports.masks import Association, MaskedModel
 
-_ALL = "all layers"
+ALL_LAYERS = "all layers"
 _NULLS = ("initial", "permuted")  # what trained masks are compared with
 _COLUMNS = (
     *("Layer", "trained", "untrained", "labels permuted"),
@@ -102,8 +102,8 @@ def _rows(model: MaskedModel) -> list[dict[str, object]]:
     found = associations(model, model.layers)
     seeds = list(model.rankings["trained"])
     rows = []
-    for layer in [*model.layers, _ALL]:
-        layers = model.layers if layer == _ALL else [layer]
+    for layer in [*model.layers, ALL_LAYERS]:
+        layers = model.layers if layer == ALL_LAYERS else [layer]
         for of in [*([seed] for seed in seeds), seeds]:
             row = facts | {"layer": layer, "planned_seeds": model.planned_seeds, "seeds": len(of)}
             row["seed"] = pd.NA
@@ -223,7 +223,7 @@ def _entries(row: dict) -> list[Entry]:
     ]
     jaccards = [
         ""
-        if row["layer"] == _ALL
+        if row["layer"] == ALL_LAYERS
         else f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"
         for name in ("jaccard_similar", "jaccard_different")
     ]

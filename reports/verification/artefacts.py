@@ -10,14 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.files import file_digest
-from reports.build import MANIFEST, load_figures, load_tables
-from reports.layout import to_latex, to_markdown
+from reports.build import MANIFEST, figure_texts, load_figures, load_tables, table_texts
 from reports.verification.findings import is_close
 from reports.verification.folders import files_below
 from reports.verification.logs import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from reports.drawing import Figure
@@ -38,7 +37,7 @@ def check_report(runs: Runs, findings: Findings) -> None:
         findings.note(f"no {REPORT}/{MANIFEST}: there are no tables or figures to check")
         return
     expected: dict[str, str] = {}
-    parts: dict[str, Callable[[], dict[str, str]]] = {}
+    parts: dict[str, partial[dict[str, str]]] = {}
     for name, table in load_tables().items():
         parts[f"tables/{name}"] = partial(_table_texts, name, table, runs)
     for name, figure in load_figures().items():
@@ -57,20 +56,13 @@ def check_report(runs: Runs, findings: Findings) -> None:
 def _table_texts(name: str, table: Table, runs: Runs) -> dict[str, str]:
     """The files of a table; none if it has no rows."""
     numbers = table.tabulate(runs)
-    if numbers.empty:
-        return {}
-    layout = table.arrange(numbers)
-    return {
-        f"tables/{name}.csv": numbers.to_csv(index=False),
-        f"tables/{name}.md": to_markdown(table.title, layout),
-        f"tables/{name}.tex": to_latex(table.title, layout),
-    }
+    return {} if numbers.empty else table_texts(name, table, numbers)
 
 
 def _figure_texts(name: str, figure: Figure, runs: Runs) -> dict[str, str]:
     """The numbers that a figure draws; none if it has no rows."""
     numbers = figure.tabulate(runs)
-    return {} if numbers.empty else {f"figures/{name}.csv": numbers.to_csv(index=False)}
+    return {} if numbers.empty else figure_texts(name, numbers)
 
 
 def _name_others(folder: Path, expected: Collection[str], findings: Findings) -> None:

@@ -15,6 +15,8 @@ from benchmark.metrics import evaluate, group_scores, row_logloss
 from benchmark.plans import Plan, write_plan
 from benchmark.protocol import COMPACT
 from benchmark.records import RunResult, RunStore
+from reports import build
+from reports.figures import fig1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -299,6 +301,12 @@ def studied(folder: Folder, whole_studies: Path) -> Folder:
     """All studies on one backbone, finished."""
     shutil.copytree(whole_studies, folder.store.out)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports that a test builds have one figure, since drawing is slow; those of modules all."""
+    monkeypatch.setattr(build, "load_figures", lambda: {"fig1": fig1.FIGURE})
 
 
 @pytest.fixture

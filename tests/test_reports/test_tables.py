@@ -23,7 +23,13 @@ def row_of(table: pd.DataFrame, backbone: str, method: str) -> pd.Series:
     return table[(table["backbone"] == backbone) & (table["method"] == method)].iloc[0]
 
 
-@pytest.mark.parametrize("name", load_tables())
+SHOWN = {  # what a table prints of its numbers, where that is not all of them
+    "worse_domains": lambda numbers: numbers[numbers["is_worse"]],
+    "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),
+}
+
+
+@pytest.mark.parametrize("name", load_tables().keys() - {"masks"})  # which has tests of its own
 def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
     table = load_tables()[name]
 
@@ -31,8 +37,7 @@ def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
     layout = table.arrange(numbers)
 
     rows = [row for block in layout.blocks for row in block.rows]
-    shown = numbers[numbers["is_worse"]] if "is_worse" in numbers else numbers
-    assert len(rows) == len(shown)
+    assert len(rows) == len(SHOWN.get(name, lambda numbers: numbers)(numbers)) > 0
     assert {len(row) for row in rows} == {len(layout.columns)}
 
 
