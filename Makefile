@@ -9,7 +9,7 @@ COMPILE = $(LOCK_VENV)/bin/python -m piptools compile --quiet --generate-hashes 
 	--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ray reproduce test test-slow speed lock clean
+.PHONY: help setup ray reproduce test test-slow speed reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -34,6 +34,10 @@ test-slow: $(VENV)/.dev-installed ## the slow tests
 
 speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 	$(PY) -m benchmark.speed
+
+reference: setup ## make the committed sample of a report anew
+	rm -rf $(addprefix reports/reference/,plan.json runs studies tuning data cost optuna report)
+	$(PY) run_all.py --preset smoke --no-mlflow --out reports/reference
 
 lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARGS=--upgrade takes newer versions
 	$(COMPILE) --output-file requirements.lock pyproject.toml

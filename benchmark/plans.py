@@ -168,7 +168,10 @@ def read_plan(out: Path) -> Plan:
     """
     path = out / PLAN
     if not path.exists():
-        raise RecordError(f"no runs in {out}; run `python run_all.py --out {out}` first")
+        raise RecordError(
+            f"no runs in {out}; run `python run_all.py --out {out}` first, or see a sample:"
+            " `python run_all.py --report-only --out reports/reference`"
+        )
     content = read_versioned(path)
     with named_damage(path):
         slots = content["slots"]

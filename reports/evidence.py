@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reports.load import Runs
     from reports.verdicts import Expected
 
+NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -80,7 +81,7 @@ class Evidence:
             if cell.key[:4] == (self.dataset, self.partition, backbone, method)
             and (is_wanted(cell.config) if is_wanted else not cell.changes)
         ]
-        changes = found[0].changes if found else ""
+        changes = found[0].changes if found else NOT_PLANNED
         records = {cell.config.seed: cell.record for cell in found if cell.record is not None}
         key = (self.dataset, self.partition, backbone, method, changes)
         return Subject(title=model_title(backbone, method, changes), key=key, runs=records)

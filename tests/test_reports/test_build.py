@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from reports.build import build, load_tables
+from reports.tables import cost
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -37,6 +38,12 @@ class Tags(HTMLParser):
 def files_of(out: Path) -> dict[str, tuple[bytes, int]]:
     files = [path for path in (out / "report").rglob("*") if path.is_file()]
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.fixture
+def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out tables whose statistics take seconds."""
+    monkeypatch.setattr("reports.build.load_tables", lambda: {"cost": cost.TABLE})
 
 
 def test_build_writes_the_page_and_every_table(studied: Folder) -> None:
@@ -69,6 +76,7 @@ def test_page_escapes_what_it_is_given(finished: Folder) -> None:
     assert "a &lt;generated&gt; log" in text
 
 
+@pytest.mark.usefixtures("one_table")
 def test_page_says_that_data_are_synthetic_only_when_they_are(finished: Folder) -> None:
     with_truth = build(finished.store.out).read_text(encoding="utf-8")
     finished.write_data(with_truth=False)
@@ -89,6 +97,7 @@ def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
     assert "<dt>embedding_optimizer</dt><dd>sparse</dd>" in text
 
 
+@pytest.mark.usefixtures("one_table")
 def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
     alike = build(finished.store.out).read_text(encoding="utf-8")
     finished.run(finished.config("dnn", "plain", 1), device="cuda:0")
@@ -142,6 +151,7 @@ def test_build_leaves_a_current_report_alone(finished: Folder) -> None:
     assert files_of(finished.store.out) == before
 
 
+@pytest.mark.usefixtures("one_table")
 def test_build_follows_a_changed_record(finished: Folder) -> None:
     page = build(finished.store.out)
     before = page.read_text(encoding="utf-8")
@@ -152,7 +162,8 @@ def test_build_follows_a_changed_record(finished: Folder) -> None:
     assert page.read_text(encoding="utf-8") != before
 
 
-@pytest.mark.parametrize("name", ["index.html", "tables/table1.md", "manifest.json"])
+@pytest.mark.usefixtures("one_table")
+@pytest.mark.parametrize("name", ["index.html", "tables/cost.md", "manifest.json"])
 def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> None:
     path = build(finished.store.out).parent / name
     before = path.read_text(encoding="utf-8")
@@ -163,6 +174,7 @@ def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> N
     assert path.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.usefixtures("one_table")
 @pytest.mark.parametrize(
     "text", ["", "[]", "7", "{}", '{"files": {}}', '{"input": "x"}', '{"input": "x", "files": [3]}']
 )
@@ -185,6 +197,7 @@ def test_build_removes_tables_that_are_gone(finished: Folder) -> None:
     assert not list((page.parent / "tables").iterdir())
 
 
+@pytest.mark.usefixtures("one_table")
 def test_build_is_equal_for_equal_runs(finished: Folder) -> None:
     page = build(finished.store.out)
     before = page.read_text(encoding="utf-8")

@@ -1,0 +1,56 @@
+"""The committed sample: its whole report is built on a fresh clone, and nothing was edited."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reports.build import load_figures, load_tables
+from reports.verify import verify
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "reports" / "reference"
+MADE = ("optuna", "report", ".lock", ".report.lock")  # by a report or a run, and not committed
+MOST_BYTES = 10e6
+
+
+@pytest.fixture(scope="module")
+def built(run_all, tmp_path_factory):
+    """The report of a copy, and what was printed."""
+    out = tmp_path_factory.mktemp("sample") / "reference"
+    shutil.copytree(SAMPLE, out, ignore=shutil.ignore_patterns(*MADE))
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    return out, run_all("--report-only", "--out", out), size
+
+
+def test_the_sample_is_small(built):
+    _, _, size = built
+
+    assert size < MOST_BYTES
+
+
+def test_its_page_says_that_it_is_a_sample_and_shows_all(built):
+    out, done, _ = built
+    page = (out / "report" / "index.html").read_text()
+
+    assert done.returncode == 0
+    assert "This is a sample" in page
+    assert not done.stderr
+    drawn = {path.stem for path in (out / "report" / "figures").glob("*.png")}
+    written = {path.stem for path in (out / "report" / "tables").glob("*.csv")}
+    assert drawn == set(load_figures())
+    assert written == set(load_tables())
+    assert all(f'id="{name}"' in page for name in drawn | written)
+
+
+def test_it_verifies(built):
+    out, _, _ = built
+
+    assert verify(out).differences == []
+
+
+def test_an_empty_folder_is_told_of_it(run_all, tmp_path):
+    done = run_all("--report-only", "--out", tmp_path)
+
+    assert done.returncode == 2
+    assert "--out reports/reference" in done.stderr

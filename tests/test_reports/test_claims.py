@@ -1,0 +1,130 @@
+"""Claims: what is compared, at which level, and the words of the verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from reports.claims import CLAIMS
+from reports.comparisons import difference
+from reports.evidence import Evidence
+from reports.layout import to_markdown
+from reports.load import load_runs
+from reports.tables import claims
+from reports.two_way import Estimate
+from reports.verdicts import NOT_TESTABLE, TAGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from conftest import Folder
+
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "reports" / "reference"
+
+
+@pytest.fixture(scope="module")
+def sample() -> pd.DataFrame:
+    """The claims on the committed sample, which has runs of every study."""
+    return claims.tabulate(load_runs(SAMPLE))
+
+
+def of(table: pd.DataFrame, name: str, role: str = "part") -> pd.DataFrame:
+    return table[(table["claim"] == name) & (table["role"] == role)]
+
+
+def test_every_claim_has_a_row_and_a_generated_log_reproduces_none(sample: pd.DataFrame) -> None:
+    assert list(dict.fromkeys(sample["claim"])) == [claim.name for claim in CLAIMS]
+    allowed = {words[1] for words in TAGS.values()} | {NOT_TESTABLE}
+    assert set(sample["verdict"]) <= allowed
+    assert of(sample, "online")["verdict"].tolist() == [NOT_TESTABLE]
+
+
+def test_parts_are_all_that_a_claim_speaks_of(sample: pd.DataFrame) -> None:
+    counts = {  # methods or pairs x backbones x metrics, bins or bounds
+        "all_beat_backbone": 4 * 2 * 2,
+        "generated_beat_individual": 4 * 2 * 2,
+        "adasparse_best": 4 * 2 * 2,
+        "forms": 3 * 2,
+        "masks": 2,
+        "head_gains": 4 * 3 * 2,
+        "tail_gains": 2 * 3 * 2 * 2,
+        "star_crossover": 2,
+        "sparsity_peak": 2,
+        "sparse_as_base": 1,
+        "cheaper": 4,
+        "individual_impractical": 2,
+        "dcnv2_by_size": 1,
+    }
+    for name, count in counts.items():
+        assert len(of(sample, name)) == count, name
+
+
+def test_beside_adasparse_stand_its_controls(sample: pd.DataFrame) -> None:
+    beside = of(sample, "adasparse_best", "beside")
+
+    assert beside["part"].str.contains("width-matched").sum() == 2
+    assert beside["part"].str.contains("pruner reads h only").sum() == 2
+    shown = to_markdown("claims", claims.arrange(sample))
+    assert "beside it" in shown
+
+
+def test_intervals_share_the_level_among_the_parts(sample: pd.DataFrame) -> None:
+    runs = load_runs(SAMPLE)
+    rows = of(sample, "adasparse_best")
+    row = rows.iloc[0]
+    own, other = ((*row[["dataset", "partition"]], "dnn", m, "") for m in ("adasparse", "plain"))
+    found = difference(runs, own, other, "auc")
+    estimate = Estimate(
+        *(found[name] for name in ("delta_mean", "error", "freedom")), found["pairs"]
+    )
+
+    assert row["part"] == "DNN +AdaSparse \N{MINUS SIGN} DNN, AUC"
+    assert row["level"] == pytest.approx(1 - 0.05 / 16)
+    interval = estimate.interval(row["level"])
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert row["low"] < found["delta_low"]
+    assert row["paper"] == pytest.approx(0.7359 - 0.7266)
+
+
+def test_counts_of_parameters_have_no_interval(sample: pd.DataFrame) -> None:
+    rows = of(sample, "individual_impractical")
+
+    assert (rows["low"] == rows["high"]).all()
+    assert rows["outcome"].tolist() == ["yes", "yes"]  # more than 100 times plain at 5,000 domains
+    assert rows["verdict"].iloc[0] == "holds in this world"
+
+
+def test_subjects_are_main_cells_unless_a_change_is_wanted(sample: pd.DataFrame) -> None:
+    runs = load_runs(SAMPLE)
+    evidence = Evidence(runs, *sample[["dataset", "partition"]].iloc[0])
+
+    main = evidence.subject("dnn", "adasparse")
+
+    assert {record.config.labels for record in main.runs.values()} == {"given"}
+    assert not any(record.config.changes for record in main.runs.values())
+    assert sorted(main.runs) == [1, 2]
+
+
+def test_what_was_not_run_is_named(finished: Folder) -> None:
+    table = claims.tabulate(load_runs(finished.store.out))
+
+    rows = of(table, "forms")
+    assert set(rows["outcome"]) == {"open"}
+    assert rows["part"].str.contains("not planned").all()
+    assert rows["to_settle"].iloc[0] == "the study formulations"
+    assert np.isnan(rows["low"]).all()
+
+
+def test_a_store_without_adasparse_has_verdicts(folder: Folder) -> None:
+    for config in folder.plan():
+        if config.method == "plain":
+            folder.run(config)
+    folder.write_data()
+
+    table = claims.tabulate(load_runs(folder.store.out))
+
+    positive = table[table["verdict"].isin(TAGS["yes"])]
+    assert positive.empty
+    assert set(of(table, "adasparse_best")["outcome"]) == {"open"}
