@@ -138,7 +138,8 @@ def flat(content: Mapping[str, Json], prefix: str = "") -> dict[str, str]:
 
 
 def _cell(key: str, config: RunConfig) -> Parent:
-    name = config.title_without_seed.removeprefix(f"{config.dataset}/")  # the experiment's name
+    changes = f" ({', '.join(config.changes)})" if config.changes else ""
+    name = f"{config.model}{changes}, {'+'.join(config.partition)}"  # lists cut long names short
     return Parent(key=key, name=name, config=config, stage="cell")
 
 
@@ -196,7 +197,7 @@ def _parent_of(search: Search, config: RunConfig, parents: dict[str, Parent]) ->
     if search.stage == "method":
         key = f"cell/{group_of(config)}"
         return parents.setdefault(key, _cell(key, config))
-    key, name = f"backbone/{group_of(config)}", f"{search.partition} backbone {search.backbone}"
+    key, name = f"backbone/{group_of(config)}", f"backbone {search.backbone}, {search.partition}"
     parent = Parent(key=key, name=name, config=config, stage="backbone")
     for cell in parents.values():
         if (cell.config.backbone, *_terms_of(cell.config)) == (config.backbone, *_terms_of(config)):

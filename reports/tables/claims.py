@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
-_COLUMNS = ["Claim", "The paper", "Here", "Verdict", "To settle it"]
+_COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
 _DIGITS = {"e-4": 1, "correlation": 3, "epochs": 2}
 _NOTES = [
     RULE,
@@ -104,7 +104,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         columns=_COLUMNS,
         blocks=blocks,
         notes=[*_NOTES, *contradictions],
-        wraps=frozenset({0, 1, 2, 4}),
+        wraps=frozenset({0, 2, 3, 4}),
     )
 
 
@@ -113,9 +113,9 @@ def _entries(rows: pd.DataFrame) -> list[Entry]:
     verdict = str(first["verdict"])
     return [
         Entry(str(first["text"])),
-        Entry(f"{first['evidence']} ({first['where']})"),
-        Entry(_here(rows)),
         Entry(verdict, tag=verdict),
+        Entry(_here(rows)),
+        Entry(f"{first['evidence']} ({first['where']})"),
         Entry(str(first["to_settle"])),
     ]
 

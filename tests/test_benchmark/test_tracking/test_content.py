@@ -84,7 +84,7 @@ def test_a_backbone_search_is_a_parent_of_its_own(grid):
     parents = parents_of(grid.store, plan)
 
     assert [len(parent.finals) for parent in parents] == [2, 2, 0]
-    assert parents[2].name == "scenario backbone dnn"
+    assert parents[2].name == "backbone dnn, scenario"
     assert (parents[2].tags["stage"], parents[2].tags["studies"]) == ("backbone", "main")
 
 

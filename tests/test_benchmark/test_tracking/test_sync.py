@@ -83,7 +83,7 @@ def test_more_seeds_are_more_children_and_new_means(synced):
     runs = synced.runs()
     assert len(runs) == len(ids) + 2
     assert ids.items() <= {key: run.info.run_id for key, run in runs.items()}.items()
-    plain = next(run for run in runs.values() if run.info.run_name == "scenario dnn+plain")
+    plain = next(run for run in runs.values() if run.info.run_name == "dnn+plain, scenario")
     assert plain.data.metrics["test/auc/mean"] == pytest.approx(0.52)
     assert plain.data.metrics["seeds"] == 3
 
