@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 ERROR = "error.json"
 WEIGHTS = "weights.npz"
+FILES = (  # of a run folder
+    *(RECORD, ERROR, "history.csv", "domains.parquet", "predictions.parquet"),
+    *("masks.npz", "candidates.parquet", WEIGHTS),
+)
 
 SlotState = Literal["missing", "done", "failed"]
 

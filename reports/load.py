@@ -30,6 +30,7 @@ DATA = ["dataset", "partition"]
 MODEL = [*DATA, "backbone", "method"]
 CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 WAITING = "waits for tuning"
+NOT_RUN = "not run yet"
 
 
 class _Facts(TypedDict):
@@ -184,11 +185,7 @@ class Runs:
         return pd.read_parquet(path) if path.is_file() else None
 
     def similarity(self, fingerprint: str) -> dict[str, NDArray[np.generic]] | None:
-        """How alike the domains of a prepared log are, None if it was not stored.
-
-        `observed` compares the inputs of the domains `eval_domain_id`; on generated logs `planted`
-        compares how the domains `planted_eval_domain_id` click.
-        """
+        """How alike domains are, as `benchmark.similarity` stores it; None if nothing is stored."""
         path = self.store.data_folder(fingerprint) / "similarity.npz"
         return _arrays(path) if path.is_file() else None
 
@@ -299,4 +296,4 @@ def _cell(store: RunStore, config: RunConfig) -> Cell:
             return Cell(config=config, state="missing", reason=str(error))
     if (folder / ERROR).is_file():
         return Cell(config=config, state="failed", reason=store.read_error(config))
-    return Cell(config=config, state="missing", reason="not run yet")
+    return Cell(config=config, state="missing", reason=NOT_RUN)

@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from benchmark.plans import read_plan
+from benchmark.records import FILES
+from reports.load import NOT_RUN, WAITING
 from reports.verification.findings import Findings
-from reports.verification.folders import read_runs
+from reports.verification.folders import run_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +20,31 @@ SCORES = ("logloss", "auc", "gauc")
 
 
 def warnings_of(runs: Runs) -> list[str]:
-    """One line per file that is damaged or foreign, run that no plan has, and undefined metric.
+    """One line per run that is damaged or that no plan has, foreign file, and undefined metric.
 
-    None of these is part of a table, but for undefined metrics, which make a mean undefined.
+    None of these is averaged: such runs are no part of a table, and an undefined metric makes its
+    mean undefined. Runs that only a former call planned are no reason for a warning.
     """
-    out = runs.store.out
-    findings = Findings(out)
-    read_runs(runs.store, read_plan(out), findings)
-    unfinished = {str(cell.config.run_id) for cell in runs.cells if cell.record is None}
-    notes = [note for note in findings.notes if not any(name in note for name in unfinished)]
-    return [*findings.differences, *notes, *_undefined(runs)]
+    return [*_damaged(runs), *_strangers(runs), *_undefined(runs)]
+
+
+def _damaged(runs: Runs) -> Iterator[str]:
+    for cell in runs.cells:
+        if cell.state == "missing" and cell.reason not in (NOT_RUN, WAITING):
+            yield cell.reason.replace(f"{runs.store.out}/", "")
+
+
+def _strangers(runs: Runs) -> Iterator[str]:
+    """Files that no run writes, and run folders that no plan names."""
+    store, findings = runs.store, Findings(runs.store.out)
+    planned = {store.run_folder(config) for config in read_plan(store.out).whole.slots.values()}
+    for folder in run_folders(store.out / "runs", findings):
+        if folder not in planned:
+            yield f"{findings.name_of(folder)}: plan.json does not have this run, no table reads it"
+        for path in sorted(folder.iterdir()):
+            if path.name not in FILES and not path.name.startswith("."):  # being written
+                findings.foreign(path)
+    yield from findings.differences
 
 
 def _undefined(runs: Runs) -> Iterator[str]:

@@ -23,7 +23,7 @@ DEPTH = 4  # data set, partition, model, run
 def read_runs(store: RunStore, plan: Plan, findings: Findings) -> list[RunRecord]:
     """The readable records of a store, in the order of their folders; all else is named."""
     records = []
-    for folder in _run_folders(store.out / "runs", findings):
+    for folder in run_folders(store.out / "runs", findings):
         if (folder / RECORD).is_file():
             record = _checked(store, folder, findings)
             records += [record] if record else []
@@ -40,7 +40,7 @@ def files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(files))
 
 
-def _run_folders(root: Path, findings: Findings) -> list[Path]:
+def run_folders(root: Path, findings: Findings) -> list[Path]:
     """The folders with files at the depth of runs; files elsewhere are foreign."""
     found: dict[Path, None] = {}
     for path in files_below(root):

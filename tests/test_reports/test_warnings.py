@@ -1,0 +1,104 @@
+"""A store with something wrong in it: the page and the log name it, and no table averages it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.stored import SCHEMA_VERSION
+from reports.build import build
+from reports.load import load_runs
+from reports.warnings import warnings_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Folder
+
+
+def run_of(finished: Folder) -> Path:
+    """The folder of one finished run."""
+    return finished.store.run_folder(finished.config("dnn", "adasparse", 2))
+
+
+def name_of(finished: Folder, path: Path) -> str:
+    return str(path.relative_to(finished.store.out))
+
+
+def seeds_in_table1(finished: Folder) -> int:
+    """How many seeds DNN +AdaSparse has there."""
+    table = pd.read_csv(finished.store.out / "report" / "tables" / "table1.csv")
+    is_own = (table["backbone"] == "dnn") & (table["method"] == "adasparse")
+    return int(table[is_own]["seeds"].iloc[0])
+
+
+def test_a_sound_store_has_no_warnings(finished: Folder) -> None:
+    assert warnings_of(load_runs(finished.store.out)) == []
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "domains.parquet", "history.csv"])
+@pytest.mark.parametrize("harm", ["missing", "truncated"])
+def test_a_run_with_a_harmed_file_is_named_and_left_out(
+    finished: Folder, caplog: pytest.LogCaptureFixture, name: str, harm: str
+) -> None:
+    path = run_of(finished) / name
+    path.unlink() if harm == "missing" else path.write_bytes(path.read_bytes()[:-4])
+
+    page = build(finished.store.out).read_text(encoding="utf-8")
+
+    line = f"{name_of(finished, path)}: missing or changed since the run"
+    assert line in page
+    assert line in caplog.text
+    assert seeds_in_table1(finished) == 2
+
+
+def test_a_foreign_file_is_named(finished: Folder) -> None:
+    path = run_of(finished) / "notes.txt"
+    path.write_text("mine")
+
+    (line,) = warnings_of(load_runs(finished.store.out))
+
+    assert line.startswith(f"{name_of(finished, path)}: foreign file")
+
+
+def test_a_second_record_of_a_cell_is_named_and_left_out(finished: Folder) -> None:
+    folder = run_of(finished)
+    shutil.copytree(folder, folder.with_name("0" * 12))
+
+    page = build(finished.store.out).read_text(encoding="utf-8")
+
+    assert f"{name_of(finished, folder.with_name('0' * 12))}: plan.json does not have this" in page
+    assert seeds_in_table1(finished) == 3
+
+
+def test_a_record_of_another_schema_is_named_and_left_out(finished: Folder) -> None:
+    path = run_of(finished) / "record.json"
+    content = json.loads(path.read_text()) | {"schema_version": SCHEMA_VERSION - 1}
+    path.write_text(json.dumps(content))
+
+    (line,) = warnings_of(load_runs(finished.store.out))
+
+    assert f"schema version {SCHEMA_VERSION - 1}" in line
+    build(finished.store.out)
+    assert seeds_in_table1(finished) == 2
+
+
+def test_an_undefined_metric_is_named_and_makes_its_mean_undefined(folder: Folder) -> None:
+    for config in folder.plan():
+        undefined = {"gauc": np.nan} if config.seed == 2 and config.model == "dnn+adasparse" else {}
+        folder.run(config, **undefined)
+    folder.write_data()
+
+    warnings = warnings_of(load_runs(folder.store.out))
+    build(folder.store.out)
+
+    table = pd.read_csv(folder.store.out / "report" / "tables" / "table1.csv")
+    own = table[(table["backbone"] == "dnn") & (table["method"] == "adasparse")].iloc[0]
+    assert warnings == [f"{name_of(folder, run_of(folder))}: gauc undefined on test"]
+    assert np.isnan(own["gauc_mean"])
+    assert not np.isnan(own["auc_mean"])
