@@ -140,12 +140,26 @@ class RunStore:
                 **{key: content[key] for key in ("training", "cost", "timing", "environment")},
             )
 
+    def read_run(self, config: RunConfig) -> RunRecord:
+        """Read the record of a run.
+
+        Raises:
+            RecordError: as `read`, or the record in its folder is that of another run.
+        """
+        record = self.read(self.run_folder(config))
+        if record.config.run_id != config.run_id:
+            raise RecordError(
+                f"{record.path / RECORD}: the record is of the run {record.config.run_id} ("
+                f"{record.config.title}), not of this folder's; run again to renew it"
+            )
+        return record
+
     def state(self, config: RunConfig) -> SlotState:
         """Whether the run is done (its record exists and its digests match), failed, or neither."""
         marked = self.marked_state(config)
         if marked == "done":
             try:
-                self.read(self.run_folder(config))
+                self.read_run(config)
             except RecordError:
                 return "missing"
         return marked

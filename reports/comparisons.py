@@ -39,8 +39,8 @@ def compare(runs: Runs) -> pd.DataFrame:
     a metric on test; its rival is the other method with the best mean AUC on dev. One row per
     comparison and metric, `test` being its number; `difference` says what the columns are.
     `t_p_holm` and `two_way_p_holm` are corrected over `family`, all rows of a data set and
-    backbone. A comparison is a `star` where the method is better, its corrected t test is
-    significant, and the two-way interval excludes 0.
+    backbone. A comparison is a `star` where the method is better and both its corrected t test and
+    its corrected two-way test are significant.
     """
     runs = runs.study("main")
     seeds = _records(runs)
@@ -188,6 +188,6 @@ def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:
         family=f"{len(first)} tests of {title}",
     )
     sign = np.where(rows["metric"].isin(LOWER_IS_BETTER), -1.0, 1.0)
-    is_clear = (rows["delta_low"] > 0.0) | (rows["delta_high"] < 0.0)
     is_better = sign * rows["delta_mean"] > 0.0
-    return rows.assign(star=is_better & is_clear & (rows["t_p_holm"] < TEST_LEVEL))
+    is_clear = (rows[["t_p_holm", "two_way_p_holm"]] < TEST_LEVEL).all(axis=1)
+    return rows.assign(star=is_better & is_clear)

@@ -31,7 +31,8 @@ NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 class Part:
     """A contrast before its correction: `measure` gives its interval at a level.
 
-    `unit` is "e-4" for differences of metrics, else what `measure` counts in.
+    `unit` is "e-4" for differences of metrics, else what `measure` counts in: "times" are powers of
+    ten of a multiple of `limit`. `p_value` is that of a further test.
     """
 
     label: str
@@ -39,6 +40,8 @@ class Part:
     paper: float = math.nan
     expected: Expected = "above"
     unit: str = "e-4"
+    limit: float = 1.0
+    p_value: float = math.nan
     needs: str = ""
 
     def at(self, level: float) -> Contrast:
@@ -50,6 +53,8 @@ class Part:
             paper=self.paper,
             expected=self.expected,
             margin=MARGIN if self.unit == "e-4" else 0.0,
+            level=level,
+            p_value=self.p_value,
             needs=self.needs if math.isnan(interval.low) else "",
         )
 
@@ -94,7 +99,7 @@ class Evidence:
         *,
         paper: float = math.nan,
         expected: Expected = "above",
-        needs: str = "two seeds or more of both",
+        needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
         """How much better the left one is on test, for other seeds and other test rows."""
         found = difference(self.runs, left.key, right.key, metric)
@@ -119,6 +124,10 @@ class Evidence:
     def is_generated(self) -> bool:
         """Whether the log was drawn from known probabilities."""
         return "ceiling" in self.runs.card(self.fingerprint)
+
+    def main_logs(self) -> list[tuple[str, str]]:
+        """Data set and partition of every log of the main study."""
+        return list(self.runs.study("main").fingerprints)
 
     @property
     def num_columns(self) -> int:

@@ -291,7 +291,7 @@ def _cell(store: RunStore, config: RunConfig) -> Cell:
     folder = store.run_folder(config)
     if (folder / RECORD).is_file():
         try:
-            return Cell(config=config, state="done", record=store.read(folder))
+            return Cell(config=config, state="done", record=store.read_run(config))
         except RecordError as error:
             return Cell(config=config, state="missing", reason=str(error))
     if (folder / ERROR).is_file():

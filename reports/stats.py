@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import DescrStatsW
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -71,20 +70,6 @@ def wilcoxon_p_value(deltas: ArrayLike) -> float:
     if not values.any():
         return 1.0
     return float(stats.wilcoxon(values[values != 0.0]).pvalue)
-
-
-def equivalence_p_value(deltas: ArrayLike, margin: float) -> float:
-    """The p value of two one-sided t tests that the mean lies within -margin and +margin.
-
-    A small one means equivalence. It is nan below two differences; differences that are all equal
-    have no spread to judge them by: 0 if they are inside, else 1.
-    """
-    values = np.asarray(deltas, np.float64)
-    if values.size < 2 or np.isnan(values).any():
-        return np.nan
-    if _standard_error(values) == 0.0:
-        return 0.0 if abs(values[0]) < margin else 1.0
-    return float(DescrStatsW(values).ttost_mean(-margin, margin)[0])
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -11,13 +11,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from scipy import stats
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reports.stats import Interval
 
 Outcome = Literal["yes", "no", "open"]
-Expected = Literal["above", "equal"]
+Expected = Literal["above", "not above", "equal"]
 
 LEVEL = 0.05  # of a claim
 MOST_SEEDS = 1_000  # that an estimate of the needed ones is worth printing for
@@ -30,14 +33,14 @@ TAGS = {  # outcome -> on real logs, on generated ones
 NOT_TESTABLE = "not testable here"
 RULE = (
     "The rule, fixed beforehand: a claimed gain is reproduced if its corrected interval lies above"
-    " 0, and not reproduced if it lies below half the paper's difference, or below"
-    f" {MARGIN / 2:g} where the paper prints none; else it is inconclusive. That two things are"
+    " 0; else not reproduced if the interval lies below half the paper's difference, or below"
+    f" {MARGIN / 2:g} of AUC or GAUC (0 of other quantities) where the paper prints no gain; else"
+    " inconclusive. That something does not gain is judged the other way round. That two things are"
     " about equal is reproduced if two one-sided tests place the difference within"
     f" ±{MARGIN:g}, and not reproduced if the interval lies outside. A claim of several parts is"
     " reproduced if all are, and not reproduced if one is not. Intervals are two-way (seeds and"
-    " time blocks of the test rows) unless a row says otherwise, and corrected for the number of"
-    " parts of the claim (Bonferroni). On generated logs a claim can only hold, or not hold, in"
-    " that world."
+    " blocks of test rows) unless a row says otherwise, and corrected for the number of parts of"
+    " the claim (Bonferroni). On generated logs a claim can only hold, or not hold, in that world."
 )
 
 
@@ -47,7 +50,8 @@ class Contrast:
 
     `interval` is corrected already, at the level of `corrected_level`. `paper` is the paper's own
     difference, nan where it prints none, and `margin` what counts as a difference, 0 for other
-    quantities than AUC and GAUC. `needs` says what is missing, if the interval is.
+    quantities than AUC and GAUC. A `p_value` of a further test has to be significant too before
+    anything is settled. `needs` says what is missing, if the interval is.
     """
 
     label: str
@@ -55,21 +59,26 @@ class Contrast:
     paper: float = math.nan
     expected: Expected = "above"
     margin: float = MARGIN
+    level: float = 1.0 - LEVEL
+    p_value: float = math.nan
     needs: str = ""
 
     @property
     def outcome(self) -> Outcome:
         """Whether this part of the claim is seen, refuted, or open."""
         low, high = self.interval.low, self.interval.high
-        if math.isnan(low) or math.isnan(high):
+        if math.isnan(low) or math.isnan(high) or self.p_value >= LEVEL:
             return "open"
         if self.expected == "equal":
             if low > -self.margin and high < self.margin:
                 return "yes"
             return "no" if low > self.margin or high < -self.margin else "open"
+        is_gain = self.expected == "above"
         if low > 0.0:
-            return "yes"
-        return "no" if high < self.least else "open"
+            return "yes" if is_gain else "no"
+        if high < self.least:
+            return "no" if is_gain else "yes"
+        return "open"
 
     @property
     def least(self) -> float:
@@ -80,18 +89,23 @@ class Contrast:
     def seeds_needed(self) -> int:
         """About how many seeds would settle it, if its spread is that of the seeds.
 
-        The half width falls with the square root of the seeds; it has to fall below the distance
-        of the estimate from the nearer bound of the rule. 0 where that is not defined.
+        The half width, Student's quantile times the standard error, has to fall below the distance
+        of the estimate from the nearer bound of the rule. 0 where that is not defined, and
+        `MOST_SEEDS` + 1 where it takes more.
         """
-        half = (self.interval.high - self.interval.low) / 2.0
+        half, num = (self.interval.high - self.interval.low) / 2.0, self.interval.num
         mean = self.interval.mean
         if self.expected == "equal":
             distance = abs(self.margin - abs(mean))
         else:
             distance = max(mean, self.least - mean)
-        if math.isnan(half) or distance <= 0.0:
+        if math.isnan(half) or num < 2 or distance <= 0.0:
             return 0
-        return math.ceil(self.interval.num * (half / distance) ** 2)
+        seeds = np.arange(num, MOST_SEEDS + 1)
+        quantiles = stats.t.ppf((1.0 + self.level) / 2.0, seeds - 1)
+        halves = half * quantiles / quantiles[0] * np.sqrt(num / seeds)
+        enough = seeds[halves < distance]
+        return int(enough[0]) if enough.size else MOST_SEEDS + 1
 
 
 def corrected_level(num_contrasts: int, expected: Expected = "above") -> float:

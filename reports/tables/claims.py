@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.claims import CLAIMS, CONTRADICTIONS
-from reports.evidence import Evidence
+from reports.evidence import Evidence, Part, absent
 from reports.layout import Block, Entry, Layout, Table, number
 from reports.load import DATA
 from reports.names import data_title
@@ -16,21 +16,23 @@ from reports.verdicts import NOT_TESTABLE, RULE, TAGS, corrected_level, outcome_
 
 if TYPE_CHECKING:
     from reports.claims import Claim
-    from reports.evidence import Part
     from reports.load import Runs
 
+NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
 _COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
 _DIGITS = {"e-4": 1, "correlation": 3, "epochs": 2}
 _NOTES = [
     RULE,
-    "Here: the parts of a claim that hold (interval above 0), fail and are open, then the parts, or"
-    " of many the smallest and the largest: mean and corrected interval, AUC and GAUC in units of"
-    " 0.0001 on test. Masks, epochs: t interval over the seeds. Counts have no interval, and are"
-    " shown as multiples. All parts are in claims.csv, with the run ids in the section's list.",
+    "Here: how many parts of a claim hold, fail and are open, then at most"
+    f" {MOST_LISTED} of them, those that fail first, then open ones: mean and corrected interval,"
+    " AUC and GAUC in units of 0.0001 on test. Masks: t interval over the seeds, settled only if"
+    " the permutation test of the table of masks is significant too; epochs: t interval over the"
+    " seeds. Counts have no interval, follow from the models alone and are the same on every log."
+    " All parts are in claims.csv.",
     "Beside a claim that AdaSparse is better stand its comparisons with a plain network of as many"
-    " dense parameters, and with itself reading the layer's input instead of the domain; they"
-    " decide nothing.",
+    " dense parameters, and with AdaSparse that is told no domain (its domain columns stay ordinary"
+    " inputs); they decide nothing.",
 ]
 
 
@@ -40,9 +42,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `mean`, `low` and `high` are in natural units, corrected to `level`; `paper` is the paper's own
     difference. `outcome` is that of the part, `verdict` that of the claim on this log.
     """
-    mains = runs.study("main")
+    logs = runs.study(*TABLE.study.split(","))
     rows = []
-    for dataset, partition in mains.fingerprints if mains.records else ():
+    for dataset, partition in logs.fingerprints if logs.records else ():
         evidence = Evidence(runs, dataset, partition)
         for claim in CLAIMS:
             rows += _rows(claim, evidence)
@@ -59,9 +61,9 @@ def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
         "where": claim.where,
         "evidence": claim.paper,
     }
-    parts = claim.parts(evidence) if claim.parts else []
-    if not parts:
+    if not claim.parts:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
+    parts = claim.parts(evidence) or [NO_BACKBONE]
     level = corrected_level(len(parts), parts[0].expected)
     contrasts = [part.at(level) for part in parts]
     verdict = TAGS[outcome_of(contrasts)][evidence.is_generated]
@@ -84,6 +86,8 @@ def _row(part: Part, level: float) -> dict[str, object]:
         "high": interval.high,
         "seeds": interval.num,
         "level": level,
+        "limit": part.limit,
+        "p_value": part.p_value,
         "paper": part.paper,
         "expected": part.expected,
         "outcome": contrast.outcome,
@@ -121,17 +125,15 @@ def _entries(rows: pd.DataFrame) -> list[Entry]:
 
 
 def _here(rows: pd.DataFrame) -> str:
-    """The counts of a claim's parts and the parts, or their extremes; then what stands beside."""
+    """The counts of a claim's parts, the parts that decide, and what stands beside."""
     parts = rows[(rows["role"] == "part") & (rows["part"] != "")]
     if parts.empty:
         return ""
     counts = parts["outcome"].value_counts()
     names = {"yes": "hold", "no": "fail", "open": "open"}
     head = ", ".join(f"{counts[key]} {word}" for key, word in names.items() if key in counts)
-    shown = parts
-    if len(parts) > MOST_LISTED:
-        order = parts["mean"].sort_values(na_position="first").index
-        shown = parts.loc[[order[0], order[-1]]]
+    order = parts["outcome"].map({"no": 0, "open": 1, "yes": 2}).sort_values(kind="stable").index
+    shown = parts.loc[order[:MOST_LISTED]]
     plural = "part" if len(parts) == 1 else "parts"
     texts = [f"{len(parts)} {plural}: {head}", *map(_part, shown.to_dict("records"))]
     beside = [_part(row) for row in rows[rows["role"] == "beside"].to_dict("records")]
@@ -142,8 +144,9 @@ def _part(row: dict) -> str:
     """A part with its interval in its unit."""
     if math.isnan(row["mean"]):
         return f"{row['part']}: not known"
-    if row["unit"] == "log10":
-        return f"{row['part']}: {10.0 ** row['mean']:,.3g}\N{MULTIPLICATION SIGN}"
+    if row["unit"] == "times":
+        multiple = row["limit"] * 10.0 ** row["mean"]
+        return f"{row['part']}: {multiple:,.2f}"
     scale, digits = (1e4 if row["unit"] == "e-4" else 1.0), _DIGITS[row["unit"]]
     mean, low, high = (
         number(scale * row[name], digits, signed=True) for name in ("mean", "low", "high")

@@ -33,12 +33,13 @@ _NOTES = [
     " block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed: two runs"
     " with one seed see the same data order and start from the same values of what they share."
-    " Its 95% interval allows for other seeds and for other times of the test period (at most"
-    f" {NUM_BLOCKS} blocks of rows are resampled), and is not corrected for the number of"
+    " Its 95% interval allows for other seeds and for other test rows (at most"
+    f" {NUM_BLOCKS} blocks of consecutive rows are resampled, blocks of time where the log"
+    " has times, else random groups), and is not corrected for the number of"
     " comparisons.",
-    "* The best of its column beats the second best, chosen by mean AUC on dev: paired t test over"
-    " the seeds at p < 0.05 after Holm's correction over the tests of the block, and an interval"
-    " that excludes 0. Every star and every Δ links to its row in the table of tests, which says"
+    "* The best of its column beats the second best, chosen by mean AUC on dev: both the paired t"
+    " test over the seeds and the two-way test have p < 0.05 after Holm's correction over the tests"
+    " of the block. Every star and every Δ links to its row in the table of tests, which says"
     " how small a difference could be found at all.",
 ]
 _PAPER_NOTE = (

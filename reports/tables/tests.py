@@ -29,15 +29,16 @@ _NOTES = [
     " mean of a column of Table 1, against the second best, which is the other method with the best"
     " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
     "Δ: first minus second, seed by seed, in units of 0.0001, with its 95% interval for other seeds"
-    " and other times: the variance of the seeds' differences, and what the seeds share of the"
+    " and other test rows: the variance of the seeds' differences, and what the seeds share of the"
     f" variance over {RESAMPLES} resamples of {NUM_BLOCKS} blocks of consecutive test rows, the"
     " same for all models (there are fewer blocks where there are fewer rows); Student's t with the"
-    " degrees of freedom of Welch and Satterthwaite. p two-way belongs to it. Users may be in"
-    " several blocks; user ids are not stored.",
+    " degrees of freedom of Welch and Satterthwaite. p two-way belongs to it. Blocks are of time"
+    " where the log has times, else random groups of rows. Users may be in several blocks,"
+    " and their ids are not stored: what the rows of one user share is not covered.",
     "p t: two-sided paired t test over the seeds, which ignores the noise of the test rows. (Holm):"
     " corrected over all tests of the block; a pair of models that is compared in both directions"
-    " is one test. * in Table 1: the difference is in favour of the method, p t (Holm) is below"
-    f" {TEST_LEVEL}, and the interval excludes 0.",
+    " is one test. * in Table 1: the difference is in favour of the method, and p t (Holm) and p"
+    f" two-way (Holm) are below {TEST_LEVEL}.",
     f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds on; with fewer it"
     f" cannot reach {TEST_LEVEL}.",
     "p DeLong: for AUC, the mean over the seeds of these very models on other test rows. The mean"

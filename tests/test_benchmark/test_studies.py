@@ -48,7 +48,7 @@ def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
     assert len(main) == 8
     on_first = {slot for slot in main if plan.slots[slot].backbone == "dnn"}
     assert on_first <= set(plan.studies["controls"])
-    assert len(plan.slots) == 8 + 4 + 10 + 2 + 6 + 16 + 4  # studies in their order, references last
+    assert len(plan.slots) == 8 + 4 + 10 + 2 + 8 + 16 + 4  # studies in their order, references last
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
     assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
 
@@ -61,7 +61,9 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
         for config in own_cells(plan, study):
             main = mains[config.backbone, config.method, config.seed]
             varied = differences(config, main)
-            if config.pinned:
+            if config.is_blind:
+                assert varied == {"pinned", "method_config", "domain_columns", "task"}
+            elif config.pinned:
                 assert varied == {"pinned", "method_config"}
                 assert config.method_config == {**main.method_config, **config.pinned}
                 assert any(
@@ -76,7 +78,7 @@ def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
 
     changed = {config.domain_columns for config in plan.slots.values()}
     star = configure(select(), "tiny", log, "dnn", Change(method="plain", ids="partition_as_task"))
-    assert changed == {("place", "item"), ("item",)}
+    assert changed == {("place", "item"), ("item",), ()}
     assert star.task == "place+item"
     assert star.has_full_task
     assert not star.has_own_domains
@@ -103,9 +105,9 @@ def test_one_domain_column_leaves_nothing_to_vary_in_domains(tiny_log, tmp_path,
 
     plan = lay_out(select(), {"tiny": log})
 
-    assert len(own_cells(plan, "controls")) == 4  # h only and width-matched
+    assert len(own_cells(plan, "controls")) == 6  # h only, domain-blind and width-matched
     assert not plan.studies["partitions"]
-    assert {config.domain_columns for config in plan.slots.values()} == {("place",)}
+    assert {config.domain_columns for config in plan.slots.values()} == {("place",), ()}
 
 
 def test_nested_domains_take_one_column_after_the_other(log, select):

@@ -122,6 +122,7 @@ def p_values(sides, metric, num_blocks):
 def test_two_way_interval_is_not_fooled_by_the_rows_that_seeds_share():
     found = np.array([null_comparison([6, i]) for i in range(60)])[:, METRICS.index("auc")]
 
+    assert not np.isnan(found).any()
     by_seeds, two_way = (found < 0.05).mean(axis=0)
 
     assert by_seeds > 0.2  # the t test takes the luck of the rows for skill

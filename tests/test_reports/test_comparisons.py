@@ -104,12 +104,12 @@ def test_holm_covers_the_block_and_counts_a_pair_once(finished: Folder) -> None:
     assert set(block["family"]) == {"3 tests of world (domains: scenario), DNN"}
 
 
-def test_star_needs_the_corrected_test_and_the_interval(finished: Folder) -> None:
+def test_star_needs_both_corrected_tests(finished: Folder) -> None:
     table = compare(load_runs(finished.store.out))
 
     sign = np.where(table["metric"] == "logloss", -1.0, 1.0)
-    low = np.minimum(sign * table["delta_low"], sign * table["delta_high"])
-    expected = (low > 0.0) & (table["t_p_holm"] < 0.05)
+    is_better = sign * table["delta_mean"] > 0.0
+    expected = is_better & (table["two_way_p_holm"] < 0.05) & (table["t_p_holm"] < 0.05)
     assert table["star"].tolist() == expected.tolist()
     assert 0 < table["star"].sum() < len(table)
 

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from reports.stats import (
-    equivalence_p_value,
     holm,
     minimum_detectable,
     paired_interval,
@@ -121,28 +120,3 @@ def test_wilcoxon_of_six_gains_is_the_least_that_six_can_reach():
 )
 def test_wilcoxon_drops_zeros(deltas, expected):
     assert wilcoxon_p_value(deltas) == pytest.approx(expected, nan_ok=True)
-
-
-def test_equivalence_is_the_larger_of_two_one_sided_tests():
-    deltas = np.random.default_rng(6).normal(0.0002, 0.0004, 8)
-
-    above = stats.ttest_1samp(deltas, -0.001, alternative="greater").pvalue
-    below = stats.ttest_1samp(deltas, 0.001, alternative="less").pvalue
-
-    assert equivalence_p_value(deltas, 0.001) == pytest.approx(max(above, below))
-
-
-@pytest.mark.parametrize(
-    ("deltas", "expected"),
-    [([0.1], np.nan), ([0.1, np.nan], np.nan), ([0.1, 0.1], 1.0), ([0.0, 0.0], 0.0)],
-)
-def test_equivalence_where_there_is_no_spread(deltas, expected):
-    assert equivalence_p_value(deltas, 0.05) == pytest.approx(expected, nan_ok=True)
-
-
-def test_equivalence_at_its_margin_is_found_as_often_as_its_level():
-    samples = np.random.default_rng(7).normal(0.001, 0.0002, (2000, 5))
-
-    share = np.mean([equivalence_p_value(sample, 0.001) < 0.05 for sample in samples])
-
-    assert share == pytest.approx(0.05, abs=0.015)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from reports.stats import Interval
 from reports.verdicts import Contrast, corrected_level, outcome_of, to_settle
 
 
-def contrast(low, high, *, paper=np.nan, expected="above", needs="", num=4):
-    interval = Interval((low + high) / 2, low, high, num)
-    return Contrast(label="a", interval=interval, paper=paper, expected=expected, needs=needs)
+def contrast(low, high, *, num=4, **more):
+    return Contrast(label="a", interval=Interval((low + high) / 2, low, high, num), **more)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,27 @@ def test_levels_share_five_percent():
     assert corrected_level(1, "equal") == 0.90
 
 
-def test_seeds_needed_follow_from_the_half_width():
-    wide = contrast(-0.002, 0.004, paper=0.001)  # mean 0.001, half width 0.003, 4 seeds
+def test_what_is_said_not_to_gain_is_judged_the_other_way_round():
+    assert contrast(0.0001, 0.004, expected="not above").outcome == "no"
+    assert contrast(-0.001, 0.0004, expected="not above").outcome == "yes"
+    assert contrast(-0.001, 0.0006, expected="not above").outcome == "open"
 
-    assert wide.seeds_needed == 36
-    assert "about 36 seeds for the hardest open part" in to_settle([wide])
+
+def test_a_further_test_that_is_not_significant_leaves_it_open():
+    assert contrast(0.1, 0.3, p_value=0.06).outcome == "open"
+    assert contrast(0.1, 0.3, p_value=0.04).outcome == "yes"
+    assert contrast(-0.3, -0.1, p_value=0.06).outcome == "open"
+
+
+def test_seeds_needed_are_the_fewest_whose_interval_is_short_enough():
+    wide = contrast(-0.002, 0.004, paper=0.001, level=0.95)  # mean 0.001, half width 0.003, 4 seeds
+    error = 0.003 / stats.t.ppf(0.975, 3) * np.sqrt(4)  # of one seed
+
+    def half(num):
+        return stats.t.ppf(0.975, num - 1) * error / np.sqrt(num)
+
+    assert half(wide.seeds_needed) < 0.001 <= half(wide.seeds_needed - 1)
+    assert f"about {wide.seeds_needed} seeds for the hardest open part" in to_settle([wide])
     assert to_settle([contrast(1, 2)]) == ""
 
 

@@ -102,3 +102,19 @@ def test_an_undefined_metric_is_named_and_makes_its_mean_undefined(folder: Folde
     assert warnings == [f"{name_of(folder, run_of(folder))}: gauc undefined on test"]
     assert np.isnan(own["gauc_mean"])
     assert not np.isnan(own["auc_mean"])
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"method": "plain"}])
+def test_the_record_of_another_run_in_a_planned_folder_is_named_and_left_out(
+    finished: Folder, change: dict[str, object]
+) -> None:
+    own = {"seed": 2, "method": "adasparse"} | change
+    other = finished.store.run_folder(finished.config("dnn", own["method"], own["seed"]))
+    shutil.rmtree(run_of(finished))
+    shutil.copytree(other, run_of(finished))
+
+    (line,) = warnings_of(load_runs(finished.store.out))
+    build(finished.store.out)
+
+    assert f"record.json: the record is of the run {other.name}" in line
+    assert seeds_in_table1(finished) == 2
