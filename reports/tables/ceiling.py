@@ -92,9 +92,8 @@ def _row(
     }
     for metric in EXPECTED_DIGITS:
         row |= moments(metric, own[metric])
-        if model["method"] != BASELINE:
-            share = achieved_share(own, plain, metric, best[metric])
-            row |= bounds(f"{metric}_share", share)
+        others = own if model["method"] != BASELINE else own.iloc[:0]  # no share of its own
+        row |= bounds(f"{metric}_share", achieved_share(others, plain, metric, best[metric]))
     return row
 
 

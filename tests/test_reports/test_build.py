@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from reports.build import build, load_tables
+from benchmark.plans import Plan, write_plan
+from reports.build import build, load_figures, load_tables
+from reports.drawing import rendered
+from reports.load import load_runs
 from reports.tables import cost
 
 if TYPE_CHECKING:
@@ -140,6 +143,29 @@ def test_page_of_a_grid_without_finished_runs_has_no_tables(folder: Folder) -> N
 
     assert "0 of 12 runs are finished" in page.read_text(encoding="utf-8")
     assert not (page.parent / "tables").exists()
+
+
+@pytest.mark.parametrize(
+    ("methods", "seeds"), [(["plain"], [1]), (["adasparse"], [1]), (["plain", "maml"], [1, 2])]
+)
+def test_a_store_of_few_models_renders_with_every_table_and_figure(
+    folder: Folder, methods: list[str], seeds: list[int]
+) -> None:
+    configs = [folder.config("dnn", method, seed) for seed in seeds for method in methods]
+    slots = {config.slot_id: config for config in configs}
+    studies = {"main": tuple(slots), "cost": tuple(slots)}
+    write_plan(folder.store, Plan(preset="quick", slots=slots, studies=studies))
+    for config in configs:
+        folder.run(config)
+    folder.write_data()
+
+    page = build(folder.store.out)
+
+    assert "Claims and verdicts" in page.read_text(encoding="utf-8")
+    runs = load_runs(folder.store.out)
+    for figure in load_figures().values():
+        table = figure.tabulate(runs)
+        assert table.empty or rendered(figure, table)["png"].startswith(b"\x89PNG")
 
 
 def test_build_leaves_a_current_report_alone(finished: Folder) -> None:
