@@ -310,6 +310,14 @@ def _one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def light_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out of reports the tables whose statistics take seconds."""
+    slow = {"ceiling", "claims", "table1", "tests"}
+    tables = {name: table for name, table in build.load_tables().items() if name not in slow}
+    monkeypatch.setattr(build, "load_tables", lambda: tables)
+
+
+@pytest.fixture
 def finished(folder: Folder, whole_grid: Path) -> Folder:
     """A grid whose every run is finished."""
     shutil.copytree(whole_grid, folder.store.out)

@@ -15,7 +15,6 @@ from benchmark.plans import Plan, write_plan
 from reports.build import build, load_figures, load_tables
 from reports.drawing import rendered
 from reports.load import load_runs
-from reports.tables import cost
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -43,12 +42,6 @@ def files_of(out: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.fixture
-def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out tables whose statistics take seconds."""
-    monkeypatch.setattr("reports.build.load_tables", lambda: {"cost": cost.TABLE})
-
-
 def test_build_writes_the_page_and_every_table(studied: Folder) -> None:
     page = build(studied.store.out)
 
@@ -63,6 +56,7 @@ def test_build_writes_the_page_and_every_table(studied: Folder) -> None:
     assert not list(page.parent.rglob("*.part"))
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_page_is_self_contained(finished: Folder) -> None:
     page = build(finished.store.out)
 
@@ -73,13 +67,14 @@ def test_page_is_self_contained(finished: Folder) -> None:
         assert target.startswith(("#", "data:")) or (page.parent / target).exists()
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_page_escapes_what_it_is_given(finished: Folder) -> None:
     text = build(finished.store.out).read_text(encoding="utf-8")
 
     assert "a &lt;generated&gt; log" in text
 
 
-@pytest.mark.usefixtures("one_table")
+@pytest.mark.usefixtures("light_tables")
 def test_page_says_that_data_are_synthetic_only_when_they_are(finished: Folder) -> None:
     with_truth = build(finished.store.out).read_text(encoding="utf-8")
     finished.write_data(with_truth=False)
@@ -89,6 +84,7 @@ def test_page_says_that_data_are_synthetic_only_when_they_are(finished: Folder) 
     assert "Synthetic data" not in without
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
     finished.write_data(split_kind="shuffle", dropped=1234)
 
@@ -100,7 +96,7 @@ def test_page_says_how_rows_were_split_and_capped(finished: Folder) -> None:
     assert "<dt>embedding_optimizer</dt><dd>sparse</dd>" in text
 
 
-@pytest.mark.usefixtures("one_table")
+@pytest.mark.usefixtures("light_tables")
 def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
     alike = build(finished.store.out).read_text(encoding="utf-8")
     finished.run(finished.config("dnn", "plain", 1), device="cuda:0")
@@ -112,6 +108,7 @@ def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
     assert "device (cpu, cuda:0)." in mixed
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
     folder.preset = "smoke"
     for config in folder.plan():
@@ -168,6 +165,7 @@ def test_a_store_of_few_models_renders_with_every_table_and_figure(
         assert table.empty or rendered(figure, table)["png"].startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_build_leaves_a_current_report_alone(finished: Folder) -> None:
     build(finished.store.out)
     before = files_of(finished.store.out)
@@ -187,7 +185,7 @@ def test_build_follows_a_changed_record(finished: Folder) -> None:
     assert page.read_text(encoding="utf-8") != before
 
 
-@pytest.mark.usefixtures("one_table")
+@pytest.mark.usefixtures("light_tables")
 @pytest.mark.parametrize("name", ["index.html", "tables/cost.md", "manifest.json"])
 def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> None:
     path = build(finished.store.out).parent / name
@@ -199,7 +197,7 @@ def test_build_repairs_a_file_that_was_changed(finished: Folder, name: str) -> N
     assert path.read_text(encoding="utf-8") == before
 
 
-@pytest.mark.usefixtures("one_table")
+@pytest.mark.usefixtures("light_tables")
 @pytest.mark.parametrize(
     "text", ["", "[]", "7", "{}", '{"files": {}}', '{"input": "x"}', '{"input": "x", "files": [3]}']
 )
@@ -213,6 +211,7 @@ def test_build_takes_a_broken_manifest_for_none(finished: Folder, text: str) -> 
     assert path.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_build_removes_tables_that_are_gone(finished: Folder) -> None:
     page = build(finished.store.out)
     finished.plan(seeds=(4,))  # none of these has run
@@ -222,7 +221,7 @@ def test_build_removes_tables_that_are_gone(finished: Folder) -> None:
     assert not list((page.parent / "tables").iterdir())
 
 
-@pytest.mark.usefixtures("one_table")
+@pytest.mark.usefixtures("light_tables")
 def test_build_is_equal_for_equal_runs(finished: Folder) -> None:
     page = build(finished.store.out)
     before = page.read_text(encoding="utf-8")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pytest
 
 from reports.build import build
 
 if TYPE_CHECKING:
     from conftest import Folder, Tuning
+
+pytestmark = pytest.mark.usefixtures("light_tables")
 
 
 def test_page_of_equal_searches_says_budget_and_that_it_was_random(tuning: Tuning) -> None:
