@@ -9,6 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from reports import build
+from reports.figures import fig1
+
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = """\
 name = "tiny"
@@ -98,3 +101,17 @@ def real_data():
     if not folder.is_dir():
         pytest.skip(f"no real logs: CTR_REAL_DATA names no folder ({folder})")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_figure(monkeypatch):
+    """Reports that a test itself builds have one figure; those of module fixtures have all."""
+    monkeypatch.setattr(build, "load_figures", lambda: {"fig1": fig1.FIGURE})
+
+
+@pytest.fixture
+def light_tables(monkeypatch):
+    """Leave out of reports the tables whose statistics take seconds."""
+    slow = {"ceiling", "claims", "table1", "tests"}
+    tables = {name: table for name, table in build.load_tables().items() if name not in slow}
+    monkeypatch.setattr(build, "load_tables", lambda: tables)

@@ -15,8 +15,6 @@ from benchmark.metrics import evaluate, group_scores, row_logloss
 from benchmark.plans import Plan, write_plan
 from benchmark.protocol import COMPACT
 from benchmark.records import RunResult, RunStore
-from reports import build
-from reports.figures import fig1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +28,9 @@ SEEDS = (1, 2, 3)
 FINGERPRINT = "f" * 16
 NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
 BLIND = {"domain_columns": (), "task": ""}
+TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_early": False}
+HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
+HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones
     "formulations": (("adasparse", {"pinned": {"form": "binarization"}}),),
     "partitions": (),
@@ -226,12 +227,7 @@ class Folder:
                     "dev": self.scores(config) | before,
                     "test": {**self.scores(config), **test_metrics},
                 },
-                training={
-                    "best_step": 20,
-                    "best_dev_score": 0.7,
-                    "candidates": 3,
-                    "stopped_early": False,
-                },
+                training=TRAINING,
                 cost={
                     "embedding_parameters": 4000,
                     "dense_parameters": 500,
@@ -241,15 +237,7 @@ class Folder:
                     "optimizer_steps": 40,
                     "sample_visits": 10_240,
                 },
-                history=pl.DataFrame(
-                    {
-                        "step": [20, 40],
-                        "epoch": [0.5, 1.0],
-                        "split": ["dev"] * 2,
-                        "loss": [0.5, 0.4],
-                        "auc": [0.7, 0.6],
-                    }
-                ),
+                history=pl.DataFrame(HISTORY, schema=HISTORY_COLUMNS, orient="row"),
                 domains=self.domains().with_columns(
                     auc=pl.Series(auc), logloss=pl.Series(np.full(auc.size, row_logloss(1, 0.0)))
                 ),
@@ -301,20 +289,6 @@ def studied(folder: Folder, whole_studies: Path) -> Folder:
     """All studies on one backbone, finished."""
     shutil.copytree(whole_studies, folder.store.out)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports that a test builds have one figure, since drawing is slow; those of modules all."""
-    monkeypatch.setattr(build, "load_figures", lambda: {"fig1": fig1.FIGURE})
-
-
-@pytest.fixture
-def light_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out of reports the tables whose statistics take seconds."""
-    slow = {"ceiling", "claims", "table1", "tests"}
-    tables = {name: table for name, table in build.load_tables().items() if name not in slow}
-    monkeypatch.setattr(build, "load_tables", lambda: tables)
 
 
 @pytest.fixture
