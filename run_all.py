@@ -80,7 +80,9 @@ def act(args: argparse.Namespace) -> int:
     elif args.status:
         show(overview.status_lines(store))
     elif args.dry_run:
-        show(overview.plan_lines(selection_of(args), args.jobs or args.default_jobs))
+        from benchmark.dry_run import plan_lines  # torch is slow to import
+
+        show(plan_lines(selection_of(args), args.jobs or args.default_jobs))
     elif args.report_only:
         return report_only(store)
     else:

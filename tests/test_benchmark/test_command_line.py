@@ -2,10 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from benchmark.studies import STUDIES, studies_named
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -247,3 +252,17 @@ def test_a_run_without_a_clock_says_so(run_all, tiny_log):
     record = json.loads(next(out.rglob("record.json")).read_text())
     assert record["config"]["split"] == "shuffle"
     assert "shuffle" in (out / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--list", "studies"], ["--list", "figures"], ["--help"]])
+def test_answers_that_need_no_run_import_nothing_slow(arguments):
+    program = (
+        "import contextlib, sys, run_all\n"
+        f"with contextlib.suppress(SystemExit): run_all.main({arguments!r})\n"
+        "slow = {'torch', 'sklearn', 'optuna', 'mlflow', 'matplotlib', 'statsmodels', 'pandas'}\n"
+        "sys.exit(' '.join(slow & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr

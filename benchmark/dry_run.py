@@ -1,0 +1,132 @@
+"""What a call would take, printed and not run: `--dry-run`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from typing import TYPE_CHECKING
+
+from benchmark.planning import (
+    SearchKey,
+    Selection,
+    check_not_empty,
+    logs_of,
+    models_of,
+    search_log,
+    searches_of,
+)
+from benchmark.protocol import departures
+from benchmark.studies import STUDIES
+from datasets import catalog
+from datasets.spec import DomainPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmark.planning import PlannedCell
+    from benchmark.protocol import Protocol
+
+
+def plan_lines(selection: Selection, jobs: int) -> list[str]:
+    """All cells of a call, done or not, by study, and how long they would take here at most.
+
+    Raises:
+        ConfigError: there is no cell.
+        DataError: an unknown data set or domain column.
+    """
+    cells: list[PlannedCell] = []
+    by_study: list[str] = []
+    for name in STUDIES:
+        members = [
+            (log, *model)
+            for log in logs_of(name, selection)
+            for model in models_of(name, selection, _num_columns(log))
+        ]
+        new = [cell for cell in members if cell not in cells]
+        shared = (len(members) - len(new)) * selection.num_seeds
+        cells += new
+        if members:
+            text = f"{name}: {len(members) * selection.num_seeds} cells"
+            by_study.append(text + (f", {shared} of them shared" if shared else ""))
+    check_not_empty(selection, cells)
+    searched = searched_models(selection)
+    start = time.perf_counter()
+    estimate = importlib.import_module("benchmark.estimate")  # torch is slow to import
+    start_up = time.perf_counter() - start
+    seconds = estimate.Estimates(selection)
+    lines = [
+        f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds,"
+        f" {_at_most(seconds.of_cell(log, backbone, change))}"
+        for log, backbone, change in cells
+    ]
+    lines += [
+        f"tuning of {log} {backbone}{'+' if method else ' (backbone)'}{method}:"
+        f" {selection.num_trials} trials, {_at_most(seconds.of_search(log, backbone, method))}"
+        for log, backbone, method in searched
+    ]
+    count, trials = len(cells) * selection.num_seeds, len(searched) * selection.num_trials
+    total = selection.num_seeds * sum(seconds.of_cell(*cell) for cell in cells)
+    total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
+    minutes = (total / min(jobs, count) + start_up) / 60
+    end = f"at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of the train rows"
+    if math.isnan(minutes):
+        end = "time unknown, since the rows of a real log are not counted before a run"
+    logs = dict.fromkeys(log for log, *_ in cells)
+    budgets = _budget_lines(
+        selection, {log: estimate.most_train_rows(selection, log) for log in logs}
+    )
+    return [
+        *budgets,
+        *lines,
+        *by_study,
+        f"{trials} trials and {count} cells, {end}; nothing was run",
+    ]
+
+
+def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
+    """What every cell gets: protocols, rows, trials and seeds, and where the paper differs."""
+    protocols: dict[Protocol, list[str]] = {}
+    for log in train_rows:
+        protocols.setdefault(selection.protocol_of(log), []).append(log)
+    lines = [
+        f"protocol {protocol.name} on {', '.join(logs)}: {protocol.sizes}, embedding"
+        f" {protocol.embedding_dim}, at most {protocol.max_epochs} epochs with"
+        f" {protocol.evaluations_per_epoch} evaluations each"
+        for protocol, logs in protocols.items()
+    ]
+    lines += [
+        f"{log}: " + ("all train rows" if rows is None else f"at most {rows:,} train rows")
+        for log, rows in train_rows.items()
+    ]
+    lines.append(
+        f"preset {selection.preset.name}: {selection.num_trials} trials for each search,"
+        f" {selection.num_seeds} seeds for each cell"
+    )
+    return [*lines, *filter(None, [departures(protocols)])]
+
+
+def _at_most(seconds: float) -> str:
+    return "time unknown" if math.isnan(seconds) else f"at most about {seconds:.0f} s each"
+
+
+def searched_models(selection: Selection) -> list[SearchKey]:
+    """The searches of a call, those of backbones first."""
+    if not selection.num_trials:
+        return []
+    keys = [
+        SearchKey(search_log(name, log, selection), backbone, change.method)
+        for name in STUDIES
+        for log in logs_of(name, selection)
+        for backbone, change in models_of(name, selection, _num_columns(log))
+    ]
+    return searches_of(keys)
+
+
+def _num_columns(log: str) -> int:
+    """The number of domain columns of a `--data` value."""
+    source, columns = catalog.source_of(log)
+    spec = catalog.load(source).spec
+    if columns:
+        spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
+    return len(spec.partition.columns)
