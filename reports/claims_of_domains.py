@@ -13,7 +13,7 @@ import numpy as np
 from reports.bins import bins_by_domain
 from reports.bootstrap import NUM_BLOCKS
 from reports.evidence import Part, absent
-from reports.longtail import METRICS, bin_scores
+from reports.longtail import METRICS, scores_of
 from reports.masks import TITLES
 from reports.names import BASELINE
 from reports.stats import paired_interval
@@ -86,10 +86,7 @@ def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list
 def _scores(evidence: Evidence, subject: Subject) -> dict[int, BinScores]:
     domains = evidence.runs.domains(evidence.fingerprint)
     bins = bins_by_domain(domains)
-    return {
-        seed: bin_scores(evidence.runs.predictions(record), bins)
-        for seed, record in subject.runs.items()
-    }
+    return {seed: scores_of(record, bins) for seed, record in subject.runs.items()}
 
 
 def _in_bin(

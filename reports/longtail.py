@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from reports.intervals import bounds
 from reports.names import BASELINE
 from reports.paired import SCALE
 from reports.placements import influences
+from reports.scored import File, file_of
 from reports.two_way import two_way_interval
 
 if TYPE_CHECKING:
@@ -59,9 +61,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             continue
         domains = runs.domains(runs.fingerprints[block["dataset"], block["partition"]])
         bins = bins_by_domain(domains)
-        plain = _scores(runs, records[BASELINE], bins)
+        plain = _scores(records[BASELINE], bins)
         for method in methods:
-            gains = _gains(_scores(runs, records[method], bins), plain)
+            gains = _gains(_scores(records[method], bins), plain)
             rows += [
                 {**block, "method": method, **counts, **gain}
                 for counts, gain in zip(_counts(domains, bins), gains, strict=True)
@@ -95,10 +97,18 @@ def _counts(domains: pd.DataFrame, bins: NDArray[np.int64]) -> list[dict[str, in
     ]
 
 
-def _scores(
-    runs: Runs, records: Mapping[int, RunRecord], bins: NDArray[np.int64]
-) -> dict[int, BinScores]:
-    return {seed: bin_scores(runs.predictions(record), bins) for seed, record in records.items()}
+def _scores(records: Mapping[int, RunRecord], bins: NDArray[np.int64]) -> dict[int, BinScores]:
+    return {seed: scores_of(record, bins) for seed, record in records.items()}
+
+
+def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
+    """Those of a run, computed once."""
+    return _scores_of(file_of(record), bins.tobytes())
+
+
+@lru_cache(maxsize=4096)  # some thirty kilobytes each
+def _scores_of(file: File, bins: bytes) -> BinScores:
+    return bin_scores(pd.read_parquet(file.path), np.frombuffer(bins, np.int64))
 
 
 def bin_scores(predictions: pd.DataFrame, bins: NDArray[np.int64]) -> BinScores:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmark.records import RunRecord
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
     """Predictions as they were when they were read."""
 
     path: Path
@@ -30,17 +30,17 @@ class _File(NamedTuple):
 
 def resampled(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
     """LogLoss, AUC and GAUC of a run on test in each resample of `bootstrap`."""
-    return _resampled(_file(record))
+    return _resampled(file_of(record))
 
 
 def placed(record: RunRecord) -> NDArray[np.float64]:
     """The `delong.placements` of a run's test rows."""
-    return _placed(_file(record))
+    return _placed(file_of(record))
 
 
 def labels(record: RunRecord) -> NDArray[np.int8]:
     """The labels of the test rows, in the order of time."""
-    return _rows(_file(record))["label"].to_numpy(np.int8)
+    return _rows(file_of(record))["label"].to_numpy(np.int8)
 
 
 def num_blocks(record: RunRecord) -> int:
@@ -48,14 +48,15 @@ def num_blocks(record: RunRecord) -> int:
     return int(time_blocks(labels(record).size).max(initial=-1)) + 1
 
 
-def _file(record: RunRecord) -> _File:
+def file_of(record: RunRecord) -> File:
+    """The predictions of a run as they are now, a key for what was computed from them."""
     path = record.path / "predictions.parquet"
     facts = path.stat()
-    return _File(path, facts.st_mtime_ns, facts.st_size)
+    return File(path, facts.st_mtime_ns, facts.st_size)
 
 
 @lru_cache(maxsize=4096)  # some ten kilobytes each
-def _resampled(file: _File) -> Mapping[str, NDArray[np.float64]]:
+def _resampled(file: File) -> Mapping[str, NDArray[np.float64]]:
     rows = _rows(file)
     return resampled_metrics(
         rows["label"].to_numpy(), rows["logit"].to_numpy(), rows["eval_domain_id"].to_numpy()
@@ -63,12 +64,12 @@ def _resampled(file: _File) -> Mapping[str, NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=64)  # about the runs of one data set and backbone
-def _placed(file: _File) -> NDArray[np.float64]:
+def _placed(file: File) -> NDArray[np.float64]:
     rows = _rows(file)
     return placements(rows["label"].to_numpy(), rows["logit"].to_numpy())
 
 
 @lru_cache(maxsize=8)
-def _rows(file: _File) -> pd.DataFrame:
+def _rows(file: File) -> pd.DataFrame:
     columns = ["label", "eval_domain_id", "logit"]
     return pd.read_parquet(file.path, columns=columns, filters=[("split", "==", "test")])
