@@ -7,18 +7,21 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from benchmark.stored import SCHEMA_VERSION
 from reports.build import build
 from reports.load import load_runs
+from reports.tables import table1
 from reports.warnings import warnings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from conftest import Folder
+
+pytestmark = pytest.mark.usefixtures("light_tables")
 
 
 def run_of(finished: Folder) -> Path:
@@ -30,11 +33,14 @@ def name_of(finished: Folder, path: Path) -> str:
     return str(path.relative_to(finished.store.out))
 
 
-def seeds_in_table1(finished: Folder) -> int:
-    """How many seeds DNN +AdaSparse has there."""
-    table = pd.read_csv(finished.store.out / "report" / "tables" / "table1.csv")
-    is_own = (table["backbone"] == "dnn") & (table["method"] == "adasparse")
-    return int(table[is_own]["seeds"].iloc[0])
+def row_of_table1(folder: Folder) -> pd.Series:
+    """DNN +AdaSparse there."""
+    table = table1.tabulate(load_runs(folder.store.out))
+    return table[(table["backbone"] == "dnn") & (table["method"] == "adasparse")].iloc[0]
+
+
+def seeds_in_table1(folder: Folder) -> int:
+    return int(row_of_table1(folder)["seeds"])
 
 
 def test_a_sound_store_has_no_warnings(finished: Folder) -> None:
@@ -84,7 +90,6 @@ def test_a_record_of_another_schema_is_named_and_left_out(finished: Folder) -> N
     (line,) = warnings_of(load_runs(finished.store.out))
 
     assert f"schema version {SCHEMA_VERSION - 1}" in line
-    build(finished.store.out)
     assert seeds_in_table1(finished) == 2
 
 
@@ -95,10 +100,8 @@ def test_an_undefined_metric_is_named_and_makes_its_mean_undefined(folder: Folde
     folder.write_data()
 
     warnings = warnings_of(load_runs(folder.store.out))
-    build(folder.store.out)
 
-    table = pd.read_csv(folder.store.out / "report" / "tables" / "table1.csv")
-    own = table[(table["backbone"] == "dnn") & (table["method"] == "adasparse")].iloc[0]
+    own = row_of_table1(folder)
     assert warnings == [f"{name_of(folder, run_of(folder))}: gauc undefined on test"]
     assert np.isnan(own["gauc_mean"])
     assert not np.isnan(own["auc_mean"])
@@ -114,7 +117,6 @@ def test_the_record_of_another_run_in_a_planned_folder_is_named_and_left_out(
     shutil.copytree(other, run_of(finished))
 
     (line,) = warnings_of(load_runs(finished.store.out))
-    build(finished.store.out)
 
     assert f"record.json: the record is of the run {other.name}" in line
     assert seeds_in_table1(finished) == 2
