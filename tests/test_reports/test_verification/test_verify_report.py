@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from reports.build import build
+from reports.build import build, load_figures
 from reports.verify import verify
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def test_verify_names_a_page_that_was_edited(reported: Store) -> None:
 
 
 @pytest.mark.slow
-def test_verify_derives_every_table_and_figure(store: Store) -> None:
+def test_verify_derives_every_table_and_figure(store: Store, monkeypatch) -> None:
+    monkeypatch.setattr("reports.build.load_figures", load_figures)  # all of them
     build(store.out)
 
     findings = verify(store.out)
