@@ -1,4 +1,4 @@
-"""The rule by which a claim of the paper is judged; it was fixed before any run was looked at.
+"""The rule by which a claim of the paper is judged, the same for all claims.
 
 A claim is broken into contrasts, each a difference of which the paper says that it is positive, or
 that it is about zero. Intervals are corrected for the number of contrasts of the claim
@@ -32,7 +32,7 @@ TAGS = {  # outcome -> on real logs, on generated ones
 }
 NOT_TESTABLE = "not testable here"
 RULE = (
-    "The rule, fixed beforehand: a claimed gain is reproduced if its corrected interval lies above"
+    "The rule: a claimed gain is reproduced if its corrected interval lies above"
     " 0; else not reproduced if the interval lies below half the paper's difference, or below"
     f" {MARGIN / 2:g} of AUC or GAUC (0 of other quantities) where the paper prints no gain; else"
     " inconclusive. That something does not gain is judged the other way round. That two things are"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.files import write_whole
+from benchmark.files import exclusive, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
@@ -21,17 +20,13 @@ UNFINISHED = "_alembic_tmp_"  # of a table that an interrupted creation leaves
 LOCK_SECONDS = 30.0
 
 
-@contextmanager
-def sole_importer(out: Path) -> Iterator[None]:
+def sole_importer(out: Path) -> AbstractContextManager[None]:
     """Wait until no other process imports into MLflow from this folder.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return exclusive(out / ".mlflow.lock")
 
 
 def database_uri(out: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import jinja2
 
-from benchmark.protocol import PAPER_PRODUCTION, PAPER_PUBLIC, PRESETS
+from benchmark.protocol import PRESETS, departures
 from reports.load import partition_of
 from reports.names import REFERENCE, TITLES, data_title, model_title
 from reports.page.commands import REPORT_ONLY, Commands, studies_in
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
-    from benchmark.protocol import Protocol
     from reports.layout import Layout
     from reports.load import Cell, Runs
 
 T = TypeVar("T")
 
-PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
 CLAIMS = "claims"  # the section that comes before all others
 SAMPLE = "SAMPLE.md"
 CSS_DPI = 96
@@ -87,7 +85,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         sample=_sample(runs),
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
-        departures=_departures(runs),
+        departures=departures(_different(c.config.protocol for c in runs.cells if not c.changes)),
         warnings=warnings,
         simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
@@ -127,26 +125,6 @@ def _summary(runs: Runs) -> str:
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == 1 else 'seeds'} each, on {data}."
     )
-
-
-def _departures(runs: Runs) -> str:
-    """How the sizes of the main cells differ from those of the paper; empty if they do not."""
-    used = _different(cell.config.protocol for cell in runs.cells if not cell.changes)
-    others = [protocol for protocol in used if protocol not in PAPER.values()]
-    if not others:
-        return ""
-    own = " and ".join(_sizes(protocol) for protocol in others)
-    papers = ", ".join(f"{_sizes(protocol)} on its {log} log" for log, protocol in PAPER.items())
-    return (
-        f"The sizes are not the paper's: here {own}; there {papers}. The paper leaves the embedding"
-        " size open."
-    )
-
-
-def _sizes(protocol: Protocol) -> str:
-    dims = "-".join(map(str, protocol.hidden_dims))
-    fields = f", at most {protocol.max_fields} fields" if protocol.max_fields else ""
-    return f"hidden layers {dims}, batch {protocol.batch_size}{fields}"
 
 
 def _protocol(config: RunConfig) -> dict[str, Json]:
