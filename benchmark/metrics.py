@@ -60,7 +60,7 @@ def group_scores(label: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupS
     if label.size == 0:
         none = np.empty(0, np.int64)
         return GroupScores(none, none, none, np.empty(0))
-    key = _sort_key(np.asarray(score), group) << np.uint64(1) | label.astype(np.uint64)
+    key = sort_key(np.asarray(score), group) << np.uint64(1) | label.astype(np.uint64)
     key = np.sort(key)  # by group, then score, then label
     positive = (key & np.uint64(1)).astype(np.int64)  # (N,)
     run_start = _starts(key >> np.uint64(1))  # a run: equal group and score
@@ -103,7 +103,7 @@ def per_group_expected(p_click: ArrayLike, score: ArrayLike, group: ArrayLike) -
     p, group = np.asarray(p_click, np.float64), np.asarray(group)
     if p.size == 0:
         return group_scores(p, score, group)
-    key = _sort_key(np.asarray(score), group)
+    key = sort_key(np.asarray(score), group)
     order = np.argsort(key)
     key, p = key[order], p[order]
     run_start, group_start = _starts(key), _starts(key >> np.uint64(32))
@@ -187,7 +187,7 @@ def evaluate(
     }
 
 
-def _sort_key(score: NDArray[np.generic], group: NDArray[np.generic]) -> NDArray[np.uint64]:
+def sort_key(score: NDArray[np.generic], group: NDArray[np.generic]) -> NDArray[np.uint64]:
     """Pack group (31 bits) and score (32) into one integer that sorts in that order."""
     packed: NDArray[np.uint64] = group.astype(np.uint64) << np.uint64(32)
     return packed | _ordered_bits(score).astype(np.uint64)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmark.metrics import row_logloss
+from reports.ordering import ordered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
+
+    from reports.ordering import Ordering
 
 NUM_BLOCKS = 100  # of equally many rows; fewer where there are fewer rows
 RESAMPLES = 400  # a variance is wanted, whose relative error is the root of 2 / 400
 RESAMPLE_SEED = 0
-COUNTED = 1 << 22  # counts at a time, which bounds the memory
+PRODUCTS = 1 << 22  # numbers of a product at a time, which bounds the memory
 
 
 def time_blocks(num_rows: int) -> NDArray[np.int64]:
@@ -23,12 +29,15 @@ def time_blocks(num_rows: int) -> NDArray[np.int64]:
     return np.arange(num_rows) * min(NUM_BLOCKS, num_rows) // max(num_rows, 1)
 
 
+@lru_cache(maxsize=16)
 def block_weights(num_rows: int) -> NDArray[np.float64]:
     """(B, K) how often each block of so many rows is drawn, the same in every call."""
     num_blocks = min(NUM_BLOCKS, max(num_rows, 1))
     shares = np.full(num_blocks, 1.0 / num_blocks)
     random = np.random.default_rng(RESAMPLE_SEED)
-    return random.multinomial(num_blocks, shares, size=RESAMPLES).astype(np.float64)
+    weights = random.multinomial(num_blocks, shares, size=RESAMPLES).astype(np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def resampled_metrics(
@@ -51,66 +60,94 @@ def resampled_metrics(
     block, num_blocks = time_blocks(label.size), weights.shape[1]
     loss = weights @ np.bincount(block, row_logloss(label, logit), num_blocks)
     rows = weights @ np.bincount(block, minlength=num_blocks)
-    groups = {"auc": np.zeros(label.size, np.int64), "gauc": np.asarray(domain)}
+    one_group = np.zeros(label.size, np.int64)
     with threadpool_limits(1):  # the products are too small to be shared out
-        aucs = {
-            name: _grouped_auc(label, logit, group, block, weights)
-            for name, group in groups.items()
+        return {
+            "logloss": _ratio(loss, rows),
+            "auc": _grouped_auc(label, logit, one_group, weights),
+            "gauc": _grouped_auc(label, logit, np.asarray(domain), weights),
         }
-    return {"logloss": _ratio(loss, rows), **aucs}
 
 
 def _grouped_auc(
     label: NDArray[np.generic],
     logit: NDArray[np.generic],
-    group: NDArray[np.generic],
-    block: NDArray[np.int64],
+    group: NDArray[np.integer],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """(B,) the AUC within groups, weighted by rows; groups of one class in a resample drop out."""
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order])) + 1
-    total, covered = np.zeros(len(weights)), np.zeros(len(weights))
-    for rows in np.split(order, starts):
-        is_click = label[rows] == 1
-        if not is_click.any() or is_click.all():
-            continue
-        blocks, own = np.unique(block[rows], return_inverse=True)
-        drawn = weights[:, blocks]  # (B, k)
-        clicks, others = (
-            drawn @ np.bincount(own[kind], minlength=blocks.size) for kind in (is_click, ~is_click)
-        )
-        wins = (drawn @ concordant(is_click, logit[rows], own, blocks.size) * drawn).sum(axis=1)
-        pairs, impressions = clicks * others, clicks + others
-        total += impressions * np.divide(wins, pairs, out=np.zeros_like(wins), where=pairs > 0.0)
-        covered += impressions * (pairs > 0.0)
-    return _ratio(total, covered)
+    if label.size == 0:
+        return np.full(len(weights), np.nan)
+    is_click, num_blocks = label == 1, weights.shape[1]
+    block = time_blocks(label.size)
+    rows = ordered(is_click, logit, group)
+    pairs = concordant(rows, is_click, block, num_blocks)
+    drawn = np.ascontiguousarray(weights.T)  # (K, B)
+    wins = np.zeros((rows.all_clicks.size, len(weights)))  # (G, B)
+    for part in pairs.parts(max(1, PRODUCTS // len(weights))):
+        by_row = part.wins @ drawn * drawn[part.block]  # (r, B)
+        starts = np.flatnonzero(np.diff(part.group, prepend=-1))
+        wins[part.group[starts]] += np.add.reduceat(by_row, starts)
+    cell = rows.group[rows.run] * num_blocks + block[rows.order]
+    clicks, others = (
+        np.bincount(cell, kind, wins.shape[0] * num_blocks).reshape(-1, num_blocks) @ drawn
+        for kind in (is_click[rows.order], ~is_click[rows.order])
+    )
+    num_pairs = clicks * others
+    auc = np.divide(wins, num_pairs, out=np.zeros_like(wins), where=num_pairs > 0.0)
+    impressions = (clicks + others) * (num_pairs > 0.0)
+    return _ratio((impressions * auc).sum(axis=0), impressions.sum(axis=0))
+
+
+class Pairs(NamedTuple):
+    """Which clicks win: `wins` (R, K) against the rows without a click of K blocks.
+
+    Each of the R rows counts the clicks of one group and block together; groups are in order.
+    """
+
+    wins: NDArray[np.float64]  # (R, K)
+    group: NDArray[np.intp]  # (R,)
+    block: NDArray[np.intp]  # (R,)
+
+    def parts(self, size: int) -> Iterator[Pairs]:
+        """So many rows at a time."""
+        for low in range(0, len(self.wins), size):
+            part = slice(low, low + size)
+            yield Pairs(self.wins[part], self.group[part], self.block[part])
 
 
 def concordant(
-    is_click: NDArray[np.bool_],
-    logit: NDArray[np.generic],
-    block: NDArray[np.int64],
-    num_blocks: int,
-) -> NDArray[np.float64]:
-    """(K, K) pairs of a click of one block with a higher logit than another row of a second block.
+    rows: Ordering, is_click: NDArray[np.bool_], block: NDArray[np.int64], num_blocks: int
+) -> Pairs:
+    """Pairs of a click and another row of its group with a lower score, by their blocks.
 
-    Ties count one half. With w the blocks' weights, w' M w over the weighted number of pairs is the
-    AUC of the weighted rows.
+    Ties count one half. With w the blocks' weights, the sum of w_block w_k wins_k over a group's
+    rows, over the weighted number of its pairs, is the AUC of the weighted rows.
     """
-    order = np.argsort(logit[~is_click], kind="stable")
-    others, other_block = logit[~is_click][order], block[~is_click][order]
-    below = np.searchsorted(others, logit[is_click], "left")
-    through = np.searchsorted(others, logit[is_click], "right")
-    click_block = block[is_click][np.newaxis] == np.arange(num_blocks)[:, np.newaxis]
-    pairs = np.empty((num_blocks, num_blocks))
-    step = max(1, COUNTED // max(others.size, 1))
-    for low in range(0, num_blocks, step):
-        columns = np.arange(low, min(low + step, num_blocks))
-        counts = np.zeros((others.size + 1, columns.size), np.int32)  # others seen so far, by block
-        np.cumsum(other_block[:, np.newaxis] == columns, axis=0, out=counts[1:])
-        pairs[:, columns] = click_block @ ((counts[below] + counts[through]) / 2.0)
-    return pairs
+    # Lines are numbered: one for each group, and after it one for each of its runs with a click.
+    # Another row is entered in the line of the last such run that it is not below, and once more in
+    # that of the last one that it is above. Over the lines of the group ahead of a click's own, the
+    # sum is then twice what the click wins.
+    has_click = (rows.clicks > 0).astype(np.intp)
+    line = np.cumsum(has_click) + rows.group  # (R,) of the last run with a click, or of the group
+    before = line - has_click  # (R,) the same ahead of the run itself
+    is_click, block = is_click[rows.order], block[rows.order]
+    run, of_block = rows.run[~is_click], block[~is_click]
+    entry = np.concatenate([line[run], before[run]]) * num_blocks + np.tile(of_block, 2)
+    num_lines = int(line[-1]) + 1
+    table = np.bincount(entry, minlength=num_lines * num_blocks).reshape(-1, num_blocks)
+    ahead = np.concatenate([np.zeros((1, num_blocks), np.int64), np.cumsum(table, axis=0)])
+    first_line = before[np.flatnonzero(np.diff(rows.group, prepend=-1))]  # (G,)
+
+    run = rows.run[is_click]
+    cell = rows.group[run] * num_blocks + block[is_click]
+    order = np.argsort(cell, kind="stable")
+    cell, run = cell[order], run[order]
+    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    group, of_block = np.divmod(cell[starts], num_blocks)
+    clicks = np.diff(starts, append=cell.size)[:, np.newaxis]
+    doubled = np.add.reduceat(ahead[line[run]], starts) - clicks * ahead[first_line[group]]
+    return Pairs(doubled / 2.0, group, of_block)
 
 
 def _ratio(numerator: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -173,8 +173,8 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
     """Covers warnings, cells, records and so their files, trials, studies, data and program."""
     cells: list[Json] = [
         [
-            cell.config.slot_id,
-            cell.config.run_id,
+            cell.slot_id,
+            cell.run_id,
             cell.state,
             cell.reason,
             file_digest(cell.record.path / RECORD) if cell.record else "",

@@ -8,26 +8,21 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from reports.bins import bins_by_domain
-from reports.bootstrap import NUM_BLOCKS
 from reports.evidence import Part, absent
-from reports.longtail import METRICS, scores_of
+from reports.longtail import bin_gain, scores_of
 from reports.masks import TITLES
 from reports.names import BASELINE
 from reports.stats import paired_interval
 from reports.tables import masks
-from reports.two_way import two_way_estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from benchmark.config import RunConfig
     from reports.evidence import Evidence, Subject
     from reports.longtail import BinScores
 
-GAUC = METRICS.index("gauc")
 HEAD, TAIL = (1, 2, 3), (4, 5)
 METHODS = ("maml", "star", "apg", "adasparse")
 ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
@@ -77,7 +72,12 @@ def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list
         subjects = {name: evidence.subject(backbone, name) for name in names}
         scores = {name: _scores(evidence, subject) for name, subject in subjects.items()}
         parts += [
-            _in_bin(subjects[method], subjects[other], scores[method], scores[other], number)
+            Part(
+                label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
+                f" GAUC of bin {number}",
+                measure=bin_gain(scores[method], scores[other], number, "gauc").interval,
+                needs="two seeds or more of both, with both classes in the bin",
+            )
             for method, other, number in comparisons
         ]
     return parts
@@ -87,28 +87,6 @@ def _scores(evidence: Evidence, subject: Subject) -> dict[int, BinScores]:
     domains = evidence.runs.domains(evidence.fingerprint)
     bins = bins_by_domain(domains)
     return {seed: scores_of(record, bins) for seed, record in subject.runs.items()}
-
-
-def _in_bin(
-    left: Subject,
-    right: Subject,
-    own: Mapping[int, BinScores],
-    other: Mapping[int, BinScores],
-    number: int,
-) -> Part:
-    """The difference in GAUC in one bin; absent where the bin lacks a class."""
-    label = f"{left.title} \N{MINUS SIGN} {right.title}, GAUC of bin {number}"
-    seeds = sorted(own.keys() & other.keys())
-    place = (number - 1, GAUC)
-    gains = np.array([own[s].scores[place] - other[s].scores[place] for s in seeds])
-    if len(seeds) < 2 or np.isnan(gains).any():
-        needs = "two seeds or more of both" if len(seeds) < 2 else "both classes in the bin"
-        return Part(label=label, measure=absent, needs=needs)
-    resampled = np.stack(
-        [own[s].resampled[:, *place] - other[s].resampled[:, *place] for s in seeds], axis=1
-    )
-    estimate = two_way_estimate(gains, resampled, NUM_BLOCKS)
-    return Part(label=label, measure=estimate.interval)
 
 
 def star_leads_with_few_domains(evidence: Evidence) -> list[Part]:

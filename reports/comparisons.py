@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from reports.names import BASELINE, data_title, title_of
 from reports.paired import DIGITS, LOWER_IS_BETTER
 from reports.scored import labels, num_blocks, placed, resampled
 from reports.stats import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
-from reports.two_way import two_way_estimate
+from reports.two_way import Estimate, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,21 +24,32 @@ if TYPE_CHECKING:
     from benchmark.records import RunRecord
     from reports.load import Runs
 
+    Seeds = Mapping[int, RunRecord]  # the finished runs of a cell
+
 Key = tuple[str, ...]  # the values of `CELL`
 
 FAVOURITE = "adasparse"  # compared with the second best whatever its rank
 PLACE = [*DATA, "backbone"]
 MODEL_SIDE = ["backbone", "method", "changes"]
 OTHER = ["other_backbone", "other", "other_changes"]
-KINDS = ("baseline", "second_best", "cells")
+KINDS = ("baseline", "second_best")
 
 
+@lru_cache(maxsize=1)  # two tables are made of it
 def compare(runs: Runs) -> pd.DataFrame:
     """Every method of the main cells against its backbone, and the best against the second best.
 
     Of each data set and backbone the compared best are AdaSparse and whatever has the best mean of
     a metric on test; its rival is the other method with the best mean AUC on dev. One row per
-    comparison and metric, `test` being its number; `difference` says what the columns are.
+    comparison and metric, over the `pairs` of runs with a common seed, `test` being its number.
+
+    `delta_*` is the method minus the other: mean and 95% interval for other seeds and other time
+    blocks of the test period, with its standard `error`, its degrees of `freedom` and `two_way_p`.
+    `t_p` and `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these
+    very models for other test rows, `delong_seeds` counts the seeds in which that test finds a
+    difference by itself. `mde` is the least true difference that `two_way_p` would find. What is
+    undefined is nan.
+
     `t_p_holm` and `two_way_p_holm` are corrected over `family`, all rows of a data set and
     backbone. A comparison is a `star` where the method is better and both its corrected t test and
     its corrected two-way test are significant.
@@ -48,7 +60,9 @@ def compare(runs: Runs) -> pd.DataFrame:
     for keys, models in runs.models.groupby(PLACE, sort=False):
         cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]
         rows = [
-            _difference(seeds, left, right, metric) | {"kind": kind}
+            _named(left, right)
+            | {"kind": kind, "metric": metric}
+            | _tests(_common(seeds[left], seeds[right]), metric)
             for left, right, kind in _comparisons(seeds, cells)
             for metric in DIGITS
         ]
@@ -61,20 +75,15 @@ def compare(runs: Runs) -> pd.DataFrame:
     return table
 
 
-def difference(runs: Runs, left: Key, right: Key, metric: str) -> dict[str, object]:
-    """Two cells, given by their values of `CELL`, compared over the seeds that both have.
+def estimate(own: Seeds, other: Seeds, metric: str) -> Estimate:
+    """How much more one cell has of a metric on test than another, over their common seeds.
 
-    `delta_*` is left minus right: mean and 95% interval for other seeds and other time blocks of
-    the test period, with its standard `error`, its degrees of `freedom` and `two_way_p`. `t_p` and
-    `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these very
-    models for other test rows, `delong_seeds` counts the seeds in which that test finds a
-    difference by itself. `mde` is the least true difference that `two_way_p` would find. What is
-    undefined is nan.
+    Its error is for other seeds and other time blocks of the test period.
 
     Raises:
         ValueError: the two cells are not of the same prepared log.
     """
-    return _difference(_records(runs), left, right, metric) | {"kind": "cells"}
+    return _estimate(_common(own, other), metric)
 
 
 def _records(runs: Runs) -> dict[Key, dict[int, RunRecord]]:
@@ -86,9 +95,7 @@ def _records(runs: Runs) -> dict[Key, dict[int, RunRecord]]:
     return found
 
 
-def _comparisons(
-    seeds: Mapping[Key, Mapping[int, RunRecord]], cells: list[Key]
-) -> list[tuple[Key, Key, str]]:
+def _comparisons(seeds: Mapping[Key, Seeds], cells: list[Key]) -> list[tuple[Key, Key, str]]:
     """What is compared among the finished cells of one data set and backbone."""
     method = CELL.index("method")
     plain = [cell for cell in cells if cell[method] == BASELINE]
@@ -101,9 +108,7 @@ def _comparisons(
     return pairs
 
 
-def _best(
-    seeds: Mapping[Key, Mapping[int, RunRecord]], cells: list[Key], split: str, metric: str
-) -> Key:
+def _best(seeds: Mapping[Key, Seeds], cells: list[Key], split: str, metric: str) -> Key:
     """The cell with the best mean over its seeds; an undefined mean is the worst."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
 
@@ -114,47 +119,52 @@ def _best(
     return max(cells, key=mean)
 
 
-def _difference(
-    seeds: Mapping[Key, Mapping[int, RunRecord]], left: Key, right: Key, metric: str
-) -> dict[str, object]:
-    own, other = seeds.get(left, {}), seeds.get(right, {})
+def _named(left: Key, right: Key) -> dict[str, object]:
+    return dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
+
+
+def _common(own: Seeds, other: Seeds) -> list[tuple[RunRecord, RunRecord]]:
+    """The runs of both that have the same seed."""
     both = [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
     for one, two in both:
         if one.config.data_fingerprint != two.config.data_fingerprint:
             raise ValueError(
-                f"{left} and {right} cannot be compared: their test rows are those of"
-                f" {one.config.data_fingerprint} and {two.config.data_fingerprint}; compare cells"
-                " of one prepared log"
+                f"{one.config.title} and {two.config.title} cannot be compared: their test rows are"
+                f" those of {one.config.data_fingerprint} and {two.config.data_fingerprint};"
+                " compare cells of one prepared log"
             )
-    deltas = np.array(
-        [one.metrics["test"][metric] - two.metrics["test"][metric] for one, two in both], np.float64
-    )
-    names = dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
-    return (
-        names
-        | {"metric": metric, "pairs": len(both)}
-        | _two_way(both, deltas, metric)
-        | {"t_p": paired_p_value(deltas), "wilcoxon_p": wilcoxon_p_value(deltas)}
-        | (_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_seeds": np.nan})
-    )
+    return both
 
 
-def _two_way(
-    both: list[tuple[RunRecord, RunRecord]], deltas: NDArray[np.float64], metric: str
-) -> dict[str, object]:
-    """The interval over seeds and time blocks, and what follows from it."""
+def _deltas(both: list[tuple[RunRecord, RunRecord]], metric: str) -> NDArray[np.float64]:
+    pairs = [(one.metrics["test"][metric], two.metrics["test"][metric]) for one, two in both]
+    return np.array([own - other for own, other in pairs], np.float64)
+
+
+def _estimate(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Estimate:
     drawn = [resampled(one)[metric] - resampled(two)[metric] for one, two in both]
     units = num_blocks(both[0][0]) if both else 0
-    estimate = two_way_estimate(deltas, np.array(drawn).T if drawn else np.empty((0, 0)), units)
-    interval = estimate.interval()
+    return two_way_estimate(
+        _deltas(both, metric), np.array(drawn).T if drawn else np.empty((0, 0)), units
+    )
+
+
+def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, object]:
+    """The columns of a row of `compare` that follow from the runs of one comparison alone."""
+    deltas, found = _deltas(both, metric), _estimate(both, metric)
+    interval = found.interval()
     return {
+        "pairs": len(both),
         "delta_mean": interval.mean,
         "delta_low": interval.low,
         "delta_high": interval.high,
-        "error": estimate.error,
-        "freedom": estimate.freedom,
-        "two_way_p": estimate.p_value,
-        "mde": estimate.detectable,
+        "error": found.error,
+        "freedom": found.freedom,
+        "two_way_p": found.p_value,
+        "mde": found.detectable,
+        "t_p": paired_p_value(deltas),
+        "wilcoxon_p": wilcoxon_p_value(deltas),
+        **(_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_seeds": np.nan}),
     }
 
 

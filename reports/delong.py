@@ -29,25 +29,6 @@ class Contrast:
         return float(2.0 * stats.norm.sf(abs(self.delta) / np.sqrt(self.variance)))
 
 
-def placements(label: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
-    """(N,) for a click the share of other rows scored below it, for those that of clicks above.
-
-    Ties count one half. Their mean over the clicks is the AUC, and so is that over the others.
-    From mid-ranks in O(N log N) (Sun and Xu, 2014); nan with one class.
-    """
-    is_click, score = np.asarray(label, bool), np.asarray(score)
-    ranks = stats.rankdata(score)
-    shares = np.full(score.size, np.nan)
-    num_clicks, num_others = int(is_click.sum()), int((~is_click).sum())
-    if num_clicks and num_others:
-        clicks, others = (
-            ranks[kind] - stats.rankdata(score[kind]) for kind in (is_click, ~is_click)
-        )
-        shares[is_click] = clicks / num_others
-        shares[~is_click] = 1.0 - others / num_clicks
-    return shares
-
-
 def contrast(
     label: ArrayLike,
     left: Sequence[NDArray[np.float64]],

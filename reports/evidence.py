@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from reports.comparisons import difference
+from reports.comparisons import estimate
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
 from reports.stats import Interval, paired_interval
-from reports.two_way import Estimate
 from reports.verdicts import MARGIN, Contrast
 
 if TYPE_CHECKING:
@@ -61,10 +60,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model of a comparison: its values of `CELL`, and its finished runs by seed."""
+    """One model of a comparison, and its finished runs by seed."""
 
     title: str
-    key: tuple[str, ...]
     runs: dict[int, RunRecord]
 
 
@@ -88,8 +86,7 @@ class Evidence:
         ]
         changes = found[0].changes if found else NOT_PLANNED
         records = {cell.config.seed: cell.record for cell in found if cell.record is not None}
-        key = (self.dataset, self.partition, backbone, method, changes)
-        return Subject(title=model_title(backbone, method, changes), key=key, runs=records)
+        return Subject(title=model_title(backbone, method, changes), runs=records)
 
     def gap(
         self,
@@ -102,14 +99,9 @@ class Evidence:
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
         """How much better the left one is on test, for other seeds and other test rows."""
-        found = difference(self.runs, left.key, right.key, metric)
-        mean, error, freedom = (
-            cast("float", found[name]) for name in ("delta_mean", "error", "freedom")
-        )
-        estimate = Estimate(mean, error, freedom, cast("int", found["pairs"]))
         return Part(
             label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
-            measure=estimate.interval,
+            measure=estimate(left.runs, right.runs, metric).interval,
             paper=paper,
             expected=expected,
             needs=needs,

@@ -58,6 +58,8 @@ class Cell:
     """
 
     config: RunConfig
+    slot_id: str
+    run_id: str
     state: SlotState
     changes: str = ""
     reason: str = ""
@@ -73,9 +75,12 @@ class Cell:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Runs:
-    """All that a report reads: the cells of the last plan, in its order."""
+    """All that a report reads: the cells of the last plan, in its order.
+
+    Each is equal to itself alone, so that what follows from it can be remembered.
+    """
 
     store: RunStore
     preset: str
@@ -87,7 +92,7 @@ class Runs:
     def study(self, *names: str) -> Runs:
         """The cells of these studies; none of one that is not part of the plan."""
         slots = {slot for name in names for slot in self.studies.get(name, ())}
-        return replace(self, cells=tuple(c for c in self.cells if c.config.slot_id in slots))
+        return replace(self, cells=tuple(cell for cell in self.cells if cell.slot_id in slots))
 
     @property
     def records(self) -> list[RunRecord]:
@@ -246,8 +251,15 @@ def load_runs(out: Path) -> Runs:
         main = mains.setdefault(config.folder, config)
         state = plan.state_of(slot)
         reason = plan.waiting[slot] or WAITING if state else ""
-        cell = Cell(config=config, state=state, reason=reason) if state else _cell(store, config)
-        cells.append(replace(cell, changes=changes_of(config, main)))
+        cell = Cell(
+            config=config,
+            slot_id=slot,
+            run_id=config.run_id,
+            state=state or "missing",
+            changes=changes_of(config, main),
+            reason=reason,
+        )
+        cells.append(cell if state else _looked_up(store, cell))
     return Runs(
         store=store,
         preset=plan.preset,
@@ -287,13 +299,14 @@ def _layer_sparsity(
     return {layer: float(statistic(ratio[seen], weights[seen])) for layer, ratio in layers.items()}
 
 
-def _cell(store: RunStore, config: RunConfig) -> Cell:
-    folder = store.run_folder(config)
+def _looked_up(store: RunStore, cell: Cell) -> Cell:
+    """A cell as its run folder says that it is."""
+    folder = store.run_folder(cell.config)
     if (folder / RECORD).is_file():
         try:
-            return Cell(config=config, state="done", record=store.read_run(config))
+            return replace(cell, state="done", record=store.read_run(cell.config))
         except RecordError as error:
-            return Cell(config=config, state="missing", reason=str(error))
+            return replace(cell, reason=str(error))
     if (folder / ERROR).is_file():
-        return Cell(config=config, state="failed", reason=store.read_error(config))
-    return Cell(config=config, state="missing", reason=NOT_RUN)
+        return replace(cell, state="failed", reason=store.read_error(cell.config))
+    return replace(cell, reason=NOT_RUN)

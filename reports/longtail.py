@@ -17,8 +17,8 @@ from reports.intervals import bounds
 from reports.names import BASELINE
 from reports.paired import SCALE
 from reports.placements import influences
-from reports.scored import File, file_of
-from reports.two_way import two_way_interval
+from reports.scored import File, file_of, scored_rows
+from reports.two_way import two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from benchmark.records import RunRecord
     from reports.load import Runs
+    from reports.scored import ScoredRows
+    from reports.two_way import Estimate
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
 INTERVAL_NOTE = (
@@ -108,14 +110,12 @@ def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
 
 @lru_cache(maxsize=4096)  # some thirty kilobytes each
 def _scores_of(file: File, bins: bytes) -> BinScores:
-    return bin_scores(pd.read_parquet(file.path), np.frombuffer(bins, np.int64))
+    return bin_scores(scored_rows(file), np.frombuffer(bins, np.int64))
 
 
-def bin_scores(predictions: pd.DataFrame, bins: NDArray[np.int64]) -> BinScores:
-    """Those of a run's test predictions, which are in the order of time, by the domains' bins."""
-    test = predictions[predictions["split"] == "test"]
-    label, logit = test["label"].to_numpy(), test["logit"].to_numpy()
-    domain = test["eval_domain_id"].to_numpy()
+def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
+    """Those of a run's test rows by the domains' bins."""
+    label, logit, domain = rows
     row_bin, weights = bins[domain] - 1, block_weights(label.size)
     cell = time_blocks(label.size) * NUM_BINS + row_bin
     values, errors = [], []
@@ -147,17 +147,21 @@ def _mean_aucs(
 
 def _gains(own: Mapping[int, BinScores], plain: Mapping[int, BinScores]) -> list[dict[str, object]]:
     """Per bin the number of pairs, and of each metric the mean gain and its interval."""
-    seeds = sorted(own.keys() & plain.keys())
     rows: list[dict[str, object]] = []
-    for i in range(NUM_BINS):
-        rows.append({"pairs": len(seeds)})
-        for j, metric in enumerate(METRICS):
-            gain = [own[seed].scores[i, j] - plain[seed].scores[i, j] for seed in seeds]
-            others = [
-                own[seed].resampled[:, i, j] - plain[seed].resampled[:, i, j] for seed in seeds
-            ]
-            interval = two_way_interval(
-                SCALE * np.array(gain), SCALE * np.array(others).T, NUM_BLOCKS
-            )
-            rows[-1] |= bounds(f"{metric}_delta_e4", interval)
+    for number in range(1, NUM_BINS + 1):
+        rows.append({"pairs": len(own.keys() & plain.keys())})
+        for metric in METRICS:
+            interval = bin_gain(own, plain, number, metric).interval()
+            rows[-1] |= bounds(f"{metric}_delta_e4", interval.times(SCALE))
     return rows
+
+
+def bin_gain(
+    own: Mapping[int, BinScores], other: Mapping[int, BinScores], number: int, metric: str
+) -> Estimate:
+    """How much more of a metric one model has in a bin than another, over their common seeds."""
+    place = (number - 1, METRICS.index(metric))
+    seeds = sorted(own.keys() & other.keys())
+    gains = [own[seed].scores[place] - other[seed].scores[place] for seed in seeds]
+    drawn = [own[seed].resampled[:, *place] - other[seed].resampled[:, *place] for seed in seeds]
+    return two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS)

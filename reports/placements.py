@@ -1,37 +1,36 @@
-"""What each row adds to the error of mean AUCs, in many groups at once."""
+"""How the rows of each class lie among those of the other, and what that says of mean AUCs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+
+from reports.ordering import ordered
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
-def placements_within(
-    label: NDArray[np.integer], score: NDArray[np.floating], group: NDArray[np.integer]
+def placements(
+    label: ArrayLike, score: ArrayLike, group: ArrayLike | None = None
 ) -> NDArray[np.float64]:
     """(N,) for a click the share of its group's other rows below it, for those of clicks above.
 
-    Ties count one half. As `delong.placements`, group by group; nan in groups of one class.
+    Ties count one half. Over the clicks of a group their mean is its AUC, and so is that over its
+    other rows; nan in a group of one class. Without groups all rows are one. By one sort, as DeLong
+    placements are found by Sun and Xu (2014).
     """
-    shares = np.full(label.size, np.nan)
-    if label.size == 0:
+    is_click, score = np.asarray(label) == 1, np.asarray(score)
+    shares = np.full(is_click.size, np.nan)
+    if is_click.size == 0:
         return shares
-    order = np.lexsort((score, group))
-    is_new = (np.diff(group[order]) != 0) | (np.diff(score[order]) != 0)
-    key = np.empty(label.size, np.int64)
-    key[order] = np.concatenate(([0], np.cumsum(is_new)))
-    ranks = _ranks_within(key, group)
-    for kind in (0, 1):
-        own = label == kind
-        others = np.bincount(group[~own], minlength=group.max() + 1)[group[own]]
-        below = ranks[own] - _ranks_within(key[own], group[own])
-        share = np.divide(below, others, out=np.full(others.size, np.nan), where=others > 0)
-        shares[own] = share if kind else 1.0 - share
+    ids = np.zeros(is_click.size, np.int64) if group is None else np.asarray(group)
+    rows = ordered(is_click, score, ids)
+    with np.errstate(invalid="ignore"):  # 0 / 0 of a group of one class
+        below = (rows.others_below + rows.others / 2.0) / rows.all_others[rows.group]
+        above = 1.0 - (rows.clicks_below + rows.clicks / 2.0) / rows.all_clicks[rows.group]
+    shares[rows.order] = np.where(is_click[rows.order], below[rows.run], above[rows.run])
     return shares
 
 
@@ -49,7 +48,7 @@ def influences(
     alone in its group and class tells nothing about its own spread; it is taken around the mean of
     its stratum, which makes the variance too large rather than too small.
     """
-    shares = placements_within(label, score, group)
+    shares = placements(label, score, group)
     added, kept = np.zeros(label.size), ~np.isnan(shares)
     if not kept.any():
         return added
@@ -64,10 +63,3 @@ def influences(
     scale = np.sqrt(own / np.maximum(own - 1, 1))
     added[kept] = weight * scale * (shares - np.where(is_alone, mean, auc)) / own
     return added
-
-
-def _ranks_within(key: NDArray[np.int64], group: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mid-ranks from 1 in each group, keys being ordered by group."""
-    counts = np.bincount(group)
-    ranks: NDArray[np.float64] = stats.rankdata(key)
-    return ranks - (np.cumsum(counts) - counts)[group]

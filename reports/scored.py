@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
+import polars as pl
 
 from reports.bootstrap import resampled_metrics, time_blocks
-from reports.delong import placements
+from reports.placements import placements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,19 +28,27 @@ class File(NamedTuple):
     size: int
 
 
+class ScoredRows(NamedTuple):
+    """The test rows of a run in the order of time, (N,) each."""
+
+    label: NDArray[np.int8]
+    logit: NDArray[np.float32]
+    domain: NDArray[np.int32]
+
+
 def resampled(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
     """LogLoss, AUC and GAUC of a run on test in each resample of `bootstrap`."""
     return _resampled(file_of(record))
 
 
 def placed(record: RunRecord) -> NDArray[np.float64]:
-    """The `delong.placements` of a run's test rows."""
+    """The `placements` of a run's test rows."""
     return _placed(file_of(record))
 
 
 def labels(record: RunRecord) -> NDArray[np.int8]:
     """The labels of the test rows, in the order of time."""
-    return _rows(file_of(record))["label"].to_numpy(np.int8)
+    return scored_rows(file_of(record)).label
 
 
 def num_blocks(record: RunRecord) -> int:
@@ -57,19 +65,23 @@ def file_of(record: RunRecord) -> File:
 
 @lru_cache(maxsize=4096)  # some ten kilobytes each
 def _resampled(file: File) -> Mapping[str, NDArray[np.float64]]:
-    rows = _rows(file)
-    return resampled_metrics(
-        rows["label"].to_numpy(), rows["logit"].to_numpy(), rows["eval_domain_id"].to_numpy()
-    )
+    rows = scored_rows(file)
+    return resampled_metrics(rows.label, rows.logit, rows.domain)
 
 
 @lru_cache(maxsize=64)  # about the runs of one data set and backbone
 def _placed(file: File) -> NDArray[np.float64]:
-    rows = _rows(file)
-    return placements(rows["label"].to_numpy(), rows["logit"].to_numpy())
+    rows = scored_rows(file)
+    return placements(rows.label, rows.logit)
 
 
 @lru_cache(maxsize=8)
-def _rows(file: File) -> pd.DataFrame:
-    columns = ["label", "eval_domain_id", "logit"]
-    return pd.read_parquet(file.path, columns=columns, filters=[("split", "==", "test")])
+def scored_rows(file: File) -> ScoredRows:
+    """Those of a run."""
+    rows = (
+        pl.scan_parquet(file.path)
+        .filter(pl.col("split") == "test")
+        .select("label", "logit", "eval_domain_id")
+        .collect()
+    )
+    return ScoredRows(*(rows[name].to_numpy() for name in rows.columns))

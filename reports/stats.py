@@ -29,6 +29,10 @@ class Interval:
     high: float
     num: int
 
+    def times(self, unit: float) -> Interval:
+        """The same in another unit."""
+        return Interval(self.mean * unit, self.low * unit, self.high * unit, self.num)
+
 
 def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     """The t interval of the mean of differences that were taken seed by seed.

@@ -79,6 +79,4 @@ def _link(cell: Cell, out: Path) -> RunLink:
     folder = ""
     if cell.record is not None:
         folder = quote(f"../{cell.record.path.relative_to(out).as_posix()}/", safe="/+")
-    return RunLink(
-        run_id=cell.config.run_id, seed=cell.config.seed, folder=folder, state=cell.state
-    )
+    return RunLink(run_id=cell.run_id, seed=cell.config.seed, folder=folder, state=cell.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -70,6 +71,7 @@ _NOTES = [
 ]
 
 
+@lru_cache(maxsize=1)  # a claim rests on it too
 def tabulate(runs: Runs) -> pd.DataFrame:
     """Per model and layer a row for every seed and, without a seed, one for all of them.
 

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 from benchmark.metrics import evaluate
 from reports import bootstrap
 from reports.bootstrap import block_weights, concordant, resampled_metrics, time_blocks
+from reports.ordering import ordered
 from reports.stats import paired_p_value
 from reports.two_way import two_way_estimate
 
@@ -49,9 +50,9 @@ def test_unweighted_metrics_are_those_of_the_evaluation():
     )
 
 
-@pytest.mark.parametrize("counted", [1 << 22, 50])
-def test_resampled_metrics_are_those_of_repeated_rows(monkeypatch, counted):
-    monkeypatch.setattr(bootstrap, "COUNTED", counted)
+@pytest.mark.parametrize("products", [1 << 22, 50])
+def test_resampled_metrics_are_those_of_repeated_rows(monkeypatch, products):
+    monkeypatch.setattr(bootstrap, "PRODUCTS", products)
     label, logit, domain = log_of()
     weights = block_weights(label.size)[:20]
 
@@ -68,11 +69,35 @@ def test_concordant_pairs_give_scikit_learns_weighted_auc():
     label, logit, _ = log_of(1)
     block, weight = time_blocks(label.size), np.random.default_rng(2).random(100)
 
-    pairs = concordant(label == 1, logit, block, 100)
+    rows = ordered(label == 1, logit, np.zeros(label.size, np.int64))
+    pairs = concordant(rows, label == 1, block, 100)
 
     clicks, others = (np.bincount(block[label == kind], minlength=100) for kind in (1, 0))
-    found = weight @ pairs @ weight / (weight @ clicks * (weight @ others))
+    wins = weight[pairs.block] @ pairs.wins @ weight
+    found = wins / (weight @ clicks * (weight @ others))
     assert found == pytest.approx(roc_auc_score(label, logit, sample_weight=weight[block]))
+
+
+def test_concordant_pairs_are_counted_one_by_one():
+    label, logit, domain = log_of(2, 120)
+    block = time_blocks(label.size)
+
+    pairs = concordant(ordered(label == 1, logit, domain), label == 1, block, 100)
+
+    expected = {}
+    for click in np.flatnonzero(label == 1):
+        for other in np.flatnonzero((label == 0) & (domain == domain[click])):
+            key = domain[click], block[click], block[other]
+            win = (logit[click] > logit[other]) + 0.5 * (logit[click] == logit[other])
+            expected[key] = expected.get(key, 0.0) + win
+    ids = np.unique(domain)
+    found = {
+        (ids[group], own, other): wins
+        for group, own, row in zip(pairs.group, pairs.block, pairs.wins, strict=True)
+        for other, wins in enumerate(row)
+        if wins
+    }
+    assert found == {key: wins for key, wins in expected.items() if wins}
 
 
 def test_resamples_with_one_class_are_undefined():

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from reports.claims import CLAIMS
-from reports.comparisons import difference
+from reports.comparisons import estimate
 from reports.evidence import Evidence
 from reports.layout import to_markdown
 from reports.load import load_runs
 from reports.paper import paper_values
 from reports.tables import claims
-from reports.two_way import Estimate
 from reports.verdicts import NOT_TESTABLE, TAGS
 
 if TYPE_CHECKING:
@@ -73,19 +72,19 @@ def test_beside_adasparse_stand_its_controls(sample: pd.DataFrame) -> None:
 
 def test_intervals_share_the_level_among_the_parts(sample: pd.DataFrame) -> None:
     runs = load_runs(SAMPLE)
-    rows = of(sample, "adasparse_best")
-    row = rows.iloc[0]
-    own, other = ((*row[["dataset", "partition"]], "dnn", m, "") for m in ("adasparse", "plain"))
-    found = difference(runs, own, other, "auc")
-    estimate = Estimate(
-        *(found[name] for name in ("delta_mean", "error", "freedom")), found["pairs"]
-    )
+    row = of(sample, "adasparse_best").iloc[0]
+    keys = {m: (*row[["dataset", "partition"]], "dnn", m, "") for m in ("adasparse", "plain")}
+    seeds = {
+        method: {cell.config.seed: cell.record for cell in runs.cells if cell.key == key}
+        for method, key in keys.items()
+    }
+    found = estimate(seeds["adasparse"], seeds["plain"], "auc")
 
     assert row["part"] == "DNN +AdaSparse \N{MINUS SIGN} DNN, AUC"
     assert row["level"] == pytest.approx(1 - 0.05 / 16)
-    interval = estimate.interval(row["level"])
+    interval = found.interval(row["level"])
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-    assert row["low"] < found["delta_low"]
+    assert row["low"] < found.interval().low
     assert row["paper"] == pytest.approx(0.7359 - 0.7266)
 
 

@@ -10,15 +10,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reports.comparisons import compare, difference
-from reports.delong import contrast, placements
+from reports.comparisons import compare, estimate
+from reports.delong import contrast
 from reports.load import load_runs
 from reports.names import BASELINE
+from reports.placements import placements
 from reports.stats import holm, paired_p_value
 from reports.tables import tests as tests_table
 
 if TYPE_CHECKING:
     from conftest import Folder
+
+    from benchmark.records import RunRecord
+    from reports.load import Runs
 
 METHODS, SEEDS = ("adasparse", "plain"), (1, 2, 3)
 
@@ -114,47 +118,69 @@ def test_star_needs_both_corrected_tests(finished: Folder) -> None:
     assert 0 < table["star"].sum() < len(table)
 
 
-def test_difference_compares_cells_of_other_studies(studied: Folder) -> None:
+def records_of(runs: Runs, key: tuple[str, ...]) -> dict[int, RunRecord]:
+    cells = (cell for cell in runs.cells if cell.key == key and cell.record is not None)
+    return {cell.config.seed: cell.record for cell in cells}
+
+
+def test_estimate_compares_cells_of_other_studies(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
     changed = next(c.key for c in runs.study("formulations").cells if "Binarization" in c.key[4])
+    own, other = records_of(runs, PRUNED), records_of(runs, changed)
 
-    row, back = difference(runs, PRUNED, changed, "gauc"), difference(runs, changed, PRUNED, "gauc")
+    found, back = estimate(own, other, "gauc"), estimate(other, own, "gauc")
 
-    assert (row["other_changes"], row["kind"], row["pairs"]) == ("Binarization", "cells", 3)
-    assert row["delta_mean"] == pytest.approx(-back["delta_mean"])
-    assert row["two_way_p"] == pytest.approx(back["two_way_p"])
-    assert set(row) <= set(compare(runs).columns)
+    gauc = [[side[seed].metrics["test"]["gauc"] for seed in SEEDS] for side in (own, other)]
+    deltas = np.subtract(*gauc)
+    assert (found.mean, found.num) == (pytest.approx(np.mean(deltas)), 3)
+    assert found.mean == pytest.approx(-back.mean)
+    assert found.p_value == pytest.approx(back.p_value)
 
 
-def test_difference_of_cells_without_common_runs_is_undefined(folder: Folder) -> None:
+def test_estimate_is_that_of_the_table(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+
+    found = estimate(records_of(runs, PRUNED), records_of(runs, PLAIN), "gauc")
+
+    row = row_of(compare(runs), backbone="dnn", method="adasparse", kind="baseline", metric="gauc")
+    interval = found.interval()
+    assert row[["delta_mean", "delta_low", "delta_high", "two_way_p", "mde", "pairs"]].tolist() == [
+        *(interval.mean, interval.low, interval.high, found.p_value, found.detectable, 3)
+    ]
+
+
+def test_comparison_of_cells_without_common_runs_is_undefined(folder: Folder) -> None:
     folder.plan()
     folder.run(folder.config("dnn", "plain", 1))
+    folder.run(folder.config("dnn", "adasparse", 2))
     folder.write_data()
+    runs = load_runs(folder.store.out)
 
-    row = difference(load_runs(folder.store.out), PRUNED, PLAIN, "auc")
+    row = row_of(compare(runs), kind="baseline", metric="auc")
 
-    assert row["pairs"] == 0
+    assert row["pairs"] == estimate(records_of(runs, PRUNED), {}, "auc").num == 0
     assert np.isnan([row["delta_mean"], row["delta_low"], row["t_p"], row["delong_p"]]).all()
 
 
-def test_difference_of_one_seed_has_no_interval(folder: Folder) -> None:
+def test_comparison_of_one_seed_has_no_interval(folder: Folder) -> None:
     folder.plan(seeds=(1,))
     for method in METHODS:
         folder.run(folder.config("dnn", method, 1))
     folder.write_data()
 
-    row = difference(load_runs(folder.store.out), PRUNED, PLAIN, "auc")
+    row = row_of(compare(load_runs(folder.store.out)), kind="baseline", metric="auc")
 
     assert row["delta_mean"] != 0.0
     assert np.isnan([row["delta_low"], row["t_p"], row["mde"]]).all()
     assert 0.0 <= row["delong_p"] <= 1.0
 
 
-def test_difference_of_two_logs_is_refused(studied: Folder) -> None:
+def test_runs_on_two_logs_are_not_compared(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
     elsewhere = (studied.null_world["dataset"], *PLAIN[1:])
 
     with pytest.raises(ValueError, match="one prepared log"):
-        difference(load_runs(studied.store.out), PRUNED, elsewhere, "auc")
+        estimate(records_of(runs, PRUNED), records_of(runs, elsewhere), "auc")
 
 
 def test_comparisons_follow_changed_predictions(finished: Folder) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reports.delong import contrast, placements
+from reports.delong import contrast
+from reports.placements import placements
 
 
 def log_of(seed, num_rows=60, num_models=4):

@@ -15,7 +15,8 @@ from reports.bootstrap import resampled_metrics
 from reports.drawing import rendered
 from reports.figures.fig3b import FIGURE
 from reports.load import load_runs
-from reports.longtail import METRICS, bin_scores, tabulate
+from reports.longtail import METRICS, bin_scores, scores_of, tabulate
+from reports.scored import ScoredRows, file_of, scored_rows
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -24,15 +25,17 @@ NUM_BINS = 5
 
 
 @pytest.fixture(scope="module")
-def predictions() -> pd.DataFrame:
-    """Test rows of 30 domains of falling size, in the order of time; dev rows that do not count."""
+def rows() -> ScoredRows:
+    """Of 30 domains of falling size, in the order of time."""
     random = np.random.default_rng(3)
     domain = (random.zipf(1.3, 6000) - 1) % 30
     label = (random.random(6000) < 0.2).astype(np.int8)
     logit = (random.normal(size=6000) + label).astype(np.float32)
-    test = pd.DataFrame({"eval_domain_id": domain, "label": label, "logit": logit})
-    dev = test.assign(logit=-test["logit"], split="dev")
-    return pd.concat([dev, test.assign(split="test")], ignore_index=True)
+    return ScoredRows(label, logit, domain.astype(np.int32))
+
+
+def part(rows: ScoredRows, kept: np.ndarray) -> ScoredRows:
+    return ScoredRows(*(values[kept] for values in rows))
 
 
 @pytest.fixture(scope="module")
@@ -40,32 +43,25 @@ def bins() -> np.ndarray:
     return np.repeat([1, 2, 3, 4, 5], [1, 3, 6, 8, 12])
 
 
-def test_scores_of_a_bin_are_the_metrics_of_its_rows(predictions, bins):
-    test = predictions[predictions["split"] == "test"]
-
-    scores = bin_scores(predictions, bins).scores
+def test_scores_of_a_bin_are_the_metrics_of_its_rows(rows, bins):
+    scores = bin_scores(rows, bins).scores
 
     for number in range(1, NUM_BINS + 1):
-        own = test[bins[test["eval_domain_id"]] == number]
-        expected = evaluate(own["label"], own["logit"].to_numpy(), own["eval_domain_id"])
+        own = part(rows, bins[rows.domain] == number)
+        expected = evaluate(*own)
         assert scores[number - 1].tolist() == pytest.approx([expected[m] for m in METRICS])
-        assert scores[number - 1, 1] == pytest.approx(roc_auc_score(own["label"], own["logit"]))
+        assert scores[number - 1, 1] == pytest.approx(roc_auc_score(own.label, own.logit))
 
 
-def test_resamples_spread_as_those_of_exact_metrics_do(predictions, bins):
-    test = predictions[predictions["split"] == "test"]
-    in_first = test[bins[test["eval_domain_id"]] == 1]  # one large domain
+def test_resamples_spread_as_those_of_exact_metrics_do(rows, bins):
+    spread = bin_scores(rows, bins).resampled[:, 0].std(axis=0)
 
-    spread = bin_scores(predictions, bins).resampled[:, 0].std(axis=0)
-
-    columns = (in_first[name].to_numpy() for name in ("label", "logit", "eval_domain_id"))
-    exact = resampled_metrics(*columns)
+    exact = resampled_metrics(*part(rows, bins[rows.domain] == 1))  # one large domain
     assert spread.tolist() == pytest.approx([exact[m].std() for m in METRICS], rel=0.2)
 
 
-def test_bin_without_both_classes_has_no_score(predictions, bins):
-    without = predictions.copy()
-    without.loc[bins[without["eval_domain_id"]] == 4, "label"] = 0
+def test_bin_without_both_classes_has_no_score(rows, bins):
+    without = rows._replace(label=np.where(bins[rows.domain] == 4, 0, rows.label))
 
     scores = bin_scores(without, bins).scores
 
@@ -82,10 +78,7 @@ def test_gain_is_the_mean_difference_of_the_seeds_that_both_have(finished: Folde
     own = table[table["backbone"] == "dnn"]
     scores = {
         method: np.array(
-            [
-                bin_scores(runs.predictions(records[f"dnn+{method}", seed]), bins).scores
-                for seed in (1, 2, 3)
-            ]
+            [scores_of(records[f"dnn+{method}", seed], bins).scores for seed in (1, 2, 3)]
         )
         for method in ("plain", "adasparse")
     }
@@ -155,3 +148,20 @@ def test_figure_of_many_blocks_draws_four_and_says_so(finished: Folder):
 
     assert len(canvas.axes) == 8
     assert "the first 4 of 5 data sets" in FIGURE.notes(many)[-1]
+
+
+def test_scored_rows_are_the_test_rows_as_stored(folder: Folder):
+    folder.plan(seeds=(1,))
+    config = folder.config("dnn", "plain", 1)
+    folder.run(config)
+    record = folder.store.read_run(config)
+    path = record.path / "predictions.parquet"
+    stored = pd.read_parquet(path)
+    stored.loc[stored["split"] == "dev", ["logit", "label"]] = 9
+    stored.to_parquet(path)
+
+    found = scored_rows(file_of(record))
+
+    assert found.logit.tolist() == folder.logits(config).tolist()
+    assert found.label.tolist() == folder.label.tolist()
+    assert found.domain.tolist() == folder.domain.tolist()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.delong import placements
-from reports.placements import influences, placements_within
+from reports.placements import influences, placements
 
 
 def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -17,12 +16,12 @@ def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:
     return label, score, random.integers(0, num_groups, num).astype(np.int32)
 
 
-def test_placements_within_by_hand():
+def test_placements_by_hand():
     label = np.array([1, 0, 1, 0, 0, 1])
     score = np.array([3.0, 3.0, 1.0, 2.0, 9.0, 9.0], np.float32)
     group = np.array([5, 5, 5, 5, 7, 0])
 
-    shares = placements_within(label, score, group)
+    shares = placements(label, score, group)
 
     # group 5: clicks 3 and 1, others 3 and 2; groups 7 and 0 have one class
     assert shares[:4].tolist() == [0.75, 0.25, 0.0, 0.5]
@@ -32,7 +31,7 @@ def test_placements_within_by_hand():
 def test_placements_within_are_those_of_each_group_alone():
     label, score, group = rows(400, 12)
 
-    shares = placements_within(label, score, group)
+    shares = placements(label, score, group)
 
     for one in range(12):
         own = group == one
@@ -82,7 +81,7 @@ def test_variance_of_a_mean_auc_is_not_underestimated(clicks_per_group):
 
     for _ in range(400):
         score = (random.normal(size=label.size) + label).astype(np.float32)
-        means.append(placements_within(label, score, group)[label == 1].mean())
+        means.append(placements(label, score, group)[label == 1].mean())
         variances.append((influences(label, score, group, stratum) ** 2).sum())
 
     assert 0.9 < np.mean(variances) / np.var(means) < 1.5  # 400 draws know a variance to 7%

@@ -73,7 +73,8 @@ def make_runs(
             np.savez(path / "masks.npz", **masks_of(random, num_domains))
             is_done = kind in labels.get(seed, ())
             record = SimpleNamespace(path=path) if is_done else None
-            cells.append(Cell(config=config, state="done", record=record))
+            ids = {"slot_id": config.slot_id, "run_id": config.run_id}
+            cells.append(Cell(config=config, **ids, state="done", record=record))
     studies = {"masks": tuple(cell.config.slot_id for cell in cells)}
     return Runs(store, "quick", tuple(cells), studies, (), "")
 
