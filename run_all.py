@@ -107,7 +107,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
         backbones=args.backbones,
         methods=args.methods,
         num_trials=0 if args.tuned else num_trials,
-        num_seeds=args.seeds or preset.num_seeds,
+        num_seeds=args.seeds,
         embedding_optimizer=args.embedding_optimizer,
     )
 

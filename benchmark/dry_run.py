@@ -16,7 +16,7 @@ from benchmark.planning import (
     search_log,
     searches_of,
 )
-from benchmark.protocol import departures
+from benchmark.protocol import TABLE_1, departures
 from benchmark.studies import STUDIES
 from datasets import catalog
 from datasets.spec import DomainPartition
@@ -29,26 +29,13 @@ if TYPE_CHECKING:
 
 
 def plan_lines(selection: Selection, jobs: int) -> list[str]:
-    """All cells of a call, done or not, by study, and how long they would take here at most.
+    """All cells of a call, done or not, by study, and about how long they would take here.
 
     Raises:
         ConfigError: there is no cell.
         DataError: an unknown data set or domain column.
     """
-    cells: list[PlannedCell] = []
-    by_study: list[str] = []
-    for name in STUDIES:
-        members = [
-            (log, *model)
-            for log in logs_of(name, selection)
-            for model in models_of(name, selection, _num_columns(log))
-        ]
-        new = [cell for cell in members if cell not in cells]
-        shared = (len(members) - len(new)) * selection.num_seeds
-        cells += new
-        if members:
-            text = f"{name}: {len(members) * selection.num_seeds} cells"
-            by_study.append(text + (f", {shared} of them shared" if shared else ""))
+    cells, by_study = _counted(selection)
     check_not_empty(selection, cells)
     searched = searched_models(selection)
     start = time.perf_counter()
@@ -56,23 +43,23 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     start_up = time.perf_counter() - start
     seconds = estimate.Estimates(selection)
     lines = [
-        f"{log} {backbone}+{change.label}: {selection.num_seeds} seeds,"
-        f" {_at_most(seconds.of_cell(log, backbone, change))}"
-        for log, backbone, change in cells
+        f"{log} {backbone}+{change.label}: {num_seeds} seeds,"
+        f" {_about(seconds.of_cell(log, backbone, change))}"
+        for (log, backbone, change), num_seeds in cells
     ]
     lines += [
         f"tuning of {log} {backbone}{'+' if method else ' (backbone)'}{method}:"
-        f" {selection.num_trials} trials, {_at_most(seconds.of_search(log, backbone, method))}"
+        f" {selection.num_trials} trials, {_about(seconds.of_search(log, backbone, method))}"
         for log, backbone, method in searched
     ]
-    count, trials = len(cells) * selection.num_seeds, len(searched) * selection.num_trials
-    total = selection.num_seeds * sum(seconds.of_cell(*cell) for cell in cells)
+    count, trials = sum(num for _, num in cells), len(searched) * selection.num_trials
+    total = sum(num_seeds * seconds.of_cell(*cell) for cell, num_seeds in cells)
     total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
     minutes = (total / min(jobs, count) + start_up) / 60
-    end = f"at most about {minutes:.1f} min with {jobs} jobs if dev has a quarter of the train rows"
+    end = f"about {minutes:.1f} min with {jobs} jobs, less where cells stop early"
     if math.isnan(minutes):
         end = "time unknown, since the rows of a real log are not counted before a run"
-    logs = dict.fromkeys(log for log, *_ in cells)
+    logs = dict.fromkeys(log for (log, *_), _ in cells)
     budgets = _budget_lines(
         selection, {log: estimate.most_train_rows(selection, log) for log in logs}
     )
@@ -82,6 +69,35 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
         *by_study,
         f"{trials} trials and {count} cells, {end}; nothing was run",
     ]
+
+
+def _counted(selection: Selection) -> tuple[list[tuple[PlannedCell, int]], list[str]]:
+    """Every cell with its number of seeds, and the cells of each study in words.
+
+    A `Change` has no hash, so that cells are looked for one by one.
+    """
+    cells: list[PlannedCell] = []
+    seeds: list[int] = []
+    lines = []
+    for name in STUDIES:
+        members = [
+            (log, *model)
+            for log in logs_of(name, selection)
+            for model in models_of(name, selection, _num_columns(log))
+        ]
+        own, shared = selection.seeds_of(name), 0
+        for cell in members:
+            if cell in cells:
+                place = cells.index(cell)
+                shared += min(own, seeds[place])
+                seeds[place] = max(own, seeds[place])
+            else:
+                cells.append(cell)
+                seeds.append(own)
+        if members:
+            text = f"{name}: {len(members) * own} cells"
+            lines.append(text + (f", {shared} of them shared" if shared else ""))
+    return list(zip(cells, seeds, strict=True)), lines
 
 
 def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
@@ -101,13 +117,20 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
     ]
     lines.append(
         f"preset {selection.preset.name}: {selection.num_trials} trials for each search,"
-        f" {selection.num_seeds} seeds for each cell"
+        f" {_seeds_text(selection)}"
     )
     return [*lines, *filter(None, [departures(protocols)])]
 
 
-def _at_most(seconds: float) -> str:
-    return "time unknown" if math.isnan(seconds) else f"at most about {seconds:.0f} s each"
+def _seeds_text(selection: Selection) -> str:
+    of_table_1, others = selection.seeds_of(TABLE_1[0]), selection.seeds_of("")
+    if of_table_1 == others:
+        return f"{others} seeds for each cell"
+    return f"{of_table_1} seeds for each cell of Table 1, {others} for those of other studies"
+
+
+def _about(seconds: float) -> str:
+    return "time unknown" if math.isnan(seconds) else f"about {seconds:.0f} s each"
 
 
 def searched_models(selection: Selection) -> list[SearchKey]:

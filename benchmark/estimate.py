@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ NUM_FIELDS = 12
 FIELD_SIZE = 1_000
 NUM_ROWS = 8_192
 NUM_STEPS = 20
+FEW_TASKS, MANY_TASKS = 20, 500  # values of a representative column, and of a partition
 
 
 class Estimates:
@@ -35,42 +37,55 @@ class Estimates:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._seconds: dict[tuple[str, str, str, int], tuple[float, float]] = {}
+        self._seconds: dict[tuple[str, str, str, int, int], tuple[float, float]] = {}
 
     def of_cell(self, log: str, backbone: str, change: Change) -> float:
         """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
-        return sum(self._measured(log, backbone, change.match or change.method))
+        return sum(self._measured(log, backbone, change.match or change.method, num_tasks(change)))
 
     def of_search(self, log: str, backbone: str, method: str) -> float:
         """Seconds of a trial, which scores dev alone."""
-        return self._measured(log, backbone, method or BASELINE)[0]
+        return self._measured(log, backbone, method or BASELINE, FEW_TASKS)[0]
 
-    def _measured(self, log: str, backbone: str, method: str) -> tuple[float, float]:
+    def _measured(
+        self, log: str, backbone: str, method: str, num_tasks: int
+    ) -> tuple[float, float]:
         """Training with its evaluations on dev, and the final evaluation."""
         protocol, rows = self._selection.protocol_of(log), most_train_rows(self._selection, log)
         if rows is None:
             return math.nan, math.nan
-        key = (protocol.name, backbone, method, rows)
+        key = (protocol.name, backbone, method, rows, num_tasks)
         if key not in self._seconds:
             self._seconds[key] = (
                 estimate_reference_seconds(protocol, rows, backbone)
                 if is_reference(backbone)
-                else estimate_seconds(protocol, rows, backbone, method)
+                else estimate_seconds(protocol, rows, backbone, method, num_tasks)
             )
         return self._seconds[key]
 
 
+def num_tasks(change: Change) -> int:
+    """About how many tasks the method has: MAML and STAR cost more with more of them."""
+    has_joint_values = change.ids == "partition_as_task" or (change.num_columns or 1) > 1
+    return MANY_TASKS if has_joint_values else FEW_TASKS
+
+
 def estimate_seconds(
-    protocol: Protocol, train_rows: int, backbone: str, method: str
+    protocol: Protocol, train_rows: int, backbone: str, method: str, num_tasks: int
 ) -> tuple[float, float]:
     """Seconds of a training and of the final evaluation, if it never stops early."""
     set_up_torch("cpu")
-    schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
+    schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS), num_tasks)
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
     model, optimizer = model_on(schema, protocol, backbone, method)
-    batch = split.batch(torch.arange(min(protocol.batch_size, NUM_ROWS)))
-    step_seconds = _seconds(lambda: model.method.update(model, batch, optimizer), NUM_STEPS)
+    batches = itertools.cycle(torch.arange(NUM_ROWS).split(protocol.batch_size))
+
+    def step() -> None:
+        model.method.update(model, split.batch(next(batches)), optimizer)
+        model.method.after_step(1.0)
+
+    step_seconds = _seconds(step, NUM_STEPS)
     model.eval()
     row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
     steps = protocol.evaluation_steps(math.ceil(train_rows / protocol.batch_size))

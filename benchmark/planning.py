@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What the user asked for; `data` are the words of --data."""
+    """What the user asked for; `data` are the words of --data, no `num_seeds` the preset's."""
 
     preset: Preset
     studies: Sequence[str]
@@ -32,7 +32,7 @@ class Selection:
     backbones: Sequence[str]
     methods: Sequence[str]
     num_trials: int
-    num_seeds: int
+    num_seeds: int | None
     embedding_optimizer: EmbeddingOptimizer
 
     def protocol_of(self, log: str) -> Protocol:
@@ -41,6 +41,10 @@ class Selection:
         return (
             self.preset.production if has_own and self.preset.production else self.preset.protocol
         )
+
+    def seeds_of(self, study: str) -> int:
+        """How many seeds each cell of a study has."""
+        return self.num_seeds or self.preset.seeds_of(study)
 
 
 class SearchKey(NamedTuple):
@@ -176,7 +180,7 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     for name in STUDIES:
         members: dict[str, RunConfig] = {}
         cells = _cells(name, selection, data)
-        for seed in range(1, selection.num_seeds + 1):
+        for seed in range(1, selection.seeds_of(name) + 1):
             for first, log, key in cells:
                 config = replace(first, seed=seed)
                 members[config.slot_id] = config

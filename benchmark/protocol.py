@@ -132,6 +132,9 @@ class Tuning:
 TUNING = Tuning()
 
 
+TABLE_1 = ("main", "cost", "references", "emerging", "ab_test")  # studies of the cells of Table 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """A budget: protocol, logs, trials, seeds, and rows.
@@ -141,7 +144,9 @@ class Preset:
     kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
     worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
     backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
-    `tunes_every_log`, else they take the values that were found on the log of the main table.
+    `tunes_every_log`, else they take the values that were found on the log of the main table. The
+    cells of Table 1, on which most claims rest, have `main_seeds`, those of other studies
+    `num_seeds`.
     """
 
     name: str
@@ -150,6 +155,7 @@ class Preset:
     production: Protocol | None = None
     data: tuple[str, ...] = ("synthetic_production",)
     num_trials: int
+    main_seeds: int
     num_seeds: int
     max_train_rows: int | None
     world_rows: int
@@ -162,6 +168,10 @@ class Preset:
         """All protocols that its cells may have."""
         return (self.protocol, *([self.production] if self.production else []))
 
+    def seeds_of(self, study: str) -> int:
+        """How many seeds each cell of a study has."""
+        return self.main_seeds if study in TABLE_1 else self.num_seeds
+
 
 PRESETS = {
     preset.name: preset
@@ -171,6 +181,7 @@ PRESETS = {
             summary="exercises everything, shows nothing",
             protocol=COMPACT,
             num_trials=2,
+            main_seeds=2,
             num_seeds=2,
             max_train_rows=4_096,
             world_rows=8_192,
@@ -182,10 +193,11 @@ PRESETS = {
             summary="a first comparison on the compact protocol",
             protocol=COMPACT,
             num_trials=4,
+            main_seeds=5,
             num_seeds=3,
             max_train_rows=170_000,
             world_rows=255_000,
-            num_worlds=3,
+            num_worlds=2,
         ),
         Preset(
             name="standard",
@@ -193,6 +205,7 @@ PRESETS = {
             protocol=PAPER_PUBLIC,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
+            main_seeds=6,
             num_seeds=5,
             max_train_rows=None,
             world_rows=660_000,
@@ -205,6 +218,7 @@ PRESETS = {
             production=PAPER_PRODUCTION,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
+            main_seeds=10,
             num_seeds=10,
             max_train_rows=None,
             world_rows=10_900_000,

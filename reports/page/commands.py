@@ -27,6 +27,11 @@ def studies_in(runs: Runs) -> list[str]:
     return [name for name, slots in runs.studies.items() if slots]
 
 
+def num_seeds(runs: Runs) -> int:
+    """How many different seeds the cells have."""
+    return len({cell.config.seed for cell in runs.cells})
+
+
 class Commands:
     """Makes command lines that run studies as the plan of a report has them.
 
@@ -72,9 +77,10 @@ def _models(runs: Runs) -> list[str]:
 def _budget(runs: Runs) -> list[str]:
     """Seeds, trials and rows, where they are not the preset's."""
     preset = PRESETS[runs.preset]
-    seeds = len({cell.config.seed for cell in runs.cells})
+    seeds = {name: num_seeds(runs.study(name)) for name in studies_in(runs)}
+    is_usual = all(num == preset.seeds_of(name) for name, num in seeds.items())
     trials = max((entry.search.num_trials for entry in runs.searches), default=0)
-    words = _flag("--seeds", [seeds] if seeds != preset.num_seeds else [])
+    words = _flag("--seeds", [] if is_usual else [max(seeds.values())])
     if runs.tuned_from:
         words += ["--tuned", runs.tuned_from]
     else:

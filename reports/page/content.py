@@ -12,7 +12,7 @@ import jinja2
 from benchmark.protocol import PRESETS, departures
 from reports.load import partition_of
 from reports.names import REFERENCE, TITLES, data_title, model_title
-from reports.page.commands import REPORT_ONLY, Commands, studies_in
+from reports.page.commands import REPORT_ONLY, Commands, num_seeds, studies_in
 from reports.page.data_cards import data_cards
 from reports.page.lineage import lineage_of
 from reports.page.tuning import hyper_parameters, tuning_section
@@ -120,10 +120,11 @@ def _summary(runs: Runs) -> str:
     models = runs.models[runs.models["method"] != REFERENCE]
     backbones, methods = _listed(models["backbone"]), _listed(models["method"])
     data = _listed(dataset for dataset, _ in runs.fingerprints)
-    seeds = len({cell.config.seed for cell in runs.cells})
+    counts = sorted({num_seeds(runs.study(name)) for name in studies_in(runs)})
+    seeds = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
     return (
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
-        f" {backbones}, with {seeds} {'seed' if seeds == 1 else 'seeds'} each, on {data}."
+        f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}."
     )
 
 

@@ -13,7 +13,7 @@ from benchmark.records import RECORD
 from benchmark.stored import RecordError, named_damage, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.plans import Plan
     from benchmark.protocol import Protocol
@@ -51,7 +51,7 @@ def protocols_of(plan: Plan) -> dict[str, Protocol]:
     """The protocol of each log by its fingerprint: that of most cells."""
     return {
         fingerprint: _usual([config.protocol for config in _unmatched(configs)])
-        for fingerprint, configs in _by_log(plan).items()
+        for fingerprint, configs in _by_log(plan.slots.values()).items()
     }
 
 
@@ -88,7 +88,7 @@ def _note_gaps(store: RunStore, plan: Plan, findings: Findings) -> None:
 
 def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
     """One protocol, split, set of features and embedding optimiser per log."""
-    for configs in _by_log(plan).values():
+    for configs in _by_log(plan.slots.values()).values():
         kept = [_comparable(config) for config in configs]
         usual = {name: _usual([facts[name] for facts in kept]) for name in kept[0]}
         dims = _usual([config.protocol.hidden_dims for config in _unmatched(configs)])
@@ -123,24 +123,26 @@ def _comparable(config: RunConfig) -> dict[str, Hashable]:
 
 
 def _check_seeds(store: RunStore, plan: Plan, findings: Findings) -> None:
-    """Every cell of a log has the same seeds, so that each pair of cells is complete."""
-    for configs in _by_log(plan).values():
-        seeds: defaultdict[str, set[int]] = defaultdict(set)
-        titles: dict[str, str] = {}
-        for config in configs:
-            cell = replace(config, seed=0).slot_id
-            seeds[cell].add(config.seed)
-            titles.setdefault(cell, config.title_without_seed)
-        usual = _usual([tuple(sorted(found)) for found in seeds.values()])
-        for cell, found in seeds.items():
-            what = f"seeds of {titles[cell]}"
-            findings.compare(store.out / PLAN, what, tuple(sorted(found)), usual)
+    """Every cell of a study and log has the same seeds, so that each pair of cells is complete."""
+    for study, slots in plan.studies.items():
+        known = [plan.slots[slot] for slot in slots if slot in plan.slots]
+        for configs in _by_log(known).values():
+            seeds: defaultdict[str, set[int]] = defaultdict(set)
+            titles: dict[str, str] = {}
+            for config in configs:
+                cell = replace(config, seed=0).slot_id
+                seeds[cell].add(config.seed)
+                titles.setdefault(cell, config.title_without_seed)
+            usual = _usual([tuple(sorted(found)) for found in seeds.values()])
+            for cell, found in seeds.items():
+                what = f"seeds of {titles[cell]} in {study}"
+                findings.compare(store.out / PLAN, what, tuple(sorted(found)), usual)
 
 
-def _by_log(plan: Plan) -> dict[str, list[RunConfig]]:
-    """The cells of the plan by the fingerprint of their log."""
+def _by_log(configs: Iterable[RunConfig]) -> dict[str, list[RunConfig]]:
+    """The cells by the fingerprint of their log."""
     logs: defaultdict[str, list[RunConfig]] = defaultdict(list)
-    for config in plan.slots.values():
+    for config in configs:
         logs[config.data_fingerprint].append(config)
     return dict(logs)
 

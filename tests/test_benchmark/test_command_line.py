@@ -99,7 +99,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert "synthetic_production dnn+plain: 2 seeds" in done.stdout
     assert "synthetic_production dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
     assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 seeds" in done.stdout
-    assert "tuning of synthetic_production dnn (backbone): 2 trials, at most" in done.stdout
+    assert "tuning of synthetic_production dnn (backbone): 2 trials, about" in done.stdout
     assert "tuning of synthetic_production boosted_trees+reference: 2 trials" in done.stdout
     *_, total = lines = done.stdout.splitlines()
     assert lines[0] == (
@@ -123,8 +123,22 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "emerging: 4 cells, 4 of them shared",
         "ab_test: 4 cells, 4 of them shared",
     ]
-    assert total.startswith("10 trials and 38 cells, at most")
+    assert total.startswith("10 trials and 38 cells, about")
     assert not out.exists()
+
+
+def test_dry_run_says_where_numbers_of_seeds_differ(run_all):
+    done = run_all(
+        *("--dry-run", "--backbones", "dnn", "--methods", "plain", "adasparse"),
+        *("--only", "main", "formulations"),
+    )
+
+    lines = done.stdout.splitlines()
+    assert lines[2].endswith("5 seeds for each cell of Table 1, 3 for those of other studies")
+    assert any(line.startswith("synthetic_production dnn+plain: 5 seeds") for line in lines)
+    assert "synthetic_production dnn+adasparse (form=scaling): 3 seeds" in done.stdout
+    assert lines[-3:-1] == ["main: 10 cells", "formulations: 12 cells, 6 of them shared"]
+    assert lines[-1].startswith("12 trials and 16 cells, about")
 
 
 def test_dry_run_of_a_real_log_without_a_cap_says_that_its_time_is_unknown(run_all):

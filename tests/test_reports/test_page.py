@@ -190,6 +190,17 @@ def test_command_says_what_is_not_of_the_preset(folder: Folder) -> None:
     )  # 4 x 300 rows of train, 300 of dev, 300 of test
 
 
+def test_command_names_seeds_only_where_they_are_not_the_presets(folder: Folder) -> None:
+    folder.plan(seeds=(1, 2, 3, 4, 5))
+    folder.write_data()
+    of_preset = Commands(load_runs(folder.store.out)).of(["main"])
+    folder.plan(seeds=(1, 2, 3))
+    of_others = Commands(load_runs(folder.store.out)).of(["main"])
+
+    assert "--seeds" not in of_preset  # of quick, for Table 1
+    assert "--seeds 3" in of_others
+
+
 def test_one_study_has_worlds_of_its_own_and_all_have_one_partition() -> None:
     [study] = [name for name, study in STUDIES.items() if study.worlds]
     worlds = STUDIES[study].worlds

@@ -57,7 +57,9 @@ def test_verify_names_a_cell_without_a_seed(store: Store) -> None:
     study.write_text(study.read_text().replace(f'"{slot}",', ""))
 
     (line,) = [line for line in store.differences() if "seeds" in line]
-    assert line.endswith("seeds of world/scenario dcnv2+plain: stored (1,), recomputed (1, 2)")
+    assert line.endswith(
+        "seeds of world/scenario dcnv2+plain in main: stored (1,), recomputed (1, 2)"
+    )
 
 
 @pytest.mark.parametrize(("key", "value"), [("fingerprint", "0"), ("num_domains", 4)])
