@@ -10,7 +10,7 @@ from reports.verdicts import NOT_TESTABLE, TAGS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.layout import Layout
+    from reports.layout import Block, Layout
     from reports.verdicts import Outcome
 
 Tone = Literal["good", "bad", "open", "neutral"]
@@ -26,16 +26,17 @@ def tone_of(tag: str) -> Tone:
     return TONES.get(tag, "neutral")
 
 
-def verdict_counts(layouts: Iterable[Layout | None]) -> dict[str, int]:
-    """How many claims have each verdict, in the order of `TONES`."""
-    counts = Counter(
-        entry.tag
+def verdict_counts(layouts: Iterable[Layout | None]) -> dict[str, dict[str, int]]:
+    """How many claims have each verdict on each log, in the order of `TONES`."""
+    return {
+        block.heading: _counts(block)
         for layout in layouts
         if layout is not None
         for block in layout.blocks
-        for row in block.rows
-        for entry in row
-        if entry.tag
-    )
+    }
+
+
+def _counts(block: Block) -> dict[str, int]:
+    counts = Counter(entry.tag for row in block.rows for entry in row if entry.tag)
     known = [tag for tag in TONES if tag in counts]
     return {tag: counts[tag] for tag in [*known, *(tag for tag in counts if tag not in TONES)]}

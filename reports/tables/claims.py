@@ -100,7 +100,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     for (dataset, partition), rows in table.groupby(DATA, sort=False):
         heading = data_title(str(dataset), str(partition))
         if rows["is_generated"].iloc[0]:
-            heading += ", a generated log: claims hold in this world or do not"
+            heading += ", a generated log"
         entries = [_entries(claim) for _, claim in rows.groupby("claim", sort=False)]
         blocks.append(Block(heading=heading, rows=entries))
     contradictions = [f"The paper against itself: {text}" for text in CONTRADICTIONS]

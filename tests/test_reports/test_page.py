@@ -88,6 +88,23 @@ def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> 
     assert page.index('<h2 id="claims">') < page.index('<h2 id="results">')
 
 
+def test_verdicts_are_counted_log_by_log(finished: Folder) -> None:
+    verdicts = {"first log": "reproduced", "second log": "not reproduced"}
+    blocks = [
+        Block(heading=log, rows=[[Entry("a claim"), Entry(word, tag=word)]])
+        for log, word in verdicts.items()
+    ]
+    layout = Layout(columns=["Claim", "Verdict"], blocks=blocks, notes=[])
+
+    page = page_of(finished, Section(name="claims", title="Claims", layout=layout))
+
+    lines = re.findall(r'<p class="verdicts">.*?</p>', page, re.DOTALL)
+    assert len(lines) == 2
+    for line, (log, word) in zip(lines, verdicts.items(), strict=True):
+        assert f"on {log}:" in line
+        assert re.search(rf">{word}</span> 1</span>", line)
+
+
 def test_image_is_embedded_in_its_printed_size(finished: Folder) -> None:
     figure = Section(name="fig", title='Gain "by bin"', image=PNG_HEADER, notes=["Δ in 0.0001"])
 
