@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmark.optimizers import DomainAdam
 from benchmark.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
 from benchmark.runner import set_up_torch
 from benchmark.speed.ad_log import (
@@ -65,6 +66,8 @@ def _acts(batch_size: int) -> dict[str, Callable[[], None]]:
     for method, num_domains in GOALS if batch_size == 256 else [("adasparse", FEW)]:
         schema = few if num_domains == FEW else many
         acts[f"{method} {num_domains}"] = _step(method, schema, batch_size)
+        if method == "star":
+            acts[f"factors {num_domains}"] = _factors(schema, batch_size)
     return acts
 
 
@@ -82,6 +85,7 @@ def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> l
         Figure(label + "DNN step, 5 million ids", f"{many:.2f} x 0.567 million", "<= 1.2"),
         *_of_methods(label, seconds),
         Figure(label + "plain and the pruners' products", f"{least:.2f} x plain", "the floor"),
+        *_of_factors(label, seconds),
     ]
 
 
@@ -95,6 +99,18 @@ def _of_methods(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
             measured = f"{times:.2f} x plain, {units:.1f} x products"
             figures.append(Figure(name, measured, f"<= {most}"))
     return figures
+
+
+def _of_factors(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
+    return [
+        Figure(
+            f"{label}plain and Adam on STAR's factors, {num_domains} domains",
+            f"{1.0 + ratio(seconds[f'factors {num_domains}'], seconds['plain']):.2f} x plain",
+            "the floor",
+        )
+        for num_domains in (FEW, MANY)
+        if f"factors {num_domains}" in seconds
+    ]
 
 
 def _pruner_maps() -> list[tuple[int, int]]:
@@ -116,6 +132,21 @@ def _products(batch_size: int, maps: list[tuple[int, int]]) -> Callable[[], None
             torch.mm(high, weight)
 
     return multiply
+
+
+def _factors(schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
+    """Adam alone on the factors of as many domains as a batch holds."""
+    domains = random_rows(schema, batch_size).batch(torch.arange(batch_size)).task_id.unique()
+    num_values = sum(n_in * n_out for n_in, n_out in itertools.pairwise((*WIDTHS, 1)))
+    factors = torch.nn.Parameter(torch.ones(schema.num_tasks, num_values))
+    optimizer = DomainAdam([factors], learning_rate=1e-3)
+    factors.grad = torch.sparse_coo_tensor(
+        domains.long().unsqueeze(0),
+        torch.full((len(domains), num_values), 1e-3),
+        factors.shape,
+        check_invariants=False,
+    )
+    return optimizer.step
 
 
 def _step(method: str, schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
