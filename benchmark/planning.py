@@ -37,10 +37,8 @@ class Selection:
 
     def protocol_of(self, log: str) -> Protocol:
         """The protocol for a word of --data."""
-        has_own = self.preset.production and catalog.source_of(log)[0] in WORLDS
-        return (
-            self.preset.production if has_own and self.preset.production else self.preset.protocol
-        )
+        own = self.preset.production if catalog.source_of(log)[0] in WORLDS else None
+        return own or self.preset.protocol
 
     def seeds_of(self, study: str) -> int:
         """How many seeds each cell of a study has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from benchmark.plans import read_plan
 from benchmark.protocol import PRESETS
 from benchmark.records import ERROR, RECORD, RunStore
 from benchmark.stored import RecordError
+from reports.card import Card
 from reports.ledger import read_searches
 from reports.names import changes_of, rank
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.config import Json, RunConfig, SplitKind
+    from benchmark.config import Json, RunConfig
     from benchmark.records import RunRecord, SlotState
     from reports.ledger import SearchTrials
 
@@ -31,23 +32,6 @@ MODEL = [*DATA, "backbone", "method"]
 CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 WAITING = "waits for tuning"
 NOT_RUN = "not run yet"
-
-
-class _Facts(TypedDict):
-    label: str
-    source: str
-    split_kind: SplitKind
-    files: list[dict[str, str]]
-    absent_columns: list[str]
-    fields_dropped_by_max_fields: list[str]
-    bag_lengths: dict[str, int]
-    train_rows_dropped_by_cap: int
-
-
-class Card(_Facts, total=False):
-    """The data card of a prepared log, as far as reports read it."""
-
-    ceiling: dict[str, dict[str, float | None]]  # of the true click probability; on worlds only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

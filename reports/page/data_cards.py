@@ -10,7 +10,8 @@ from reports.names import data_title, joined
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import Card, Runs
+    from reports.card import Card
+    from reports.load import Runs
 
 SPLITS = ("train", "dev", "test")
 SPLIT_WORDS = {

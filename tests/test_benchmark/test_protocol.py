@@ -1,11 +1,13 @@
-"""The evaluation grid and the selection rule are the same for every cell."""
+"""The evaluation grid and the selection rule are the same for every cell, and so are budgets."""
 
 from dataclasses import replace
 
 import pytest
 
-from benchmark.protocol import COMPACT, PRESETS
+from benchmark.planning import lay_out
+from benchmark.protocol import COMPACT, PRESETS, TABLE_1
 from benchmark.random_log import model_on, random_schema
+from benchmark.studies import STUDIES
 from models.registry import available
 
 
@@ -35,6 +37,22 @@ def test_presets_select_within_their_epochs(preset):
 
     assert protocol.first_selectable_epoch <= protocol.max_epochs
     assert preset.main_seeds >= preset.num_seeds >= 2  # a spread needs two
+
+
+def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(log, select):
+    preset = replace(PRESETS["smoke"], main_seeds=4, num_seeds=3)
+
+    plan = lay_out(select(preset=preset, num_seeds=None), {"tiny": log})
+
+    def seeds(study):
+        return {plan.slots[slot].seed for slot in plan.studies[study]}
+
+    for study in ("main", "cost", "emerging", "references"):
+        assert seeds(study) == {1, 2, 3, 4}
+    assert seeds("ablations") == seeds("formulations") == {1, 2, 3}
+    assert set(TABLE_1) == {
+        name for name, study in STUDIES.items() if study.compares_all or study.references
+    }
 
 
 @pytest.mark.parametrize("method", available("methods"))

@@ -9,7 +9,7 @@ from benchmark.config import ConfigError
 from benchmark.grid import prepare_log
 from benchmark.matching import dense_parameters, matched
 from benchmark.planning import configure, lay_out, logs_to_prepare
-from benchmark.protocol import PRESETS, TABLE_1, TUNING
+from benchmark.protocol import PRESETS, TUNING
 from benchmark.studies import STUDIES, WORLDS, Change, studies_named
 from models.registry import available
 
@@ -51,23 +51,6 @@ def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
     assert len(plan.slots) == 8 + 4 + 10 + 2 + 8 + 16 + 4  # studies in their order, references last
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
     assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
-
-
-def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(log, select):
-    preset = replace(SMOKE, main_seeds=4, num_seeds=3)
-    methods = ("adasparse", "plain")
-
-    plan = lay_out(select(preset=preset, num_seeds=None, methods=methods), {"tiny": log})
-
-    def seeds(study):
-        return {plan.slots[slot].seed for slot in plan.studies[study]}
-
-    for study in ("main", "cost", "emerging", "references"):
-        assert seeds(study) == {1, 2, 3, 4}
-    assert seeds("ablations") == seeds("formulations") == {1, 2, 3}
-    assert set(TABLE_1) == {
-        name for name, study in STUDIES.items() if study.compares_all or study.references
-    }
 
 
 def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
