@@ -1,5 +1,6 @@
 """What tests share that go through the command line."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -34,6 +35,11 @@ kind = "numeric"
 name = "tags"
 kind = "bag"
 """
+
+
+def pytest_collection_finish():
+    """Leave imported modules out of the collections that statsmodels makes at every call."""
+    gc.freeze()
 
 
 def write_tiny_log(folder, rows=1_800):
