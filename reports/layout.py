@@ -33,7 +33,7 @@ MARKDOWN_ESCAPES = str.maketrans({character: "\\" + character for character in "
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The text of one table cell.
+    """The text of one table cell; its lines are a list on the page, elsewhere one line.
 
     On the page it links to the element with the id `link` and can be linked to by its own id
     `anchor`. `tag` is the verdict that the text begins with.
@@ -164,11 +164,15 @@ def _ampersands(texts: Sequence[str]) -> str:
     return " & ".join(texts) + r" \\"
 
 
+def _on_one_line(entry: Entry) -> str:
+    return entry.text.replace("\n", "; ")
+
+
 def _markdown(entry: Entry) -> str:
-    text = entry.text.translate(MARKDOWN_ESCAPES)
+    text = _on_one_line(entry).translate(MARKDOWN_ESCAPES)
     return f"**{text}**" if entry.is_best else text
 
 
 def _latex(entry: Entry) -> str:
-    text = entry.text.translate(LATEX_ESCAPES)
+    text = _on_one_line(entry).translate(LATEX_ESCAPES)
     return rf"\textbf{{{text}}}" if entry.is_best else text

@@ -106,7 +106,8 @@ def _short(name: str) -> str:
 
 
 def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
-    labels = {}
+    labels: dict[int, str] = {}
+    named: set[str] = set()  # what the legend has
     for place, (role, own) in enumerate(rows.groupby("role", sort=False)):
         labels[place] = f"{_NAMES['own']}, {_NAMES[str(role)]}\n{_sharing(own)}"
         for i, kind in enumerate(KINDS):
@@ -117,15 +118,23 @@ def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
             y, mean = place + (i - 1) * _GAP, defined.mean()
             reach = [[mean - defined.min()], [defined.max() - mean]]
             look = {**_LOOKS[kind], "linestyle": "none"}
-            panel.errorbar(mean, y, xerr=reach, **look, label=None if place else TITLES[kind])
-            chance = values["chance"].mean()
-            label = None if place or i else "chance"
+            panel.errorbar(mean, y, xerr=reach, **look, label=_once(TITLES[kind], named))
+            chance, label = values["chance"].mean(), _once("chance", named)
             panel.plot(chance, y, "|", color="black", markersize=8, label=label)
     panel.set_yticks(list(labels), list(labels.values()))
     panel.set_ylim(max(labels) + 0.5, -0.5)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel("Jaccard index of pruned neurons")
-    panel.legend(loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, columnspacing=1.0)
+    if named:
+        panel.legend(loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, columnspacing=1.0)
+
+
+def _once(label: str, named: set[str]) -> str | None:
+    """A label for the legend, unless it is there."""
+    if label in named:
+        return None
+    named.add(label)
+    return label
 
 
 def _sharing(rows: pd.DataFrame) -> str:

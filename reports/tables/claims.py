@@ -108,7 +108,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         columns=_COLUMNS,
         blocks=blocks,
         notes=[*_NOTES, *contradictions],
-        wraps=frozenset({0, 2, 3, 4}),
+        wraps=frozenset({0, 1, 2, 3, 4}),
     )
 
 
@@ -136,8 +136,8 @@ def _here(rows: pd.DataFrame) -> str:
     shown = parts.loc[order[:MOST_LISTED]]
     plural = "part" if len(parts) == 1 else "parts"
     texts = [f"{len(parts)} {plural}: {head}", *map(_part, shown.to_dict("records"))]
-    beside = [_part(row) for row in rows[rows["role"] == "beside"].to_dict("records")]
-    return "; ".join([*texts, *(["beside it: " + "; ".join(beside)] if beside else [])])
+    beside = rows[rows["role"] == "beside"].to_dict("records")
+    return "\n".join([*texts, *(f"beside it: {_part(row)}" for row in beside)])
 
 
 def _part(row: dict) -> str:

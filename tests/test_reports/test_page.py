@@ -16,7 +16,7 @@ from benchmark.planning import lay_out, logs_to_prepare
 from benchmark.plans import Plan, write_plan
 from benchmark.studies import STUDIES
 from datasets import catalog
-from reports.layout import Block, Entry, Layout
+from reports.layout import Block, Entry, Layout, to_latex, to_markdown
 from reports.load import load_runs
 from reports.page.commands import STUDY_OF_WORLDS, WORLD_PARTITION, Commands, studies_in
 from reports.page.content import Section, render_page
@@ -249,3 +249,12 @@ def test_command_plans_the_cells_of_the_report(folder: Folder, tmp_path: Path, w
 
     assert again.slots == planned.slots
     assert again.studies == planned.studies
+
+
+def test_lines_of_an_entry_are_a_list_on_the_page_and_one_line_elsewhere(finished: Folder) -> None:
+    entry = Entry("2 parts\nfirst <one>\nsecond")
+    part = section([Entry("a claim"), entry])
+
+    assert "2 parts<ul><li>first &lt;one&gt;</li><li>second</li></ul>" in page_of(finished, part)
+    assert "2 parts; first \\<one\\>; second" in to_markdown("Results", part.layout)
+    assert "2 parts; first <one>; second" in to_latex("Results", part.layout)
