@@ -106,7 +106,7 @@ def _of_factors(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
         Figure(
             f"{label}plain and Adam on STAR's factors, {num_domains} domains",
             f"{1.0 + ratio(seconds[f'factors {num_domains}'], seconds['plain']):.2f} x plain",
-            "the floor",
+            "a part of it",
         )
         for num_domains in (FEW, MANY)
         if f"factors {num_domains}" in seconds
