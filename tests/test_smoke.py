@@ -145,7 +145,7 @@ def test_gauc_does_not_pool_domains_that_train_has_not_seen(run_all, tiny_log):
     out = tiny_log.parent / "out"
 
     done = run_all(
-        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1),
+        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1, "--trials", 0),
         *("--backbones", "dnn", "--methods", "plain", "--only", "main"),
     )
 

@@ -172,7 +172,7 @@ def test_run_with_a_plugin_alone_is_recorded_under_its_name(run_all, tiny_log):
     done = run_all(
         *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1, "--jobs", 1),
         *("--plugin", HERE / "domain_gain.py", "--methods", "domain_gain", "--backbones", "dnn"),
-        *("--only", "main"),
+        *("--only", "main", "--trials", 0),
     )
 
     assert done.returncode == 0, done.stderr

@@ -88,8 +88,11 @@ def cluster(tmp_path_factory):
     """A head of one CPU with its own temporary folder, and a function that adds such nodes."""
     pytest.importorskip("ray", reason="no Ray: make ray")
     from ray import cloudpickle
+    from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
+    # There it leaves the address of a test's cluster, and fails where no node has made the folder.
+    Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     sizes = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     cluster = Cluster()
