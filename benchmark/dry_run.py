@@ -80,11 +80,7 @@ def _counted(selection: Selection) -> tuple[list[tuple[PlannedCell, int]], list[
     seeds: list[int] = []
     lines = []
     for name in STUDIES:
-        members = [
-            (log, *model)
-            for log in logs_of(name, selection)
-            for model in models_of(name, selection, _num_columns(log))
-        ]
+        members = _cells_of(name, selection)
         own, shared = selection.seeds_of(name), 0
         for cell in members:
             if cell in cells:
@@ -98,6 +94,14 @@ def _counted(selection: Selection) -> tuple[list[tuple[PlannedCell, int]], list[
             text = f"{name}: {len(members) * own} cells"
             lines.append(text + (f", {shared} of them shared" if shared else ""))
     return list(zip(cells, seeds, strict=True)), lines
+
+
+def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
+    return [
+        (log, *model)
+        for log in logs_of(name, selection)
+        for model in models_of(name, selection, _num_columns(log))
+    ]
 
 
 def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
@@ -123,10 +127,12 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
 
 
 def _seeds_text(selection: Selection) -> str:
-    of_table_1, others = selection.seeds_of(TABLE_1[0]), selection.seeds_of("")
-    if of_table_1 == others:
-        return f"{others} seeds for each cell"
-    return f"{of_table_1} seeds for each cell of Table 1, {others} for those of other studies"
+    by_study = {name: selection.seeds_of(name) for name in selection.studies}
+    most = max(by_study.values())
+    others = {num for name, num in by_study.items() if name not in TABLE_1} - {most}
+    if not others:
+        return f"{most} seeds for each cell"
+    return f"{most} seeds for each cell of Table 1, {others.pop()} for those of other studies"
 
 
 def _about(seconds: float) -> str:
@@ -140,8 +146,7 @@ def searched_models(selection: Selection) -> list[SearchKey]:
     keys = [
         SearchKey(search_log(name, log, selection), backbone, change.method)
         for name in STUDIES
-        for log in logs_of(name, selection)
-        for backbone, change in models_of(name, selection, _num_columns(log))
+        for log, backbone, change in _cells_of(name, selection)
     ]
     return searches_of(keys)
 

@@ -41,7 +41,7 @@ class Estimates:
 
     def of_cell(self, log: str, backbone: str, change: Change) -> float:
         """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
-        return sum(self._measured(log, backbone, change.match or change.method, num_tasks(change)))
+        return sum(self._measured(log, backbone, change.match or change.method, tasks_of(change)))
 
     def of_search(self, log: str, backbone: str, method: str) -> float:
         """Seconds of a trial, which scores dev alone."""
@@ -64,7 +64,7 @@ class Estimates:
         return self._seconds[key]
 
 
-def num_tasks(change: Change) -> int:
+def tasks_of(change: Change) -> int:
     """About how many tasks the method has: MAML and STAR cost more with more of them."""
     has_joint_values = change.ids == "partition_as_task" or (change.num_columns or 1) > 1
     return MANY_TASKS if has_joint_values else FEW_TASKS

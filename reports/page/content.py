@@ -120,8 +120,8 @@ def _summary(runs: Runs) -> str:
     models = runs.models[runs.models["method"] != REFERENCE]
     backbones, methods = _listed(models["backbone"]), _listed(models["method"])
     data = _listed(dataset for dataset, _ in runs.fingerprints)
-    counts = sorted({num_seeds(runs.study(name)) for name in studies_in(runs)})
-    seeds = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+    counts = [num_seeds(runs.study(name)) for name in studies_in(runs)]
+    seeds = " to ".join(map(str, sorted({min(counts, default=0), max(counts, default=0)})))
     return (
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}."

@@ -1,4 +1,4 @@
-"""The plan of a store: names, states, one protocol per log, and the same seeds for every cell."""
+"""The plan of a store: names, states, one protocol per log, the same seeds in all of a study."""
 
 from __future__ import annotations
 
