@@ -42,9 +42,19 @@ def factorised_map(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups:
     Equation: (W * W_p) h + b + b_p for a row h of the domain p.
     Shapes: W (out, in), b (out,); W_p and b_p are the rows of two tables, (D, out in), (D, out).
     """
-    kind = _OneByOne if weight.numel() >= WIDE else _Stacked
+    if len(weight) == 1:
+        return _to_scalar(h, weight, bias, own, groups)
+    is_wide = h.device.type == "cpu" and weight.numel() >= WIDE
+    kind = _OneByOne if is_wide else _Stacked
     mapped: Tensor = kind.apply(h, weight, bias, own[0].weight, own[1].weight, own, groups)
     return mapped
+
+
+def _to_scalar(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups: Groups) -> Tensor:
+    """The map to one value, where the matrix of each row (B, 1, in) is no larger than h."""
+    own_weight, own_bias = (table(groups.ids) for table in own)  # (U, 1, in), (U, 1)
+    of_rows = groups.spread(own_weight.squeeze(1) * weight)  # (B, in)
+    return (h * of_rows).sum(dim=1, keepdim=True) + groups.spread(own_bias + bias)
 
 
 class _OneByOne(Function):
@@ -61,18 +71,15 @@ class _OneByOne(Function):
         tables: Tables,
         groups: Groups,
     ) -> Tensor:
-        biases = own_bias.index_select(0, groups.ids) + bias  # (U, out)
         rows, product = groups.sort(h), torch.empty_like(weight)
-        out = h.new_empty(len(h), len(bias))
+        out, transposed = h.new_empty(len(h), len(bias)), product.t()
         factors = own_weight.view(-1, *weight.shape)
-        for number, b, x, y in zip(
-            groups.numbers, biases.unbind(), groups.runs(rows), groups.runs(out), strict=True
-        ):
+        for number, x, y in zip(groups.numbers, groups.runs(rows), groups.runs(out), strict=True):
             torch.mul(factors[number], weight, out=product)
-            torch.addmm(b, x, product.t(), out=y)
+            torch.mm(x, transposed, out=y)
         ctx.save_for_backward(rows, weight, own_weight)
         ctx.groups, ctx.tables = groups, tables
-        return groups.unsort(out)
+        return groups.unsort(out).add_(_biases(bias, own_bias, groups))
 
     @staticmethod
     @once_differentiable
@@ -113,19 +120,14 @@ class _Stacked(Function):
     ) -> Tensor:
         factors = own_weight.index_select(0, groups.ids).view(-1, *weight.shape)
         weights = factors * weight  # (U, out, in)
-        biases = own_bias.index_select(0, groups.ids) + bias  # (U, out)
         padded = groups.pad(h)
         out = h.new_empty(len(padded), len(bias))
-        for (x, y), w, b in zip(
-            groups.blocks(padded, out),
-            groups.per_block(weights),
-            groups.per_block(biases.unsqueeze(1)),
-            strict=True,
-        ):
-            torch.baddbmm(b, x, w.transpose(1, 2), out=y)
+        blocks = groups.blocks(padded, out)
+        for (x, y), w in zip(blocks, groups.per_block(weights.transpose(1, 2)), strict=True):
+            torch.bmm(x, w, out=y)
         ctx.save_for_backward(padded, weight, factors, weights)
         ctx.groups, ctx.tables = groups, tables
-        return groups.unpad(out)
+        return groups.unpad(out).add_(_biases(bias, own_bias, groups))
 
     @staticmethod
     @once_differentiable
@@ -146,6 +148,11 @@ class _Stacked(Function):
         grad_weight = (grad_weights * factors).sum(dim=0)
         grad_h = groups.unpad(grad_padded)
         return _gradients(ctx, grad_h, grad_weight, grad_weights.mul_(weight), groups.sum(grad))
+
+
+def _biases(bias: Tensor, own_bias: Tensor, groups: Groups) -> Tensor:
+    """What is added to the rows (B, out): at once, since small products with a bias cost more."""
+    return groups.spread(own_bias.index_select(0, groups.ids).add_(bias))
 
 
 def _gradients(
