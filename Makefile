@@ -27,7 +27,7 @@ test: $(VENV)/.dev-installed ## ruff, mypy, import-linter and the quick tests
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-logo
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev-installed ## the slow tests
 	$(PY) -m pytest -m slow || test $$? -eq 5 # 5: no test is marked slow

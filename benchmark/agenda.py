@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.config import ConfigError
 from benchmark.hyperparameters import with_tuned
 from benchmark.plans import Plan, read_former
 from benchmark.searching import Searching
@@ -181,7 +182,7 @@ class Agenda:
         """Give the cells values that were found before.
 
         Raises:
-            ConfigError: those of a cell are not among them.
+            ConfigError: those of a cell are not among them, or its method or backbone refuses one.
         """
         for slot, config in self.slots.items():
             key = self._layout.search_of[slot]
@@ -189,4 +190,11 @@ class Agenda:
             wanted = BestKey(
                 log.name, log.partition.name, key.backbone, key.method, config.protocol.name
             )
-            self.slots[slot] = with_tuned(config, given.find(wanted))
+            path, tuned = given.find(wanted)
+            try:
+                self.slots[slot] = with_tuned(config, tuned)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{path}: {error}; leave out --tuned to tune it again, or leave it out with"
+                    " --backbones, --methods or --only"
+                ) from None

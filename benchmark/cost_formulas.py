@@ -35,18 +35,13 @@ class Work:
 
     row: int = 0
     domain: int = 0  # for every different domain of a batch
-    batch: int = 0
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            row=self.row + other.row,
-            domain=self.domain + other.domain,
-            batch=self.batch + other.batch,
-        )
+        return Work(row=self.row + other.row, domain=self.domain + other.domain)
 
     def of(self, rows: int, domains: int) -> int:
         """Those of a batch with so many rows of so many different domains."""
-        return self.row * rows + self.domain * domains + self.batch
+        return self.row * rows + self.domain * domains
 
 
 NOTHING = Work()
@@ -112,8 +107,8 @@ class ApgWork(PlainWork):
     """N K + K^2 + K M per row for h U S V, and the generation of S from a condition z of width d_z.
 
     The generation is d_z V for V generated values (K^2, and M of a generated bias), or d_z G + G V
-    with G hidden units: once per different domain where z is e_d, per row where z has h in it. With
-    over-parameterisation by P the factors are multiplied in every pass: N P K + K P M.
+    with G hidden units: once per different domain where z is e_d, per row where z has h in it. The
+    factors of an over-parameterisation are multiplied once, ahead of all rows.
     """
 
     def __init__(self, shape: ModelShape, config: ApgConfig) -> None:
@@ -127,11 +122,9 @@ class ApgWork(PlainWork):
         rank = self.config.rank(n_in, n_out)
         product = (n_in + rank + n_out) * rank
         generation = self._generation(n_in, rank * rank + n_out * self.config.generate_bias)
-        inner = self.config.over_parameterisation or 0
-        folding = Work(batch=(n_in + n_out) * inner * rank)
         if self.config.condition == "e_d":
-            return folding + Work(row=product, domain=generation)
-        return folding + Work(row=product + generation)
+            return Work(row=product, domain=generation)
+        return Work(row=product + generation)
 
     def _generation(self, n_in: int, n_values: int) -> int:
         width = {"e_d": 0, "both": n_in, "h": n_in}[self.config.condition]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Tuned values of models, and the folder that they are from."""
+    """Tuned values of models, each with its file, and the folder that they are from."""
 
     folder: Path
-    values: Mapping[BestKey, Tuned]
+    values: Mapping[BestKey, tuple[Path, Tuned]]
 
-    def find(self, wanted: BestKey) -> Tuned:
-        """The values of a model: those found under its protocol, else those of the only other one.
+    def find(self, wanted: BestKey) -> tuple[Path, Tuned]:
+        """The file and values of a model: those of its protocol, else those of the only other one.
 
         Raises:
             ConfigError: there are none, or those of several other protocols.
@@ -53,16 +53,15 @@ def read_given(folder: Path) -> Given:
         ConfigError: there is none, or two differ about one model under one protocol.
         RecordError: a file was changed by hand, or is of another schema version.
     """
-    values: dict[BestKey, Tuned] = {}
-    origin: dict[BestKey, Path] = {}
+    values: dict[BestKey, tuple[Path, Tuned]] = {}
     for path in sorted(folder.rglob(BEST)):
         name, tuned = read_best(path)
-        if values.setdefault(name, tuned) != tuned:
+        first, other = values.setdefault(name, (path, tuned))
+        if other != tuned:
             raise ConfigError(
-                f"--tuned {folder}: {origin[name]} and {path} differ about {'/'.join(name)};"
+                f"--tuned {folder}: {first} and {path} differ about {'/'.join(name)};"
                 " name a folder with one of them"
             )
-        origin.setdefault(name, path)
     if not values:
         raise ConfigError(f"--tuned {folder}: no {BEST} below it; give the tuning folder of a run")
     return Given(folder=folder, values=values)

@@ -70,7 +70,7 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
             method_config = asdict(load_method(config.method).config(**method_config))
             load_backbone(config.backbone).config(**tuned.backbone_config)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{config.title}: {error}; tune again, or correct the file") from None
+        raise ConfigError(f"{config.title}: {error}") from None
     return replace(
         config,
         backbone_config=tuned.backbone_config,

@@ -56,18 +56,18 @@ def encode_log(
     Raises:
         DataError: a line is malformed or a value is not allowed.
     """
-    staged = Staged(raw, spec, folder)
-    rows = _order(staged, spec, split_seed).keep_latest(max_train_rows)
+    staged, name = Staged(raw, spec, folder), _name_of(raw, spec)
+    rows = _order(staged, spec, name, split_seed).keep_latest(max_train_rows)
     rows = rows.followed_by(staged.num_candidates)
     label = read_labels(staged, spec.label)[rows.order]
-    _check_classes(spec, label, rows)
+    _check_classes(spec, name, label, rows)
     codes = CodeFile(folder / "columns.bin", staged.size)
     fitted, domain_columns = _encode_features(staged, spec, rows, codes)
     if raw.truth is not None:
         np.save(folder / "p_click.npy", staged.numbers(raw.truth)[rows.order])
     staged.path.unlink()
     domains = number_domains(domain_columns, rows, label)
-    _check_domains(spec, domains, rows)
+    _check_domains(spec, name, domains, rows)
     schema = _schema(spec, fitted, domains)
     task_id = codes.read(0, 0, len(label))  # the representative is the first field
     others = (domains.domain_id, task_id, domains.eval_domain_id, label)
@@ -118,15 +118,20 @@ def read_labels(staged: Staged, name: str) -> np.ndarray:
     return found
 
 
-def _order(staged: Staged, spec: DatasetSpec, split_seed: int) -> RowOrder:
+def _name_of(raw: RawLog, spec: DatasetSpec) -> str:
+    """How an error about the log as a whole names it, the TOML file first."""
     name = f"data set {spec.name!r}"
+    return f"{raw.described_by}: {name}" if raw.described_by else name
+
+
+def _order(staged: Staged, spec: DatasetSpec, name: str, split_seed: int) -> RowOrder:
     if spec.timestamp is None:
         return by_shuffle(staged.num_rows, split_seed, name)
     keys = time_keys(staged.blocks(spec.timestamp), staged.size, staged.raw.locate)
     return by_time(keys[: staged.num_rows], name)
 
 
-def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None:
+def _check_classes(spec: DatasetSpec, name: str, label: np.ndarray, rows: RowOrder) -> None:
     """Train needs both classes to learn from, dev to choose a checkpoint by AUC."""
     parts = {"the log": range(rows.bounds[-1])} | {
         name: part for name, part in rows.ranges().items() if name != "test"
@@ -135,21 +140,21 @@ def _check_classes(spec: DatasetSpec, label: np.ndarray, rows: RowOrder) -> None
         values = label[part.start : part.stop]
         if values.min() == values.max():
             raise DataError(
-                f"data set {spec.name!r}: label {spec.label!r} is {values[0]} in all {len(part)}"
+                f"{name}: label {spec.label!r} is {values[0]} in all {len(part)}"
                 f" rows of {where}; both 0 and 1 are needed there; use more rows or another label"
             )
 
 
-def _check_domains(spec: DatasetSpec, domains: Domains, rows: RowOrder) -> None:
+def _check_domains(spec: DatasetSpec, name: str, domains: Domains, rows: RowOrder) -> None:
     """Nothing differs between domains where there is but one."""
     if domains.num_seen > 1:
         return
     only = domains.table.row(0, named=True)  # of most train impressions
-    values = ", ".join(f"{name} = {only[name]!r}" for name in spec.partition.columns)
+    values = ", ".join(f"{column} = {only[column]!r}" for column in spec.partition.columns)
     raise DataError(
-        f"data set {spec.name!r}: the domain columns {spec.partition.name} make one single domain"
-        f" of the {rows.num_train} rows of train ({values}); two or more domains are needed there;"
-        " name other domain columns or use more rows"
+        f"{name}: the domain columns {spec.partition.name} make one single domain of the"
+        f" {rows.num_train} rows of train ({values}); two or more domains are needed there; name"
+        " other domain columns or use more rows"
     )
 
 

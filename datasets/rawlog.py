@@ -36,7 +36,8 @@ class RawLog:
 
     `tables` hold the rows of the log one after the other; side files that were joined are in
     `files` only. `absent` are columns of the spec that this copy of the log lacks, and `identity`
-    says what a log without files was generated from.
+    says what a log without files was generated from. `described_by` is the TOML file of a log that
+    is not of the catalog.
 
     Generated logs alone know more: `truth` names the column of the true click probability,
     `similarity` is that of the domains, and `candidates` are impressions that compete in a
@@ -48,6 +49,7 @@ class RawLog:
     files: tuple[Path, ...] = ()
     tables: tuple[Table, ...] = ()
     absent: tuple[str, ...] = ()
+    described_by: Path | None = None
     truth: str | None = None
     candidates: pl.LazyFrame | None = None
     similarity: Similarity | None = None

@@ -28,6 +28,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "shape of logits": passes.check_shapes,
     "unseen domain": passes.check_unseen_domain,
     "gradients": passes.check_gradients,
+    "training order": passes.check_training_order,
     "batch mates": passes.check_batch_mates,
     "eval passes": state.check_eval_passes,
     "schedules": state.check_schedules,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from datasets.loader import Batch
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
+from models.domain_table import domain_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,27 +153,33 @@ def fill_by_name(model: nn.Module, seed: int) -> None:
 
 
 class WatchedAdam:
-    """Adam that notes which parameters get a gradient."""
+    """Adam that notes which parameters get a gradient, and which rows of per-domain tables."""
 
     def __init__(self, model: nn.Module, rate: float = LEARNING_RATE) -> None:
         self.model = model
         self.adam = torch.optim.Adam(model.parameters(), rate)
         self.steps = 0
-        self.reached: set[str] = set()
+        self.reached: dict[str, Tensor] = {}  # by name; of a per-domain table (D,), else ()
+        self.tables = {id(table) for table in domain_tables(model)}
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
         self.adam.zero_grad()
 
     def step(self) -> None:
-        """Move the parameters."""
+        """Move the parameters.
+
+        Raises:
+            CheckFailure: a gradient is not finite.
+        """
         for name, parameter in self.model.named_parameters():
             if parameter.grad is None:
                 continue
             if not parameter.grad.isfinite().all():
                 raise CheckFailure(f"the gradient of {name} is not finite")
-            if parameter.grad.any():
-                self.reached.add(name)
+            reached = parameter.grad != 0
+            reached = reached.any(dim=1) if id(parameter) in self.tables else reached.any()
+            self.reached[name] = self.reached.get(name, reached) | reached
         self.adam.step()
         self.steps += 1
 

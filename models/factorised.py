@@ -42,19 +42,10 @@ def factorised_map(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups:
     Equation: (W * W_p) h + b + b_p for a row h of the domain p.
     Shapes: W (out, in), b (out,); W_p and b_p are the rows of two tables, (D, out in), (D, out).
     """
-    if len(weight) == 1:
-        return _to_scalar(h, weight, bias, own, groups)
     is_wide = h.device.type == "cpu" and weight.numel() >= WIDE
     kind = _OneByOne if is_wide else _Stacked
     mapped: Tensor = kind.apply(h, weight, bias, own[0].weight, own[1].weight, own, groups)
     return mapped
-
-
-def _to_scalar(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups: Groups) -> Tensor:
-    """The map to one value, where the matrix of each row (B, 1, in) is no larger than h."""
-    own_weight, own_bias = (table(groups.ids) for table in own)  # (U, 1, in), (U, 1)
-    of_rows = groups.spread(own_weight.squeeze(1) * weight)  # (B, in)
-    return (h * of_rows).sum(dim=1, keepdim=True) + groups.spread(own_bias + bias)
 
 
 class _OneByOne(Function):

@@ -205,7 +205,7 @@ def _imported(path: Path) -> ModuleType:
     sys.modules[name] = module  # where dataclasses look for the names in their annotations
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         text = " ".join(str(error).split())
         raise PluginError(f"{path}: does not import: {type(error).__name__}: {text}") from error

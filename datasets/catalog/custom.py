@@ -80,7 +80,8 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
         spec, layout = _spec(content, path), _layout(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    return CatalogEntry(spec, partial(_read_raw, spec=spec, layout=layout), path.parent)
+    read_raw = partial(_read_raw, spec=spec, layout=layout, described_by=path)
+    return CatalogEntry(spec, read_raw, path.parent)
 
 
 def _layout(content: dict[str, Any]) -> Layout:
@@ -151,7 +152,7 @@ def _check_keys(
             raise DataError(f"{where}: key {key!r} is missing; needed are {', '.join(needed)}")
 
 
-def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout) -> RawLog:
+def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout, described_by: Path) -> RawLog:
     """All files of the patterns one after the other, in the order of their names."""
     paths = _find(root, layout.files)
     tables = tuple(_open(path, spec, layout) for path in paths)
@@ -164,6 +165,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout) -> RawLog:
         files=tuple(paths),
         tables=tables,
         identity=layout.identity,
+        described_by=described_by,
     )
 
 

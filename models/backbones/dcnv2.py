@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from models.config_values import check_values
 from models.cross import FullCross, LowRankCross, MixtureCross
 from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
 from models.tower import Tower, optional_modules
@@ -31,6 +32,7 @@ class DCNv2Config:
     num_experts: int = 4  # of moe
 
     def __post_init__(self) -> None:
+        check_values(self)
         for name in ("num_cross_layers", "rank", "num_experts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -51,10 +53,13 @@ class DCNv2(Backbone):
         learning to rank systems, WWW 2021, arXiv 2008.13535.
     Equation: x_{l+1} = x_0 * (x_l W_l + b_l) + x_l; parallel: logit = [x_Lc ; h^4] w + b;
         stacked: the tower reads x_Lc, logit = h^4 w + b.
+    Shapes: x_0, x_l (B, d), W_l (d, d), b_l (d,); h^l (B, N_l); w (d + N_4,), or (N_4,) stacked.
     Deviation: AdaSparse gives neither depth nor structure; the default is three full-rank layers in
         parallel, and no linear term is added.
     Deviation: x_0 here is what the method's input transform leaves of it. A coordinate that is
         pruned to zero before the branches is zero in every cross layer, so one mask prunes both.
+    Deviation: a `rank` above the width d of a layer is cut to d, not refused, since tuning tries
+        the same ranks on data sets of every width.
     """
 
     def __init__(self, config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> None:

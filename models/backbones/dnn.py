@@ -25,6 +25,7 @@ class DNN(Backbone):
     Paper: Covington, Adams, Sargin: Deep neural networks for YouTube recommendations, RecSys 2016,
         doi 10.1145/2959100.2959190; as in AdaSparse (arXiv 2206.13108), section 3.
     Equation: h^{l+1} = act(h^l W^l + b^l), logit = h^4 w_o + b_o; AdaSparse, eq. 1.
+    Shapes: h^1 = x_0 (B, d), h^l (B, N_l), W^l (N_l, N_{l+1}), w_o (N_4,), the logit (B,).
     Deviation: "three layers" are read as three hidden layers; the logit is a fourth map.
     Deviation: the pyramid of layers alone is meant, not the retrieval model of the cited paper.
     """

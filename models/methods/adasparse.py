@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.config_values import check_values
 from models.gating import FORMS, PrunedLayer
 from models.interfaces import Choice, DomainMethod, DomainTransform, MethodEntry, Range, tuned
 
@@ -48,6 +49,7 @@ class AdaSparseConfig:
     )  # T_r: how long alpha and lambda-hat rise
 
     def __post_init__(self) -> None:
+        check_values(self)
         _check_choice("form", self.form, FORMS)
         _check_choice("straight_through", self.straight_through, ("gate", "pass", "none"))
         _check_choice("pruner_input", self.pruner_input, ("both", "e_d", "h"))
@@ -152,6 +154,8 @@ class AdaSparse(DomainMethod):
 
     Equation: R = mean_l lambda_l |r_l - r|, with r = (r_min + r_max) / 2, and lambda_l = 0 inside
         the band, else lambda-hat |r_l - r|; eq. 9, 10.
+    Shapes: R, lambda_l, r_l and lambda-hat (); per domain, lambda_l and r_l are (D,) for the D
+        domains of a batch.
     Deviation: lambda_l is a weight, no gradient flows through it. r_l counts shut gates, since
         |pi|_1 counts ones for Binarization alone. Scaling has no gates, so no penalty.
     Deviation: r_l is taken over the batch, or with `r_scope="domain"` over each domain's rows in
@@ -180,6 +184,8 @@ class AdaSparse(DomainMethod):
 
     def penalty(self) -> Tensor | None:
         passes = [p.trained for p in self._pruners.values() if p.trained is not None]
+        if not passes:
+            return None
         if self.config.penalty == "l1":
             gain = next(iter(self._pruners.values())).gating.gain
             sizes = torch.stack([done.share.mean() for done in passes])  # (L',)
@@ -215,16 +221,34 @@ class AdaSparse(DomainMethod):
         span = config.penalty_weight_max - config.penalty_weight_start
         self.penalty_weight.fill_(config.penalty_weight_start + span * share)
 
+    @torch.no_grad()
     def diagnostics(self) -> dict[str, Tensor]:
+        """Of the last training batch the ratio r_l, its spread and the fractional factors.
+
+        `sparsity_spread/<layer>` is the standard deviation of the ratio over the batch's domains,
+        each weighted by its rows; `fractional/<layer>` the share of factors that are neither 0 nor
+        1, which is 0 for Binarization.
+        """
         alpha = next(iter(self._pruners.values())).alpha
         recorded = {"alpha": alpha.clone(), "penalty_weight": self.penalty_weight.clone()}
         for name, pruner in self._pruners.items():
             if pruner.trained is not None:
-                recorded[f"sparsity/{name}"] = pruner.trained.sparsity.detach().mean()
+                sparsity, share, domain_id = pruner.trained
+                recorded[f"sparsity/{name}"] = sparsity.mean()
+                recorded[f"sparsity_spread/{name}"] = _spread(sparsity, domain_id)
+                factor = share * pruner.gating.gain
+                recorded[f"fractional/{name}"] = ((factor != 0) & (factor != 1)).float().mean()
             if pruner.share is not None:
                 recorded[f"{name}/factor"] = pruner.share * pruner.gating.gain
                 recorded[f"{name}/gate"] = pruner.gating.gates(pruner.share)
         return recorded
+
+
+def _spread(values: Tensor, domain_id: Tensor) -> Tensor:
+    """Standard deviation over the domains, weighted by rows, of the domains' means; values (B,)."""
+    _, rows, counts = domain_id.unique(return_inverse=True, return_counts=True)
+    means = values.new_zeros(len(counts)).index_add_(0, rows, values) / counts  # (D,)
+    return means[rows].std(correction=0)
 
 
 def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from models.config_values import check_values
 from models.grouping import group_rows
 from models.interfaces import (
     AffineLinear,
@@ -23,6 +24,8 @@ from models.interfaces import (
 )
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from models.grouping import Groups
     from models.interfaces import Activation, DomainContext, ModelShape, Role
 
@@ -46,6 +49,7 @@ class ApgConfig:
     apg_cross: bool = False  # generate the full-rank cross layers of DCNv2 too
 
     def __post_init__(self) -> None:
+        check_values(self)
         if not 0.0 < self.rank_ratio <= 1.0:
             raise ValueError(f"rank_ratio must be in (0, 1], got {self.rank_ratio}")
         for name in ("over_parameterisation", "generator_hidden"):
@@ -101,8 +105,8 @@ class StaticFactor(nn.Module):
     Shapes: (rows, columns); its factors (rows, P) and (P, columns).
     Deviation: the left factor has the standard deviation s that is due to the whole, the right one
         1 / sqrt(P), so that the product has s as well.
-    Deviation: the factors are multiplied with each other in every pass, not once before serving:
-        cheaper than two products with the rows, and no folded copy can fall behind its factors.
+    Deviation: training multiplies the factors with each other in every pass, which at its batch
+        sizes is cheaper than two products with the rows.
     """
 
     def __init__(self, size: tuple[int, int], *, inner: int | None, std: float) -> None:
@@ -112,6 +116,7 @@ class StaticFactor(nn.Module):
         self.std = std
         self.left = nn.Parameter(torch.zeros(rows, columns if inner is None else inner))
         self.right = None if inner is None else nn.Parameter(torch.zeros(inner, columns))
+        self._folded: tuple[list[int], Tensor] | None = None  # the factors' state, their product
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -121,8 +126,26 @@ class StaticFactor(nn.Module):
             self.right.normal_(0.0, self.right.shape[0] ** -0.5, generator=generator)
 
     def forward(self) -> Tensor:
-        """The whole (rows, columns)."""
-        return self.left if self.right is None else self.left @ self.right
+        """The whole (rows, columns); in evaluation it is formed once."""
+        if self.right is None:
+            return self.left
+        factors = (self.left, self.right)
+        is_fixed = not (self.training or torch.is_grad_enabled())
+        if not is_fixed or any(factor.is_inference() for factor in factors):  # have no version
+            return self.left @ self.right
+        state = [value for factor in factors for value in (factor.data_ptr(), factor._version)]
+        if self._folded is None or self._folded[0] != state:
+            self._folded = (state, self.left @ self.right)
+        return self._folded[1]
+
+    def train(self, mode: bool = True) -> Self:
+        """Forget the product."""
+        self._folded = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies form their own product."""
+        return self.__dict__ | {"_folded": None}
 
 
 class ParameterGenerator(nn.Module):
@@ -233,6 +256,8 @@ class ApgLinear(DomainLinear):
 class Apg(DomainMethod):
     """Generates the hidden layers; the logit is static.
 
+    Equation: h^{l+1} = act(((h^l U^l) S^l(z)) V^l + b^l), logit = h^4 w_o + b_o.
+    Shapes: h^l (B, N_l), S^l (B, K, K), the logit (B,); U, V and b as in `ApgLinear`.
     Deviation: on DCNv2 the cross layers are static too, unless `apg_cross`, which generates those
         of full rank: x_{l+1} = x_0 * (((x_l U) S(z)) V + b) + x_l.
     Deviation: K limits the rank of a layer, so APG contains the plain network only at

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from models.config_values import check_values
 from models.interfaces import Choice, DomainMethod, MethodEntry, Range, tuned
 from models.stacked_tasks import TaskPredictor, stacked_rows
 from models.task_batches import TaskSampler, check_batch_size, latest_rows, task_layout
@@ -51,6 +52,7 @@ class MamlConfig:
     eval_rows: int = 256  # n_eval
 
     def __post_init__(self) -> None:
+        check_values(self)
         if not 0.0 <= self.inner_rate < math.inf:
             raise ValueError(f"inner_rate must be at least 0 and finite, got {self.inner_rate}")
         for name in ("inner_steps", "support_rows", "eval_rows"):
@@ -73,6 +75,7 @@ class InnerRate(nn.Module):
     """The learning rate of the inner steps of a task.
 
     Equation: eta; if adaptive, eta_d = 2 eta sigmoid(w . mean of e_d over the support rows).
+    Shapes: eta (), w (E_d,), eta_d (T,).
     Deviation: the adaptive rate is a simplification of our own of what personalised variants of
         MAML do (arXiv 2012.11842); w starts at zero, where it is MAML's.
     """

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from models.config_values import check_values
 from models.domain_norm import Standardise
 from models.domain_table import DomainTable
 from models.factorised import factorised_map
@@ -55,6 +56,7 @@ class StarConfig:
     factor_l2: float = tuned(0.0, Range(low=1e-8, high=1e-3, log=True))  # weight of (W_p - 1)^2
 
     def __post_init__(self) -> None:
+        check_values(self)
         if not 0.0 < self.momentum <= 1.0:
             raise ValueError(f"momentum must be in (0, 1], got {self.momentum}")
         if self.min_rows < 2:
@@ -190,6 +192,8 @@ class Star(DomainMethod):
 
     Equation: p_ctr = sigma(s_m + s_a), s_m the logit of the star network and s_a that of a small
         network which is the same for all domains; STAR, section 3.4.
+    Shapes: s_m, s_a (B,); the auxiliary network reads x_0 (B, d) or e_d (B, E_d), and its hidden
+        layer has `auxiliary_hidden` values.
     Deviation: the auxiliary network reads x_0, whose head are the domain fields; reports differ on
         whether the original reads the domain fields alone, which `auxiliary_input="domain"` does.
     Deviation: on DCNv2 the cross layers are shared, unless `star_cross` (full-rank ones only).

@@ -282,8 +282,8 @@ def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
 def test_given_values_are_those_of_the_protocol_of_the_call():
     small, large, wanted = (BestKey("tiny", "place", "dnn", "plain", p) for p in "abc")
     first, second = (
-        Tuned(backbone_config={}, method_config={}, regularisers=Regularisers(dropout=rate))
-        for rate in (0.1, 0.2)
+        (Path(), Tuned(backbone_config={}, method_config={}, regularisers=regularisers))
+        for regularisers in (Regularisers(dropout=0.1), Regularisers(dropout=0.2))
     )
     both = Given(folder=Path("tuning"), values={small: first, large: second})
 

@@ -1,11 +1,18 @@
 """Tuned values read back from files: which of several searches a call takes."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from benchmark.agenda import Agenda
 from benchmark.config import ConfigError, Regularisers
-from benchmark.given import read_given
+from benchmark.given import Given, read_given
+from benchmark.hyperparameters import defaults
+from benchmark.planning import lay_out
 from benchmark.plans import Search
 from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
+from benchmark.records import RunStore
 from benchmark.trials import BestKey, Trial, write_best
 
 
@@ -40,8 +47,10 @@ def test_of_two_searches_that_of_the_protocol_is_taken(write, tmp_path):
 
     given = read_given(tmp_path)
 
-    assert given.find(key_of(COMPACT)).regularisers.dropout == 0.1
-    assert given.find(key_of(PAPER_PUBLIC)).regularisers.dropout == 0.2
+    for name, protocol, dropout in (("one", COMPACT, 0.1), ("two", PAPER_PUBLIC, 0.2)):
+        path, tuned = given.find(key_of(protocol))
+        assert path == tmp_path / name / "best.json"
+        assert tuned.regularisers.dropout == dropout
     with pytest.raises(ConfigError, match="under the protocols compact, paper_public"):
         given.find(key_of(PAPER_PRODUCTION))
 
@@ -59,3 +68,20 @@ def test_a_model_that_was_not_tuned_is_named(write, tmp_path):
 
     with pytest.raises(ConfigError, match=r"no best.json for synthetic/scenario dnn\+star"):
         read_given(tmp_path).find(key_of(COMPACT)._replace(method="star"))
+
+
+def test_a_value_that_the_method_refuses_is_named_with_its_file(log, select, tmp_path):
+    selection = select(studies=["main"], backbones=("dnn",), methods=("adasparse",))
+    layout = lay_out(selection, {"tiny": log})
+    config = next(iter(layout.slots.values()))
+    key = BestKey("tiny", "place+item", "dnn", "adasparse", config.protocol.name)
+    values = replace(defaults("dnn", "adasparse"), method_config={"beta": 0.5})
+    given = Given(folder=Path("old"), values={key: (Path("old/best.json"), values)})
+
+    with pytest.raises(ConfigError) as error:
+        Agenda(layout, RunStore(tmp_path / "out"), device="cpu", given=given)
+
+    assert str(error.value) == (
+        f"old/best.json: {config.title}: beta must be at least 1, got 0.5; leave out --tuned to"
+        " tune it again, or leave it out with --backbones, --methods or --only"
+    )

@@ -60,16 +60,16 @@ def test_view_hands_out_the_chosen_ids(log, domain_from, task_from):
     assert schema.fields == log.schema.fields
 
 
-def test_one_single_domain_in_train_is_refused(prepare_log, tiny):
+def test_one_single_domain_in_train_is_refused(prepare_log, tiny, tmp_path):
     log = tiny.with_columns(site=pl.when(pl.col("time") < 40).then(pl.lit("a")).otherwise("site"))
 
     with pytest.raises(DataError) as caught:
         prepare_log(log)
 
     assert str(caught.value) == (
-        "data set 'tiny': the domain columns site make one single domain of the 40 rows of train"
-        " (site = 'a'); two or more domains are needed there; name other domain columns or use more"
-        " rows"
+        f"{tmp_path / 'log.toml'}: data set 'tiny': the domain columns site make one single domain"
+        " of the 40 rows of train (site = 'a'); two or more domains are needed there; name other"
+        " domain columns or use more rows"
     )
 
 

@@ -115,16 +115,38 @@ def test_over_parameterised_and_folded_factors_agree(is_training):
     torch.testing.assert_close(layer(h, context), folded(h, context))
 
 
-def test_folded_factors_are_never_stale_nor_kept():
+@torch.no_grad()
+def test_evaluation_folds_the_factors_once():
+    factor = StaticFactor((9, 4), inner=7, std=0.1).eval()
+    factor.initialise(torch.Generator().manual_seed(0))
+
+    folded = factor()
+
+    assert factor() is folded
+    assert factor.train()() is not factor()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_folded_factors_are_never_stale(mode):
     layer = make_layer(over_parameterisation=7).eval()
     h, context = values(8, 9), context_of([1] * 8)
-    before = layer(h, context)
+    with mode():
+        before = layer(h, context)
 
     with torch.no_grad():
         layer.u.right.mul_(2.0)
 
-    torch.testing.assert_close(layer(h, context), 2.0 * before)
-    assert torch.equal(copy.deepcopy(layer)(h, context), layer(h, context))
+    with mode():
+        torch.testing.assert_close(layer(h, context), 2.0 * before)
+        copied = copy.deepcopy(layer)
+        assert torch.equal(copied(h, context), layer(h, context))
+        copied.u.load_state_dict({name: 0.0 * v for name, v in layer.u.state_dict().items()})
+        assert torch.equal(copied(h, context), layer.bias.expand(8, 6))
+    single = h.float(), replace(context, e_d=context.e_d.float())
+    layer.float()
+    with mode():
+        torch.testing.assert_close(layer(*single).double(), 2.0 * before, rtol=1e-4, atol=1e-5)
+    assert layer(*single).requires_grad
 
 
 @pytest.mark.parametrize("condition", ["e_d", "both", "h"])

@@ -152,7 +152,7 @@ def test_factors_narrower_than_the_core_are_refused(make_model):
     [
         ({"rank_ratio": 0.0}, r"rank_ratio must be in \(0, 1\], got 0.0"),
         ({"rank_ratio": 1.1}, r"rank_ratio must be in \(0, 1\], got 1.1"),
-        ({"rank_ratio": float("nan")}, r"rank_ratio must be in \(0, 1\], got nan"),
+        ({"rank_ratio": float("nan")}, "rank_ratio must be a finite number, got nan"),
         ({"over_parameterisation": 0}, "over_parameterisation must be None or at least 1, got 0"),
         ({"generator_hidden": 0}, "generator_hidden must be None or at least 1, got 0"),
         ({"condition": "z"}, "unknown condition 'z'; allowed: e_d, both, h"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from datasets.loader import EncodedRows
 from models.contract import CHECKS, check_docstrings
@@ -15,8 +17,17 @@ from models.interfaces import AffineLinear
 from models.registry import available, import_file, load_backbone, load_method
 
 HERE = Path(__file__).resolve().parent
-METHODS = HERE.parents[1] / "models" / "methods"
-FILES = [*(METHODS / f"{name}.py" for name in available("methods")), HERE / "domain_gain.py"]
+MODELS = HERE.parents[1] / "models"
+KINDS = ("backbones", "methods")
+FILES = [MODELS / kind / f"{name}.py" for kind in KINDS for name in available(kind)]
+LAYERS = [
+    value
+    for path in FILES
+    for value in vars(import_file(path)).values()
+    if inspect.isclass(value)
+    and issubclass(value, nn.Module)
+    and value.__module__ == f"plugin_{path.stem}"
+]
 CELLS = [(b, m) for b in available("backbones") for m in available("methods")]
 
 
@@ -46,9 +57,14 @@ def test_contract_is_kept(cell, name):
     CHECKS[name](Subject(load_backbone(backbone), load_method(method)))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_method_file_is_documented(path):
+@pytest.mark.parametrize("path", [*FILES, HERE / "domain_gain.py"], ids=lambda path: path.stem)
+def test_file_of_a_backbone_or_method_is_documented(path):
     check_docstrings(import_file(path))
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
+def test_class_says_what_it_computes(layer):
+    assert all(f"\n    {section} " in layer.__doc__ for section in ("Equation:", "Shapes:"))
 
 
 def test_equal_names_start_equal_under_every_method(cell, make_model):

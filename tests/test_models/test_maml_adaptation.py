@@ -18,10 +18,18 @@ def bce(predictor, batch):
     return functional.binary_cross_entropy_with_logits(predictor(batch), batch.label)
 
 
+@torch.no_grad()
+def rate_by_hand(model, batch, options):
+    if not options["adaptive_lr"]:
+        return options["inner_rate"]
+    mean = model.embed(batch).e_d.mean(dim=0)
+    return (2 * options["inner_rate"] * torch.sigmoid(mean @ model.method.rate.weight)).item()
+
+
 def adapted_by_hand(model, batch, options):
     """A copy of the model after plain gradient steps of its backbone on a batch."""
     clone = copy.deepcopy(model)
-    optimizer = torch.optim.SGD(clone.backbone.parameters(), options["inner_rate"])
+    optimizer = torch.optim.SGD(clone.backbone.parameters(), rate_by_hand(model, batch, options))
     for _ in range(options["inner_steps"] * options["eval_steps_factor"]):
         optimizer.zero_grad()
         bce(clone, batch).backward()
@@ -39,14 +47,21 @@ def adapted(make_model, make_rows):
         rows.matrix[:, -3][rows.matrix[:, -3] == 0] = 1
         split = TrainSplit(rows, range(200), 16)
         model = make_model(backbone, "maml", options=options).eval()
+        if model.method.rate.weight is not None:
+            generator = torch.Generator().manual_seed(7)
+            torch.nn.init.normal_(model.method.rate.weight, generator=generator)
         return model, model.method.adapt(model, split), split
 
     return make
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_task_is_scored_by_steps_on_its_latest_rows(adapted, make_batch, backbone):
+@pytest.mark.parametrize("is_adaptive", [False, True])
+def test_every_task_is_scored_by_steps_on_its_latest_rows(
+    adapted, make_batch, backbone, is_adaptive
+):
     options = {"inner_rate": 0.5, "inner_steps": 2, "eval_steps_factor": 2, "eval_rows": 30}
+    options |= {"adaptive_lr": is_adaptive}
     model, predictor, split = adapted(backbone, **options)
     batch = make_batch(40, seed=5)
 

@@ -43,6 +43,12 @@ def with_nudge(model, batch, place, neuron):
     return logits
 
 
+@every_form
+def test_bias_starts_at_zero(make_model, form):
+    for pruner in pruners_of(make_model("dnn", "adasparse", options={"form": form})):
+        assert pruner.bias.count_nonzero() == 0
+
+
 @every_net
 @every_form
 def test_equation_2_undecided_pruners_leave_the_backbone_bitwise(make_model, make_batch, net, form):

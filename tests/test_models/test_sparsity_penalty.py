@@ -125,3 +125,37 @@ def test_recorded_sparsity_is_that_of_the_gates(make_model, make_batch):
     for i in range(4):
         share = 1 - gates[f"layer{i}/gate"].double().mean().item()
         assert sparsity[f"sparsity/layer{i}"].item() == pytest.approx(share)
+
+
+@pytest.mark.parametrize("penalty", ["band", "l1"])
+def test_no_penalty_before_a_training_pass(make_model, penalty):
+    assert make_model("dnn", "adasparse", options={"penalty": penalty}).method.penalty() is None
+
+
+def test_recorded_spread_is_that_of_the_domains(make_model, make_batch):
+    model, batch = make_model("dnn", "adasparse"), make_batch(40)
+    model.train()(batch)
+    recorded = model.method.diagnostics()
+    model.eval()(batch)
+
+    gates = model.method.diagnostics()
+
+    for i in range(4):
+        ratio = 1 - gates[f"layer{i}/gate"].double().mean(dim=1)  # (B,)
+        means = torch.stack([ratio[batch.domain_id == d].mean() for d in batch.domain_id])
+        spread = (means - means.mean()).square().mean().sqrt()
+        assert recorded[f"sparsity_spread/layer{i}"].item() == pytest.approx(spread.item())
+
+
+@pytest.mark.parametrize(("form", "low", "high"), [("binarization", 0, 0), ("fusion", 0.1, 1)])
+def test_only_the_factors_of_binarization_are_all_zero_or_one(
+    make_model, make_batch, form, low, high
+):
+    model = make_model("dnn", "adasparse", options={"form": form}).train()
+    for pruner in pruners_of(model).values():
+        pruner.alpha.fill_(3.0)
+    model(make_batch(40))
+
+    recorded = model.method.diagnostics()
+
+    assert all(low <= recorded[f"fractional/layer{i}"] <= high for i in range(4))

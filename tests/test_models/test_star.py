@@ -18,6 +18,14 @@ def layers_of(model):
     return [*model.backbone.tower.layers, model.backbone.logit]
 
 
+def own_tables(model):
+    return {name: p for name, p in model.named_parameters() if "own_" in name}
+
+
+def without_domain_3(batch):
+    return replace(batch, task_id=batch.task_id.clamp(max=2))
+
+
 @torch.no_grad()
 def spread(model, seed=0):
     """Every parameter and statistic away from its neutral start."""
@@ -69,19 +77,55 @@ def test_factor_gradients_are_those_of_the_product(make_model, make_batch):
     torch.testing.assert_close(layer.affine.weight.grad, expected)
 
 
-def test_absent_domain_has_no_gradient_and_does_not_move(make_model, make_batch):
-    from benchmark.optimizers import DomainAdam
+@pytest.mark.parametrize(("backbone", "num_tables"), [("dnn", 10), ("dcnv2", 16)])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_domains_seen_in_train_and_in_the_batch_have_gradients(
+    make_model, make_batch, backbone, num_tables, is_sparse
+):
+    options = {"star_cross": True}
+    model = spread(make_model(backbone, "star", options=options, sparse_gradient=is_sparse))
+    batch = without_domain_3(make_batch(60))
 
-    model, batch = make_model("dnn", "star", sparse_gradient=True), make_batch(30)
-    batch = replace(batch, task_id=batch.task_id.clamp(max=2))
-    table = layers_of(model)[0].own_weight.weight
-    optimizer, before = DomainAdam([table], 1e-2), table.detach().clone()
     functional.binary_cross_entropy_with_logits(model.train()(batch), batch.label).backward()
 
-    optimizer.step()
+    assert batch.task_id.unique().tolist() == [0, 1, 2]
+    assert len(own_tables(model)) == num_tables
+    for name, table in own_tables(model).items():
+        has_gradient = table.grad.to_dense().any(dim=1).tolist()
+        assert has_gradient == [False, True, True, False], name
 
-    moved = (table != before).any(dim=1).tolist()
-    assert moved == [False, True, True, False]
+
+def test_gradients_of_a_domain_are_of_its_own_rows(make_model, make_batch):
+    gradients = []
+    for is_flipped in (False, True):
+        model, batch = spread(make_model("dnn", "star").double()), make_batch(120)
+        label = torch.where((batch.task_id == 2) & is_flipped, 1 - batch.label, batch.label)
+        loss = functional.binary_cross_entropy_with_logits(model.train()(batch), label.double())
+        loss.backward()
+        gradients.append({name: table.grad for name, table in own_tables(model).items()})
+
+    assert batch.task_id.bincount().min() >= model.method.config.min_rows
+    for name, before in gradients[0].items():
+        is_same = (gradients[1][name] == before).all(dim=1).tolist()
+        assert is_same == [True, True, False, True], name
+
+
+def test_step_moves_domains_seen_in_train_and_in_the_batch(make_model, make_batch):
+    from benchmark.optimizers import DomainAdam
+
+    model = spread(make_model("dnn", "star", sparse_gradient=True)).train()
+    tables, batch = own_tables(model), without_domain_3(make_batch(30))
+    optimizer = DomainAdam(list(tables.values()), 1e-2)
+    for last, expected in ((2, [False, True, True, False]), (1, [False, True, False, False])):
+        rows = replace(batch, task_id=batch.task_id.clamp(max=last))
+        before = {name: table.detach().clone() for name, table in tables.items()}
+        model.zero_grad()
+        functional.binary_cross_entropy_with_logits(model(rows), rows.label).backward()
+
+        optimizer.step()
+
+        for name, table in tables.items():
+            assert (table != before[name]).any(dim=1).tolist() == expected, name
 
 
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
@@ -142,7 +186,10 @@ def test_swapped_domains_swap_predictions(make_model, make_batch):
 
 def test_logit_can_have_either_sign(make_model, make_batch):
     # A public re-implementation ends its main tower in a ReLU, which can only raise the logit.
-    logit = spread(make_model("dnn", "star")).eval()(make_batch(200))
+    # The auxiliary network has either sign by itself, so it is left out here.
+    model = spread(make_model("dnn", "star")).eval()
+
+    logit = model.backbone(model.embed(make_batch(200)))
 
     assert logit.min() < 0 < logit.max()
 

@@ -1,0 +1,62 @@
+"""The first check of a config's values: switches are booleans, numbers are finite numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import DataclassInstance
+
+
+def check_values(config: DataclassInstance) -> None:
+    """Make sure that a config holds what its fields are annotated with, as `ALLOWED` lists it.
+
+    Call it before ranges are checked. Annotations are read as `from __future__ import annotations`
+    leaves them; a field whose annotation is not listed is not looked at.
+
+    Raises:
+        ValueError: a value is not what its field allows.
+    """
+    for field in fields(config):
+        if field.type not in ALLOWED:
+            continue
+        allowed, is_allowed = ALLOWED[field.type]
+        value = getattr(config, field.name)
+        if not is_allowed(value):
+            raise ValueError(f"{field.name} must be {allowed}, got {value!r}")
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)  # a bool is an int to Python
+
+
+def _is_integer_or_none(value: object) -> bool:
+    return value is None or _is_integer(value)
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -math.inf < value < math.inf
+
+
+def _is_finite_pair(value: object) -> bool:
+    """Whether it is two numbers, in a list too: JSON has no tuples."""
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_finite, value))
+
+
+ALLOWED: dict[object, tuple[str, Callable[[object], bool]]] = {  # by annotation
+    "bool": ("True or False", _is_switch),
+    "int": ("an integer", _is_integer),
+    "int | None": ("an integer or None", _is_integer_or_none),
+    "float": ("a finite number", _is_finite),
+    "tuple[float, float]": ("two finite numbers", _is_finite_pair),
+}
