@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.layout import Entry, Layout, Table, blocks_of
+import pandas as pd
+
+from reports.layout import Entry, Layout, Table, blocks_of, number
+from reports.load import CELL
 from reports.names import title_of
 from reports.paired import compared, delta_entries, is_plain, score_entries, seeds_entry
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reports.load import Runs
 
 _MAIN = "Fusion"
@@ -22,19 +23,37 @@ _NOTES = [
     "Binarization prunes neurons and leaves the others as they are, Scaling weighs all and prunes"
     f" none, {_MAIN}, which is AdaSparse as in Table 1, does both. Binarization and Scaling have"
     f" the other settings of {_MAIN}, tuned values included.",
+    "Fractional factors: the share of weighting factors of the last train batch that are neither 0"
+    " nor 1, mean over the layers and the seeds (`history.csv` has every layer's). Binarization's"
+    " gates are exactly 0 or 1 where it is 0.",
 ]
+_PREFIX = "fractional/"  # then the layer
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """The scores and differences of `paired.compared`; main is Fusion."""
-    return compared(runs.study("formulations"))
+    runs = runs.study("formulations")
+    table = compared(runs)
+    return table if table.empty else table.merge(_fractional(runs), on=CELL, how="left")
+
+
+def _fractional(runs: Runs) -> pd.DataFrame:
+    """`fractional` of each cell with finished runs, nan where the history has none."""
+    shares = []
+    for cell in runs.cells:
+        if cell.record is not None:
+            last = pd.read_csv(cell.record.path / "history.csv").iloc[-1]
+            layers = [value for name, value in last.items() if str(name).startswith(_PREFIX)]
+            shares.append([*cell.key, pd.Series(layers, dtype=float).mean()])
+    frame = pd.DataFrame(shares, columns=[*CELL, "fractional"])
+    return frame.groupby(CELL, as_index=False).mean()
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
         *("Model", "LogLoss", "AUC", "GAUC", "Δ plain AUC", "Δ plain GAUC"),
-        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Seeds"),
+        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Fractional factors", "Seeds"),
     ]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
 
@@ -50,6 +69,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             *scores,
             *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
             *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+            Entry("" if pd.isna(row["fractional"]) else number(row["fractional"], 3)),
             seeds_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conftest import Folder
 
     from benchmark.config import RunConfig
+    from benchmark.records import RunResult
     from reports.layout import Layout
 
 SEEDS = (1, 2, 3)
@@ -133,6 +134,30 @@ def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folde
     assert texts["+AdaSparse, Scaling"]["Δ plain AUC"] == "+500.0"
     assert texts["+AdaSparse, Scaling"]["Seeds"] == "1 of 3"
     assert [row[2].is_best for row in layout.blocks[0].rows] == [False, False, True, False]
+
+
+def test_formulations_show_whether_gates_are_exact(folder: Folder) -> None:
+    shares = {"binarization": (0.0, 0.0), "scaling": (1.0, 0.5)}
+    write = folder.store.write
+
+    def with_shares(config: RunConfig, result: RunResult) -> None:
+        found = shares.get(config.pinned.get("form"), ())
+        layers = {f"fractional/layer{i}": pl.lit(share) for i, share in enumerate(found)}
+        write(config, replace(result, history=result.history.with_columns(**layers)))
+
+    object.__setattr__(folder.store, "write", with_shares)
+    for config in plan(folder, "formulations", FORMS):
+        run(folder, config, [0.7])
+
+    (texts,) = texts_of(formulations.arrange(table_of(folder, formulations))).values()
+
+    shown = {name: row["Fractional factors"] for name, row in texts.items()}
+    assert shown == {
+        "DNN": "",
+        "+AdaSparse, Binarization": "0.000",
+        "+AdaSparse, Scaling": "0.750",
+        "+AdaSparse, Fusion": "",
+    }
 
 
 @pytest.fixture
