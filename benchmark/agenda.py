@@ -195,6 +195,6 @@ class Agenda:
                 self.slots[slot] = with_tuned(config, tuned)
             except ConfigError as error:
                 raise ConfigError(
-                    f"{path}: {error}; leave out --tuned to tune it again, or leave it out with"
-                    " --backbones, --methods or --only"
+                    f"{path}: {error}; leave out --tuned to tune the model again, or leave out the"
+                    " model with --backbones, --methods or --only"
                 ) from None

@@ -91,7 +91,7 @@ def count_multiply_adds(model: CTRModel, batch: Batch) -> int:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        model(batch)  # what is made once and kept is not of a pass
+        model(batch)  # first, so that what a model keeps between passes is not counted
         with counter:
             model(batch)
     model.train(was_training)

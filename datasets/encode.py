@@ -134,7 +134,7 @@ def _order(staged: Staged, spec: DatasetSpec, name: str, split_seed: int) -> Row
 def _check_classes(spec: DatasetSpec, name: str, label: np.ndarray, rows: RowOrder) -> None:
     """Train needs both classes to learn from, dev to choose a checkpoint by AUC."""
     parts = {"the log": range(rows.bounds[-1])} | {
-        name: part for name, part in rows.ranges().items() if name != "test"
+        part_name: part for part_name, part in rows.ranges().items() if part_name != "test"
     }
     for where, part in parts.items():
         values = label[part.start : part.stop]

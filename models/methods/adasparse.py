@@ -248,11 +248,11 @@ def _spread(values: Tensor, domain_id: Tensor) -> Tensor:
     """Standard deviation over the domains, weighted by rows, of the domains' means; values (B,)."""
     _, rows, counts = domain_id.unique(return_inverse=True, return_counts=True)
     means = values.new_zeros(len(counts)).index_add_(0, rows, values) / counts  # (D,)
-    return means[rows].std(correction=0)
+    return (means[rows] - values.mean()).square().mean().sqrt()
 
 
 def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
-    if value not in allowed:
+    if value not in tuple(allowed):  # whatever it is, hashable or not
         raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(allowed)}")
 
 

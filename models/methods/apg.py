@@ -126,12 +126,15 @@ class StaticFactor(nn.Module):
             self.right.normal_(0.0, self.right.shape[0] ** -0.5, generator=generator)
 
     def forward(self) -> Tensor:
-        """The whole (rows, columns); in evaluation it is formed once."""
+        """The whole (rows, columns); in evaluation it is formed once, until a factor is changed.
+
+        A change that torch does not count, by `left.data`, is noticed after the next `train`.
+        """
         if self.right is None:
             return self.left
         factors = (self.left, self.right)
-        is_fixed = not (self.training or torch.is_grad_enabled())
-        if not is_fixed or any(factor.is_inference() for factor in factors):  # have no version
+        may_change = self.training or torch.is_grad_enabled()
+        if may_change or not all(map(_has_version, factors)):
             return self.left @ self.right
         state = [value for factor in factors for value in (factor.data_ptr(), factor._version)]
         if self._folded is None or self._folded[0] != state:
@@ -139,13 +142,18 @@ class StaticFactor(nn.Module):
         return self._folded[1]
 
     def train(self, mode: bool = True) -> Self:
-        """Forget the product."""
+        """Set the mode, and forget the product."""
         self._folded = None
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, object]:
         """Copies form their own product."""
         return self.__dict__ | {"_folded": None}
+
+
+def _has_version(factor: Tensor) -> bool:
+    """Whether torch counts the changes of a factor: not of inference tensors or of stand-ins."""
+    return isinstance(factor, nn.Parameter) and not factor.is_inference()
 
 
 class ParameterGenerator(nn.Module):

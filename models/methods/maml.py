@@ -53,8 +53,8 @@ class MamlConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
-        if not 0.0 <= self.inner_rate < math.inf:
-            raise ValueError(f"inner_rate must be at least 0 and finite, got {self.inner_rate}")
+        if self.inner_rate < 0.0:
+            raise ValueError(f"inner_rate must be at least 0, got {self.inner_rate}")
         for name in ("inner_steps", "support_rows", "eval_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

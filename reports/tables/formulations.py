@@ -23,9 +23,9 @@ _NOTES = [
     "Binarization prunes neurons and leaves the others as they are, Scaling weighs all and prunes"
     f" none, {_MAIN}, which is AdaSparse as in Table 1, does both. Binarization and Scaling have"
     f" the other settings of {_MAIN}, tuned values included.",
-    "Fractional factors: the share of weighting factors of the last train batch that are neither 0"
-    " nor 1, mean over the layers and the seeds (`history.csv` has every layer's). Binarization's"
-    " gates are exactly 0 or 1 where it is 0.",
+    "Fractional factors: the share of weighting factors that are neither 0 nor 1 in the last batch"
+    " of the last epoch, mean over the layers and the seeds (`history.csv` has every layer's); 0"
+    " where they are gates alone, as Binarization's must be.",
 ]
 _PREFIX = "fractional/"  # then the layer
 

@@ -83,5 +83,5 @@ def test_a_value_that_the_method_refuses_is_named_with_its_file(log, select, tmp
 
     assert str(error.value) == (
         f"old/best.json: {config.title}: beta must be at least 1, got 0.5; leave out --tuned to"
-        " tune it again, or leave it out with --backbones, --methods or --only"
+        " tune the model again, or leave out the model with --backbones, --methods or --only"
     )

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 from torch.nn import functional
 
 from models.interfaces import AffineLinear
-from models.methods.apg import ApgConfig, ApgLinear
+from models.methods.apg import ApgConfig, ApgLinear, StaticFactor
 
 EVERYTHING = {"over_parameterisation": 14, "generator_hidden": 5, "generate_bias": True}
 OPTIONS = [
@@ -210,3 +211,17 @@ def numpy_layer(h, z, layer, rank, act):
     weight = u @ generated[: rank**2].reshape(rank, rank) @ v
     generated_bias = generated[rank**2 :]
     return h @ weight + layer["bias"] + (generated_bias if generated_bias.size else 0.0)
+
+
+@torch.no_grad()
+def test_factors_that_stand_in_are_multiplied_anew():
+    factor = StaticFactor((9, 4), inner=7, std=0.1).eval()
+    factor.initialise(torch.Generator().manual_seed(0))
+    whole = factor()
+
+    for scale in range(2, 6):
+        stand_in = functional_call(factor, {"left": scale * factor.left}, ())
+        torch.testing.assert_close(stand_in, scale * whole)
+    lefts = torch.stack([factor.left, 2.0 * factor.left])
+    each = torch.vmap(lambda left: functional_call(factor, {"left": left}, ()))(lefts)
+    torch.testing.assert_close(each, torch.stack([whole, 2.0 * whole]))
