@@ -116,6 +116,12 @@ def test_image_is_embedded_in_its_printed_size(finished: Folder) -> None:
     assert unescape(tag).count('alt="Gain "by bin". Δ in 0.0001"') == 1
 
 
+def test_words_between_backticks_are_code(finished: Folder) -> None:
+    page = page_of(finished, section([Entry("x")], notes=["`a.csv --x` has <all>, `b` too"]))
+
+    assert "<li><code>a.csv --x</code> has &lt;all&gt;, <code>b</code> too</li>" in page
+
+
 def test_caption_has_the_notes_of_table_and_section_once(finished: Folder) -> None:
     page = page_of(finished, section([Entry("x")], notes=["a note", "another"]))
 
