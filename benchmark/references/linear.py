@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from benchmark.references.rows import (
     score_blocks,
 )
 from benchmark.trainer import Training
+from models.config_values import check_values
 from models.interfaces import Choice, Range, tuned
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class LogisticRegressionConfig:
     joint_domain: bool = tuned(True, Choice((True, False)))
 
     def __post_init__(self) -> None:
-        value = self.inverse_regularisation
-        if not (value > 0.0 and math.isfinite(value)):
-            raise ValueError(f"inverse_regularisation must be above 0 and finite, got {value}")
-        if not isinstance(self.joint_domain, bool):
-            raise ValueError(f"joint_domain must be true or false, got {self.joint_domain!r}")
+        check_values(self)
+        if self.inverse_regularisation <= 0.0:
+            raise ValueError(
+                f"inverse_regularisation must be above 0, got {self.inverse_regularisation}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

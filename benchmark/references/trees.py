@@ -21,6 +21,7 @@ from benchmark.references.rows import (
 )
 from benchmark.seeding import derived_seed
 from benchmark.trainer import Training
+from models.config_values import check_values
 from models.interfaces import Range, tuned
 
 if TYPE_CHECKING:
@@ -50,18 +51,15 @@ class BoostedTreesConfig:
     max_iter: int = 300
 
     def __post_init__(self) -> None:
+        check_values(self)
         for name in ("learning_rate", "smoothing"):
-            value = getattr(self, name)
-            if not (value > 0.0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        if not (self.l2_regularization >= 0.0 and math.isfinite(self.l2_regularization)):
-            raise ValueError(
-                f"l2_regularization must be at least 0 and finite, got {self.l2_regularization}"
-            )
+            if getattr(self, name) <= 0.0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.l2_regularization < 0.0:
+            raise ValueError(f"l2_regularization must be at least 0, got {self.l2_regularization}")
         for name, low in (("max_leaf_nodes", 2), ("max_iter", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
-                raise ValueError(f"{name} must be a whole number of at least {low}, got {value}")
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

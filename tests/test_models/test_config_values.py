@@ -1,4 +1,4 @@
-"""Every config of a backbone or method says in words which value is not of its field's type."""
+"""Every model's config, a reference's too, says which value is not of its field's type."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import fields
 
 import pytest
 
+from benchmark.references.registry import REFERENCES
 from models.config_values import ALLOWED
 from models.registry import available, load_backbone, load_method
 
 CONFIGS = [
     *(load_backbone(name).config for name in available("backbones")),
     *(load_method(name).config for name in available("methods")),
+    *(reference.config for reference in REFERENCES.values()),
 ]
 WRONG = {
     "bool": (0, 1.0, "yes", None),
