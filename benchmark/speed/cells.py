@@ -131,7 +131,7 @@ def _work(model: CTRModel, config: RunConfig, rows: EncodedRows) -> Row:
 
 
 def _of_compact(predictor: CompactPredictor) -> Row:
-    """Means over the networks of the domains that occurred; all of them are served."""
+    """Means over the networks of all domains, which are served together."""
     networks = predictor.networks.values()
     parameters = [sum(p.numel() for p in network.parameters()) for network in networks]
     return {

@@ -134,12 +134,14 @@ def test_no_penalty_before_a_training_pass(make_model, penalty):
 
 def test_recorded_spread_is_that_of_the_domains(make_model, make_batch):
     model, batch = make_model("dnn", "adasparse"), make_batch(40)
+    model.method.after_step(9.0)  # gates shut once alpha is large
     model.train()(batch)
     recorded = model.method.diagnostics()
     model.eval()(batch)
 
     gates = model.method.diagnostics()
 
+    assert all(recorded[f"sparsity_spread/layer{i}"] > 0.0 for i in range(4))
     for i in range(4):
         ratio = 1 - gates[f"layer{i}/gate"].double().mean(dim=1)  # (B,)
         means = torch.stack([ratio[batch.domain_id == d].mean() for d in batch.domain_id])
