@@ -74,6 +74,12 @@ class PreparedData:
     candidates: range
     card: dict[str, Any]
 
+    @property
+    def draw(self) -> int | None:
+        """Which draw of a generated log it is; none of real logs."""
+        draw: int | None = self.card["draw"]
+        return draw
+
     def rows(self) -> np.ndarray:
         """The encoded matrix (N, C) int32, memory-mapped; columns as in `loader.column_names`."""
         return np.load(self.directory / "rows.npy", mmap_mode="c")
@@ -174,9 +180,7 @@ def prepare(
         schema=_schema(meta["schema"]),
         split={name: range(start, stop) for name, (start, stop) in meta["split"].items()},
         candidates=range(*meta["candidates"]),
-        card=_describe(entry.spec, spec, raw, digests)
-        | meta["card"]
-        | {"fingerprint": fingerprint},
+        card=_describe(entry, spec, raw, digests) | meta["card"] | {"fingerprint": fingerprint},
     )
 
 
@@ -215,15 +219,16 @@ def _fingerprint(
 
 
 def _describe(
-    full: DatasetSpec, spec: DatasetSpec, raw: RawLog, digests: list[str]
+    entry: CatalogEntry, spec: DatasetSpec, raw: RawLog, digests: list[str]
 ) -> dict[str, Any]:
     """What the card says without a look at the rows; equal rows may come from renamed files."""
     kept = {feature.name for feature in spec.features}
     dropped = [
-        feature.name for feature in full.features if feature.name not in {*kept, *raw.absent}
+        feature.name for feature in entry.spec.features if feature.name not in {*kept, *raw.absent}
     ]
     return {
         "name": spec.name,
+        "draw": entry.draw,
         "source": spec.source.description,
         "label": spec.label,
         "timestamp": spec.timestamp,

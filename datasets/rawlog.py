@@ -71,8 +71,12 @@ class RawLog:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A log that can be prepared: what it is and how its raw files are read."""
+    """A log that can be prepared: what it is and how its raw files are read.
+
+    `draw` says which draw of a generated log it is.
+    """
 
     spec: DatasetSpec
     read_raw: Callable[[Path], RawLog]
     default_dir: Path | None
+    draw: int | None = None

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("benchmark", "datasets", "models", "reports")
 TOP_LEVEL = {
     *PACKAGES,
-    *("tests", "run_all.py", ".ci", ".gitignore", ".pre-commit-config.yaml"),
+    *("docs", "tests", "run_all.py", ".ci", ".gitignore", ".pre-commit-config.yaml"),
     *("Makefile", "pyproject.toml"),
     *(
         "requirements.lock",

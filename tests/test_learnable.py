@@ -1,4 +1,4 @@
-"""The embedded world tells models apart: it lies between a first-order oracle and the truth."""
+"""Draws of the default world can be learned: plain is between first-order effects and the truth."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from benchmark.metrics import expected_scores
 from benchmark.planning import Selection, lay_out
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
-from reports.stats import minimum_detectable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets.prepare import PreparedData
 
-NAME = "synthetic_production"
+DRAWS = (1, 2)
 PENALTIES = (0.05, 0.15)  # the best on test counts, which favours the oracle
 
 
@@ -59,40 +58,34 @@ def first_order_gauc(data: PreparedData) -> float:
 
 
 @pytest.mark.slow
-def test_plain_dnn_lies_between_first_order_effects_and_the_truth(tmp_path: Path) -> None:
-    preset = PRESETS["quick"]
+@pytest.mark.parametrize("draw", DRAWS)
+def test_plain_dnn_lies_between_first_order_effects_and_the_truth(
+    draw: int, tmp_path: Path
+) -> None:
+    preset, name = PRESETS["quick"], f"synthetic_production@{draw}"
     selection = Selection(
         preset=preset,
         studies=["main"],
-        data=[NAME],
+        data=[name],
         world_rows=preset.world_rows,
         backbones=["dnn"],
-        methods=["plain", "adasparse"],
+        methods=["plain"],
         num_trials=0,
         num_seeds=None,
         embedding_optimizer="sparse",
     )
-    data = prepare_log(NAME, tmp_path, tmp_path / "cache", selection)
+    data = prepare_log(name, tmp_path, tmp_path / "cache", selection)
     store = RunStore(tmp_path / "out")
     store_data(store, data)
-    layout = lay_out(selection, {NAME: data})
-    agenda = Agenda(layout, store, device="cpu")
+    agenda = Agenda(lay_out(selection, {name: data}), store, device="cpu")
     while cell := agenda.take():
         cell.run()
 
-    records = [store.read(store.run_folder(config)) for config in agenda.slots.values()]
-    gauc = {
-        method: np.array(
-            [
-                record.metrics["test"]["expected_gauc"]
-                for record in records
-                if record.config.method == method
-            ]
-        )
-        for method in ("plain", "adasparse")
-    }
-
+    gauc = np.mean(
+        [
+            store.read(store.run_folder(config)).metrics["test"]["expected_gauc"]
+            for config in agenda.slots.values()
+        ]
+    )
     ceiling = store.read_card(data.fingerprint)["ceiling"]["test"]["expected_gauc"]
-    assert gauc["plain"].mean() > first_order_gauc(data) + 0.02
-    assert gauc["plain"].mean() < ceiling - 0.03
-    assert minimum_detectable(gauc["adasparse"] - gauc["plain"]) <= 0.005
+    assert first_order_gauc(data) + 0.02 < gauc < ceiling - 0.03

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +15,8 @@ RAW_DIR = Path(__file__).parent.parent / "data" / "raw"
 READER_OF_TOML = "custom"
 WORLD_PREFIX = "synthetic_"
 WORLD_ROWS = 255_000
+DRAW_MARK, DEFAULT_DRAW = "@", 1  # draw 0 is the one that values are tuned on
+_DRAW = re.compile(r"0|[1-9][0-9]{0,5}")
 
 
 def available() -> tuple[str, ...]:
@@ -22,38 +26,61 @@ def available() -> tuple[str, ...]:
 
 
 def is_world(name: str) -> bool:
-    """Whether a name of the catalog is that of a generated log, of any size and known truth."""
-    return name.startswith(WORLD_PREFIX) and name in available()
+    """Whether a name, with or without a draw, is that of a generated log, of known truth."""
+    family = name.partition(DRAW_MARK)[0]
+    return family.startswith(WORLD_PREFIX) and family in available()
 
 
 def source_of(name: str) -> tuple[str, str]:
-    """The catalog name or TOML file of a `--data` value, and its partition, empty for the own."""
+    """The source of a `--data` value, as `load` takes it, and its partition, empty for the own."""
     if name.endswith(".toml"):
         return name, ""
     source, _, columns = name.partition("/")
     return source, columns
 
 
-def load(name_or_toml: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
-    """The entry of a catalog name, or of a log that a TOML file describes.
-
-    `world_rows` is the size of a generated log and means nothing to others.
+def draw_of(source: str) -> tuple[str, int | None]:
+    """The catalog name of a source, and which draw of a generated log it is; others have none.
 
     Raises:
-        DataError: there is no such name, or the TOML file does not describe a log.
+        DataError: the source has a draw that it cannot have.
     """
-    if name_or_toml.endswith(".toml"):
-        reader = importlib.import_module(f"{__name__}.{READER_OF_TOML}")
-        return reader.read_spec(Path(name_or_toml), reserved=available())
-    if name_or_toml not in available():
+    name, mark, draw = source.partition(DRAW_MARK)
+    if source.endswith(".toml") or (not mark and not is_world(name)):
+        return source, None
+    if not is_world(name):
+        worlds = ", ".join(filter(is_world, available()))
+        raise DataError(f"{source!r}: only generated logs have draws: {worlds}")
+    if mark and not _DRAW.fullmatch(draw):
         raise DataError(
-            f"unknown data set {name_or_toml!r}; available: {', '.join(available())}, or a file"
+            f"{source!r}: a draw is a whole number from 0 to 999999, as in {name}{DRAW_MARK}3"
+        )
+    return name, int(draw) if mark else DEFAULT_DRAW
+
+
+def load(source: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
+    """The entry of a catalog name, or of a log that a TOML file describes.
+
+    The name of a generated log may have a draw, as in `synthetic_production@3`. `world_rows` is its
+    size and means nothing to others.
+
+    Raises:
+        DataError: there is no such name or draw, or the TOML file does not describe a log.
+    """
+    if source.endswith(".toml"):
+        reader = importlib.import_module(f"{__name__}.{READER_OF_TOML}")
+        return reader.read_spec(Path(source), reserved=available())
+    name, draw = draw_of(source)
+    if name not in available():
+        raise DataError(
+            f"unknown data set {name!r}; available: {', '.join(available())}, or a file"
             " that ends in .toml and describes your own log"
         )
-    module = importlib.import_module(f"{__name__}.{name_or_toml}")
-    if is_world(name_or_toml):
-        files = importlib.import_module("datasets.worlds.files")
-        read_raw = partial(files.read_world, world=module.WORLD, num_rows=world_rows)
-    else:
+    module = importlib.import_module(f"{__name__}.{name}")
+    if draw is None:
         read_raw = module.read_raw
-    return CatalogEntry(module.SPEC, read_raw, RAW_DIR / name_or_toml)
+    else:
+        files = importlib.import_module("datasets.worlds.files")
+        world = replace(module.WORLD, draw=draw)
+        read_raw = partial(files.read_world, world=world, num_rows=world_rows)
+    return CatalogEntry(module.SPEC, read_raw, RAW_DIR / name, draw)

@@ -1,4 +1,4 @@
-"""Keeps a generated log as Parquet files, made once for each world and size."""
+"""Keeps a generated log as Parquet files, made once for each world, draw and size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from datasets.tables import ParquetTable
 from datasets.worlds.candidates import make_candidates, request_rows
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.tables import TRUTH, LogTables
-from datasets.worlds.world import Impressions, Stream
+from datasets.worlds.world import BASE_SEED, Impressions, Stream
 
 if TYPE_CHECKING:
     from datasets.worlds.world import World
@@ -33,7 +33,7 @@ def read_world(root: Path, world: World, num_rows: int) -> RawLog:
     Raises:
         DataError: there are too few rows.
     """
-    name = f"{world.layout.name}-{world.mechanism}-{num_rows}-{_identity(world)}"
+    name = f"{world.layout.name}-{world.mechanism}-{world.draw}-{num_rows}-{_identity(world)}"
     folder, _ = shared_folder(root, name, lambda empty: _write(empty, world, num_rows))
     table = ParquetTable.open(folder / LOG, {})
     return RawLog(
@@ -47,8 +47,8 @@ def read_world(root: Path, world: World, num_rows: int) -> RawLog:
 
 
 def _identity(world: World) -> str:
-    """Changes with the seed and with every line that generates, parameters included."""
-    return hashlib.sha256(f"{world.seed} {_sources()}".encode()).hexdigest()[:12]
+    """Changes with the draw and with every line that generates, parameters included."""
+    return hashlib.sha256(f"{BASE_SEED} {world.draw} {_sources()}".encode()).hexdigest()[:12]
 
 
 @cache

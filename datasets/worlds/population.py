@@ -7,18 +7,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.worlds.effects import NUM_FACTORS
-from datasets.worlds.sampling import Launched, power_shares
+from datasets.worlds.sampling import (
+    Launched,
+    assign,
+    blend,
+    exponential_shares,
+    power_shares,
+    whitening,
+)
 
 if TYPE_CHECKING:
     from datasets.worlds.world import Layout
 
-USER_EXPONENT, ITEM_EXPONENT = 0.6, 0.8  # Zipf's, of impressions
-NUM_CITIES, NUM_CATEGORIES, ITEMS_PER_BRAND = 60, 20, 8
-FACTOR_MEAN, FACTOR_STD = 1.0, 0.7  # of users
-USER_LEVEL_STD, ITEM_LEVEL_STD = 0.2, 0.1
-CITY_PART = 0.8  # of the variance of user factors
-CATEGORY_PART, BRAND_PART = 0.8, 0.1  # of the variance of item factors
-LATE_SHARE, LATE_FROM, LATE_TO = 0.15, 0.3, 0.95  # items launched within the period
+ITEM_EXPONENT, ITEM_SHIFT = 1.5, 0.024  # of shares by rank; the shift counts in numbers of items
+NUM_CITIES, NUM_SEGMENTS = 30, 8
+NUM_CATEGORIES, ITEMS_PER_BRAND = 30, 20
+CITY_PART, SEGMENT_PART = 0.4, 0.4  # of the variance of what users are
+CATEGORY_PART, BRAND_PART = 0.6, 0.2  # of the variance of what items are
+COMMON_PART = 0.3  # of the mean square of users' factors: what all users like
+USER_LEVEL_STD, ITEM_LEVEL_STD = 0.4, 0.2
+LATE_USERS, LATE_ITEMS = 0.08, 0.03  # shares of those who come within the period
+LATE_FROM, LATE_TO = 0.3, 0.95
+
+
+class Traits:
+    """Latent factors and level of things, as far as attributes tell them and in full.
+
+    Over the impressions the columns of `full` are uncorrelated with zero mean and unit variance.
+    """
+
+    def __init__(
+        self,
+        attributes: list[tuple[float, np.ndarray]],
+        weight: np.ndarray,
+        rng: np.random.Generator,
+    ) -> None:
+        own_part = 1.0 - sum(part for part, _ in attributes)
+        told = blend(attributes, weight, NUM_FACTORS + 1, rng)
+        own = blend([(own_part, np.arange(len(weight)))], weight, NUM_FACTORS + 1, rng)
+        matrix = whitening(told + own, weight)
+        self.told, self.full = told @ matrix, (told + own) @ matrix  # (things, factors + 1)
 
 
 class Users:
@@ -30,24 +58,18 @@ class Users:
         wanted = num_rows / layout.rows_per_user * group_share
         sizes = np.maximum(1, np.round(wanted)).astype(np.int64)
         total = int(sizes.sum())
-        self._ends = np.concatenate(
-            [
-                place + np.cumsum(power_shares(size, USER_EXPONENT))
-                for place, size in enumerate(sizes)
-            ]
-        )  # (users,) of the group's place + the share of its users up to here
-        self._last = np.cumsum(sizes) - 1
+        shares = [
+            part * exponential_shares(size) for part, size in zip(group_share, sizes, strict=True)
+        ]
+        launch = _launch(total, LATE_USERS, rng)
+        self.arrival = Launched(np.concatenate(shares), launch, sizes)
+        weight = self.arrival.exposure
         self.user_id = rng.permutation(total)
-        self.city = rng.choice(NUM_CITIES, total, p=power_shares(NUM_CITIES, 0.7))
-        taste = np.sqrt(CITY_PART) * rng.normal(size=(NUM_CITIES, NUM_FACTORS))[self.city]
-        taste += np.sqrt(1 - CITY_PART) * rng.normal(size=(total, NUM_FACTORS))
-        self.factors = FACTOR_MEAN + FACTOR_STD * taste  # (users, factors)
-        self.level = USER_LEVEL_STD * rng.normal(size=total)
-
-    def draw(self, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A user of each group."""
-        found = np.searchsorted(self._ends, group + rng.random(len(group)), side="right")
-        return np.minimum(found, self._last[group])  # sums of shares may fall short of 1
+        self.city = assign(weight, power_shares(NUM_CITIES, 0.7), rng)
+        self.segment = assign(weight, power_shares(NUM_SEGMENTS, 0.5), rng)
+        self.traits = Traits([(CITY_PART, self.city), (SEGMENT_PART, self.segment)], weight, rng)
+        self.factors = user_factors(self.traits.full)
+        self.level = USER_LEVEL_STD * self.traits.full[:, NUM_FACTORS]
 
 
 class Items:
@@ -56,18 +78,27 @@ class Items:
     def __init__(self, layout: Layout, num_rows: int, rng: np.random.Generator) -> None:
         total = max(100, num_rows // layout.rows_per_item)
         num_brands = total // ITEMS_PER_BRAND
+        share = power_shares(total, ITEM_EXPONENT, ITEM_SHIFT * total)
+        self.arrival = Launched(share, _launch(total, LATE_ITEMS, rng))
+        weight = self.arrival.exposure
         self.item_id = rng.permutation(total)
-        self.category = rng.choice(NUM_CATEGORIES, total, p=power_shares(NUM_CATEGORIES, 0.7))
-        self.brand = rng.choice(num_brands, total, p=power_shares(num_brands, 0.7))
-        own_part = 1 - CATEGORY_PART - BRAND_PART
-        self.factors = (
-            np.sqrt(CATEGORY_PART) * rng.normal(size=(NUM_CATEGORIES, NUM_FACTORS))[self.category]
-            + np.sqrt(BRAND_PART) * rng.normal(size=(num_brands, NUM_FACTORS))[self.brand]
-            + np.sqrt(own_part) * rng.normal(size=(total, NUM_FACTORS))
-        )  # (items, factors)
-        self.level = ITEM_LEVEL_STD * rng.normal(size=total)
+        self.category = assign(weight, power_shares(NUM_CATEGORIES, 0.7), rng)
+        self.brand = assign(weight, power_shares(num_brands, 0.7), rng)
+        self.traits = Traits(
+            [(CATEGORY_PART, self.category), (BRAND_PART, self.brand)], weight, rng
+        )
+        self.factors = self.traits.full[:, :NUM_FACTORS]
+        self.level = ITEM_LEVEL_STD * self.traits.full[:, NUM_FACTORS]
         self.slope = rng.normal(size=total)  # of its drift
-        launch = rng.uniform(LATE_FROM, LATE_TO, total)
-        launch[rng.random(total) >= LATE_SHARE] = 0.0
-        launch[0] = 0.0  # there is always something to show
-        self.arrival = Launched(power_shares(total, ITEM_EXPONENT), launch)
+
+
+def user_factors(traits: np.ndarray) -> np.ndarray:
+    """Factors of users, (users, factors), of unit mean square: what all like, and tastes."""
+    return np.sqrt(COMMON_PART) + np.sqrt(1 - COMMON_PART) * traits[:, :NUM_FACTORS]
+
+
+def _launch(total: int, late_share: float, rng: np.random.Generator) -> np.ndarray:
+    """When things come, as a share of the log; 0 for all but a few."""
+    launch = rng.uniform(LATE_FROM, LATE_TO, total)
+    launch[rng.random(total) >= late_share] = 0.0
+    return launch

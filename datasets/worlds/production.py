@@ -10,7 +10,6 @@ import pyarrow as pa
 from datasets.provenance import Source
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
 from datasets.worlds.clock import hour_of
-from datasets.worlds.sampling import standardize
 from datasets.worlds.world import DomainField, Impressions, Layout
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ NUM_TAGS, MAX_TAGS = 120, 4
 
 
 class ProductionColumns:
-    """Ids, city, category, brand, tags, price and hour."""
+    """Ids, city, behaviors, category, brand, tags, price and hour."""
 
     def __init__(self, users: Users, items: Items, rng: np.random.Generator) -> None:
         self._users, self._items = users, items
         affinity = items.factors @ rng.normal(size=(items.factors.shape[1], NUM_TAGS))
         self._tags = pa.array(_nearest_tags(affinity, rng))
-        price = 0.6 * standardize(items.factors[:, 0]) + 0.8 * rng.normal(size=len(affinity))
+        price = 0.6 * items.factors[:, 0] + 0.8 * rng.normal(size=len(affinity))
         self._price = np.round(np.exp(3.0 + 0.8 * price), 2)
 
     def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array]:
@@ -40,6 +39,7 @@ class ProductionColumns:
             "item_tags": self._tags.take(pa.array(item)),
             "price": pa.array(self._price[item]),
             "user_city": pa.array(self._users.city[user]),
+            "user_behaviors": pa.array(self._users.segment[user] + 1),
             "hour": pa.array(hour_of(shown.timestamp)),
         }
 
@@ -62,7 +62,7 @@ PRODUCTION = Layout(
             name="scenario",
             values=tuple(range(1, 11)),
             exponent=0.8,
-            level_std=0.45,
+            level_part=0.4,
             structure_part=0.4,
             is_of_user=False,
         ),
@@ -70,24 +70,16 @@ PRODUCTION = Layout(
             name="ad_position",
             values=tuple(range(1, 19)),
             exponent=0.8,
-            level_std=0.45,
+            level_part=0.4,
             structure_part=0.3,
             is_of_user=False,
         ),
         DomainField(
             name="user_profile",
-            values=tuple(range(1, 13)),
+            values=tuple(range(1, 49)),
             exponent=0.6,
-            level_std=0.2,
-            structure_part=0.2,
-            is_of_user=True,
-        ),
-        DomainField(
-            name="user_behaviors",
-            values=tuple(range(1, 5)),
-            exponent=0.6,
-            level_std=0.2,
-            structure_part=0.1,
+            level_part=0.2,
+            structure_part=0.3,
             is_of_user=True,
         ),
     ),
@@ -95,9 +87,10 @@ PRODUCTION = Layout(
     max_domains=6_000,
     skew_exponent=0.73,
     skew_shift=0.234,
+    level_std=0.6,
     base_rate=0.1,
-    rows_per_user=1_020,
-    rows_per_item=2_040,
+    rows_per_user=10,
+    rows_per_item=30,
 )
 
 
@@ -117,9 +110,11 @@ def production_spec(name: str, mechanism: str) -> DatasetSpec:
             FeatureSpec(name="item_tags", kind="bag", max_length=MAX_TAGS),
             FeatureSpec(name="price", kind="numeric"),
             FeatureSpec(name="user_city"),
+            FeatureSpec(name="user_behaviors"),
             FeatureSpec(name="hour"),
         ),
         partition=DomainPartition(names),
+        finer=(DomainPartition((*names, "user_behaviors")),),
         representative="scenario",  # the business scenario is what a platform would keep models for
         source=Source(
             description=(

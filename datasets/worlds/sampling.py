@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from scipy.stats import norm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXTREME = 1e-4  # normal scores end at this quantile, 3.7 standard deviations from the mean
 
 
 class Launched:
-    """Draws by share among what was launched before each moment."""
+    """Draws by share among what was launched before each moment, of all things or of a group.
 
-    def __init__(self, share: np.ndarray, launch: np.ndarray) -> None:
+    Things of a group follow each other, and the first of each is there from the beginning on.
+    """
+
+    def __init__(
+        self, share: np.ndarray, launch: np.ndarray, sizes: np.ndarray | None = None
+    ) -> None:
+        sizes = np.array([len(share)]) if sizes is None else sizes  # of the groups
+        self._last = np.cumsum(sizes) - 1
         self.launch = launch  # (things,) share of the log that comes before the first
-        self._ends = np.cumsum(share)
-        self._ends /= self._ends[-1]
+        self.launch[self._last - sizes + 1] = 0.0
+        self.exposure = exposure(share, self.launch)
+        ends = [np.cumsum(part) for part in np.split(share, self._last[:-1] + 1)]
+        # (things,) the group's place, plus the share of the group's things up to here
+        self._ends = np.concatenate([place + part / part[-1] for place, part in enumerate(ends)])
 
-    def draw(self, elapsed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One thing for each moment; what is not there yet is drawn again."""
-        drawn = self._any(len(elapsed), rng)
+    def draw(
+        self, elapsed: np.ndarray, rng: np.random.Generator, group: np.ndarray | None = None
+    ) -> np.ndarray:
+        """One thing for each moment, of its group; what is not there yet is drawn again."""
+        group = np.zeros(len(elapsed), dtype=np.int64) if group is None else group
+        drawn = self._any(group, rng)
         early = np.flatnonzero(self.launch[drawn] > elapsed)
         while len(early):
-            drawn[early] = self._any(len(early), rng)
+            drawn[early] = self._any(group[early], rng)
             early = early[self.launch[drawn[early]] > elapsed[early]]
         return drawn
 
-    def _any(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        return np.searchsorted(self._ends, rng.random(count), side="right")
+    def _any(self, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        found = np.searchsorted(self._ends, group + rng.random(len(group)), side="right")
+        return np.minimum(found, self._last[group])  # group + 0.99... may round up
 
 
 def power_shares(size: int, exponent: float, shift: float = 1.0) -> np.ndarray:
@@ -32,14 +54,85 @@ def power_shares(size: int, exponent: float, shift: float = 1.0) -> np.ndarray:
     return weight / weight.sum()
 
 
-def standardize(values: np.ndarray) -> np.ndarray:
-    """Zero mean, unit variance, per column."""
-    return (values - values.mean(axis=0)) / values.std(axis=0)
+def exponential_shares(size: int) -> np.ndarray:
+    """Shares, falling, whose sizes are distributed exponentially."""
+    weight = -np.log((np.arange(size) + 0.5) / size)
+    return weight / weight.sum()
+
+
+def exposure(share: np.ndarray, launch: np.ndarray) -> np.ndarray:
+    """Share of all impressions that each thing gets, which exists from `launch` on."""
+    weight = share * (1.0 - launch)
+    return weight / weight.sum()
+
+
+def assign(
+    thing_exposure: np.ndarray, value_share: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """A value for each thing, so that values have their shares of the impressions.
+
+    No value misses its share by more than the exposure of one thing.
+    """
+    order = rng.permutation(len(thing_exposure))
+    middle = _middles(thing_exposure[order])
+    value = np.empty(len(order), dtype=np.int64)
+    value[order] = np.minimum(
+        np.searchsorted(np.cumsum(value_share), middle, side="right"), len(value_share) - 1
+    )
+    return value
+
+
+def normal_scores(weight: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
+    """Normal quantiles of things in random orders, (things, num), of unit variance by weight.
+
+    Each column gives a thing the quantile of its place among the weights. So a thing of much weight
+    is near the middle, and no draw of the orders makes a column wide or narrow.
+    """
+    scores = np.empty((len(weight), num))
+    for column in range(num):
+        order = rng.permutation(len(weight))
+        scores[order, column] = norm.ppf(np.clip(_middles(weight[order]), EXTREME, 1 - EXTREME))
+    return standardize(scores, weight)
+
+
+def blend(
+    parts: Iterable[tuple[float, np.ndarray]],
+    weight: np.ndarray,
+    num: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Sums of normal scores of what things are: (things, num), each part with its variance.
+
+    A part is its share of the variance and a number for each thing; things of one number are alike.
+    """
+    total = np.zeros((len(weight), num))
+    for part, index in parts:
+        total += np.sqrt(part) * normal_scores(np.bincount(index, weight), num, rng)[index]
+    return total
+
+
+def standardize(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance per column, by weight; a column of one value becomes zero."""
+    centred = values - np.average(values, axis=0, weights=weight)
+    deviation = np.sqrt(np.average(centred**2, axis=0, weights=weight))
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-9)
+
+
+def whitening(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The symmetric matrix that makes centred columns uncorrelated and of unit variance."""
+    covariance = values.T @ (values * (weight / weight.sum())[:, None])
+    variance, axes = np.linalg.eigh(covariance)
+    return (axes / np.sqrt(variance)) @ axes.T
+
+
+def _middles(weight: np.ndarray) -> np.ndarray:
+    """The middle of each thing's part of the unit interval."""
+    return (np.cumsum(weight) - weight / 2) / weight.sum()
 
 
 def noisy_bins(
     values: np.ndarray, num_bins: int, rng: np.random.Generator, noise: float = 0.5
 ) -> np.ndarray:
     """Equal-frequency bins of values that are seen through noise."""
-    seen = standardize(values) + noise * rng.normal(size=len(values))
+    seen = standardize(values, np.ones(len(values))) + noise * rng.normal(size=len(values))
     return np.argsort(np.argsort(seen, kind="stable"), kind="stable") * num_bins // len(values)

@@ -12,7 +12,7 @@ from scipy.special import expit
 from datasets.spec import DataError
 from datasets.worlds.clock import hour_of, timestamps
 from datasets.worlds.domains import make_domains
-from datasets.worlds.effects import AMPLITUDE, NUM_FACTORS, make_effects
+from datasets.worlds.effects import MATCH_STD, make_effects
 from datasets.worlds.population import Items, Users
 from datasets.worlds.world import Impressions, Stream, World
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 1 << 16  # also of the sample that fixes the base rate
 MIN_ROWS = 2_000
-TREND, DRIFT_STD, HOUR_AMPLITUDE = 0.1, 0.1, 0.1  # all in log-odds
+TREND, DRIFT_STD, HOUR_AMPLITUDE = 0.03, 0.1, 0.1  # all in log-odds
 
 
 class Block(NamedTuple):
@@ -50,7 +50,7 @@ class Simulation:
         self.world, self.num_rows = world, num_rows
         layout = world.layout
         self.domains = make_domains(layout, num_rows, world.stream(Stream.DOMAINS))
-        self.effects = make_effects(world, self.domains.value_index, world.stream(Stream.EFFECTS))
+        self.effects = make_effects(world, self.domains, world.stream(Stream.EFFECTS))
         self.users = Users(layout, num_rows, self.domains.group_share, world.stream(Stream.USERS))
         self.items = Items(layout, num_rows, world.stream(Stream.ITEMS))
         self.intercept = 0.0
@@ -78,6 +78,11 @@ class Simulation:
         """The true click probability of impressions."""
         return expit(self.intercept + self._log_odds(shown))
 
+    def match(self, shown: Impressions) -> np.ndarray:
+        """How well users and items fit in the domains, of unit variance over all impressions."""
+        factors = self.users.factors[shown.user] * self.items.factors[shown.item]  # (rows, factors)
+        return np.einsum("nk,nk->n", factors, self.effects.weight[shown.domain])
+
     def _draw(self, begin: float, end: float, count: int, rng: np.random.Generator) -> Impressions:
         elapsed = np.sort(rng.uniform(begin, end, count))
         domain = self.domains.arrival.draw(elapsed, rng)
@@ -85,18 +90,16 @@ class Simulation:
             elapsed=elapsed,
             timestamp=timestamps(elapsed),
             domain=domain,
-            user=self.users.draw(self.domains.group[domain], rng),
+            user=self.users.arrival.draw(elapsed, rng, self.domains.group[domain]),
             item=self.items.arrival.draw(elapsed, rng),
         )
 
     def _log_odds(self, shown: Impressions) -> np.ndarray:
         """All but the intercept."""
-        factors = self.users.factors[shown.user] * self.items.factors[shown.item]  # (rows, factors)
-        match = np.einsum("nk,nk->n", factors, self.effects.weight[shown.domain])
         since_middle = 2 * shown.elapsed - 1
         hour = hour_of(shown.timestamp)
         return (
-            AMPLITUDE / math.sqrt(NUM_FACTORS) * match
+            MATCH_STD * self.match(shown)
             + self.effects.level[shown.domain]
             + self.users.level[shown.user]
             + self.items.level[shown.item]

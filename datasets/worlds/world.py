@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from datasets.worlds.population import Items, Users
 
+BASE_SEED = 2022  # of all draws
+
 Mechanism = Literal["sparse", "dense", "bias", "none", "mixture"]
 
 
@@ -33,14 +35,15 @@ class Stream(IntEnum):
 class DomainField:
     """A domain column: its values, the most frequent first.
 
-    Their shares fall as the `exponent`-th power of the rank, and their levels spread the log-odds
-    of a click by `level_std`. A field is either one of the user or one of the placement.
+    Their shares fall as the `exponent`-th power of the rank. The column has `level_part` of what
+    the columns add to the variance of levels, and `structure_part` of that of scores. A field is
+    either one of the user or one of the placement.
     """
 
     name: str
     values: tuple[int, ...]
     exponent: float
-    level_std: float
+    level_part: float
     structure_part: float
     is_of_user: bool
 
@@ -73,7 +76,8 @@ class Columns(Protocol):
 class Layout:
     """Schema and frequencies of a log.
 
-    The share of the domain of rank r, from 0, falls as (r + `skew_shift`) ** -`skew_exponent`.
+    The share of the domain of rank r, from 0, falls as (r + `skew_shift`) ** -`skew_exponent`. The
+    levels of domains spread the log-odds of a click by `level_std` over the impressions.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Layout:
     max_domains: int
     skew_exponent: float
     skew_shift: float
+    level_std: float
     base_rate: float
     rows_per_user: int
     rows_per_item: int
@@ -91,13 +96,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A generated log of any size: layout, mechanism of domain difference, and seed."""
+    """A generated log of any size: layout, mechanism of domain difference, and draw.
+
+    Worlds of one draw that differ in mechanism alone have the same users, items and impressions.
+    """
 
     layout: Layout
     mechanism: Mechanism
-    seed: int = 2022
+    draw: int = 1
 
     def stream(self, stream: Stream, index: int = 0) -> np.random.Generator:
-        """A random stream that depends on nothing but seed, purpose and index."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(stream, index))
+        """A random stream that depends on nothing but draw, purpose and index."""
+        sequence = np.random.SeedSequence(BASE_SEED, spawn_key=(self.draw, stream, index))
         return np.random.Generator(np.random.PCG64DXSM(sequence))
