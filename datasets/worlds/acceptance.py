@@ -260,10 +260,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             low, high = CRITERIA[name]
             accepted = f"{low:g} to {high:g}"
             is_accepted &= bool(low <= values.min() and values.max() <= high)
-        cells = (f"{value:,.4g}" for value in (values.min(), np.median(values), values.max()))
+        cells = [_text(value) for value in (values.min(), np.median(values), values.max())]
         lines.append(f"| {name} | {' | '.join(cells)} | {accepted} |")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if is_accepted else 1
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

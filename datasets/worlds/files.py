@@ -17,7 +17,7 @@ from datasets.tables import ParquetTable
 from datasets.worlds.candidates import make_candidates, request_rows
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.tables import TRUTH, LogTables
-from datasets.worlds.world import BASE_SEED, Impressions, Stream
+from datasets.worlds.world import Impressions, Stream
 
 if TYPE_CHECKING:
     from datasets.worlds.world import World
@@ -33,7 +33,7 @@ def read_world(root: Path, world: World, num_rows: int) -> RawLog:
     Raises:
         DataError: there are too few rows.
     """
-    name = f"{world.layout.name}-{world.mechanism}-{world.draw}-{num_rows}-{_identity(world)}"
+    name = f"{world.layout.name}-{world.mechanism}-{world.draw}-{num_rows}-{_sources()}"
     folder, _ = shared_folder(root, name, lambda empty: _write(empty, world, num_rows))
     table = ParquetTable.open(folder / LOG, {})
     return RawLog(
@@ -46,15 +46,11 @@ def read_world(root: Path, world: World, num_rows: int) -> RawLog:
     )
 
 
-def _identity(world: World) -> str:
-    """Changes with the draw and with every line that generates, parameters included."""
-    return hashlib.sha256(f"{BASE_SEED} {world.draw} {_sources()}".encode()).hexdigest()[:12]
-
-
 @cache
 def _sources() -> str:
+    """Changes with every line that generates, parameters and seeds included."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _write(folder: Path, world: World, num_rows: int) -> dict[str, Any]:

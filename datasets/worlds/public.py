@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datasets.worlds.population import Items, Users
 
 NUM_PROPERTIES, MAX_PROPERTIES = 300, 8
-NUM_PAGES, NUM_OCCUPATIONS, NUM_ITEM_CITIES = 20, 4, 40
+NUM_PAGES, NUM_ITEM_CITIES = 20, 40
 ITEMS_PER_SHOP = 4
 SHOP_SCORES = ("service", "delivery", "description")
 
@@ -35,7 +35,6 @@ class PublicColumns:
             "item_collected_level": noisy_bins(popularity, 18, rng),
             "item_pv_level": noisy_bins(popularity, 22, rng),
         }
-        self._occupation = noisy_bins(users.factors[:, 0], NUM_OCCUPATIONS, rng)
         self._properties = _lists(items, rng)
         num_shops = max(1, total // ITEMS_PER_SHOP)
         self._shop = items.brand % num_shops
@@ -56,7 +55,7 @@ class PublicColumns:
         category = items.category[item].astype(str)
         return {
             "user_id": pa.array(self._users.user_id[user]),
-            "user_occupation_id": pa.array(self._occupation[user]),
+            "user_occupation_id": pa.array(self._users.segment[user]),
             "item_id": pa.array(items.item_id[item]),
             "item_brand_id": pa.array(items.brand[item]),
             **{name: pa.array(values[item]) for name, values in self._of_item.items()},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ from datasets.spec import DataError
 from datasets.worlds import acceptance
 from datasets.worlds.acceptance import (
     CRITERIA,
+    DRAWS,
+    RARITY,
+    ROWS,
     default_world,
     expected_auc,
     log_of,
@@ -22,17 +27,12 @@ from datasets.worlds.acceptance import (
 from datasets.worlds.domains import make_domains
 from datasets.worlds.effects import JOINT_PART, make_effects, sums_over_columns
 from datasets.worlds.production import PRODUCTION
-from datasets.worlds.sampling import (
-    Launched,
-    assign,
-    blend,
-    exponential_shares,
-    normal_scores,
-    power_shares,
-    whitening,
-)
+from datasets.worlds.public import PUBLIC
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.world import Stream, World
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL_DATA = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture
@@ -103,73 +103,6 @@ def test_streams_depend_on_draw_purpose_and_index_alone():
 
     assert len(set(found)) == 4
     assert number(World(layout=PRODUCTION, mechanism="none"), Stream.USERS) == found[0]
-
-
-def test_normal_scores_of_equal_weights_are_quantiles_in_random_order(rng):
-    scores = normal_scores(np.ones(4), 2, rng)
-
-    # quantiles of 1/8, 3/8, 5/8, 7/8 by their root mean square
-    expected = np.array([-1.150349, -0.318639, 0.318639, 1.150349]) / 0.844059
-    assert np.allclose(np.sort(scores, axis=0), expected[:, None], atol=1e-5)
-
-
-def test_normal_scores_give_a_thing_of_much_weight_no_extreme(rng):
-    weight = np.array([0.4, *np.full(60, 0.01)])
-
-    scores = np.array([normal_scores(weight, 1, rng)[:, 0] for _ in range(200)])
-
-    assert np.abs(scores[:, 0]).max() < 1.2
-    assert np.abs(scores[:, 1:]).max() > 2.5
-    assert np.allclose(scores @ weight, 0.0)
-    assert np.allclose(scores**2 @ weight, 1.0)
-
-
-def test_assigned_values_have_their_shares(rng):
-    thing, share = exponential_shares(500), power_shares(20, 0.7)
-
-    value = assign(thing, share, rng)
-
-    assert np.abs(np.bincount(value, thing) - share).max() <= thing.max()
-
-
-def test_blend_has_the_stated_parts(rng):
-    weight = power_shares(3_000, 0.5)
-    group = assign(weight, power_shares(40, 0.5), rng)
-
-    blended = blend([(0.7, group), (0.3, np.arange(3_000))], weight, 3, rng)
-
-    mean = [
-        np.bincount(group, weight * column) / np.bincount(group, weight) for column in blended.T
-    ]
-    between = weight @ np.column_stack(mean)[group] ** 2
-    assert weight @ blended**2 == pytest.approx(np.ones(3), abs=0.1)
-    assert between == pytest.approx(np.full(3, 0.7), abs=0.06)
-
-
-def test_whitening_makes_columns_uncorrelated(rng):
-    weight = power_shares(200, 0.5)
-    values = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3))
-    values -= weight @ values
-
-    white = values @ whitening(values, weight)
-
-    assert np.allclose(white.T @ (weight[:, None] * white), np.eye(3))
-
-
-def test_things_of_a_group_are_drawn_by_their_shares(rng):
-    share = np.array([0.3, 0.1, 0.2, 0.4])
-    arrival = Launched(share, np.array([0.0, 0.5, 0.0, 0.0]), np.array([2, 2]))
-    elapsed = np.repeat([0.2, 0.8], 40_000)
-    group = np.tile([0, 1], 40_000)
-
-    drawn = arrival.draw(elapsed, rng, group)
-
-    assert (drawn // 2 == group).all()
-    late, second = (group == 0) & (elapsed > 0.5), group == 1
-    assert (drawn[(group == 0) & ~late] == 0).all()
-    assert (drawn[late] == 1).mean() == pytest.approx(0.25, abs=0.015)
-    assert (drawn[second] == 3).mean() == pytest.approx(2 / 3, abs=0.015)
-    assert arrival.exposure == pytest.approx(np.array([0.3, 0.05, 0.2, 0.4]) / 0.95)
 
 
 def test_parts_of_the_log_odds_are_standardised_in_every_draw():
@@ -244,15 +177,43 @@ def refusals(draw, num_rows):
     }
 
 
-@pytest.mark.parametrize("draw", range(5))
-def test_first_draws_are_accepted(draw):
-    assert refusals(draw, acceptance.ROWS) == {}
+@pytest.mark.parametrize("draw", range(DRAWS))
+def test_every_draw_is_accepted(draw):
+    assert refusals(draw, ROWS) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("num_rows", "draws"), [(120_000, 40), (255_000, 40), (660_000, 10)])
-def test_every_draw_is_accepted(num_rows, draws):
-    assert {draw: refused for draw in range(draws) if (refused := refusals(draw, num_rows))} == {}
+@pytest.mark.parametrize("num_rows", [120_000, 660_000])
+def test_every_draw_of_another_size_is_accepted(num_rows):
+    found = {draw: refusals(draw, num_rows) for draw in range(DRAWS)}
+
+    assert not any(found.values())
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_public_draws_have_their_click_rate_in_every_split(draw):
+    world = World(layout=PUBLIC, mechanism="mixture", draw=draw)
+
+    p_click = log_of(Simulation(world, 120_000)).p_click
+
+    for part in np.split(p_click, [80_000, 100_000]):
+        assert part.mean() == pytest.approx(PUBLIC.base_rate, rel=0.1)
+
+
+@pytest.mark.real_data
+def test_a_real_log_has_ids_as_rare(tmp_path):
+    root = REAL_DATA / "kuairand_pure"
+    if not root.is_dir():
+        pytest.skip(f"no real log in {root}; CTR_REAL_DATA names the folder of the logs")
+    data = prepare(catalog.load("kuairand"), root, tmp_path, PrepareOptions())
+    rows, fields = data.rows()[data.split["test"]], data.schema.fields
+
+    for kind, name in (("user", "user_id"), ("item", "video_id")):
+        place = fields.index(name)
+        occurrences = data.frequencies()[place][rows[:, place]]
+        for label, (least, most) in RARITY.items():
+            low, high = CRITERIA[f"{kind} with {label} train rows"]
+            assert low < ((least <= occurrences) & (occurrences <= most)).mean() < high
 
 
 def test_command_prints_the_measures_and_fails_where_one_is_refused(monkeypatch, capsys):
