@@ -148,7 +148,7 @@ def _one_step(
     loss = model.method.update(model, batch, optimizer)
     training.step_seconds += time.perf_counter() - start
     training.steps += 1
-    training.sample_visits += len(batch)
+    training.sample_visits += model.method.loss_rows(len(batch))
     _check_finite(loss, "loss", training.steps / steps_per_epoch)
     model.method.after_step(training.steps / steps_per_epoch)
     return loss

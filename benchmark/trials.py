@@ -24,9 +24,10 @@ class Trial:
     """One training of a search, on train and dev alone.
 
     `params` is what was drawn, by names such as `method.inner_rate`; `value` is the dev metric of
-    the best checkpoint, None if the trial failed, and then `error` says why. `row_passes` counts
-    forward and backward passes of a row; a method that passes a row several times per visit has
-    more of them than `sample_visits`. Equal trials differ in `seconds` and `environment` alone.
+    the best checkpoint, None if the trial failed, and then `error` says why. `sample_visits` counts
+    rows in the loss, `row_passes` forward and backward passes of a row; a method that passes rows
+    several times per row in the loss has more of them. Equal trials differ in `seconds` and
+    `environment` alone.
     """
 
     index: int

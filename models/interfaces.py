@@ -236,9 +236,13 @@ class DomainMethod(nn.Module):
             optimizer.step()
         return value
 
+    def loss_rows(self, num_rows: int) -> int:
+        """How many rows of a batch enter the loss of `update`; each counts as a visit."""
+        return num_rows
+
     @property
     def passes_per_visit(self) -> float:
-        """Forward and backward passes of `update` per row of a batch, the mean over its rows."""
+        """Forward and backward passes of a row in `update` per row in the loss."""
         return 1.0
 
     def adapt(self, model: Model, rows: TrainRows) -> Predictor:

@@ -19,27 +19,36 @@ if TYPE_CHECKING:
 
 
 class TaskRows(NamedTuple):
-    """Embedded rows of T tasks, n each."""
+    """Embedded rows of T tasks, n each; a task may be half a chunk."""
 
     domain_id: Tensor  # (T, n)
     task_id: Tensor  # (T, n)
     e_d: Tensor  # (T, n, E_d)
     x_0: Tensor  # (T, n, d)
     label: Tensor  # (T, n)
-    weight: Tensor  # (T, n), of each row in its task's mean loss
+    weight: Tensor  # (T, n), of each row in its task's loss
 
     def losses(self, model: Model, thetas: Mapping[str, Tensor]) -> Tensor:
-        """The mean cross-entropy (T,) of each task's rows under its parameters (T, *shape)."""
+        """The weighted cross-entropy (T,) of each task's rows under its parameters (T, *shape)."""
         logits = stacked_scores(model, thetas, DomainContext(*self[:4]))  # (T, n)
         losses = functional.binary_cross_entropy_with_logits(
             logits, self.label, self.weight, reduction="none"
         )
         return losses.sum(dim=1)
 
-    def part(self, low: int, high: int) -> TaskRows:
-        """The rows from `low` up to `high` within each task, all of one weight."""
-        part = TaskRows._make(column[:, low:high] for column in self)
-        return part._replace(weight=torch.full_like(part.weight, 1.0 / max(1, high - low)))
+    def partners(self) -> TaskRows:
+        """Halves of chunks, a pair each, in exchanged places."""
+        return TaskRows._make(c.unflatten(0, (-1, 2)).flip(1).flatten(0, 1) for c in self)
+
+    def one_of_each(self) -> TaskRows:
+        """Of the pairs of halves the first, the second, the first, and so on."""
+        pair = torch.arange(len(self.weight) // 2, device=self.weight.device)
+        return TaskRows._make(column[2 * pair + pair % 2] for column in self)
+
+    def pooled(self) -> TaskRows:
+        """The same rows, each with an equal weight in the sum over all tasks; 0 stays 0."""
+        is_row = (self.weight > 0.0).to(self.weight)
+        return self._replace(weight=is_row / is_row.sum())
 
 
 def stacked_scores(model: Model, thetas: Mapping[str, Tensor], context: DomainContext) -> Tensor:
@@ -54,16 +63,15 @@ def stacked_scores(model: Model, thetas: Mapping[str, Tensor], context: DomainCo
 
 
 def stacked_rows(model: Model, batch: Batch, weight: Tensor) -> TaskRows:
-    """The rows of a batch, embedded, as a stack of tasks that is shaped like their weight."""
+    """The rows of a batch, embedded, as a stack of tasks that is shaped like their weight.
+
+    Places at its start that have no row hold copies of the first rows; their weight must be 0.
+    """
     context = model.embed(batch)
-    return TaskRows(
-        context.domain_id.unflatten(0, weight.shape),
-        context.task_id.unflatten(0, weight.shape),
-        context.e_d.unflatten(0, weight.shape),
-        context.x_0.unflatten(0, weight.shape),
-        batch.label.unflatten(0, weight.shape),
-        weight.to(context.x_0),
-    )
+    missing = weight.numel() - len(batch)
+    columns = (context.domain_id, context.task_id, context.e_d, context.x_0, batch.label)
+    stacks = (torch.cat([c[:missing], c]).unflatten(0, weight.shape) for c in columns)
+    return TaskRows._make([*stacks, weight.to(context.x_0)])
 
 
 class TaskPredictor:

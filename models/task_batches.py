@@ -1,11 +1,11 @@
-"""Rows by task: batches of support and query rows for training, the latest rows for adaptation.
+"""Rows by task: batches of chunks in two halves for training, the latest rows for adaptation.
 
 Row ids are in time order, so the older of two rows of train is the one with the smaller id.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,19 +17,16 @@ MAX_STACKED_TASKS = 64
 MAX_STACKED_ROWS = 16_384
 
 
-class TaskLayout(NamedTuple):
-    """How a batch falls into tasks: each is `support` rows, then `query` rows."""
+def half_weights(n: int, support_rows: int) -> Tensor:
+    """The weight (2T, m) of each row of a batch of n in the mean over its half.
 
-    tasks: int
-    support: int
-    query: int
-
-
-def task_layout(n: int, support_rows: int) -> TaskLayout:
-    """The layout of a batch of n rows: whole chunks of 2 * `support_rows`, else a single task."""
-    if n % (2 * support_rows) == 0:
-        return TaskLayout(n // (2 * support_rows), support_rows, support_rows)
-    return TaskLayout(1, n // 2, n - n // 2)
+    A chunk is its older half, then its newer half. The batch is whole chunks of 2 * `support_rows`
+    rows, else a single one. If n is odd, the first place of the older half has no row: weight 0.
+    """
+    shape = (n // support_rows, support_rows) if n % (2 * support_rows) == 0 else (2, n - n // 2)
+    present = torch.ones(shape, dtype=torch.float64)
+    present[0, : n % 2] = 0.0
+    return present / present.sum(dim=1, keepdim=True).clamp(min=1.0)
 
 
 def check_batch_size(batch_size: int, support_rows: int) -> None:
@@ -41,26 +38,26 @@ def check_batch_size(batch_size: int, support_rows: int) -> None:
     if batch_size % (2 * support_rows):
         allowed = [n for n in range(1, batch_size // 2 + 1) if batch_size % (2 * n) == 0]
         raise ValueError(
-            f"support_rows is {support_rows}, so that a task has {2 * support_rows} rows with its"
+            f"support_rows is {support_rows}, so that a chunk has {2 * support_rows} rows with its"
             f" query rows, which does not divide the batch size {batch_size}; allowed at this batch"
             f" size: {', '.join(map(str, allowed)) or 'none, make it even'}"
         )
 
 
 class TaskSampler:
-    """Draws batches of tasks, epoch after epoch, and remembers how far each task's cycle is.
+    """Draws batches of tasks, epoch after epoch, and remembers which rows of each are to come.
 
     A task of n_d rows is drawn with p_d proportional to n_d^tau, by systematic sampling: its chunks
-    of an epoch are the expected number, rounded down or up. At tau = 1 an epoch thus goes about
-    once through the rows of each task.
+    of an epoch are the expected number, rounded down or up. At tau = 1 an epoch thus has each row
+    of a task once, but for less than a chunk of them.
     """
 
     def __init__(self, task_id: Tensor, support_rows: int, tau: float) -> None:
         """Cut the rows with these task ids (N,) into tasks."""
         self.num_rows = len(task_id)
         self.support_rows = support_rows
-        self.cycles = [TaskCycle(rows, support_rows) for rows in rows_by_task(task_id.cpu())]
-        size = torch.tensor([len(cycle.rows) for cycle in self.cycles], dtype=torch.float64)
+        self.passes = [TaskPasses(rows) for rows in rows_by_task(task_id.cpu())]
+        size = torch.tensor([len(task.rows) for task in self.passes], dtype=torch.float64)
         self.share = size**tau / (size**tau).sum()  # (D,) p_d
 
     def epoch(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -72,10 +69,10 @@ class TaskSampler:
         drawn = self._draw(num_chunks, generator)
         for low in range(0, num_chunks, per_batch):
             tasks = drawn[low : low + per_batch]
-            yield torch.cat([self.cycles[task].next_chunk(generator) for task in tasks])
+            yield torch.cat([self.passes[task].take(chunk_rows, generator) for task in tasks])
         if not is_even:
             task = int(torch.multinomial(self.share, 1, generator=generator))
-            yield self.cycles[task].sample(rest, generator)
+            yield self.passes[task].take(rest, generator)
 
     def _draw(self, count: int, generator: torch.Generator) -> list[int]:
         """Tasks in random order, each either floor or ceil of count * p_d times."""
@@ -87,44 +84,31 @@ class TaskSampler:
         return drawn
 
 
-class TaskCycle:
-    """Goes through the rows of one task, chunk by chunk, twice over the same chunks.
+class TaskPasses:
+    """Goes through the rows of one task, again and again, each time in another random order.
 
-    A chunk is its older half as support, then its newer half as query; in the second pass the
-    halves change places. Then chunks are cut anew, from another permutation. A task with too few
-    rows for a chunk repeats the rows of each half.
+    A chunk that reaches beyond the end of a pass goes on with rows of the next that it does not
+    have, so that no row is filled up and every row is taken once before any is taken twice. A task
+    with too few rows for a chunk repeats the rows of its older and of its newer half.
     """
 
-    def __init__(self, rows: Tensor, support_rows: int) -> None:
+    def __init__(self, rows: Tensor) -> None:
         """Prepare for the rows (n_d,) of a task, in time order."""
         self.rows = rows
-        self.support_rows = support_rows
-        self.chunks = rows.new_empty(0, 2 * support_rows)  # (chunks, 2 * support_rows)
-        self.visit = 0
+        self.coming = rows[:0]  # the rest of a pass
 
-    def next_chunk(self, generator: torch.Generator) -> Tensor:
-        """The row ids (2 * support_rows,) of the next visit."""
-        if self.visit == 0:
-            self.chunks = self._cut(generator)
-        is_second_pass, index = divmod(self.visit, len(self.chunks))
-        self.visit = (self.visit + 1) % (2 * len(self.chunks))
-        chunk = self.chunks[index]
-        return chunk.roll(self.support_rows) if is_second_pass else chunk
-
-    def sample(self, size: int, generator: torch.Generator) -> Tensor:
-        """The row ids (size,) of an odd-sized visit outside the cycle; a coin tosses the roles."""
-        n = len(self.rows)
-        chosen = torch.randperm(n, generator=generator)[:size].sort().values
-        swap = bool(torch.randint(2, (), generator=generator))
-        return _support_then_query(self.rows[chosen], size, swap=swap)
-
-    def _cut(self, generator: torch.Generator) -> Tensor:
-        n, size = len(self.rows), 2 * self.support_rows
-        if n < size:
-            return _support_then_query(self.rows, size, swap=False).unsqueeze(0)  # (1, size)
-        order = self.rows[torch.randperm(n, generator=generator)]
-        filled = torch.cat([order, order[: -n % size]])
-        return filled.view(-1, size).sort(dim=1).values  # (chunks, size)
+    def take(self, size: int, generator: torch.Generator) -> Tensor:
+        """The row ids (size,) of the next chunk: all of the older half before the newer."""
+        if len(self.rows) < size:
+            older, newer = self.rows.tensor_split([len(self.rows) // 2])
+            n = size // 2
+            return torch.cat([_repeat(older, n, generator), _repeat(newer, size - n, generator)])
+        if len(self.coming) < size:
+            order = self.rows[torch.randperm(len(self.rows), generator=generator)]
+            is_coming = torch.isin(order, self.coming)
+            self.coming = torch.cat([self.coming, order[~is_coming], order[is_coming]])
+        chunk, self.coming = self.coming.tensor_split([size])
+        return chunk.sort().values
 
 
 def rows_by_task(task_id: Tensor) -> list[Tensor]:
@@ -160,14 +144,7 @@ def latest_rows(task_id: Tensor, limit: int) -> Iterator[tuple[Tensor, Tensor, T
         yield tasks[block], order[positions], (back < kept).double() / kept
 
 
-def _support_then_query(rows: Tensor, size: int, *, swap: bool) -> Tensor:
-    """Size // 2 rows of the older half, then the others of the newer; with `swap` vice versa."""
-    older, newer = rows.tensor_split([(len(rows) + swap) // 2])
-    support, query = (newer, older) if swap else (older, newer)
-    _, n_support, n_query = TaskLayout(1, size // 2, size - size // 2)
-    return torch.cat([_tile(support, n_support), _tile(query, n_query)])
-
-
-def _tile(rows: Tensor, size: int) -> Tensor:
-    """The rows, over and over up to this size."""
-    return rows[torch.arange(size) % max(1, len(rows))]
+def _repeat(rows: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """The rows in random order, over and over up to this size."""
+    order = torch.randperm(len(rows), generator=generator)
+    return rows[order[torch.arange(size) % len(rows)]]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from models.config_values import check_values
 from models.interfaces import Choice, DomainMethod, MethodEntry, Range, tuned
 from models.stacked_tasks import TaskPredictor, stacked_rows
-from models.task_batches import TaskSampler, check_batch_size, latest_rows, task_layout
+from models.task_batches import TaskSampler, check_batch_size, half_weights, latest_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from models.interfaces import DomainLinear, Model, ModelShape, Optimizer, Role, TrainRows
     from models.stacked_tasks import TaskRows
 
+Outer = Literal["symmetric", "query"]
 Order = Literal["first", "second"]
 Adapted = Literal["dense", "head"]
 EVAL_STEPS_FACTORS = (1, 2, 5)
@@ -44,6 +45,7 @@ class MamlConfig:
     inner_rate: float = tuned(0.05, Range(low=1e-3, high=1.0, log=True))  # eta
     adaptive_lr: bool = False  # eta_d in place of eta
     inner_steps: int = tuned(1, Range(low=1, high=5))  # k
+    outer: Outer = "symmetric"  # both halves of a chunk are judged, or one
     order: Order = "first"
     adapt: Adapted = tuned("dense", Choice(("dense", "head")))  # theta, or its last two maps
     support_rows: int = tuned(32, Choice((16, 32, 64)))  # n_s = n_q
@@ -58,10 +60,11 @@ class MamlConfig:
         for name in ("inner_steps", "support_rows", "eval_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.order not in get_args(Order):
-            raise ValueError(f"unknown order {self.order!r}; allowed: first, second")
-        if self.adapt not in get_args(Adapted):
-            raise ValueError(f"unknown adapt {self.adapt!r}; allowed: dense, head")
+        for name, kind in (("outer", Outer), ("order", Order), ("adapt", Adapted)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}; allowed: {', '.join(get_args(kind))}"
+                )
         if not 0.0 < self.tau <= 1.0:
             raise ValueError(f"tau must be in (0, 1], got {self.tau}")
         if self.eval_steps_factor not in EVAL_STEPS_FACTORS:
@@ -99,21 +102,26 @@ class InnerRate(nn.Module):
 
 
 class Maml(DomainMethod):
-    """Every step adapts theta to the tasks of a batch and judges it on other rows of them.
+    """Every step adapts theta to one half of a task's rows and judges it on the other half.
 
     theta are the backbone's parameters, phi the embeddings; L is the mean cross-entropy.
 
     Equation: theta_d^0 = theta, theta_d^{j+1} = theta_d^j - eta grad_theta L(S_d; theta_d^j, phi)
-        for j < k; min over theta, phi of mean_d L(Q_d; theta_d^k, phi).
-    Shapes: theta_d are stacked, (T, *shape of theta); x_0 of S_d and Q_d (T, n, d).
+        for j < k; min over theta, phi of the mean of L(Q_d; theta_d^k, phi) over d, where each
+        pair of halves of a chunk is (S_d, Q_d) once in the one order and once in the other.
+    Shapes: of T chunks, theta_d are stacked, (2T, *shape of theta); x_0 of S_d and Q_d (2T, n, d).
+    Deviation: the outer loss is symmetric, the mean over all rows of a batch. The papers' support
+        rows give it no gradient, so that MAML would learn from half of the rows that the other
+        methods learn from; `outer="query"` is that form. There Q_d is the newer half of a batch's
+        first chunk, the older half of the next, and so on: a row is judged in half of its visits
+        at random, as the papers draw S_d and Q_d anew each time.
     Deviation: the default is the first order, which takes the inner gradients for constants.
     Deviation: phi is shared by all tasks and moved by the outer loss alone: tables per task are
         unaffordable, and inner steps on rare ids over-fit.
     Deviation: neither paper says how clicks become tasks. A batch holds T = batch size / (n_s +
-        n_q) tasks; support and query rows both count as visits. In two passes through a task every
-        row is once the one and once the other, but for the few that fill up its last chunk.
-    Deviation: a last batch that is no whole number of such tasks is a single one, its rows drawn
-        apart from the passes; a batch of one row has no support, theta is judged as it is.
+        n_q) chunks, each of one task and cut in two in time order.
+    Deviation: a last batch that is no whole number of chunks is a single one; of an odd number of
+        rows the newer half has one more, and a single row is judged under theta as it is.
     Deviation: for evaluation theta is adapted to a task by k_eval steps on its latest n_eval train
         rows, and is left as it is for tasks unseen in train. No label of dev or test is read.
     """
@@ -133,10 +141,10 @@ class Maml(DomainMethod):
         return layer
 
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of row ids by batch, laid out as `task_layout` says.
+        """One epoch of row ids by batch, laid out as `half_weights` says.
 
         Raises:
-            ValueError: the batch size is not a whole number of tasks.
+            ValueError: the batch size is not a whole number of chunks.
         """
         check_batch_size(rows.batch_size, self.config.support_rows)
         if self._sampler is None or self._sampled is not rows:
@@ -155,12 +163,18 @@ class Maml(DomainMethod):
         return value
 
     def outer_loss(self, model: Model, batch: Batch) -> Tensor:
-        """The mean over tasks of the query rows' loss, each under its task's parameters."""
-        num_tasks, n_support, n_query = task_layout(len(batch), self.config.support_rows)
-        rows = stacked_rows(model, batch, torch.ones(num_tasks, n_support + n_query))
-        support, query = rows.part(0, n_support), rows.part(n_support, n_support + n_query)
-        steps = self.config.inner_steps if n_support else 0
-        return query.losses(model, self.adapted(model, support, steps)).mean()
+        """The mean over the judged rows, each under theta as adapted to its chunk's other half."""
+        weight = half_weights(len(batch), self.config.support_rows)
+        support = stacked_rows(model, batch, weight)  # (2T, m): older, newer, older, ...
+        query = support.partners()
+        if self.config.outer == "query":
+            support, query = support.one_of_each(), query.one_of_each()
+        thetas = self.adapted(model, support, self.config.inner_steps)
+        return query.pooled().losses(model, thetas).sum()
+
+    def loss_rows(self, num_rows: int) -> int:
+        """All rows, or one half of each chunk."""
+        return num_rows if self.config.outer == "symmetric" else num_rows - num_rows // 2
 
     def theta(self, model: Model) -> dict[str, Tensor]:
         """What the inner steps move, by qualified name."""
@@ -192,8 +206,11 @@ class Maml(DomainMethod):
 
     @property
     def passes_per_visit(self) -> float:
-        """A support row is passed in every inner step, a query row once."""
-        return (self.config.inner_steps + 1) / 2
+        """For a row that is judged once, one row is support in every inner step.
+
+        In the symmetric form it is the same row, in the other a row of the chunk's other half.
+        """
+        return self.config.inner_steps + 1.0
 
     def adapt(self, model: Model, rows: TrainRows) -> TaskPredictor:
         """Theta for every task of train; stays valid until the model changes."""

@@ -68,7 +68,7 @@ def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
     return (
         f"Budget: {'; '.join(parts)}.{claim} In all {len(trials):,} trials ({failed:,} failed) took"
         f" {sum(trial.seconds for trial in trials):,.0f} s and"
-        f" {sum(trial.sample_visits for trial in trials):,} row visits."
+        f" {sum(trial.sample_visits for trial in trials):,} rows in the loss."
     )
 
 

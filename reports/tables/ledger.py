@@ -28,7 +28,7 @@ _TUNING = {  # name: heading, digits
     "num_own_dimensions": ("Own dims", 0),
     "num_shared_dimensions": ("Shared dims", 0),
     "epochs": ("Epochs", 1),
-    "sample_visits": ("Row visits", 0),
+    "sample_visits": ("Rows in the loss", 0),
     "row_passes": ("Row passes", 0),
     "seconds": ("Seconds", 1),
     "paper_value": ("Paper's values", _VALUE_DIGITS),
@@ -36,7 +36,10 @@ _TUNING = {  # name: heading, digits
     "delta_e4": ("Δ", 1),
     "best_trial": ("Best trial", 0),
 }
-_FINAL = {"final_sample_visits": ("Final row visits", 0), "final_seconds": ("Final seconds", 1)}
+_FINAL = {
+    "final_sample_visits": ("Final rows in the loss", 0),
+    "final_seconds": ("Final seconds", 1),
+}
 _SUMMED = ("epochs", "sample_visits", "row_passes", "seconds")
 _INTEGERS = (
     *("planned_trials", "trials", "failed_trials", "guided_trials", "best_trial"),
@@ -50,9 +53,10 @@ _NOTES = [
     " method on it.",
     "Own dims count the tuned values of the method, in its stage those of the backbone; shared dims"
     " are the regularisers of every network. The CSV file names them.",
-    "Epochs, row visits, row passes and seconds are sums over the trials. A row pass is one forward"
-    " and backward pass of a row: a method that passes a row several times per visit, as MAML does"
-    " in its inner steps, has more passes than visits. Seconds depend on the machine.",
+    "Epochs, rows in the loss, row passes and seconds are sums over the trials. A row counts each"
+    " time that it enters the loss. A row pass is one forward and backward pass of a row: MAML has"
+    " k + 1 for each row in the loss, for its k inner steps pass rows too. Seconds depend on the"
+    " machine.",
     "Paper's values: the dev value of trial 0, which has the method's values as its paper gives"
     " them, on the backbone's values as they were tuned in its own stage. Best: that of"
     " the chosen trial; Δ is the difference in units of 0.0001. The choice was made on the same dev"
@@ -60,7 +64,7 @@ _NOTES = [
     "Best of n: the expected highest dev value of n trials (Dodge et al., 2019), as if they were"
     " drawn independently, with replacement, from the values of the complete trials. They were"
     " not: trial 0 is given, and what TPE proposes depends on the trials before.",
-    "Final runs are those of the main cell, with seeds that no trial had; visits and seconds"
+    "Final runs are those of the main cell, with seeds that no trial had; rows and seconds"
     " (training with evaluation) are sums over the finished ones.",
 ]
 

@@ -86,8 +86,23 @@ def test_maml_counts_the_passes_of_its_inner_steps(task):
     replace(trial, config=many, folder="many").run()
 
     once, thrice = (read_trial(trial.out / folder, 3) for folder in ("t", "many"))
-    assert once.row_passes == once.sample_visits
-    assert thrice.row_passes == 2 * thrice.sample_visits
+    assert once.row_passes == 2 * once.sample_visits
+    assert thrice.row_passes == 4 * thrice.sample_visits
+
+
+def test_rows_in_the_loss_are_counted(task):
+    plain, maml = task("dnn", "plain"), task("dnn", "maml")
+    config = maml.config
+    query = replace(config, method_config={**config.method_config, "outer": "query"})
+
+    plain.run()
+    replace(maml, folder="maml").run()
+    replace(maml, config=query, folder="query").run()
+
+    once, both, half = (read_trial(maml.out / folder, 3) for folder in ("t", "maml", "query"))
+    per_step = both.sample_visits / both.optimizer_steps
+    assert per_step == once.sample_visits / once.optimizer_steps
+    assert 0 <= 2 * half.sample_visits - per_step * half.optimizer_steps <= half.optimizer_steps
 
 
 def test_an_edited_or_absent_trial_is_refused(task):

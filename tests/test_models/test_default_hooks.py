@@ -33,6 +33,7 @@ def test_default_hooks(make_model, make_rows):
     assert torch.equal(torch.cat(first), torch.cat(second))
     assert model.method.adapt(model, rows) is model
     assert model.method.diagnostics() == {}
+    assert (model.method.loss_rows(7), model.method.passes_per_visit) == (7, 1.0)
 
 
 def test_broken_loss_does_not_reach_the_weights(make_model, make_batch):

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.interfaces import ModelShape
+from datasets.loader import Batch
+from models.interfaces import DomainContext, ModelShape
 from models.methods.maml import Maml, MamlConfig
+from models.stacked_tasks import TaskRows
 
 BACKBONES = ("dnn", "dcnv2")
 SHAPE = ModelShape(
@@ -48,31 +50,37 @@ def outer_gradient(model, batch):
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-def query_rows(take_rows, batch, support_rows):
-    chunk = torch.arange(len(batch)).view(-1, 2 * support_rows)
-    return take_rows(batch, chunk[:, support_rows:].flatten())
+def one_half(n, support_rows):
+    """The positions of the newer half of the first chunk, the older of the second, and so on."""
+    chunks = torch.arange(n).split(2 * support_rows if n % (2 * support_rows) == 0 else n)
+    halves = [chunk.tensor_split([len(chunk) // 2]) for chunk in chunks]
+    return torch.cat([pair[(i + 1) % 2] for i, pair in enumerate(halves)])
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("order", ["first", "second"])
-def test_without_inner_rate_outer_gradient_is_that_of_the_pooled_query_rows(
-    make_model, make_batch, take_rows, backbone, order
+@pytest.mark.parametrize("outer", ["symmetric", "query"])
+@pytest.mark.parametrize("n", [24, 8, 14, 13, 3, 2, 1])
+def test_without_inner_rate_outer_gradient_is_that_of_joint_training(
+    make_model, make_batch, take_rows, backbone, order, outer, n
 ):
-    options = {"inner_rate": 0.0, "support_rows": 4, "order": order}
-    model, batch = in_doubles(make_model(backbone, "maml", options=options), make_batch(24))
+    options = {"inner_rate": 0.0, "support_rows": 4, "order": order, "outer": outer}
+    model, batch = in_doubles(make_model(backbone, "maml", options=options), make_batch(n))
     joint = make_model(backbone).double()
+    judged = torch.arange(n) if outer == "symmetric" else one_half(n, 4)
 
     found = outer_gradient(model, batch)
 
-    bce(joint, query_rows(take_rows, batch, 4)).backward()
+    assert model.method.loss_rows(n) == len(judged)
+    bce(joint, take_rows(batch, judged)).backward()
     for name, parameter in joint.named_parameters():
-        torch.testing.assert_close(found[name], parameter.grad, atol=1e-15, rtol=1e-13)
+        torch.testing.assert_close(found[name], parameter.grad, atol=1e-15, rtol=1e-12)
 
 
 class Quadratic:
-    """L = a / 2 (theta - c)^2, as model and as rows of one task at once."""
+    """A model of one parameter for rows with the loss a / 2 (theta - c)^2, c being their labels."""
 
-    a, c, weight = 3.0, 0.5, torch.ones(1, 1, dtype=torch.float64)
+    a = 3.0
 
     def __init__(self, theta):
         self.value = torch.nn.Parameter(torch.tensor(theta, dtype=torch.float64))
@@ -80,30 +88,51 @@ class Quadratic:
     def dense_parameters(self):
         return {"backbone.theta": self.value}
 
-    def losses(self, model, thetas):
-        return self.a / 2 * (thetas["backbone.theta"] - self.c) ** 2
+    def embed(self, batch):
+        return DomainContext(*torch.zeros(4, len(batch), 1, dtype=torch.float64))
+
+    @classmethod
+    def losses(cls, rows, model, thetas):
+        distance = thetas["backbone.theta"].unsqueeze(1) - rows.label  # (T, n)
+        return (rows.weight * cls.a / 2 * distance**2).sum(dim=1)
 
 
-@pytest.mark.parametrize(("order", "power"), [("first", 1), ("second", 2)])
-def test_outer_gradient_of_a_quadratic(order, power):
-    task, eta = Quadratic(2.0), 0.1
-    method = Maml(MamlConfig(inner_rate=eta, order=order), SHAPE)
+@pytest.mark.parametrize(
+    ("outer", "centres", "expected"),
+    [  # theta 2 and eta 0.1: 2 - 0.1 * 3 * (2 - 0.5) = 1.55 by the older, and so on
+        ("symmetric", [0.5, -1.0], (3 * (1.55 + 1.0) + 3 * (1.1 - 0.5)) / 2),
+        ("query", [0.5, -1.0], 3 * (1.55 + 1.0)),
+        ("query", [0.5, -1.0, 0.5, -1.0], (3 * (1.55 + 1.0) + 3 * (1.1 - 0.5)) / 2),
+        ("symmetric", [0.5, -1.0, 2.0], (3 * (1.55 + 1) + 3 * (1.55 - 2) + 3 * (1.55 - 0.5)) / 3),
+        ("query", [0.5, -1.0, 2.0], (3 * (1.55 + 1.0) + 3 * (1.55 - 2.0)) / 2),
+        ("symmetric", [0.5], 3 * (2.0 - 0.5)),
+    ],
+)
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_outer_gradient_of_a_quadratic(monkeypatch, outer, centres, expected, order):
+    monkeypatch.setattr(TaskRows, "losses", lambda *args: Quadratic.losses(*args))
+    config = MamlConfig(inner_rate=0.1, support_rows=1, outer=outer, order=order)
+    model, c = Quadratic(2.0), torch.tensor(centres, dtype=torch.float64)
+    rows = Batch(c, (), c, c, c, label=c)
 
-    task.losses(task, method.adapted(task, task, 1)).mean().backward()
+    Maml(config, SHAPE).outer_loss(model, rows).backward()
 
-    expected = task.a * (1 - eta * task.a) ** power * (2.0 - task.c)
-    assert task.value.grad.item() == pytest.approx(expected, rel=1e-14)
+    factor = 1 - 0.1 * 3 if order == "second" and len(centres) > 1 else 1.0
+    assert model.value.grad.item() == pytest.approx(factor * expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize(
-    "options", [{}, {"inner_steps": 3}, {"adapt": "head"}, {"adaptive_lr": True}], ids=str
+    "options",
+    [{}, {"inner_steps": 3}, {"adapt": "head"}, {"adaptive_lr": True}, {"outer": "query"}],
+    ids=str,
 )
+@pytest.mark.parametrize("n", [16, 13])
 def test_second_order_gradient_is_that_of_central_differences(
-    make_model, make_batch, backbone, options
+    make_model, make_batch, backbone, options, n
 ):
     options = {"inner_rate": 0.5, "support_rows": 4, "order": "second"} | options
-    model, batch = in_doubles(make_model(backbone, "maml", options=options), make_batch(16))
+    model, batch = in_doubles(make_model(backbone, "maml", options=options), make_batch(n))
     gradient = outer_gradient(spread_rate(model), batch)
     generator = torch.Generator().manual_seed(0)
     way = {n: torch.randn(g.shape, generator=generator).double() for n, g in gradient.items()}
@@ -140,32 +169,46 @@ def rate_oracle(w, support, eta):
     return 2 * eta * sigma, slope * mean, of_row
 
 
-def maml_oracle(weights, w, rows, eta, *, is_second):
-    """Outer gradients for one task, Hessian products being complex steps of the above."""
-    x, label = rows
-    half = len(x) // 2
-    rate, rate_of_w, rate_of_row = rate_oracle(w, x[:half], eta)
-    inner, _ = loss_gradients(weights, x[:half], label[:half])
+def one_way_oracle(weights, w, support, query, eta, *, is_second):
+    """Gradients of the mean query loss, Hessian products being complex steps of the above."""
+    rate, rate_of_w, rate_of_row = rate_oracle(w, support[0], eta)
+    inner, _ = loss_gradients(weights, *support)
     moved = {name: value - rate * inner[name] for name, value in weights.items()}
-    outer, of_query = loss_gradients(moved, x[half:], label[half:])
+    outer, of_query = loss_gradients(moved, *query)
     of_rate = -sum(np.sum(outer[name] * inner[name]) for name in weights)
-    of_support = np.tile(of_rate * rate_of_row, (half, 1))
+    of_support = np.tile(of_rate * rate_of_row, (len(support[1]), 1))
     if is_second:
         tilted = {name: value + 1e-30j * outer[name] for name, value in weights.items()}
-        hessian, mixed = loss_gradients(tilted, x[:half], label[:half])
+        hessian, mixed = loss_gradients(tilted, *support)
         outer = {name: value - rate * hessian[name].imag / 1e-30 for name, value in outer.items()}
         of_support -= rate * mixed.imag / 1e-30
-    return outer | {"rate": of_rate * rate_of_w}, np.concatenate([of_support, of_query])
+    return outer | {"rate": of_rate * rate_of_w}, of_support, of_query
+
+
+def maml_oracle(weights, w, rows, eta, *, is_second):
+    """Outer gradients for one task: both halves judged, every row with the same weight."""
+    x, label = rows
+    older, newer = np.split(np.arange(len(x)), [len(x) // 2])
+    total, of_x = dict.fromkeys((*weights, "rate"), 0.0), np.zeros_like(x)
+    for s, q in ((older, newer), (newer, older)):
+        halves = (x[s], label[s]), (x[q], label[q])
+        outer, of_support, of_query = one_way_oracle(weights, w, *halves, eta, is_second=is_second)
+        share = len(q) / len(x)
+        total = {name: value + share * outer[name] for name, value in total.items()}
+        of_x[s] += share * of_support
+        of_x[q] += share * of_query
+    return total, of_x
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize("is_adaptive", [False, True])
+@pytest.mark.parametrize("n", [12, 11])
 def test_outer_gradient_agrees_with_a_derivation_by_hand(
-    make_model, make_batch, monkeypatch, order, is_adaptive
+    make_model, make_batch, monkeypatch, order, is_adaptive, n
 ):
     options = {"inner_rate": 0.7, "support_rows": 6, "order": order, "adaptive_lr": is_adaptive}
     model = spread_rate(make_model("dnn", "maml", options=options, hidden_dims=(5,)))
-    model, batch = in_doubles(model, make_batch(12))
+    model, batch = in_doubles(model, make_batch(n))
     embedded = model.embed(batch)
     embedded.x_0.retain_grad()
     monkeypatch.setattr(model, "embed", lambda batch: embedded)
@@ -188,23 +231,27 @@ def test_outer_gradient_agrees_with_a_derivation_by_hand(
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize("is_adaptive", [False, True])
-def test_tasks_together_are_the_mean_of_tasks_alone(
+def test_stack_is_the_mean_of_tasks_and_directions_alone(
     make_model, make_batch, take_rows, backbone, order, is_adaptive
 ):
     options = {"inner_rate": 0.5, "support_rows": 4, "order": order, "inner_steps": 2}
     options |= {"adaptive_lr": is_adaptive}
     model, batch = in_doubles(make_model(backbone, "maml", options=options), make_batch(24))
+    one_way = make_model(backbone, "maml", options=options | {"outer": "query"}).double()
 
     together = outer_gradient(spread_rate(model), batch)
 
-    alone = [outer_gradient(model, take_rows(batch, torch.arange(i, i + 8))) for i in (0, 8, 16)]
+    ways = [c.roll(shift) for c in torch.arange(24).split(8) for shift in (0, 4)]
+    alone = [outer_gradient(spread_rate(one_way), take_rows(batch, way)) for way in ways]
     for name, value in together.items():
         mean = torch.stack([gradient[name] for gradient in alone]).mean(dim=0)
         torch.testing.assert_close(value, mean, atol=1e-14, rtol=1e-12)
 
 
-def test_one_row_takes_the_plain_step(make_model, make_batch):
-    model, batch = in_doubles(make_model("dnn", "maml"), make_batch(1))
+@pytest.mark.parametrize("outer", ["symmetric", "query"])
+def test_one_row_takes_the_plain_step(make_model, make_batch, outer):
+    options = {"inner_rate": 0.5, "outer": outer}
+    model, batch = in_doubles(make_model("dnn", "maml", options=options), make_batch(1))
 
     found = outer_gradient(model, batch)
 

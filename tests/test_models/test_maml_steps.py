@@ -89,6 +89,7 @@ def test_broken_outer_loss_does_not_reach_the_weights(make_model, make_batch):
         ({"inner_steps": 0}, "inner_steps must be at least 1, got 0"),
         ({"support_rows": 0}, "support_rows must be at least 1, got 0"),
         ({"eval_rows": 0}, "eval_rows must be at least 1, got 0"),
+        ({"outer": "both"}, "unknown outer 'both'; allowed: symmetric, query"),
         ({"order": "third"}, "unknown order 'third'; allowed: first, second"),
         ({"adapt": "all"}, "unknown adapt 'all'; allowed: dense, head"),
         ({"tau": 0.0}, r"tau must be in \(0, 1\], got 0.0"),

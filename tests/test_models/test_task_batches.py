@@ -1,4 +1,4 @@
-"""Batches of tasks: exact visits, disjoint support and query rows, roles that change places."""
+"""Batches of tasks: chunks in two disjoint halves, and each row as often as any other."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from models.task_batches import (
-    TaskCycle,
+    TaskPasses,
     TaskSampler,
     check_batch_size,
+    half_weights,
     latest_rows,
     rows_by_task,
-    task_layout,
 )
 
 
@@ -23,10 +23,15 @@ def epochs(task_id, support_rows, batch_size, *, tau=1.0, count=1, seed=0):
     return [list(sampler.epoch(batch_size, generator)) for _ in range(count)]
 
 
-def tasks_of(batch, support_rows):
-    """Support and query ids of each task of a batch."""
-    num_tasks, n_support, _ = task_layout(len(batch), support_rows)
-    return [(part[:n_support], part[n_support:]) for part in batch.view(num_tasks, -1)]
+def chunks_of(batch, support_rows):
+    """The older and the newer half of each chunk of a batch."""
+    is_whole = len(batch) % (2 * support_rows) == 0
+    chunks = batch.split(2 * support_rows) if is_whole else [batch]
+    return [chunk.tensor_split([len(chunk) // 2]) for chunk in chunks]
+
+
+def visits(batches, n):
+    return torch.cat(batches).bincount(minlength=n)
 
 
 def mixed_tasks(n, num_tasks=5, seed=3):
@@ -34,11 +39,17 @@ def mixed_tasks(n, num_tasks=5, seed=3):
 
 
 @pytest.mark.parametrize(
-    ("n", "layout"),
-    [(24, (3, 4, 4)), (8, (1, 4, 4)), (12, (1, 6, 6)), (7, (1, 3, 4)), (1, (1, 0, 1))],
+    ("n", "shape"), [(24, (6, 4)), (8, (2, 4)), (12, (2, 6)), (7, (2, 4)), (3, (2, 2)), (1, (2, 1))]
 )
-def test_layout_is_whole_chunks_or_a_single_task(n, layout):
-    assert task_layout(n, 4) == layout
+def test_rows_of_a_half_share_its_weight_and_a_place_without_row_has_none(n, shape):
+    weight = half_weights(n, 4)
+
+    assert weight.shape == shape
+    assert weight.count_nonzero() == n
+    assert (weight[0, 0] == 0.0) == (n % 2 == 1)
+    present = weight.sum(dim=1)
+    assert present.tolist() == pytest.approx([float(n > 1)] + [1.0] * (len(weight) - 1))
+    assert all(len(half[half > 0].unique()) <= 1 for half in weight)
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 40, 100, 101, 104, 127])
@@ -51,66 +62,73 @@ def test_an_epoch_has_as_many_batches_and_visits_as_of_other_methods(n, tau):
     assert set(torch.cat(batches).tolist()) <= set(range(n))
 
 
-def test_support_and_query_are_of_one_task_and_share_no_row():
+def test_halves_are_of_one_task_share_no_row_and_are_in_time_order():
     task_id = torch.cat([mixed_tasks(150), torch.tensor([6, 6, 6, 7, 7, 8, 9, 10])])
 
     for batches in epochs(task_id.tolist(), 4, 16, count=6):
-        for batch in batches:
-            for support, query in tasks_of(batch, 4):
-                assert not set(support.tolist()) & set(query.tolist())
-                found = set(task_id[torch.cat([support, query])].tolist())
-                assert len(found) == 1 or found <= {8, 9, 10}  # single rows, pooled
+        for older, newer in (chunk for batch in batches for chunk in chunks_of(batch, 4)):
+            assert older.max() < newer.min()
+            found = set(task_id[torch.cat([older, newer])].tolist())
+            assert len(found) == 1 or found <= {8, 9, 10}  # single rows, pooled
 
 
-def test_every_row_is_support_once_and_query_once_over_two_passes():
-    (first, second) = epochs([1] * 48, 4, 16, count=2)
-    chunks = [task for batch in first + second for task in tasks_of(batch, 4)]
+def test_every_row_enters_the_loss_once_an_epoch_where_tasks_are_whole_chunks():
+    task_id = torch.arange(1, 4).repeat_interleave(torch.tensor([80, 16, 32]))
 
-    for role in (0, 1):
-        assert torch.cat([chunk[role] for chunk in chunks]).sort().values.tolist() == [*range(48)]
-    for (support, query), (again, swapped) in zip(chunks[:6], chunks[6:], strict=True):
-        assert support.max() < query.min()  # the older half
-        assert torch.equal(support, swapped)
-        assert torch.equal(query, again)
+    passes = epochs(task_id.tolist(), 4, 16, count=4)
+
+    assert all((visits(batches, 128) == 1).all() for batches in passes)
+    first, second = ({frozenset(c.tolist()) for c in torch.cat(b).split(8)} for b in passes[:2])
+    assert first != second
 
 
-def test_chunks_are_cut_anew_after_both_passes():
-    first, second, third = ([set(c.tolist()) for c in b] for b in epochs([1] * 48, 4, 8, count=3))
+def test_no_row_of_a_task_is_visited_twice_before_all_are_visited_once():
+    sizes = [201, 97, 37, 8, 5]  # the last is less than a chunk
+    task_id = torch.arange(1, 6).repeat_interleave(torch.tensor(sizes))
+    total = torch.zeros(348, dtype=torch.int64)
 
-    assert first == second
-    assert first != third
+    for batches in epochs(task_id.tolist(), 4, 16, count=5):
+        of_epoch = visits(batches, 348).split(sizes)
+        for n, rows in zip(sizes[:-1], of_epoch, strict=False):
+            assert abs(rows.sum().item() - n) < 16  # a chunk, and one of the last batch
+        total += visits(batches, 348)
+
+    assert total.sum() == 5 * 348
+    spread = [(rows.max() - rows.min()).item() for rows in total.split(sizes)]
+    assert max(spread[:-1]) == 1
 
 
-def test_last_chunk_is_filled_up_from_the_start_of_the_permutation():
-    cycle, generator = TaskCycle(torch.arange(10, 20), 4), torch.Generator().manual_seed(0)
+def test_a_chunk_beyond_the_end_of_a_pass_goes_on_with_other_rows():
+    task, generator = TaskPasses(torch.arange(10, 20)), torch.Generator().manual_seed(0)
 
-    chunks = [cycle.next_chunk(generator).tolist() for _ in range(2)]
+    chunks = [task.take(8, generator).tolist() for _ in range(5)]
 
-    assert all(len(set(chunk)) == 8 for chunk in chunks)
+    assert all(sorted(set(chunk)) == chunk for chunk in chunks)
     assert set(chunks[0]) | set(chunks[1]) == set(range(10, 20))
+    assert torch.tensor(chunks).flatten().bincount()[10:].tolist() == [4] * 10
 
 
-def test_small_task_repeats_the_rows_of_each_half_and_swaps_them():
-    cycle, generator = TaskCycle(torch.tensor([3, 5, 8, 9, 11]), 4), torch.Generator()
+def test_small_task_repeats_the_rows_of_each_half():
+    task, generator = TaskPasses(torch.tensor([3, 5, 8, 9, 11])), torch.Generator().manual_seed(0)
 
-    visits = [cycle.next_chunk(generator).tolist() for _ in range(3)]
+    taken = [task.take(8, generator).tolist() for _ in range(40)]
 
-    assert visits[0] == [3, 5, 3, 5, 8, 9, 11, 8]
-    assert visits[1] == [8, 9, 11, 8, 3, 5, 3, 5]
-    assert visits[2] == visits[0]
+    assert all(sorted(chunk[:4]) == [3, 3, 5, 5] for chunk in taken)
+    assert {tuple(sorted(chunk[4:])) for chunk in taken} == {
+        (8, 8, 9, 11),
+        (8, 9, 9, 11),
+        (8, 9, 11, 11),
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7, 9])
-def test_odd_visit_keeps_older_and_newer_rows_apart(size):
-    cycle, generator = TaskCycle(torch.arange(6), 4), torch.Generator().manual_seed(0)
+def test_odd_visit_has_the_older_rows_first(size):
+    task, generator = TaskPasses(torch.arange(6)), torch.Generator().manual_seed(0)
 
-    parts = [cycle.sample(size, generator).tensor_split([size // 2]) for _ in range(20)]
-
-    older_first = [support.max() < query.min() for support, query in parts if len(support)]
-    newer_first = [query.max() < support.min() for support, query in parts if len(support)]
-    assert all(a != b for a, b in zip(older_first, newer_first, strict=True))
-    assert size == 1 or (any(older_first) and any(newer_first))
-    assert {len(support) for support, _ in parts} == {size // 2}
+    for _ in range(20):
+        older, newer = task.take(size, generator).tensor_split([size // 2])
+        assert (len(older), len(newer)) == (size // 2, size - size // 2)
+        assert not len(older) or older.max() < newer.min()
 
 
 @pytest.mark.parametrize("tau", [0.5, 1.0])

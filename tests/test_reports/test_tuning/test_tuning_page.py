@@ -22,7 +22,7 @@ def test_page_of_equal_searches_says_budget_and_that_it_was_random(tuning: Tunin
 
     assert "4 trials for each method on each backbone." in text
     assert "Within a log and stage every search had the same number." in text
-    assert "In all 24 trials (0 failed) took 60 s and 24,000 row visits." in text
+    assert "In all 24 trials (0 failed) took 60 s and 24,000 rows in the loss." in text
     assert "The search was random" in text
     assert "Unequal tuning" not in text
     assert "Tuning is not finished" not in text
