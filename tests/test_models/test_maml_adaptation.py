@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmark.trainer import TrainSplit
+from models.methods.maml import MamlConfig
 
 BACKBONES = ("dnn", "dcnv2")
 
@@ -124,3 +125,20 @@ def test_adaptation_changes_nothing_and_works_in_inference_mode(adapted, make_ba
     after = model.state_dict(), optimizer.state_dict()
     torch.testing.assert_close(after, before, atol=0.0, rtol=0.0)
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
+
+
+def test_default_inner_rate_moves_predictions_and_a_small_one_hardly_does(make_model, make_rows):
+    rows = make_rows(600)
+    task, item = rows.matrix[:, -3], rows.matrix[:, 3]
+    rows.matrix[:, -1] = (task % 2) ^ (item % 2)  # tasks disagree on items
+    split = TrainSplit(rows, range(400), 16)
+    batch = rows.range(400, 600)
+
+    moves = {}
+    for rate in (0.05, MamlConfig().inner_rate):
+        model = make_model("dnn", "maml", options={"inner_rate": rate}).eval()
+        adapted = model.method.adapt(model, split)(batch)
+        moves[rate] = (adapted - model(batch)).abs().mean().item()
+
+    assert moves[0.05] < 0.05
+    assert moves[MamlConfig().inner_rate] > 0.1
