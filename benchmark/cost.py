@@ -69,7 +69,7 @@ def parameter_counts(model: CTRModel, predictor: Predictor) -> dict[str, int]:
     parameters, and the copies of them that the predictor adapted to domains.
     """
     embedding = sum(parameter.numel() for parameter in model.embedding.parameters())
-    of_domains = sum(table.numel() for table in domain_tables(model))
+    of_domains = sum(table.weight.numel() for table in domain_tables(model))
     total = sum(parameter.numel() for parameter in model.parameters())
     return {
         "embedding_parameters": embedding,

@@ -10,10 +10,9 @@ import torch
 
 from benchmark.assembly import build
 from benchmark.config import Regularisers, RunConfig
-from benchmark.optimizers import Table, make_optimizer
+from benchmark.optimizers import make_optimizer
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
-from models.domain_table import domain_tables
 from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
@@ -94,13 +93,11 @@ def config_on(
 
 def optimizer_on(model: CTRModel, config: RunConfig) -> ProtocolAdam:
     """The optimiser of a cell's model."""
-    weight = model.embedding.weight
     return make_optimizer(
-        model.parameters(),
+        model,
         config.protocol.learning_rate,
         config.regularisers,
-        table=Table(weight, torch.ones(weight.shape[0]), is_row_wise=True),
-        domain_tables=domain_tables(model),
+        frequency=torch.ones(len(model.embedding.weight)),
         steps_per_epoch=1,
     )
 

@@ -21,14 +21,13 @@ from benchmark.environment import machine
 from benchmark.evaluator import MaskMeter, domain_table, predict
 from benchmark.latency import latency
 from benchmark.metrics import auc, evaluate, row_logloss
-from benchmark.optimizers import Table, make_optimizer
+from benchmark.optimizers import make_optimizer
 from benchmark.records import RunResult, RunStore
 from benchmark.seeding import generator, permute_labels, seed_dropout
 from benchmark.trainer import DevScores, TrainSplit, train
 from benchmark.trials import Trial, write_trial
 from benchmark.weights import weights_of
 from datasets.loader import EncodedRows
-from models.domain_table import domain_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -203,14 +202,11 @@ class _Run:
         config, model = self.config, self.model
         seed_dropout(config.seed)
         counts = [torch.from_numpy(count) for count in self.data.frequencies()]
-        weight = model.embedding.weight
-        frequency = model.embedding.layout(counts).to(weight.device)
         optimizer = make_optimizer(
-            model.parameters(),
+            model,
             config.protocol.learning_rate,
             config.regularisers,
-            table=Table(weight, frequency, is_row_wise=config.embedding_optimizer == "sparse"),
-            domain_tables=domain_tables(model),
+            frequency=model.embedding.layout(counts),
             steps_per_epoch=self.split.steps_per_epoch,
         )
         order = generator(config.seed, "order")

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from benchmark.optimizers import ProtocolAdam
     from benchmark.protocol import Protocol
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
-    from models.interfaces import Optimizer, TrainRows
+    from models.interfaces import TrainRows
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def train(
     rows: TrainSplit,
     protocol: Protocol,
     *,
-    optimizer: Optimizer,
+    optimizer: ProtocolAdam,
     generator: torch.Generator,
     score_dev: Callable[[], DevScores],
 ) -> Training:
@@ -90,7 +91,7 @@ def train(
         model: an initialised model.
         rows: the train split.
         protocol: the evaluation grid, the selection rule and the patience.
-        optimizer: holds the parameters of `model`.
+        optimizer: holds the parameters of `model`; it lets go of them at the end.
         generator: fixes the order of the rows.
         score_dev: scores the current weights on dev, in eval mode.
 
@@ -107,6 +108,7 @@ def train(
         losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
         if training.steps not in grid:
             continue
+        optimizer.catch_up()
         dev = score_dev()
         _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
@@ -123,6 +125,7 @@ def train(
         if since_best >= protocol.patience:
             training.stopped_early = True
             break
+    optimizer.release()
     model.load_state_dict(best_weights)
     model.eval()
     return training
@@ -142,7 +145,7 @@ def _stream(
 
 
 def _one_step(
-    model: CTRModel, batch: Batch, optimizer: Optimizer, training: Training, steps_per_epoch: int
+    model: CTRModel, batch: Batch, optimizer: ProtocolAdam, training: Training, steps_per_epoch: int
 ) -> float:
     start = time.perf_counter()
     loss = model.method.update(model, batch, optimizer)

@@ -160,7 +160,7 @@ class WatchedAdam:
         self.adam = torch.optim.Adam(model.parameters(), rate)
         self.steps = 0
         self.reached: dict[str, Tensor] = {}  # by name; of a per-domain table (D,), else ()
-        self.tables = {id(table) for table in domain_tables(model)}
+        self.tables = {id(table.weight) for table in domain_tables(model)}
 
     def zero_grad(self) -> None:
         """Drop all gradients."""

@@ -6,29 +6,28 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+
+from models.row_table import RowTable
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from models.grouping import Groups
     from models.interfaces import ModelShape
 
 
-class DomainTable(nn.Module):
+class DomainTable(RowTable):
     """Values of one shape for every task id; all rows start equal.
 
-    Row 0, of the values unseen in train, has no gradient and keeps its start. With a sparse
-    gradient the optimiser moves only the rows that a step looked up, as it does with embeddings.
-    Look each id up once a step.
+    Row 0, of the values unseen in train, has no gradient and keeps its start. Look each id up once
+    a step. A layer that reads `weight` itself first announces the ids and gives the gradient.
     """
 
     def __init__(self, shape: ModelShape, values: tuple[int, ...], start: float) -> None:
         """Make one row per task of `shape`, each of the shape `values` and filled with `start`."""
-        super().__init__()
+        super().__init__(shape.num_tasks, math.prod(values), sparse_gradient=shape.sparse_gradient)
         self.values = values
         self.start = start
-        self.sparse_gradient = shape.sparse_gradient
-        self.weight = nn.Parameter(torch.zeros(shape.num_tasks, math.prod(values)))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -37,8 +36,7 @@ class DomainTable(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of these different ids: (U,) -> (U, *values)."""
-        rows = functional.embedding(ids, self.weight, padding_idx=0, sparse=self.sparse_gradient)
-        return rows.unflatten(1, self.values)
+        return self.look_up(ids, padding_idx=0).unflatten(1, self.values)
 
     def gradient(self, groups: Groups, grad_rows: Tensor) -> Tensor:
         """The gradient of `weight` from that of the rows of the groups' ids: (U, *values).
@@ -55,6 +53,6 @@ class DomainTable(nn.Module):
         )
 
 
-def domain_tables(model: nn.Module) -> list[nn.Parameter]:
-    """The per-domain parameters of a model."""
-    return [module.weight for module in model.modules() if isinstance(module, DomainTable)]
+def domain_tables(model: nn.Module) -> list[DomainTable]:
+    """The tables of a model that have a row per domain."""
+    return [module for module in model.modules() if isinstance(module, DomainTable)]

@@ -6,8 +6,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+
+from models.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 INITIAL_STD = 0.01
 
 
-class FieldEmbedding(nn.Module):
+class FieldEmbedding(RowTable):
     """Looks up all fields of a batch in one table, by one gather.
 
     Row 0 of the table is the empty slot of bags: it is zero and so is its gradient. The rows of
@@ -35,19 +36,17 @@ class FieldEmbedding(nn.Module):
     offsets: Tensor
 
     def __init__(self, schema: EncodedSchema, embedding_dim: int, *, sparse_gradient: bool) -> None:
-        super().__init__()
+        *starts, num_rows = accumulate((*schema.field_sizes, *schema.bag_sizes), initial=1)
+        super().__init__(num_rows, embedding_dim, sparse_gradient=sparse_gradient)
         self.num_fields = len(schema.fields)
         self.num_domain_fields = schema.num_domain_fields
         self.bag_lengths = schema.bag_lengths
         self.embedding_dim = embedding_dim
-        self.sparse_gradient = sparse_gradient
-        *starts, num_rows = accumulate((*schema.field_sizes, *schema.bag_sizes), initial=1)
         widths = [1] * self.num_fields + list(schema.bag_lengths)
         offsets = [start for start, width in zip(starts, widths, strict=True) for _ in range(width)]
         self.register_buffer(
             "offsets", torch.tensor(offsets, dtype=torch.int32), persistent=False
         )  # (F + sum of M,)
-        self.weight = nn.Parameter(torch.zeros(num_rows, embedding_dim))
 
     @property
     def n_input(self) -> int:
@@ -75,16 +74,13 @@ class FieldEmbedding(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """x_0: (B, d)."""
         if not self.bag_lengths:
-            return self._look_up(batch.codes + self.offsets).flatten(1)  # (B, F, K) -> (B, d)
+            return self.look_up(batch.codes + self.offsets).flatten(1)  # (B, F, K) -> (B, d)
         ids = torch.cat([batch.codes, *batch.bags], dim=1) + self.offsets  # (B, F + sum of M)
         masks = [bag >= 0 for bag in batch.bags]  # (B, M) each
         ids[:, self.num_fields :] *= torch.cat(masks, dim=1)
-        fields, *bags = self._look_up(ids).split((self.num_fields, *self.bag_lengths), dim=1)
+        fields, *bags = self.look_up(ids).split((self.num_fields, *self.bag_lengths), dim=1)
         pooled = [masked_mean(bag, mask) for bag, mask in zip(bags, masks, strict=True)]
         return torch.cat([fields.flatten(1), *pooled], dim=1)  # (B, d)
-
-    def _look_up(self, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, self.weight, sparse=self.sparse_gradient)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ def factorised_map(h: Tensor, weight: Tensor, bias: Tensor, own: Tables, groups:
     Equation: (W * W_p) h + b + b_p for a row h of the domain p.
     Shapes: W (out, in), b (out,); W_p and b_p are the rows of two tables, (D, out in), (D, out).
     """
+    for table in own:
+        table.announce(groups.ids)
     is_wide = h.device.type == "cpu" and weight.numel() >= WIDE
     kind = _OneByOne if is_wide else _Stacked
     mapped: Tensor = kind.apply(h, weight, bias, own[0].weight, own[1].weight, own, groups)

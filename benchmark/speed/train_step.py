@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.optimizers import DomainAdam
 from benchmark.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
+from benchmark.row_adam import DomainAdam
 from benchmark.runner import set_up_torch
 from benchmark.speed.ad_log import (
     AD_LOG,
@@ -24,6 +24,7 @@ from benchmark.speed.ad_log import (
 )
 from benchmark.speed.figures import Figure, interleaved, ratio
 from benchmark.trainer import TrainSplit
+from models.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,12 +139,12 @@ def _factors(schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
     """Adam alone on the factors of as many domains as a batch holds."""
     domains = random_rows(schema, batch_size).batch(torch.arange(batch_size)).task_id.unique()
     num_values = sum(n_in * n_out for n_in, n_out in itertools.pairwise((*WIDTHS, 1)))
-    factors = torch.nn.Parameter(torch.ones(schema.num_tasks, num_values))
+    factors = RowTable(schema.num_tasks, num_values, sparse_gradient=True)
     optimizer = DomainAdam([factors], learning_rate=1e-3)
-    factors.grad = torch.sparse_coo_tensor(
+    factors.weight.grad = torch.sparse_coo_tensor(
         domains.long().unsqueeze(0),
         torch.full((len(domains), num_values), 1e-3),
-        factors.shape,
+        factors.weight.shape,
         check_invariants=False,
     )
     return optimizer.step

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmark.config import Regularisers
-from benchmark.optimizers import Table, make_optimizer
+from benchmark.optimizers import make_optimizer
 from benchmark.protocol import COMPACT
 from benchmark.seeding import generator, initialise
 from benchmark.trainer import DevScores, NonFiniteLossError, TrainSplit, train
@@ -20,6 +20,7 @@ from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
 
 NUM_ROWS = 96
+TOLERANCE = 2e-4  # of row-wise weights against dense ones: the place of epsilon
 PROTOCOL = replace(COMPACT, batch_size=32, embedding_dim=4, hidden_dims=(8, 4))  # 3 steps an epoch
 SCHEMA = EncodedSchema(
     fields=("domain", "item"),
@@ -41,17 +42,18 @@ def make_rows():
     return EncodedRows(np.concatenate(columns, axis=1).astype(np.int32), SCHEMA)
 
 
-def make_model(method="plain", seed=1):
+def make_model(method="plain", seed=1, *, sparse_gradient=True, **options):
     config = ModelConfig(
         embedding_dim=PROTOCOL.embedding_dim,
         hidden_dims=PROTOCOL.hidden_dims,
         activation="tanh",
         dropout=0.0,
-        sparse_gradient=True,
+        sparse_gradient=sparse_gradient,
     )
     entry = load_method(method)
     dnn = load_backbone("dnn")
-    model = CTRModel(SCHEMA, config, backbone=(dnn, dnn.config()), method=(entry, entry.config()))
+    method_and_config = (entry, entry.config(**options))
+    model = CTRModel(SCHEMA, config, backbone=(dnn, dnn.config()), method=method_and_config)
     initialise(model, seed)
     return model
 
@@ -60,10 +62,12 @@ def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1, extra=None):
     """Train on the toy rows; `dev_aucs` and `extra` script what dev is said to score."""
     scores = iter(dev_aucs) if dev_aucs else iter(lambda: 0.5, None)
     split = TrainSplit(make_rows(), range(NUM_ROWS), protocol.batch_size)
-    weight = model.embedding.weight
-    table = Table(weight, torch.ones(weight.shape[0]), is_row_wise=True)
     optimizer = make_optimizer(
-        model.parameters(), protocol.learning_rate, Regularisers(), table=table, steps_per_epoch=3
+        model,
+        protocol.learning_rate,
+        Regularisers(embedding_l2=0.0),
+        frequency=torch.ones(len(model.embedding.weight)),
+        steps_per_epoch=split.steps_per_epoch,
     )
     snapshots = []
 
@@ -172,6 +176,33 @@ def test_same_seed_gives_bitwise_equal_weights_and_another_seed_does_not():
     assert not same(first.state_dict(), other.state_dict())
 
 
+@pytest.mark.parametrize(
+    ("method", "options"), [("plain", {}), ("star", {}), ("maml", {"support_rows": 1})]
+)
+def test_row_wise_training_equals_dense_training(method, options):
+    protocol = replace(PROTOCOL, batch_size=2, max_epochs=3, learning_rate=0.02)
+    outcomes = []
+    for sparse_gradient in (True, False):
+        model = make_model(method, sparse_gradient=sparse_gradient, **options)
+        _, snapshots = run(model, protocol, dev_aucs=[0.5, 0.5, 0.6, 0.9, 0.7, 0.8])
+        outcomes.append([*snapshots, dict(model.state_dict())])
+
+    for row_wise, dense in zip(*outcomes, strict=True):
+        for name, value in row_wise.items():
+            torch.testing.assert_close(value, dense[name], rtol=0.0, atol=TOLERANCE, msg=name)
+    assert same(outcomes[0][-1], outcomes[0][3])  # the best weights are of the fourth evaluation
+
+
+def test_after_training_look_ups_move_no_row():
+    model = make_model()
+    run(model, replace(PROTOCOL, batch_size=2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    model.train()(make_rows().range(0, NUM_ROWS))
+
+    assert same(model.state_dict(), before)
+
+
 def test_an_epoch_visits_every_train_row_once():
     rows = make_rows()
     split = TrainSplit(rows, range(10, 80), batch_size=32)
@@ -204,7 +235,7 @@ def test_a_dev_loss_that_is_not_finite_stops_the_run():
         def zero_grad(self):
             pass
 
-        step = zero_grad
+        step = catch_up = release = zero_grad
 
     with pytest.raises(NonFiniteLossError, match="dev LogLoss is nan"):
         train(

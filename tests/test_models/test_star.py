@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from models.domain_table import domain_tables
 from models.methods.star import PartitionedNorm, StarConfig
 
 TASK_OF = torch.tensor([1, 1, 2, 3, 2, 1, 3, 0], dtype=torch.int32)
@@ -111,11 +112,11 @@ def test_gradients_of_a_domain_are_of_its_own_rows(make_model, make_batch):
 
 
 def test_step_moves_domains_seen_in_train_and_in_the_batch(make_model, make_batch):
-    from benchmark.optimizers import DomainAdam
+    from benchmark.row_adam import DomainAdam
 
     model = spread(make_model("dnn", "star", sparse_gradient=True)).train()
     tables, batch = own_tables(model), without_domain_3(make_batch(30))
-    optimizer = DomainAdam(list(tables.values()), 1e-2)
+    optimizer = DomainAdam(domain_tables(model), 1e-2)
     for last, expected in ((2, [False, True, True, False]), (1, [False, True, False, False])):
         rows = replace(batch, task_id=batch.task_id.clamp(max=last))
         before = {name: table.detach().clone() for name, table in tables.items()}
