@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark import adam
 from benchmark.config import Regularisers, RunConfig
 from benchmark.grid import prepare_log
 from benchmark.planning import Selection
@@ -68,3 +69,12 @@ def select():
         return Selection(**values)
 
     return make
+
+
+@pytest.fixture
+def no_epsilon(monkeypatch):
+    """Adam whose epsilon makes no difference wherever it is added."""
+    monkeypatch.setattr(adam, "EPSILON", 1e-30)
+    adam.missed.cache_clear()
+    yield
+    adam.missed.cache_clear()

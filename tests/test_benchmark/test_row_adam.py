@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark import adam
 from benchmark.adam import BETAS, drift, missed
 from benchmark.row_adam import DomainAdam, RowAdam
 from models.row_table import RowTable
@@ -18,15 +17,6 @@ ROWS, DIM, RATE = 40, 3, 1e-2
 POPULARITY = (
     torch.arange(1, ROWS + 1, dtype=torch.float64) ** -1.5
 )  # gaps of 0 to hundreds of steps
-
-
-@pytest.fixture
-def no_epsilon(monkeypatch):
-    """Adam whose epsilon makes no difference wherever it is added."""
-    monkeypatch.setattr(adam, "EPSILON", 1e-30)
-    missed.cache_clear()
-    yield
-    missed.cache_clear()
 
 
 def fresh_table(dtype=torch.float64):
