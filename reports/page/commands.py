@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CATALOG = Path(__file__).parents[2] / "datasets" / "catalog"
 STUDY_OF_WORLDS = "mechanisms"  # is on generated logs of its own choice
-WORLD_PARTITION = "scenario+ad_position+user_profile+user_behaviors"  # theirs, unless asked
+WORLD_PARTITION = "scenario+ad_position+user_profile"  # theirs, unless asked
 OUT = "DIR"
 REPORT_ONLY = f"python run_all.py --report-only --out {OUT}"
 
