@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datasets.worlds.world import Mechanism, World
 
 NUM_FACTORS = 4
-MATCH_STD = 1.0  # of the match of user and item over the impressions, in log-odds
+MATCH_STD = 1.2  # of the match of user and item over the impressions, in log-odds
 JOINT_PART = 0.4  # of the variance of levels and scores; single columns tell none of it
 # With weights exp(spread * normal) two unrelated domains have a cosine near one half, which is also
 # that of two unrelated masks that keep half of the factors.

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from datasets.worlds.world import Layout
 
 ITEM_EXPONENT, ITEM_SHIFT = 1.5, 0.024  # of shares by rank; the shift counts in numbers of items
-NUM_CITIES, NUM_SEGMENTS = 30, 8
-NUM_CATEGORIES, ITEMS_PER_BRAND = 30, 20
-CITY_PART, SEGMENT_PART = 0.4, 0.4  # of the variance of what users are
-CATEGORY_PART, BRAND_PART = 0.6, 0.2  # of the variance of what items are
-COMMON_PART = 0.3  # of the mean square of users' factors: what all users like
+NUM_CITIES, NUM_SEGMENTS = 16, 8
+NUM_CATEGORIES, ITEMS_PER_BRAND = 20, 20
+CITY_PART, SEGMENT_PART = 0.35, 0.55  # of the variance of what users are
+CATEGORY_PART, BRAND_PART = 0.65, 0.2  # of the variance of what items are
+COMMON_PART = 0.5  # of the mean square of users' factors: what all users like
 USER_LEVEL_STD, ITEM_LEVEL_STD = 0.4, 0.2
 LATE_USERS, LATE_ITEMS = 0.08, 0.03  # shares of those who come within the period
 LATE_FROM, LATE_TO = 0.3, 0.95

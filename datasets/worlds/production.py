@@ -88,7 +88,7 @@ PRODUCTION = Layout(
     skew_exponent=0.73,
     skew_shift=0.234,
     level_std=0.6,
-    base_rate=0.1,
+    base_rate=0.2,
     rows_per_user=10,
     rows_per_item=30,
 )
