@@ -13,8 +13,9 @@ How the methods fit the hooks of `DomainMethod`:
     plain      every default
     AdaSparse  `transform`: a pruner on x_0 and on every hidden output; `penalty`: eq. 9-10;
                `after_step`: alpha and lambda-hat
-    STAR       `linear`: shared and per-domain factors by `context.task_id`; `transform("input")`:
-               partitioned normalisation; `auxiliary_logit`: the auxiliary network on x_0 or e_d
+    STAR       `linear`: shared and per-domain factors by `context.task_id`; `transform("input")`
+               or `transform("tower")`: partitioned normalisation; `auxiliary_logit`: the auxiliary
+               network on x_0 or e_d
     APG        `linear("hidden")`: generated S between static U and V, the condition read from
                `context.e_d` and h
     MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 Activation = Literal["tanh", "relu"]
 Role = Literal["cross", "hidden", "logit"]
-Place = Literal["input", "hidden"]
+Place = Literal["input", "tower", "hidden"]
 ConfigT = TypeVar("ConfigT")
 ValueT = TypeVar("ValueT")
 _SEARCHED = "searched"  # key of the metadata of a field
@@ -194,7 +195,11 @@ class DomainMethod(nn.Module):
         return AffineLinear(n_in, n_out, self.shape.activation if role == "hidden" else None)
 
     def transform(self, n: int, place: Place) -> DomainTransform | None:
-        """A map for x_0, applied once and before any branches, or for every hidden output."""
+        """A map for one place of the backbone.
+
+        `input` is x_0, once and before any branches; `tower` what the deep tower reads, after the
+        branches; `hidden` every hidden output.
+        """
         return None
 
     def auxiliary_logit(self, context: DomainContext) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""The stack of hidden layers that both backbones use."""
+"""The deep tower: the stack of hidden layers that both backbones use."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Tower(nn.Module):
-    """Hidden layers: affine map, activation, the method's transform, dropout."""
+    """The method's transform of the input, then hidden layers.
+
+    A hidden layer is an affine map, the activation, the method's transform and dropout.
+    """
 
     def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
+        self.inputs = optional_modules([method.transform(n_in, "tower")])
         widths = (n_in, *shape.hidden_dims)
         self.layers = nn.ModuleList(
             method.linear(low, high, "hidden") for low, high in pairwise(widths)
@@ -34,6 +38,7 @@ class Tower(nn.Module):
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         """Map (B, n_in) to (B, N_last)."""
+        h = self.inputs[0](h, context)  # (B, n_in)
         for layer, transform in zip(self.layers, self.transforms, strict=True):
             h = transform(self.activation(layer(h, context)), context)  # (B, N_l)
             if self.dropout:

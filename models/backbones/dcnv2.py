@@ -58,6 +58,8 @@ class DCNv2(Backbone):
         parallel, and no linear term is added.
     Deviation: x_0 here is what the method's input transform leaves of it. A coordinate that is
         pruned to zero before the branches is zero in every cross layer, so one mask prunes both.
+    Deviation: what a method does to the tower's input alone, it does to what the tower reads: to
+        x_0 behind the branching in parallel, to x_Lc stacked. The cross layers do not see it.
     Deviation: a `rank` above the width d of a layer is cut to d, not refused, since tuning tries
         the same ranks on data sets of every width.
     """

@@ -175,7 +175,7 @@ class AdaSparse(DomainMethod):
         self._num_hidden = 0
 
     def transform(self, n: int, place: Place) -> DomainTransform | None:
-        if place == "input" and not self.config.prune_input:
+        if place == "tower" or (place == "input" and not self.config.prune_input):
             return None
         self._num_hidden += place == "hidden"
         pruner = Pruner(n, self.shape.n_domain, self.config, is_input=place == "input")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
-from models.domain_norm import Standardise
+from models.domain_norm import ALL_ROWS, PartitionedNorm
 from models.domain_table import DomainTable
 from models.factorised import factorised_map
 from models.grouping import LastGroups
@@ -32,11 +32,10 @@ from models.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from models.grouping import Groups
     from models.interfaces import DomainContext, ModelShape, Place, Role
 
 AuxiliaryInput = Literal["all", "domain"]
-VARIANCE_FLOOR = 1e-5
+NormPlace = Literal["input", "tower"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,8 @@ class StarConfig:
     """
 
     partitioned_norm: bool = True
+    norm_place: NormPlace = "input"  # of all of the backbone, or of its deep tower alone
+    variance_floor: float = 1e-3  # eps of the normalisation
     momentum: float = tuned(0.05, Choice((0.01, 0.05, 0.1)))  # of the running statistics
     min_rows: int = 16  # a domain with fewer in the batch is normalised by running statistics
     auxiliary_hidden: int = tuned(32, Choice((16, 32, 64)))
@@ -57,6 +58,10 @@ class StarConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.norm_place not in get_args(NormPlace):
+            raise ValueError(f"unknown norm_place {self.norm_place!r}; allowed: input, tower")
+        if self.variance_floor <= 0.0:
+            raise ValueError(f"variance_floor must be positive, got {self.variance_floor}")
         if not 0.0 < self.momentum <= 1.0:
             raise ValueError(f"momentum must be in (0, 1], got {self.momentum}")
         if self.min_rows < 2:
@@ -98,97 +103,22 @@ class StarLinear(AffineLinear):
         return factorised_map(h, self.affine.weight, self.affine.bias, own, groups)
 
 
-class PartitionedNorm(DomainTransform):
-    """Batch normalisation with the statistics, and a scale and shift, of each domain.
+class AuxiliaryLogit(AffineLinear):
+    """The last map of the auxiliary network.
 
-    Equation: z' = (gamma * gamma_p) (z - mu) / sqrt(sigma^2 + eps) + (beta + beta_p), with mu and
-        sigma^2 of the rows of p in the batch in training, and moving averages of p in evaluation;
-        STAR, section 3.2.
-    Shapes: gamma, beta (d,); gamma_p, beta_p (D, d); running mean and variance (D, 2, d).
-    Deviation: a domain with fewer than `min_rows` rows in a batch is normalised by its running
-        statistics, which then stay, since the variance of a few rows is noise.
-    Deviation: running statistics start with the first batch that moves them, not with 0 and 1;
-        those of all rows, kept in row 0, serve a domain that has none yet or is unseen in train.
+    Equation: s_a = h_a w + b; STAR, section 3.4.
+    Shapes: h_a (B, H), w (H,), s_a (B, 1).
+    Deviation: it starts at zero, so that the first logits are those of the shared network alone.
     """
 
-    statistics: Tensor
-    updates: Tensor
-
-    def __init__(self, n: int, config: StarConfig, shape: ModelShape, groups: LastGroups) -> None:
-        super().__init__()
-        self.momentum, self.min_rows = config.momentum, config.min_rows
-        self.groups = groups
-        self.gamma = nn.Parameter(torch.zeros(n))
-        self.beta = nn.Parameter(torch.zeros(n))
-        self.own_gamma = DomainTable(shape, (n,), 1.0)
-        self.own_beta = DomainTable(shape, (n,), 0.0)
-        start = torch.tensor([0.0, 1.0]).view(1, 2, 1)
-        self.register_buffer("statistics", start.repeat(shape.num_tasks, 1, n))
-        self.register_buffer("updates", torch.zeros(shape.num_tasks, dtype=torch.int64))
-
-    @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """The identity of scale and shift."""
-        self.gamma.fill_(1.0)
-        self.beta.zero_()
-
-    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        groups = self.groups(context.task_id)
-        with torch.no_grad():
-            is_own = (groups.counts >= self.min_rows) & self.training  # (U,)
-            mean, var = self._statistics(h, groups, is_own)
-        normalised: Tensor = Standardise.apply(
-            h,
-            mean,
-            torch.rsqrt(var + VARIANCE_FLOOR),
-            is_own,
-            self.gamma * self.own_gamma(groups.ids),
-            self.beta + self.own_beta(groups.ids),
-            groups,
-        )
-        return normalised
-
-    def _statistics(self, h: Tensor, groups: Groups, is_own: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (U, d) of the domains; in training the running ones move."""
-        if not self.training or len(h) < 2:
-            return self._running(groups, self.statistics.index_select(0, groups.ids))
-        rows = groups.counts.unsqueeze(1)  # (U, 1)
-        mean = groups.sum(h) / rows
-        var = groups.sum((h - groups.spread(mean)).square_()) / rows
-        share = rows / len(h)
-        centre = (share * mean).sum(dim=0, keepdim=True)
-        spread = (share * (var + (mean - centre).square())).sum(dim=0, keepdim=True)
-        zero = groups.ids.new_zeros(1)
-        self._move(zero, centre, spread, torch.full_like(zero, len(h)))
-        moved = self._move(groups.ids, mean, var, groups.counts * is_own)
-        running_mean, running_var = self._running(groups, moved)
-        own = is_own.unsqueeze(1)
-        return torch.where(own, mean, running_mean), torch.where(own, var, running_var)
-
-    def _move(self, ids: Tensor, mean: Tensor, var: Tensor, rows: Tensor) -> Tensor:
-        """Move the running statistics of different ids, where `rows` is not 0; returns them all.
-
-        As in batch normalisation the running variance is the unbiased one. The first time they
-        move all the way.
-        """
-        unbiased = var * (rows / (rows - 1).clamp(min=1)).unsqueeze(1)
-        batch = torch.stack([mean, unbiased], dim=1)  # (U, 2, d)
-        first = self.updates.index_select(0, ids) == 0
-        step = (torch.where(first, 1.0, self.momentum) * (rows > 0)).to(batch.dtype)  # (U,)
-        moved = self.statistics.index_select(0, ids).lerp_(batch, step.view(-1, 1, 1))
-        self.statistics.index_copy_(0, ids, moved)
-        self.updates.index_add_(0, ids, (rows > 0).long())
-        return moved
-
-    def _running(self, groups: Groups, own: Tensor) -> tuple[Tensor, Tensor]:
-        """The domains' own running mean and variance (U, d), or those of all rows."""
-        has_own = (self.updates.index_select(0, groups.ids) > 0).view(-1, 1, 1)
-        mean, var = torch.where(has_own, own, self.statistics[0]).unbind(1)
-        return mean, var
+        """Zero weights and bias."""
+        nn.init.zeros_(self.affine.weight)
+        nn.init.zeros_(self.affine.bias)
 
 
 class Star(DomainMethod):
-    """Star-topology layers, partitioned normalisation of x_0, and an auxiliary network.
+    """Star-topology layers, partitioned normalisation, and an auxiliary network.
 
     Equation: p_ctr = sigma(s_m + s_a), s_m the logit of the star network and s_a that of a small
         network which is the same for all domains; STAR, section 3.4.
@@ -196,6 +126,9 @@ class Star(DomainMethod):
         layer has `auxiliary_hidden` values.
     Deviation: the auxiliary network reads x_0, whose head are the domain fields; reports differ on
         whether the original reads the domain fields alone, which `auxiliary_input="domain"` does.
+    Deviation: the paper has no branches, so the place of the normalisation on DCNv2 is ours: x_0
+        before both branches, or with `norm_place="tower"` the deep tower's input alone, as public
+        code of STAR on DCN does; on a stacked DCNv2 that is x_Lc. On DNN the two are one.
     Deviation: on DCNv2 the cross layers are shared, unless `star_cross` (full-rank ones only).
     Deviation: `factor_l2` adds factor_l2 / 2 sum_l sum_p (rows of p / rows) |W_p^l - 1|^2 over the
         domains of a batch: a decay towards the shared network, not towards zero.
@@ -207,9 +140,10 @@ class Star(DomainMethod):
         self.groups = LastGroups()
         n_in = shape.n_input if config.auxiliary_input == "all" else shape.n_domain
         self.auxiliary_hidden = AffineLinear(n_in, config.auxiliary_hidden, shape.activation)
-        self.auxiliary_out = AffineLinear(config.auxiliary_hidden, 1, None)
+        self.auxiliary_out = AuxiliaryLogit(config.auxiliary_hidden, 1, None)
         self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
         self._layers: list[StarLinear] = []  # the backbone owns them
+        self._norms: list[PartitionedNorm] = []  # likewise
 
     def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
         if role == "cross" and not self.config.star_cross:
@@ -221,9 +155,18 @@ class Star(DomainMethod):
         return layer
 
     def transform(self, n: int, place: Place) -> DomainTransform | None:
-        if place == "hidden" or not self.config.partitioned_norm:
+        if place != self.config.norm_place or not self.config.partitioned_norm:
             return None
-        return PartitionedNorm(n, self.config, self.shape, self.groups)
+        norm = PartitionedNorm(
+            n,
+            self.shape,
+            self.groups,
+            momentum=self.config.momentum,
+            min_rows=self.config.min_rows,
+            variance_floor=self.config.variance_floor,
+        )
+        self._norms.append(norm)
+        return norm
 
     def auxiliary_logit(self, context: DomainContext) -> Tensor | None:
         known = context.x_0 if self.config.auxiliary_input == "all" else context.e_d
@@ -240,6 +183,23 @@ class Star(DomainMethod):
             for layer in self._layers
         ]
         return self.config.factor_l2 / 2 * torch.stack(distances).sum()
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Of the tasks of train the share that has running statistics of its own.
+
+        `whole_statistics` is the share that ever had `min_rows` rows in a batch, without which
+        training never normalises by a batch.
+        """
+        recorded = {}
+        for norm in self._norms:  # one at most
+            recorded["own_statistics"] = _share(norm.updates)
+            recorded["whole_statistics"] = _share(norm.whole_updates)
+        return recorded
+
+
+def _share(updates: Tensor) -> Tensor:
+    """Share of the tasks seen in train that were updated."""
+    return (updates[ALL_ROWS + 1 :] > 0).float().mean()
 
 
 METHOD = MethodEntry(config=StarConfig, build=Star)

@@ -50,7 +50,7 @@ class DomainGain(DomainMethod):
         self._gains = []
 
     def transform(self, n, place):
-        if place == "input":
+        if place != "hidden":
             return None
         self._gains.append(Gain(n, self.shape.n_domain))
         return self._gains[-1]

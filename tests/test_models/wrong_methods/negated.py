@@ -49,7 +49,7 @@ class Negated(DomainMethod):
         self._pruners = []
 
     def transform(self, n, place):
-        if place == "input":
+        if place != "hidden":
             return None
         self._pruners.append(Pruner(n, self.shape.n_domain, self.config.threshold))
         return self._pruners[-1]

@@ -44,7 +44,7 @@ class NoGradient(DomainMethod):
         self.config = config
 
     def transform(self, n, place):
-        if place == "input":
+        if place != "hidden":
             return None
         return Gate(n, self.shape.n_domain, self.config.threshold)
 

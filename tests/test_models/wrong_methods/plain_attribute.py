@@ -39,7 +39,7 @@ class PlainAttribute(DomainMethod):
         self._layers = []
 
     def transform(self, n, place):
-        if place == "input":
+        if place != "hidden":
             return None
         self._layers.append(Squash())
         return self._layers[-1]
