@@ -165,7 +165,7 @@ STUDIES = {
         ),
     ),
     "ablations": Study(
-        summary="AdaSparse and STAR with one part changed at a time",
+        summary="AdaSparse, STAR and APG with one part changed at a time",
         changes=(
             Change(method="adasparse", pinned={"alpha_start": 5.0, "alpha_max": 5.0}),
             Change(method="adasparse", pinned={"penalty": "l1"}),
@@ -175,6 +175,8 @@ STUDIES = {
             Change(method="adasparse", pinned={"straight_through": "none"}),
             Change(method="adasparse", pinned={"r_scope": "domain"}),
             Change(method="adasparse", pinned={"prune_input": False}),
+            Change(method="adasparse", pinned={"pruner_input": "e_d"}),
+            Change(method="apg", pinned={"condition": "e_d"}),
             Change(method="star", pinned={"partitioned_norm": False}),
         ),
     ),

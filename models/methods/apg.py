@@ -42,9 +42,9 @@ class ApgConfig:
     """
 
     rank_ratio: float = tuned(0.25, Choice((1 / 16, 1 / 8, 1 / 4, 1 / 2)))  # K / min(N, M)
-    over_parameterisation: int | None = None  # P, at least K in every layer
+    over_parameterisation: int | None = None  # P, at least K in every layer; None for none
     generator_hidden: int | None = tuned(None, Choice((None, 32, 64)))  # width of a layer of G
-    condition: Condition = tuned("e_d", Choice(("e_d", "both", "h")))  # z: e_d, [e_d ; h], or h
+    condition: Condition = tuned("both", Choice(("both", "e_d", "h")))  # z: [e_d ; h], e_d, or h
     generate_bias: bool = tuned(False, Choice((False, True)))  # added to the static bias
     apg_cross: bool = False  # generate the full-rank cross layers of DCNv2 too
 
@@ -57,7 +57,7 @@ class ApgConfig:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be None or at least 1, got {value}")
         if self.condition not in get_args(Condition):
-            raise ValueError(f"unknown condition {self.condition!r}; allowed: e_d, both, h")
+            raise ValueError(f"unknown condition {self.condition!r}; allowed: both, e_d, h")
 
     def rank(self, n_in: int, n_out: int) -> int:
         """K of a layer: the rounded share of its smaller side, and no less than 2 if that has 2.
@@ -197,9 +197,13 @@ class ApgLinear(DomainLinear):
 
     Equation: ((h U) S(z)) V + b, or with `generate_bias` + b + b_z.
     Shapes: U (N, K), S (B, K, K), V (K, M), b and b_z (M,) and (B, M).
-    Deviation: z is e_d by default, since AdaSparse, section 1, says that such models are fed with
-        the domain-aware features; [e_d ; h] is what AdaSparse's own pruner reads. Where h is x_0 it
-        holds e_d already, and [e_d ; h] twice.
+    Deviation: z is [e_d ; h] by default, what AdaSparse's own pruner reads (eq. 3), so that the two
+        are compared on the same information. AdaSparse, section 1, has such models fed with the
+        domain-aware features, e_d, which is the ablation of both. Where h is x_0 it holds e_d
+        already, and [e_d ; h] twice.
+    Deviation: no over-parameterisation by default. Its product is one matrix when the model serves,
+        so it changes how U and V are trained and not what a layer can express, and the P of the
+        paper is not known for these sizes of layers.
     Deviation: U starts from N(0, 1/N), V from N(0, 1/K) or under relu N(0, 2/K), which keeps the
         scale of the values from layer to layer; b starts at zero.
     """

@@ -1,4 +1,4 @@
-"""Ablations: AdaSparse with one part changed at a time, and the sparsity that it reaches."""
+"""Ablations: methods with one part changed at a time, and the sparsity that AdaSparse reaches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a block."
-    " Δ plain is the difference to the plain backbone, Δ main that to AdaSparse as in Table 1, in"
+    " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
     " units of 0.0001, taken seed by seed.",
     "All else is as tuned for Table 1 (see the settings of each model). Where tuning itself chose"
     " what a row changes, the row's runs are those of Table 1 and its Δ main is 0.0, and no row has"
@@ -62,7 +62,7 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 TABLE = Table(
-    title="Ablations: the parts of AdaSparse",
+    title="Ablations: one part changed at a time",
     position=23,
     study="ablations",
     tabulate=tabulate,

@@ -105,7 +105,7 @@ def test_every_search_gets_its_trials_and_every_cell_the_best_values(make):
 
     trials = [task for task in done if isinstance(task, TrialTask)]
     assert len(trials) == 10 * (2 + 4)  # the backbones; two methods on each
-    assert len(agenda.slots) == 4 + 8  # main, ablations
+    assert len(agenda.slots) == 4 + 9  # main, ablations
     assert len(done) - len(trials) == len({c.run_id for c in agenda.slots.values()})
     assert agenda.num_open == 0
     assert not agenda.waiting

@@ -20,7 +20,7 @@ OPTIONS = [
 ]
 
 
-def make_layer(n_in=9, n_out=6, *, activation="tanh", **options):
+def make_layer(n_in=9, n_out=6, *, activation="tanh", condition="e_d", **options):
     shape = ModelShape(
         n_input=n_in,
         n_domain=N_DOMAIN,
@@ -31,7 +31,8 @@ def make_layer(n_in=9, n_out=6, *, activation="tanh", **options):
         dropout=0.0,
         sparse_gradient=False,
     )
-    layer = Apg(ApgConfig(**options), shape).linear(n_in, n_out, "hidden").double()
+    config = ApgConfig(condition=condition, **options)
+    layer = Apg(config, shape).linear(n_in, n_out, "hidden").double()
     generator = torch.Generator().manual_seed(3)
     for module in layer.modules():
         if hasattr(module, "initialise"):
@@ -289,12 +290,15 @@ def test_layer_has_as_many_parameters_as_its_formula_says(options, count):
 
 
 @pytest.mark.parametrize("over_parameterisation", [None, 64])
-def test_three_layers_keep_the_scale_of_their_input_at_the_start(over_parameterisation):
-    h, context = values(400, 160), context_of([1, 2] * 200)
+@pytest.mark.parametrize(("condition", "scale"), [("e_d", 1.0), ("both", 0.01)])
+def test_three_layers_keep_the_scale_of_their_input_at_the_start(
+    over_parameterisation, condition, scale
+):
+    h, context = values(400, 160) * scale, context_of([1, 2] * 200)
     context = replace(context, e_d=context.e_d * 0.01)
 
     for n_in, n_out in ((160, 128), (128, 64), (64, 32)):
-        options = {"over_parameterisation": over_parameterisation}
+        options = {"over_parameterisation": over_parameterisation, "condition": condition}
         h = torch.relu(make_layer(n_in, n_out, activation="relu", **options)(h, context))
 
-    assert 0.5 < h.square().mean().sqrt() < 2.0
+    assert 0.5 < h.square().mean().sqrt() / scale < 2.0

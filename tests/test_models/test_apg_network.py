@@ -11,12 +11,14 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from models.interfaces import AffineLinear
-from models.methods.apg import ApgConfig, ApgLinear, StaticFactor
+from models.methods.adasparse import AdaSparse, AdaSparseConfig
+from models.methods.apg import Apg, ApgConfig, ApgLinear, StaticFactor
 
 EVERYTHING = {"over_parameterisation": 14, "generator_hidden": 5, "generate_bias": True}
 OPTIONS = [
     {"condition": "both", **EVERYTHING},
     {"condition": "h", "rank_ratio": 1.0},
+    {"condition": "e_d", **EVERYTHING},
     {"apg_cross": True, **EVERYTHING},
 ]
 
@@ -31,7 +33,7 @@ def bring_to_life(module, std):
 
 
 def test_gradient_reaches_e_d_through_the_condition(make_model, make_batch):
-    model, batch = make_model("dnn", "apg"), make_batch(40)
+    model, batch = make_model("dnn", "apg", options={"condition": "e_d"}), make_batch(40)
     context = model.embed(batch)
 
     model.score(replace(context, x_0=context.x_0.detach())).sum().backward()
@@ -45,7 +47,8 @@ def test_gradient_reaches_e_d_through_the_condition(make_model, make_batch):
 
 
 def test_each_distinct_domain_is_generated_once_and_looked_for_once_a_pass(make_model, make_batch):
-    model, batch = make_model("dnn", "apg").eval(), make_batch(200)
+    options = {"condition": "e_d"}
+    model, batch = make_model("dnn", "apg", options=options).eval(), make_batch(200)
     generated = []
     for layer in model.backbone.tower.layers:
         layer.generator.register_forward_hook(lambda _, z, out: generated.append(len(z[0])))
@@ -78,10 +81,25 @@ def test_generated_cross_layer_follows_its_equation(make_model, make_batch):
     x_0 = context.x_0
     x = x_0.flip(1)
 
-    core = layer.linear.generator(context.e_d)[0]
+    core = layer.linear.generator(torch.cat([context.e_d, x], dim=1))[0]
     mapped = torch.einsum("bd,dk,bkj,jm->bm", x, layer.linear.u(), core, layer.linear.v())
     expected = x_0 * (mapped + layer.linear.bias) + x
     torch.testing.assert_close(layer(x, x_0, context), expected)
+
+
+@pytest.mark.parametrize("is_blind", [False, True])
+def test_condition_is_by_default_what_the_pruner_of_adasparse_reads(make_model, is_blind):
+    apg, adasparse = make_model("dnn", "apg"), make_model("dnn", "adasparse")
+    assert apg.method.config.condition == adasparse.method.config.pruner_input == "both"
+    n_domain = 0 if is_blind else 16
+    shape = replace(apg.method.shape, n_domain=n_domain)
+
+    layer = Apg(ApgConfig(), shape).linear(12, 10, "hidden")
+    pruner = AdaSparse(AdaSparseConfig(), shape).transform(12, "hidden")
+
+    assert layer.generator.weight.shape[1] == 12 + n_domain  # of a blind control h alone
+    blocks = (pruner.weight_domain, pruner.weight_layer)
+    assert sum(block.shape[1] for block in blocks) == 12 + n_domain
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -156,7 +174,7 @@ def test_factors_narrower_than_the_core_are_refused(make_model):
         ({"rank_ratio": float("nan")}, "rank_ratio must be a finite number, got nan"),
         ({"over_parameterisation": 0}, "over_parameterisation must be None or at least 1, got 0"),
         ({"generator_hidden": 0}, "generator_hidden must be None or at least 1, got 0"),
-        ({"condition": "z"}, "unknown condition 'z'; allowed: e_d, both, h"),
+        ({"condition": "z"}, "unknown condition 'z'; allowed: both, e_d, h"),
     ],
 )
 def test_value_out_of_range_is_refused(options, message):
