@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.config import ConfigError, Regularisers
+from benchmark.plans import SHARED
+from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES, is_reference
 from benchmark.trials import Tuned
 from models.interfaces import Range, search_space
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from benchmark.plans import Stage
     from models.interfaces import SearchSpace
 
-REGULARISERS: SearchSpace = {  # of every method on every backbone, plain too
+REGULARISERS = {  # of every method on every backbone, plain too; or 0
     "dropout": Range(low=0.0, high=0.3),
     "embedding_l2": Range(low=1e-8, high=1e-4, log=True),
     "weight_decay": Range(low=1e-8, high=1e-3, log=True),
@@ -39,6 +43,20 @@ def space_of(backbone: str, method: str, stage: Stage) -> SearchSpace:
         else _prefixed("method", search_space(load_method(method).config))
     )
     return own | _prefixed("regularisers", REGULARISERS)
+
+
+def drawn_regularisers(index: int) -> dict[str, Json]:
+    """The regularisers of the trial of this index, in every search of a network.
+
+    Each is 0 with the chance `zero_share`, else drawn from its range. Trial 0 has the papers' in
+    their place.
+    """
+    stream = np.random.SeedSequence(TUNING.sampler_seed, spawn_key=(index,))
+    chances = np.random.default_rng(stream).random((len(REGULARISERS), 2)).tolist()
+    return {
+        f"{SHARED}{name}": 0.0 if chance < TUNING.zero_share else _at(where, share)
+        for (name, where), (chance, share) in zip(REGULARISERS.items(), chances, strict=True)
+    }
 
 
 def defaults(backbone: str, method: str) -> Tuned:
@@ -104,6 +122,13 @@ def params_of(config: RunConfig, space: SearchSpace) -> dict[str, Json]:
         **_prefixed("regularisers", asdict(config.regularisers)),
     }
     return {name: values[name] for name in space}
+
+
+def _at(where: Range, share: float) -> float:
+    """The value below which this share of a range lies."""
+    if where.log:
+        return float(where.low * (where.high / where.low) ** share)
+    return where.low + (where.high - where.low) * share
 
 
 def _prefixed(part: str, values: Mapping[str, object]) -> dict:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.records import RunStore, SlotState
 
 PLAN = "plan.json"
+SHARED = "regularisers."  # how the names of what every network has begin
 Stage = Literal["backbone", "method"]
 
 
@@ -39,6 +40,16 @@ class Search:
     num_trials: int
     dimensions: tuple[str, ...]
     folder: str = ""
+
+    @property
+    def own_dimensions(self) -> tuple[str, ...]:
+        """The values of its method or backbone, which the sampler proposes."""
+        return tuple(name for name in self.dimensions if not name.startswith(SHARED))
+
+    @property
+    def shared_dimensions(self) -> tuple[str, ...]:
+        """The regularisers, which every search of a network draws alike."""
+        return tuple(name for name in self.dimensions if name.startswith(SHARED))
 
     @property
     def title(self) -> str:

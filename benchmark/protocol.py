@@ -120,13 +120,16 @@ class Tuning:
 
     Trials are proposed in rounds of `trials_per_round`, each from the results of the rounds before,
     so that the number of processes changes nothing. The first `startup_trials` are random. All
-    trials train with `training_seed`; the final runs have the seeds from 1 on.
+    trials train with `training_seed`; the final runs have the seeds from 1 on. The sampler proposes
+    a method's or a backbone's own values. Regularisers are drawn by the trial's index alone, the
+    same in every search, and each is 0 with the chance `zero_share`.
     """
 
     trials_per_round: int = 4
     startup_trials: int = 10
     sampler_seed: int = 0
     training_seed: int = 0
+    zero_share: float = 0.5
 
 
 TUNING = Tuning()

@@ -165,6 +165,7 @@ def _folder(search: Search, base: RunConfig, space: SearchSpace) -> str:
         "stage": search.stage,
         "base": base.identity(),
         "space": {name: asdict(where) for name, where in space.items()},
+        "tuning": asdict(TUNING),
     }
     model = f"{search.backbone}+{search.method}" if search.method else search.backbone
     search_id = digest_of(content)[:RUN_ID_LENGTH]

@@ -2,7 +2,8 @@
 
 Optuna's studies live in memory. Before a round the study is made anew from the finished trials in
 the order of their indices, and every draw has a sampler of its own, seeded by the trial's index:
-what a trial tries depends on the trials of the rounds before it alone.
+what a trial tries depends on the trials of the rounds before it alone. Regularisers are not the
+sampler's: they depend on the trial's index alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from benchmark.files import write_whole
-from benchmark.hyperparameters import space_of
+from benchmark.hyperparameters import drawn_regularisers, space_of
+from benchmark.plans import SHARED
 from benchmark.protocol import TUNING
 from benchmark.trials import read_trials
 from models.interfaces import Range
@@ -41,11 +43,13 @@ def next_round(
 
     Args:
         space: the values that are searched.
-        first: what trial 0 tries, the papers' values; the sampler sees the nearest in the space.
+        first: what trial 0 tries, the papers' values; the sampler sees the nearest in the space,
+            of those that it proposes.
         finished: all trials of the rounds before, by index.
         count: the number of trials of the round, or of what is left of it.
     """
-    distributions = {name: _distribution(where) for name, where in space.items()}
+    own = _own(space)
+    distributions = {name: _distribution(where) for name, where in own.items()}
     study = optuna.create_study(direction="maximize", sampler=_sampler(0))
     for trial in finished:
         study.add_trial(_frozen(trial, space))
@@ -53,9 +57,9 @@ def next_round(
     for index in range(len(finished), len(finished) + count):
         study.sampler = _sampler(index)
         if index == 0:
-            study.enqueue_trial(_in_space(first, space))
-        drawn: dict[str, Json] = study.ask(distributions).params
-        proposals.append(dict(first) if index == 0 else drawn)
+            study.enqueue_trial(_in_space(first, own))
+        drawn = study.ask(distributions).params | drawn_regularisers(index)
+        proposals.append(dict(first) if index == 0 else {name: drawn[name] for name in space})
     return proposals
 
 
@@ -94,9 +98,14 @@ def _distribution(where: Range | Choice) -> BaseDistribution:
     return optuna.distributions.FloatDistribution(where.low, where.high, log=where.log)
 
 
+def _own(space: SearchSpace) -> SearchSpace:
+    """What the sampler proposes: all but the regularisers."""
+    return {name: where for name, where in space.items() if not name.startswith(SHARED)}
+
+
 def _in_space(params: Mapping[str, Json], space: SearchSpace) -> dict[str, Json]:
-    """The same with numbers outside a range moved to its nearer end."""
-    inside = dict(params)
+    """The values of a space, numbers outside a range moved to its nearer end."""
+    inside = {name: params[name] for name in space}
     for name, where in space.items():
         value = inside[name]
         if isinstance(where, Range) and isinstance(value, int | float):
@@ -105,12 +114,19 @@ def _in_space(params: Mapping[str, Json], space: SearchSpace) -> dict[str, Json]
 
 
 def _frozen(trial: Trial, space: SearchSpace) -> optuna.trial.FrozenTrial:
-    """A finished trial as the sampler sees it; it ignores failed ones."""
-    states = optuna.trial.TrialState
+    """A finished trial as the sampler sees it; it ignores failed ones.
+
+    The regularisers stand beside it, with what else is known of the trial.
+    """
+    states, own = optuna.trial.TrialState, _own(space)
+    regularisers = {name: trial.params[name] for name in space if name not in own}
     return optuna.trial.create_trial(
         state=states.COMPLETE if trial.state == "complete" else states.FAIL,
         value=trial.value,
-        params=_in_space(trial.params, space),
-        distributions={name: _distribution(where) for name, where in space.items()},
-        user_attrs={"index": trial.index, "run_id": trial.config.run_id, "error": trial.error},
+        params=_in_space(trial.params, own),
+        distributions={name: _distribution(where) for name, where in own.items()},
+        user_attrs={
+            **{"index": trial.index, "run_id": trial.config.run_id, "error": trial.error},
+            **regularisers,
+        },
     )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-SHARED = "regularisers."  # how the names of what every method has begin
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = DIGITS["auc"]
 _PLANNED = {"trials": "planned_trials", "final_runs": "planned_final_runs"}
@@ -52,7 +51,8 @@ _NOTES = [
     " are tuned in a stage of their own, on the plain method, and are then the same for every"
     " method on it.",
     "Own dims count the tuned values of the method, in its stage those of the backbone; shared dims"
-    " are the regularisers of every network. The CSV file names them.",
+    " are the regularisers of every network, of which trial i has the same values in every search:"
+    " plain on DNN, with no values of its own, is searched by them alone. The CSV file names all.",
     "Epochs, rows in the loss, row passes and seconds are sums over the trials. A row counts each"
     " time that it enters the loss. A row pass is one forward and backward pass of a row: MAML has"
     " k + 1 for each row in the loss, for its k inner steps pass rows too. Seconds depend on the"
@@ -136,8 +136,7 @@ def _read_from_files(runs: Runs) -> list[SearchTrials]:
 
 def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
     search, values = entry.search, entry.dev_values
-    shared = [name for name in search.dimensions if name.startswith(SHARED)]
-    own = [name for name in search.dimensions if name not in shared]
+    own, shared = search.own_dimensions, search.shared_dimensions
     best = best_of(entry.trials)
     best_value = max(values, default=np.nan)
     return {

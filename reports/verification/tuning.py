@@ -30,12 +30,13 @@ def check_tuning(out: Path, plan: Plan, findings: Findings) -> None:
     """Check every search of the plan, every other trial, and what the final runs took."""
     seen: set[Path] = set()
     chosen: dict[tuple[str, str, str, str], Tuned] = {}
+    drawn: dict[tuple[int, str], Json] = {}
     for search in plan.searches:
         if not search.folder:
             findings.note(f"search of {search.title}: waits for that of its backbone")
             continue
         seen.add(out / search.folder)
-        best = _check_search(out, plan, search, findings)
+        best = _check_search(out, plan, search, drawn, findings)
         if best:
             log = (search.dataset, search.partition, search.backbone)
             chosen[*log, search.method] = best
@@ -51,8 +52,17 @@ def check_tuning(out: Path, plan: Plan, findings: Findings) -> None:
         findings.note(f"tuned values were read from {plan.tuned_from}, which is not checked")
 
 
-def _check_search(out: Path, plan: Plan, search: Search, findings: Findings) -> Tuned | None:
-    """The values that a search chose; what is wrong with its trials and its choice is named."""
+def _check_search(
+    out: Path,
+    plan: Plan,
+    search: Search,
+    drawn: dict[tuple[int, str], Json],
+    findings: Findings,
+) -> Tuned | None:
+    """The values that a search chose; what is wrong with its trials and its choice is named.
+
+    `drawn` are the regularisers of each trial's index, as the searches before had them.
+    """
     folder = out / search.folder
     model = f"{search.backbone}+{search.method}" if search.method else search.backbone
     start = f"tuning/{search.dataset}/{search.partition}/{model}/"
@@ -62,6 +72,10 @@ def _check_search(out: Path, plan: Plan, search: Search, findings: Findings) -> 
     trials = _read_all(folder, findings)
     for trial in trials.values():
         _check_trial(trial_path(folder, trial.index), search, plan, trial, findings)
+        if trial.index:  # trial 0 has the papers' values
+            for name in trial.params.keys() & set(search.shared_dimensions):
+                value = drawn.setdefault((trial.index, name), trial.params[name])
+                findings.compare(trial_path(folder, trial.index), name, trial.params[name], value)
     planned = [trials[index] for index in range(search.num_trials) if index in trials]
     best = best_of(planned)
     if best and len(planned) == search.num_trials:

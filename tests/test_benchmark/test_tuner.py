@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 
 from benchmark.config import Regularisers
-from benchmark.hyperparameters import params_of, space_of, with_params, with_tuned
+from benchmark.hyperparameters import (
+    REGULARISERS,
+    drawn_regularisers,
+    params_of,
+    space_of,
+    with_params,
+    with_tuned,
+)
 from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES
 from benchmark.trials import Trial, Tuned, best_of
 from benchmark.tuner import next_round
 from models.interfaces import Choice, Range, tuned
-from models.registry import available
+from models.registry import available, load_backbone, load_method
 
 SPACE = {
     "method.rate": Range(low=1e-3, high=1.0, log=True),
@@ -111,6 +118,78 @@ def test_a_search_has_few_own_dimensions_that_hold_the_defaults(backbone, method
     assert len(shared) == (0 if method == "reference" else 3)
     for where in space.values():
         assert isinstance(where, Choice) or where.low < where.high
+
+
+def regularisers_in(params):
+    return {name: value for name, value in params.items() if name.startswith("regularisers.")}
+
+
+def test_trial_i_has_the_same_regularisers_in_every_search(make_config):
+    for backbone, method, stage in SEARCHES:
+        if method == "reference":
+            continue
+        space = space_of(backbone, method, stage)
+        base = make_config(backbone=backbone, method=method or "plain")
+        configs = {"backbone_config": backbone, "method_config": method or "plain"}
+        first = {name: where_default(name, configs) for name in space}
+        trials = []
+        for size in (4, 4, 4, 2):
+            for params in next_round(space, first, trials, size):
+                trials.append(done(base, len(trials), params))
+        assert trials[0].params == first
+        for one in trials[1:]:
+            assert regularisers_in(one.params) == drawn_regularisers(one.index)
+            assert list(one.params) == list(space)
+
+
+def where_default(name, configs):
+    """The papers' value of a searched name."""
+    part, _, field = name.partition(".")
+    if part == "regularisers":
+        return getattr(Regularisers(), field)
+    load = load_backbone if part == "backbone" else load_method
+    return getattr(load(configs[f"{part}_config"]).config(), field)
+
+
+def done(config, index, params):
+    """A complete trial whose value depends on its index alone."""
+    return Trial(index=index, config=config, params=params, state="complete", value=index % 5)
+
+
+def test_a_search_without_own_values_is_the_stream_of_regularisers(make_config):
+    space = space_of("dnn", "plain", "method")
+    first = {f"regularisers.{name}": 0.0 for name in REGULARISERS}
+
+    proposals = next_round(space, first, [], 6)
+
+    assert proposals == [first, *(drawn_regularisers(index) for index in range(1, 6))]
+
+
+def test_regularisers_are_zero_half_of_the_time_and_else_in_their_range():
+    draws = [drawn_regularisers(index) for index in range(4000)]
+    zeros = []
+    for name, where in REGULARISERS.items():
+        values = np.array([draw[f"regularisers.{name}"] for draw in draws])
+        zeros.append(values == 0.0)
+        kept = values[values > 0.0]
+        middle = (where.low * where.high) ** 0.5 if where.log else (where.low + where.high) / 2
+        assert zeros[-1].mean() == pytest.approx(0.5, abs=0.03)
+        assert where.low <= kept.min() < kept.max() <= where.high
+        assert (kept < middle).mean() == pytest.approx(0.5, abs=0.04)
+    assert np.logical_and.reduce(zeros).mean() == pytest.approx(1 / 8, abs=0.02)  # independent
+
+
+def test_regularisers_teach_the_sampler_nothing(make_config):
+    space = SPACE | {"regularisers.dropout": Range(low=0.0, high=0.3)}
+    first = FIRST | {"regularisers.dropout": 0.0}
+    histories = []
+    for dropout in (0.0, 0.3):
+        trials = search(make_config, 12, [4] * 3)
+        params = [one.params | {"regularisers.dropout": dropout} for one in trials]
+        trials = [trial(make_config, index, one) for index, one in enumerate(params)]
+        histories.append(next_round(space, first, trials, 4))
+
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.parametrize(("backbone", "method", "stage"), SEARCHES)

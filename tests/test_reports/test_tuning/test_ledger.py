@@ -162,7 +162,7 @@ def test_trials_of_other_epochs_are_a_budget_error(tuning: Tuning) -> None:
 @pytest.mark.parametrize(("failed", "guided"), [(0, 8), (3, 4)])
 def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, guided) -> None:
     # 10 complete trials are known from index 12 on; with 3 failed ones, from index 16 on
-    search = tuning.search("dnn", "plain", num_trials=20)
+    search = tuning.search("dnn", "adasparse", num_trials=20)
     tuning.folder.plan(searches=[search])
     tuning.trials(search, 0.7, *[None] * failed, *[0.6] * (19 - failed))
 
@@ -170,6 +170,18 @@ def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, 
 
     assert entry.guided_trials == guided
     assert f"TPE proposed {guided} of the 20 trials." in tuning.layout().notes[0]
+
+
+def test_no_trial_is_guided_where_regularisers_alone_are_searched(tuning: Tuning) -> None:
+    search = tuning.search("dnn", "plain", num_trials=20)
+    tuning.folder.plan(searches=[search])
+    tuning.trials(search, *[0.6] * 20)
+
+    (entry,) = tuning.entries()
+
+    assert entry.search.own_dimensions == ()
+    assert entry.guided_trials == 0
+    assert "each of them 0 with a chance of 50%" in tuning.layout().notes[0]
 
 
 def test_twelve_trials_are_still_a_random_search(tuning: Tuning) -> None:

@@ -114,6 +114,20 @@ def test_verify_names_a_choice_that_no_trial_made(store: Store) -> None:
     assert line == f"{store.name(path)}: regularisers.dropout: stored 0.25, recomputed 0.0"
 
 
+@pytest.mark.parametrize(("index", "is_named"), [(0, False), (1, True)])
+def test_verify_names_regularisers_that_another_search_did_not_draw(
+    store: Store, index: int, is_named: bool
+) -> None:
+    path = store.tuning(method="adasparse") / f"trial_00{index}.json"
+    trial = json.loads(path.read_text())
+    trial["config"]["regularisers"]["dropout"] = trial["params"]["regularisers.dropout"] = 0.25
+    store.reseal(path, config=trial["config"], params=trial["params"])
+
+    line = f"{store.name(path)}: regularisers.dropout: stored 0.25, recomputed 0.0"
+
+    assert (line in store.differences()) == is_named
+
+
 def test_verify_names_final_runs_that_left_the_choice(store: Store) -> None:
     folder = store.tuning(method="adasparse")
     for index in (0, 1):
