@@ -16,6 +16,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+class LogitError(ValueError):
+    """Scores that are nan or infinite: every metric of them would be a number without meaning."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupScores:
     """One entry per group that occurs: id, impressions, clicks and AUC (nan if one class).
@@ -48,6 +52,20 @@ class GroupScores:
         return float(self.auc[kept].mean()) if kept.any() else np.nan
 
 
+def check_finite(score: ArrayLike) -> None:
+    """Refuse scores that cannot be ordered.
+
+    Raises:
+        LogitError: some are nan or infinite.
+    """
+    score = np.asarray(score)
+    broken = score.size - int(np.count_nonzero(np.isfinite(score)))
+    if broken:
+        raise LogitError(
+            f"{broken:,} of {score.size:,} logits are nan or infinite: they have no metric"
+        )
+
+
 def group_scores(label: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupScores:
     """AUC within each group by one sort; ties count one half (mid-ranks).
 
@@ -55,6 +73,9 @@ def group_scores(label: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupS
         label: (N,) values in {0, 1}.
         score: (N,) finite scores; float32 scores are fastest.
         group: (N,) ids in [0, 2^31).
+
+    Raises:
+        LogitError: a score is nan or infinite.
     """
     label, group = np.asarray(label), np.asarray(group)
     if label.size == 0:
@@ -99,6 +120,9 @@ def per_group_expected(p_click: ArrayLike, score: ArrayLike, group: ArrayLike) -
         p_click: (N,) true click probabilities in [0, 1].
         score: (N,) finite scores; float32 scores are fastest.
         group: (N,) ids in [0, 2^31).
+
+    Raises:
+        LogitError: a score is nan or infinite.
     """
     p, group = np.asarray(p_click, np.float64), np.asarray(group)
     if p.size == 0:
@@ -142,14 +166,24 @@ def expected_scores(
 
 
 def row_logloss(label: ArrayLike, logit: ArrayLike) -> Floats:
-    """Cross-entropy of each row in nats, computed in float64."""
+    """Cross-entropy of each row in nats, computed in float64.
+
+    Raises:
+        LogitError: a logit is nan or infinite.
+    """
+    check_finite(logit)
     logit = np.asarray(logit, np.float64)
     loss: Floats = np.logaddexp(0.0, logit) - np.asarray(label, np.float64) * logit
     return loss
 
 
 def probability(logit: ArrayLike) -> Floats:
-    """The sigmoid in float64, without overflow."""
+    """The sigmoid in float64, without overflow.
+
+    Raises:
+        LogitError: a logit is nan or infinite.
+    """
+    check_finite(logit)
     logit = np.asarray(logit, np.float64)
     p: Floats = np.exp(-np.logaddexp(0.0, -logit))
     return p
@@ -188,7 +222,12 @@ def evaluate(
 
 
 def sort_key(score: NDArray[np.generic], group: NDArray[np.generic]) -> NDArray[np.uint64]:
-    """Pack group (31 bits) and score (32) into one integer that sorts in that order."""
+    """Pack group (31 bits) and score (32) into one integer that sorts in that order.
+
+    Raises:
+        LogitError: a score is nan or infinite.
+    """
+    check_finite(score)
     packed: NDArray[np.uint64] = group.astype(np.uint64) << np.uint64(32)
     return packed | _ordered_bits(score).astype(np.uint64)
 

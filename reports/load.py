@@ -15,6 +15,7 @@ from benchmark.records import ERROR, RECORD, RunStore
 from benchmark.stored import RecordError
 from reports.card import Card
 from reports.ledger import read_searches
+from reports.logits import read_logits
 from reports.names import changes_of, rank
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Runs:
 
     def predictions(self, record: RunRecord) -> pd.DataFrame:
         """The logit of each dev and test row."""
-        return pd.read_parquet(record.path / "predictions.parquet")
+        return read_logits(record.path / "predictions.parquet")
 
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split."""
@@ -185,8 +186,7 @@ class Runs:
 
     def candidate_logits(self, record: RunRecord) -> NDArray[np.float32]:
         """What a run on a world predicts for every candidate."""
-        logits = pd.read_parquet(record.path / "candidates.parquet")["logit"]
-        return logits.to_numpy(np.float32)
+        return read_logits(record.path / "candidates.parquet")["logit"].to_numpy(np.float32)
 
     def domain_scores(self, record: RunRecord) -> pd.DataFrame:
         """One row per domain: as in `domains`, with the scores of a run on test."""

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from reports.bootstrap import resampled_metrics, time_blocks
+from reports.logits import refuse_broken
 from reports.placements import placements
 
 if TYPE_CHECKING:
@@ -77,11 +78,16 @@ def _placed(file: File) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def scored_rows(file: File) -> ScoredRows:
-    """Those of a run."""
+    """Those of a run.
+
+    Raises:
+        RecordError: a logit is nan or infinite.
+    """
     rows = (
         pl.scan_parquet(file.path)
         .filter(pl.col("split") == "test")
         .select("label", "logit", "eval_domain_id")
         .collect()
     )
+    refuse_broken(file.path, rows["logit"].to_numpy())
     return ScoredRows(*(rows[name].to_numpy() for name in rows.columns))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmark.metrics import (
+    LogitError,
     auc,
     calibration,
     evaluate,
@@ -225,3 +226,26 @@ def test_expected_auc_of_one_row_or_none_is_undefined():
     assert not np.isnan(scores.auc[1])
     assert np.isnan(expected_auc([], []))
     assert expected_scores([0.5], [0.0], [0])["expected_gauc_domains"] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        lambda y, s: auc(y, s),
+        lambda y, s: group_scores(y, s, np.zeros(4, np.int64)),
+        lambda y, s: evaluate(y, s, np.zeros(4, np.int64)),
+        lambda y, s: row_logloss(y, s),
+        lambda y, s: probability(s),
+        lambda y, s: calibration(y, s),
+        lambda y, s: expected_auc(y, s),
+        lambda y, s: expected_scores(y, s, np.zeros(4, np.int64)),
+        lambda y, s: per_group_expected(y, s, np.zeros(4, np.int64)),
+    ],
+)
+def test_logits_that_are_not_finite_are_refused(metric, broken, dtype):
+    label, logit = np.array([0, 1, 0, 1]), np.array([0.5, broken, -1.0, broken], dtype)
+
+    with pytest.raises(LogitError, match="2 of 4 logits are nan or infinite"):
+        metric(label, logit)

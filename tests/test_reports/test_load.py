@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.stored import RecordError
 from reports.load import load_runs
+from reports.scored import file_of, scored_rows
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -102,3 +104,20 @@ def test_spread_of_sparsity_is_the_deviation_over_domains_by_test_rows(finished:
     expected = np.sqrt(np.average((ratio - mean) ** 2, weights=rows))
     assert spread["layer0"].to_numpy() == pytest.approx(expected)
     assert spread["layer1"].to_numpy() == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_report_on_logits_that_are_not_finite_is_one_line(folder: Folder, broken: float) -> None:
+    config, *_ = folder.plan()
+    folder.run(config)
+    runs = load_runs(folder.store.out)
+    path = folder.store.run_folder(config) / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[[3, len(frame) - 1], "logit"] = broken
+    frame.to_parquet(path)
+
+    line = rf"predictions\.parquet: 2 of {len(frame):,} logits are nan or infinite: .*; delete"
+    with pytest.raises(RecordError, match=line):
+        runs.predictions(runs.records[0])
+    with pytest.raises(RecordError, match="logits are nan or infinite"):
+        scored_rows(file_of(runs.records[0]))
