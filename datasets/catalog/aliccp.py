@@ -106,6 +106,8 @@ SPEC = DatasetSpec(
         FeatureSpec(name="user_geography"),
     ),
     partition=DomainPartition(("scenario",)),
+    # Chosen a priori: the only column of the partition, and the one that work on this log takes for
+    # its domains (the position of the impression on the page).
     representative="scenario",
     source=Source(
         description=(

@@ -114,6 +114,8 @@ SPEC = DatasetSpec(
         ),
     ),
     partition=DomainPartition(("tab",)),
+    # Chosen a priori: the only column of the partition. A tab is a scenario of the app, for which a
+    # platform would keep a model of its own.
     representative="tab",
     source=Source(
         description=(

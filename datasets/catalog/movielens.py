@@ -100,6 +100,8 @@ SPEC = DatasetSpec(
         FeatureSpec(name="zip_code"),
     ),
     partition=DomainPartition(("gender",)),
+    # Chosen a priori: the only column of the partition, of two values with many thousands of rows
+    # each.
     representative="gender",
     source=Source(
         description=(

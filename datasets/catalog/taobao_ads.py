@@ -73,6 +73,8 @@ SPEC = DatasetSpec(
         FeatureSpec(name="new_user_class_level"),
     ),
     partition=DomainPartition(("pid",)),
+    # Chosen a priori: the only column of the partition. A pid is a position of ads, for which a
+    # platform would keep a model of its own.
     representative="pid",
     source=Source(
         description=(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,15 @@ def test_files_of_the_source_are_those_that_are_read(name, write_raw):
     if named:
         assert {path.name for path in raw.files} <= named
         assert named <= {path.name for path in raw.files} | ALTERNATIVES.get(name, set())
+
+
+def test_every_representative_column_has_a_reason_beside_it():
+    reasons = {}
+    for path in sorted(Path("datasets").glob("[cw]*/*.py")):  # the catalog and the worlds
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for above, line in pairwise(lines):
+            if line.strip().startswith('representative="'):
+                reasons[path.stem] = "#" in line or above.strip().startswith("#")
+
+    assert {"aliccp", "iaac", "kuairand", "movielens", "taobao_ads"} <= reasons.keys()
+    assert all(reasons.values()), reasons
