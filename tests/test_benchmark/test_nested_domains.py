@@ -50,7 +50,7 @@ def test_methods_train_on_the_domains_of_two_of_three_columns(nested_log, select
 
     assert record.config.domain_columns == ("place", "item")
     assert record.config.task == "place+item"
-    assert record.metrics["test"]["auc"] > 0.57
+    assert record.metrics["test"]["auc"] > 0.55  # of 300 rows, with a standard error of 0.03
     assert np.isfinite(logits).all()
 
 
