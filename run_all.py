@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from benchmark.copies import Copies
     from benchmark.grid import Execute, Grid
-    from benchmark.planning import Selection
     from benchmark.records import RunStore, SlotState
+    from benchmark.selection import Selection
 
 ROOT = Path(__file__).resolve().parent
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -93,8 +93,8 @@ def act(args: argparse.Namespace) -> int:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """What the flags select."""
-    from benchmark.planning import Selection
     from benchmark.protocol import PRESETS
+    from benchmark.selection import Selection
     from benchmark.studies import studies_named
 
     preset = PRESETS[args.preset]
@@ -125,8 +125,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.given import read_given
     from benchmark.grid import Grid, check_device, prepare_log
     from benchmark.overview import card_line
-    from benchmark.planning import logs_to_prepare
     from benchmark.plans import refuse_other_version
+    from benchmark.selection import logs_to_prepare
 
     check_device(args.device)
     refuse_other_version(store.out)
@@ -137,9 +137,9 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     given = read_given(args.tuned) if args.tuned else None
     selection, cache = selection_of(args), ROOT / "datasets" / "data" / "prepared"
     logs = {}
-    for name in logs_to_prepare(selection):
+    for name, is_named in logs_to_prepare(selection).items():
         print(f"preparing {name}", flush=True)
-        folder = args.data_dir if name in args.data else None
+        folder = args.data_dir if is_named else None
         logs[name] = prepare_log(name, folder, cache, selection)
         print(card_line(logs[name].card))
     wanted: list[SlotState] = ["missing"]

@@ -58,6 +58,7 @@ class RunConfig:
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
     of domains has nothing but their inputs and click rates to go by.
+    A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
     dataset: str
@@ -78,6 +79,8 @@ class RunConfig:
     pinned: Mapping[str, Json] = field(default_factory=dict)
     plugins: Mapping[str, str] = field(default_factory=dict)
     labels: Labels = "given"
+    draw: int | None = None
+    world_rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -93,6 +96,24 @@ class RunConfig:
         return f"{self.backbone}+{self.method}"
 
     @property
+    def log(self) -> str:
+        """The log in the words of --data, without its partition."""
+        return log_name(self.dataset, self.draw)
+
+    @property
+    def family(self) -> dict[str, Json]:
+        """The log, which is what all draws of a generated one have in common."""
+        if self.draw is None:
+            return {"dataset": self.dataset, "data_fingerprint": self.data_fingerprint}
+        return {"dataset": self.dataset, "world_rows": self.world_rows}
+
+    @property
+    def replicate(self) -> str:
+        """Which of the cell's runs it is."""
+        draw = "" if self.draw is None else f"draw {self.draw}, "
+        return f"{draw}seed {self.seed}"
+
+    @property
     def title(self) -> str:
         """How messages name the run."""
         return f"{self.title_without_seed} seed {self.seed}"
@@ -101,7 +122,7 @@ class RunConfig:
     def title_without_seed(self) -> str:
         """How messages name the cell of the run."""
         changes = f" ({', '.join(self.changes)})" if self.changes else ""
-        return f"{self.dataset}/{'+'.join(self.partition)} {self.model}{changes}"
+        return f"{self.log}/{'+'.join(self.partition)} {self.model}{changes}"
 
     @property
     def changes(self) -> list[str]:
@@ -142,7 +163,7 @@ class RunConfig:
     @property
     def folder(self) -> tuple[str, str, str]:
         """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
-        return self.dataset, "+".join(self.partition), self.model
+        return self.log, "+".join(self.partition), self.model
 
     @property
     def run_id(self) -> str:
@@ -197,6 +218,11 @@ class RunConfig:
                 "regularisers": Regularisers(**content["regularisers"]),
             }
         )
+
+
+def log_name(dataset: str, draw: int | None) -> str:
+    """A log in the words of --data, without its partition: a generated one with its draw."""
+    return dataset if draw is None else f"{dataset}@{draw}"
 
 
 def canonical_json(content: Mapping[str, Json]) -> str:

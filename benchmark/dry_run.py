@@ -7,16 +7,9 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from benchmark.planning import (
-    SearchKey,
-    Selection,
-    check_not_empty,
-    logs_of,
-    models_of,
-    search_log,
-    searches_of,
-)
+from benchmark.planning import SearchKey, searches_of
 from benchmark.protocol import TABLE_1, departures
+from benchmark.selection import Selection, check_not_empty, logs_of, models_of, search_log
 from benchmark.studies import STUDIES
 from datasets import catalog
 from datasets.spec import DomainPartition
@@ -43,7 +36,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     start_up = time.perf_counter() - start
     seconds = estimate.Estimates(selection)
     lines = [
-        f"{log} {backbone}+{change.label}: {num_seeds} seeds,"
+        f"{log} {backbone}+{change.label}: {_runs_text(selection, log, num_seeds)},"
         f" {_about(seconds.of_cell(log, backbone, change))}"
         for (log, backbone, change), num_seeds in cells
     ]
@@ -52,8 +45,9 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
         f" {selection.num_trials} trials, {_about(seconds.of_search(log, backbone, method))}"
         for log, backbone, method in searched
     ]
-    count, trials = sum(num for _, num in cells), len(searched) * selection.num_trials
-    total = sum(num_seeds * seconds.of_cell(*cell) for cell, num_seeds in cells)
+    runs = [num * len(selection.draws_of(log)) for (log, *_), num in cells]
+    count, trials = sum(runs), len(searched) * selection.num_trials
+    total = sum(num * seconds.of_cell(*cell) for num, (cell, _) in zip(runs, cells, strict=True))
     total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
     minutes = (total / min(jobs, count) + start_up) / 60
     end = f"about {minutes:.1f} min with {jobs} jobs, less where cells stop early"
@@ -81,17 +75,19 @@ def _counted(selection: Selection) -> tuple[list[tuple[PlannedCell, int]], list[
     lines = []
     for name in STUDIES:
         members = _cells_of(name, selection)
-        own, shared = selection.seeds_of(name), 0
+        total = shared = 0
         for cell in members:
+            own, num_draws = selection.seeds_of(name, cell[0]), len(selection.draws_of(cell[0]))
+            total += own * num_draws
             if cell in cells:
                 place = cells.index(cell)
-                shared += min(own, seeds[place])
+                shared += min(own, seeds[place]) * num_draws
                 seeds[place] = max(own, seeds[place])
             else:
                 cells.append(cell)
                 seeds.append(own)
         if members:
-            text = f"{name}: {len(members) * own} cells"
+            text = f"{name}: {total} cells"
             lines.append(text + (f", {shared} of them shared" if shared else ""))
     return list(zip(cells, seeds, strict=True)), lines
 
@@ -116,23 +112,33 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
         for protocol, logs in protocols.items()
     ]
     lines += [
-        f"{log}: " + ("all train rows" if rows is None else f"at most {rows:,} train rows")
+        f"{log}: "
+        + ("all train rows" if rows is None else f"at most {rows:,} train rows")
+        + f", {_seeds_text(selection, log)}"
         for log, rows in train_rows.items()
     ]
-    lines.append(
-        f"preset {selection.preset.name}: {selection.num_trials} trials for each search,"
-        f" {_seeds_text(selection)}"
-    )
+    lines.append(f"preset {selection.preset.name}: {selection.num_trials} trials for each search")
     return [*lines, *filter(None, [departures(protocols)])]
 
 
-def _seeds_text(selection: Selection) -> str:
-    by_study = {name: selection.seeds_of(name) for name in selection.studies}
-    most = max(by_study.values())
-    others = {num for name, num in by_study.items() if name not in TABLE_1} - {most}
-    if not others:
-        return f"{most} seeds for each cell"
-    return f"{most} seeds for each cell of Table 1, {others.pop()} for those of other studies"
+def _seeds_text(selection: Selection, log: str) -> str:
+    """How often each cell of a log is run."""
+    texts = {
+        name in TABLE_1: _runs_text(selection, log, selection.seeds_of(name, log))
+        for name in selection.studies
+    }
+    if len(set(texts.values())) == 1:
+        return f"{texts.popitem()[1]} for each cell"
+    return f"{texts[True]} for each cell of Table 1, {texts[False]} for those of other studies"
+
+
+def _runs_text(selection: Selection, log: str, num_seeds: int) -> str:
+    """The seeds of a cell, and of a generated log the draws that have them."""
+    seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+    if not catalog.is_generated(log):
+        return seeds
+    num_draws = len(selection.draws_of(log))
+    return f"{num_draws} draw{'s' if num_draws > 1 else ''} x {seeds}"
 
 
 def _about(seconds: float) -> str:

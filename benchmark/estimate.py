@@ -21,8 +21,8 @@ from datasets import catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmark.planning import Selection
     from benchmark.protocol import Protocol
+    from benchmark.selection import Selection
     from benchmark.studies import Change
 
 NUM_FIELDS = 12
@@ -114,7 +114,7 @@ def most_train_rows(selection: Selection, log: str) -> int | None:
 
     The rows of a real log are not counted before a run.
     """
-    if catalog.is_world(catalog.source_of(log)[0]):
+    if catalog.is_generated(log):
         return selection.world_rows * 2 // 3
     return selection.preset.max_train_rows
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from benchmark.agenda import MISSING, Agenda
-from benchmark.config import ConfigError
+from benchmark.config import ConfigError, log_name
 from benchmark.datacard import store_data
 from benchmark.planning import lay_out
 from benchmark.plans import write_plan
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from benchmark.executors import Outcome
     from benchmark.given import Given
-    from benchmark.planning import Selection
     from benchmark.records import RunStore, SlotState
+    from benchmark.selection import Selection
     from datasets.prepare import PreparedData
 
 
 def prepare_log(
     name: str, data_dir: Path | None, cache_dir: Path, selection: Selection
 ) -> PreparedData:
-    """Prepare one `--data` value: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
+    """Prepare one log: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
 
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
@@ -41,7 +41,7 @@ def prepare_log(
     options = PrepareOptions(
         partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
         max_fields=selection.protocol_of(name).max_fields,
-        max_train_rows=None if catalog.is_world(source) else selection.preset.max_train_rows,
+        max_train_rows=None if catalog.is_generated(name) else selection.preset.max_train_rows,
         split_seed=SPLIT_SEED,
     )
     entry = catalog.load(source, world_rows=selection.world_rows)
@@ -68,7 +68,7 @@ class Grid:
         wanted: Collection[SlotState] = MISSING,
         given: Given | None = None,
     ) -> Grid:
-        """Plan the cells and write the data cards and the plan; `logs` by their `--data` value.
+        """Plan the cells and write the data cards and the plan; `logs` by their words.
 
         Raises:
             ConfigError: two logs have one name and partition, there is no cell, or the values that
@@ -115,7 +115,7 @@ class Grid:
 def _check_names(logs: Iterable[PreparedData]) -> None:
     fingerprints: dict[tuple[str, str], str] = {}
     for data in logs:
-        name = (data.spec.name, data.spec.partition.name)
+        name = (log_name(data.spec.name, data.draw), data.spec.partition.name)
         if fingerprints.setdefault(name, data.fingerprint) != data.fingerprint:
             raise ConfigError(
                 f"--data: two different logs are named {name[0]!r} with the domains {name[1]!r};"

@@ -5,44 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.config import ConfigError, RunConfig
+from benchmark.config import RunConfig
 from benchmark.hyperparameters import defaults, with_tuned
 from benchmark.protocol import TUNING
-from benchmark.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change
-from datasets import catalog
+from benchmark.selection import (
+    Selection,
+    check_not_empty,
+    logs_of,
+    models_of,
+    search_log,
+)
+from benchmark.studies import BASELINE, REFERENCE, STUDIES, Change
 from models.registry import plugin_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from benchmark.config import EmbeddingOptimizer
     from benchmark.plans import Stage
-    from benchmark.protocol import Preset, Protocol
     from datasets.prepare import PreparedData
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What the user asked for; `data` are the words of --data, no `num_seeds` the preset's."""
-
-    preset: Preset
-    studies: Sequence[str]
-    data: Sequence[str]
-    world_rows: int
-    backbones: Sequence[str]
-    methods: Sequence[str]
-    num_trials: int
-    num_seeds: int | None
-    embedding_optimizer: EmbeddingOptimizer
-
-    def protocol_of(self, log: str) -> Protocol:
-        """The protocol for a word of --data."""
-        own = self.preset.production if catalog.source_of(log)[0] in WORLDS else None
-        return own or self.preset.protocol
-
-    def seeds_of(self, study: str) -> int:
-        """How many seeds each cell of a study has."""
-        return self.num_seeds or self.preset.seeds_of(study)
 
 
 class SearchKey(NamedTuple):
@@ -78,95 +58,15 @@ class Layout:
     data: Mapping[str, PreparedData]  # by their words in --data
 
 
-def logs_of(name: str, selection: Selection) -> list[str]:
-    """The logs of a study, in the words of `--data`; of its worlds those named there come first."""
-    study = STUDIES[name]
-    if name not in selection.studies:
-        return []
-    if study.worlds:
-        has_cells = study.changes_of(selection.methods, 1)
-        worlds = sorted(study.worlds, key=lambda world: world not in selection.data)
-        return worlds[: selection.preset.num_worlds] if has_cells else []
-    logs = dict.fromkeys(selection.data)
-    return [
-        log for log in logs if not study.needs_truth or catalog.is_world(catalog.source_of(log)[0])
-    ]
-
-
-def logs_to_prepare(selection: Selection) -> list[str]:
-    """The logs of `--data`, then those that studies add."""
-    added = [log for name in STUDIES for log in logs_of(name, selection)]
-    return list(dict.fromkeys([*selection.data, *added]))
-
-
-def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[tuple[str, Change]]:
-    """The models of a study as backbone and change, as far as their methods are selected."""
-    study = STUDIES[name]
-    if study.references:
-        return [(reference, Change(method=REFERENCE)) for reference in study.references]
-    changes = study.changes_of(selection.methods, num_domain_columns)[
-        : selection.preset.max_changes
-    ]
-    if not changes and not study.compares_all:
-        return []
-    needed = {BASELINE, *(change.match or change.method for change in changes)}
-    if study.compares_all:
-        needed = set(selection.methods)
-    mains = [Change(method=method) for method in selection.methods if method in needed]
-    backbones = selection.backbones if study.compares_all else selection.backbones[:1]
-    return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
-
-
-def search_log(name: str, log: str, selection: Selection) -> str:
-    """The log on which the values of a study's cells are searched.
-
-    It is the cells' own log if that is in --data, or if every log is tuned; else the first log of
-    --data that the study is on, or the study's first one.
-    """
-    if log in selection.data or selection.preset.tunes_every_log:
-        return log
-    return logs_of(name, selection)[0]  # those of --data come first
-
-
-def check_not_empty(selection: Selection, cells: Collection[object]) -> None:
-    """Refuse a plan without cells.
-
-    Raises:
-        ConfigError: the selected studies are on other logs, or change other methods, than selected.
-    """
-    if not cells:
-        reasons = "; ".join(_needs_of(name) for name in selection.studies)
-        raise ConfigError(
-            f"--only {','.join(selection.studies)} --data {' '.join(selection.data)} --methods"
-            f" {' '.join(selection.methods)}: no cell is left; {reasons}"
-        )
-
-
-def _needs_of(name: str) -> str:
-    """What a study cannot do without."""
-    study = STUDIES[name]
-    if study.needs_truth:
-        worlds = ", ".join(log for log in catalog.available() if catalog.is_world(log))
-        return f"{name} needs a generated log in --data, one of {worlds}"
-    if study.has_blind_controls or study.is_nested:
-        columns = ", and a partition of several columns" if study.is_nested else ""
-        return f"{name} needs a method beside {BASELINE}{columns}"
-    changed = ", ".join(sorted({change.match or change.method for change in study.changes}))
-    return (
-        f"{name} needs one of the methods {changed}, and where it changes domains or tasks a"
-        " partition of several columns"
-    )
-
-
 def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     """All cells and searches of a call.
 
-    Study by study, the main table first, and in a study seed by seed so that it grows evenly. A
-    study that is not part of the call has no slots.
+    Study by study, the main table first, and in a study seed by seed, and within a seed draw by
+    draw, so that it grows evenly. A study that is not part of the call has no slots.
 
     Args:
         selection: what the user asked for.
-        data: the prepared logs, by their words in `--data`.
+        data: the prepared logs of `logs_to_prepare`, by their words.
 
     Raises:
         ConfigError: there is no cell.
@@ -178,8 +78,11 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     for name in STUDIES:
         members: dict[str, RunConfig] = {}
         cells = _cells(name, selection, data)
-        for seed in range(1, selection.seeds_of(name) + 1):
+        most = max((selection.seeds_of(name, log) for _, log, _ in cells), default=0)
+        for seed in range(1, most + 1):
             for first, log, key in cells:
+                if seed > selection.seeds_of(name, log):
+                    continue
                 config = replace(first, seed=seed)
                 members[config.slot_id] = config
                 logs[config.slot_id] = data[log]
@@ -202,7 +105,10 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
 def _cells(
     name: str, selection: Selection, data: Mapping[str, PreparedData]
 ) -> list[tuple[RunConfig, str, SearchKey]]:
-    """The cells of a study with their logs and searches; equal logs have one search."""
+    """The cells of a study, draw by draw, with their logs and searches.
+
+    Equal logs have one search.
+    """
     first_words: dict[str, str] = {}
     for word, log in data.items():
         first_words.setdefault(log.fingerprint, word)
@@ -213,12 +119,13 @@ def _cells(
 
     return [
         (
-            _configure_change(selection, log, data[log], backbone, change),
-            log,
+            _configure_change(selection, draw, data[draw], backbone, change),
+            draw,
             search_key(log, backbone, change.method),
         )
         for log in logs_of(name, selection)
-        for backbone, change in models_of(name, selection, len(data[log].spec.partition.columns))
+        for draw in selection.draws_of(log)
+        for backbone, change in models_of(name, selection, len(data[draw].spec.partition.columns))
     ]
 
 
@@ -271,6 +178,8 @@ def configure(
         pinned=dict(change.pinned),
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
+        draw=data.draw,
+        world_rows=None if data.draw is None else selection.world_rows,
     )
     return with_tuned(config, values)
 

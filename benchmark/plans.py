@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.config import RunConfig
+from benchmark.config import RunConfig, log_name
 from benchmark.files import write_text
 from benchmark.stored import SCHEMA_VERSION, RecordError, named_damage, read_json, read_versioned
 
@@ -34,12 +34,18 @@ class Search:
 
     stage: Stage
     dataset: str
+    draw: int | None
     partition: str
     backbone: str
     method: str
     num_trials: int
     dimensions: tuple[str, ...]
     folder: str = ""
+
+    @property
+    def log(self) -> str:
+        """The log that it is on, as in `RunConfig.log`."""
+        return log_name(self.dataset, self.draw)
 
     @property
     def own_dimensions(self) -> tuple[str, ...]:
@@ -55,7 +61,7 @@ class Search:
     def title(self) -> str:
         """How messages name it."""
         model = f"{self.backbone}+{self.method}" if self.method else f"backbone {self.backbone}"
-        return f"{self.dataset}/{self.partition} {model}"
+        return f"{self.log}/{self.partition} {model}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ class Protocol:
     `selection_metric` on dev picks checkpoints and tuned values. It is evaluated
     `evaluations_per_epoch` times an epoch, at the same steps for every cell. Only evaluations from
     `first_selectable_epoch` on are candidates for the best checkpoint: no schedule of any method
-    runs longer, so that no method has more candidates than another. Training stops after `patience`
-    candidates without a better one, or after `max_epochs`; the best candidate is always restored.
+    runs longer, so that no method has more candidates than another. Training stops after
+    `patience_epochs` without a better candidate, or at the cap of `max_epochs`; the best candidate
+    is always restored. Both are whole epochs: every method has seen all rows as often.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Protocol:
     max_epochs: int = 3
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
-    patience: int = 3
+    patience_epochs: int = 2
     selection_metric: SelectionMetric = "auc"
 
     def __post_init__(self) -> None:
@@ -45,7 +46,7 @@ class Protocol:
             "batch_size",
             "max_epochs",
             "evaluations_per_epoch",
-            "patience",
+            "patience_epochs",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -54,6 +55,11 @@ class Protocol:
                 "first_selectable_epoch must lie in the epochs, 0 to"
                 f" {self.max_epochs}, got {self.first_selectable_epoch}"
             )
+
+    @property
+    def patience_evaluations(self) -> int:
+        """How many candidates in a row may be no better than the best one before."""
+        return self.patience_epochs * self.evaluations_per_epoch
 
     @property
     def sizes(self) -> str:
@@ -120,15 +126,17 @@ class Tuning:
 
     Trials are proposed in rounds of `trials_per_round`, each from the results of the rounds before,
     so that the number of processes changes nothing. The first `startup_trials` are random. All
-    trials train with `training_seed`; the final runs have the seeds from 1 on. The sampler proposes
-    a method's or a backbone's own values. Regularisers are drawn by the trial's index alone, the
-    same in every search, and each is 0 with the chance `zero_share`.
+    trials train with `training_seed`, and on a generated log on its draw `draw`; the final runs
+    have the seeds and draws from 1 on. The sampler proposes a method's or a backbone's own values.
+    Regularisers are drawn by the trial's index alone, the same in every search, and each is 0 with
+    the chance `zero_share`.
     """
 
     trials_per_round: int = 4
     startup_trials: int = 10
     sampler_seed: int = 0
     training_seed: int = 0
+    draw: int = 0
     zero_share: float = 0.5
 
 
@@ -147,9 +155,12 @@ class Preset:
     kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
     worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
     backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
-    `tunes_every_log`, else they take the values that were found on the log of the main table. The
-    cells of Table 1, on which most claims rest, have `main_seeds`, those of other studies
-    `num_seeds`.
+    `tunes_every_log`, else they take the values that were found on the log of the main table.
+
+    A generated log is a family of draws, and a sentence about it is one about the family: every
+    cell is run on the draws 1 to `num_draws`, and searches are on a draw that no table uses. The
+    cells of Table 1, on which most claims rest, have `main_seeds` on each draw, those of other
+    studies one. On a real log they have `real_main_seeds` and `real_seeds`.
     """
 
     name: str
@@ -158,8 +169,10 @@ class Preset:
     production: Protocol | None = None
     data: tuple[str, ...] = ("synthetic_production",)
     num_trials: int
+    num_draws: int
     main_seeds: int
-    num_seeds: int
+    real_main_seeds: int
+    real_seeds: int
     max_train_rows: int | None
     world_rows: int
     num_worlds: int
@@ -171,9 +184,11 @@ class Preset:
         """All protocols that its cells may have."""
         return (self.protocol, *([self.production] if self.production else []))
 
-    def seeds_of(self, study: str) -> int:
-        """How many seeds each cell of a study has."""
-        return self.main_seeds if study in TABLE_1 else self.num_seeds
+    def seeds_of(self, study: str, *, is_generated: bool) -> int:
+        """How many seeds each cell of a study has, on each draw of a generated log."""
+        if is_generated:
+            return self.main_seeds if study in TABLE_1 else 1
+        return self.real_main_seeds if study in TABLE_1 else self.real_seeds
 
 
 PRESETS = {
@@ -184,8 +199,10 @@ PRESETS = {
             summary="exercises everything, shows nothing",
             protocol=COMPACT,
             num_trials=2,
-            main_seeds=2,
-            num_seeds=2,
+            num_draws=2,
+            main_seeds=1,
+            real_main_seeds=2,
+            real_seeds=2,
             max_train_rows=4_096,
             world_rows=8_192,
             num_worlds=2,
@@ -196,8 +213,10 @@ PRESETS = {
             summary="a first comparison on the compact protocol",
             protocol=COMPACT,
             num_trials=4,
-            main_seeds=5,
-            num_seeds=3,
+            num_draws=4,
+            main_seeds=2,
+            real_main_seeds=5,
+            real_seeds=3,
             max_train_rows=170_000,
             world_rows=255_000,
             num_worlds=2,
@@ -208,8 +227,10 @@ PRESETS = {
             protocol=PAPER_PUBLIC,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
-            main_seeds=7,
-            num_seeds=5,
+            num_draws=6,
+            main_seeds=3,
+            real_main_seeds=10,
+            real_seeds=5,
             max_train_rows=None,
             world_rows=660_000,
             num_worlds=5,
@@ -221,8 +242,10 @@ PRESETS = {
             production=PAPER_PRODUCTION,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
-            main_seeds=10,
-            num_seeds=10,
+            num_draws=10,
+            main_seeds=3,
+            real_main_seeds=10,
+            real_seeds=10,
             max_train_rows=None,
             world_rows=10_900_000,
             num_worlds=5,

@@ -280,5 +280,5 @@ def summary(training: Training) -> dict[str, Json]:
         "best_step": training.best_step,
         "best_dev_score": training.best_dev_score,
         "candidates": training.candidates,
-        "stopped_early": training.stopped_early,
+        "stopped_by": training.stopped_by,
     }

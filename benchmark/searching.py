@@ -40,6 +40,7 @@ class Searching:
         self.search = Search(
             stage=key.stage,
             dataset=base.dataset,
+            draw=base.draw,
             partition="+".join(base.partition),
             backbone=key.backbone,
             method=key.method,
@@ -169,7 +170,7 @@ def _folder(search: Search, base: RunConfig, space: SearchSpace) -> str:
     }
     model = f"{search.backbone}+{search.method}" if search.method else search.backbone
     search_id = digest_of(content)[:RUN_ID_LENGTH]
-    return "/".join(("tuning", search.dataset, search.partition, model, search_id))
+    return "/".join(("tuning", search.log, search.partition, model, search_id))
 
 
 def _failed(task: TrialTask, error: str, seconds: float) -> Trial:

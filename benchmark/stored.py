@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 5  # 5: labels, initial factors
+SCHEMA_VERSION = 6  # 6: draws of generated logs, what stopped a training
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

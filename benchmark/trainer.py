@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
     from models.interfaces import TrainRows
+
+StopReason = Literal["patience", "cap", "fit"]  # "fit": a reference, whose fit ends by itself
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Training:
     candidates: int = 0
     best_step: int = 0
     best_dev_score: float = -math.inf
-    stopped_early: bool = False
+    stopped_by: StopReason = "cap"
 
 
 def train(
@@ -122,8 +124,8 @@ def train(
             training.best_dev_score, training.best_step = dev.selected, training.steps
             since_best = 0
             best_weights = {name: value.clone() for name, value in model.state_dict().items()}
-        if since_best >= protocol.patience:
-            training.stopped_early = True
+        if since_best >= protocol.patience_evaluations:
+            training.stopped_by = "patience"
             break
     optimizer.release()
     model.load_state_dict(best_weights)

@@ -130,7 +130,7 @@ def write_best(folder: Path, search: Search, best: Trial) -> None:
     write_sealed(
         folder / BEST,
         {
-            **{name: getattr(search, name) for name in ("stage", "dataset", "partition")},
+            **{name: getattr(search, name) for name in ("stage", "dataset", "draw", "partition")},
             **{name: getattr(search, name) for name in ("backbone", "method", "num_trials")},
             "protocol": best.config.protocol.name,
             "index": best.index,

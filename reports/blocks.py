@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from reports.intervals import bounds
-from reports.load import CELL, DATA
+from reports.keys import CELL, DATA
 from reports.names import BASELINE, data_title, title_of
-from reports.stats import paired_interval
+from reports.paired import mean_interval, scores_by_draw
 from reports.style import PAGE
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ LEGEND_HEIGHT = 0.3  # inches
 LEGEND_COLUMNS = 7
 BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0.0}
 SEED_NOISE = (
-    "It holds the noise of training, not that of the test rows. What two models share in a seed"
+    "Over seeds it holds the noise of training, not that of the test rows. What two models share"
     " does not cancel in it: their paired differences, in the table of the same study, are"
     " surer than it shows."
 )
 
 
 def score_intervals(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
-    """Per cell with a finished run the t interval over its seeds: `<metric>_low` and `_high`."""
+    """Per cell with a finished run `<metric>_low` and `_high`, the t interval of its mean."""
     rows = [
         dict(zip(CELL, key, strict=True))
         | {
             name: value
             for metric in metrics
-            for name, value in bounds(metric, paired_interval(own[metric])).items()
+            for name, value in bounds(metric, mean_interval(scores_by_draw(own, metric))).items()
             if not name.endswith("_mean")
         }
         for key, own in runs.metrics().groupby(CELL, sort=False)

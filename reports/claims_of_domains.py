@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from reports.bins import bins_by_domain
-from reports.evidence import Part, absent
-from reports.longtail import bin_gain, scores_of
-from reports.masks import TITLES
+from reports.capped import are_capped, cap_warning
+from reports.evidence import Part, absent, blocked_by
+from reports.keys import family_of
+from reports.longtail import bin_gain, scores_by_run
+from reports.masks import STUDY, TITLES
 from reports.names import BASELINE
+from reports.paired import independent
 from reports.stats import paired_interval
 from reports.tables import masks
 
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from benchmark.config import RunConfig
+    from benchmark.records import RunRecord
     from reports.evidence import Evidence, Subject
-    from reports.longtail import BinScores
 
 HEAD, TAIL = (1, 2, 3), (4, 5)
 METHODS = ("maml", "star", "apg", "adasparse")
@@ -32,24 +35,36 @@ SEVERAL_COLUMNS = "a partition of more columns"
 
 
 def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
-    """The overlap of masks follows similarity more than in either null, seed by seed."""
+    """The overlap of masks follows similarity more than in either null, run by run."""
     table = masks.tabulate(evidence.runs)
     if table.empty:
         return [Part(label="overlap of masks", measure=absent, needs="the study masks")]
     is_own = (table["dataset"] == evidence.dataset) & (table["partition"] == evidence.partition)
     rows = table[is_own & (table["layer"] == masks.ALL_LAYERS)]
-    seeds, pooled = rows[rows["seed"].notna()], rows[rows["seed"].isna()]
+    by_run, pooled = rows[rows["seed"].notna()].set_index("draw"), rows[rows["seed"].isna()]
     return [
         Part(
             label=f"rank correlation of similarity and overlap, trained \N{MINUS SIGN} {title}",
-            measure=partial(paired_interval, seeds[f"delta_{kind}_mean"].dropna().to_numpy()),
+            measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"].dropna())),
             unit="correlation",
             p_value=float(pooled[f"delta_{kind}_p_holm"].iloc[0]) if len(pooled) else math.nan,
             needs="the study masks with two seeds or more",
+            blocked=_capped_masks(evidence),
+            replicates=evidence.replicates,
         )
         for kind, title in TITLES.items()
         if kind != "trained"
     ]
+
+
+def _capped_masks(evidence: Evidence) -> str:
+    """Why the study's runs on the log settle nothing; empty where they may."""
+    found: defaultdict[str, list[RunRecord]] = defaultdict(list)
+    for record in evidence.runs.study(STUDY).records:
+        if family_of(record.config) == evidence.family:
+            found[record.config.labels].append(record)
+    capped = [f"the study masks, labels {name}" for name in found if are_capped(found[name])]
+    return cap_warning(capped) if capped else ""
 
 
 def all_gain_on_the_head(evidence: Evidence) -> list[Part]:
@@ -70,23 +85,21 @@ def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list
     for backbone in evidence.backbones():
         names = {name for *pair, _ in comparisons for name in pair}
         subjects = {name: evidence.subject(backbone, name) for name in names}
-        scores = {name: _scores(evidence, subject) for name, subject in subjects.items()}
+        scores = {
+            name: scores_by_run(evidence.runs, subject.runs) for name, subject in subjects.items()
+        }
         parts += [
             Part(
                 label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
                 f" GAUC of bin {number}",
                 measure=bin_gain(scores[method], scores[other], number, "gauc").interval,
                 needs="two seeds or more of both, with both classes in the bin",
+                blocked=blocked_by(subjects[method], subjects[other]),
+                replicates=evidence.replicates,
             )
             for method, other, number in comparisons
         ]
     return parts
-
-
-def _scores(evidence: Evidence, subject: Subject) -> dict[int, BinScores]:
-    domains = evidence.runs.domains(evidence.fingerprint)
-    bins = bins_by_domain(domains)
-    return {seed: scores_of(record, bins) for seed, record in subject.runs.items()}
 
 
 def star_leads_with_few_domains(evidence: Evidence) -> list[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from reports.evidence import Evidence, Part, absent
+from reports.evidence import Evidence, Part, absent, blocked_by
 from reports.names import BASELINE, TITLES
 from reports.paper import paper_log, paper_values
 
@@ -138,8 +138,10 @@ def apg_converges_later(evidence: Evidence) -> list[Part]:
     return [
         Part(
             label=f"kept step of {left.title} \N{MINUS SIGN} that of {right.title}, in epochs",
-            measure=evidence.by_seed(left, right, evidence.kept_epoch),
+            measure=evidence.by_run(left, right, evidence.kept_epoch),
             unit="epochs",
+            blocked=blocked_by(left, right),
+            replicates=evidence.replicates,
             needs="two seeds or more of APG and AdaSparse",
         )
         for left, right in (

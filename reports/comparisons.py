@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from reports.delong import contrast
-from reports.load import CELL, DATA
+from reports.keys import CELL, DATA, draw_of
 from reports.names import BASELINE, data_title, title_of
 from reports.paired import DIGITS, LOWER_IS_BETTER
 from reports.scored import labels, num_blocks, placed, resampled
 from reports.stats import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
-from reports.two_way import Estimate, two_way_estimate
+from reports.two_way import Estimate, by_draw, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.records import RunRecord
+    from reports.keys import Replicate
     from reports.load import Runs
 
-    Seeds = Mapping[int, RunRecord]  # the finished runs of a cell
+    Replicates = Mapping[Replicate, RunRecord]  # the finished runs of a cell
 
 Key = tuple[str, ...]  # the values of `CELL`
 
@@ -41,14 +42,18 @@ def compare(runs: Runs) -> pd.DataFrame:
 
     Of each data set and backbone the compared best are AdaSparse and whatever has the best mean of
     a metric on test; its rival is the other method with the best mean AUC on dev. One row per
-    comparison and metric, over the `pairs` of runs with a common seed, `test` being its number.
+    comparison and metric, over the `pairs` of runs with a common draw and seed, `test` being its
+    number.
 
     `delta_*` is the method minus the other: mean and 95% interval for other seeds and other time
     blocks of the test period, with its standard `error`, its degrees of `freedom` and `two_way_p`.
     `t_p` and `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these
-    very models for other test rows, `delong_seeds` counts the seeds in which that test finds a
+    very models for other test rows, `delong_runs` counts the runs in which that test finds a
     difference by itself. `mde` is the least true difference that `two_way_p` would find. What is
     undefined is nan.
+
+    Of several draws all intervals and tests are over the means of the draws, but for `delong_p`,
+    which is one of the rows of a single log and is undefined.
 
     `t_p_holm` and `two_way_p_holm` are corrected over `family`, all rows of a data set and
     backbone. A comparison is a `star` where the method is better and both its corrected t test and
@@ -67,7 +72,8 @@ def compare(runs: Runs) -> pd.DataFrame:
             for metric in DIGITS
         ]
         if rows:
-            blocks.append(_corrected(pd.DataFrame(rows), [str(key) for key in keys]))
+            table = _corrected(pd.DataFrame(rows), [str(key) for key in keys])
+            blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
         return pd.DataFrame()
     table = pd.concat(blocks, ignore_index=True)
@@ -75,7 +81,7 @@ def compare(runs: Runs) -> pd.DataFrame:
     return table
 
 
-def estimate(own: Seeds, other: Seeds, metric: str) -> Estimate:
+def estimate(own: Replicates, other: Replicates, metric: str) -> Estimate:
     """How much more one cell has of a metric on test than another, over their common seeds.
 
     Its error is for other seeds and other time blocks of the test period.
@@ -86,16 +92,16 @@ def estimate(own: Seeds, other: Seeds, metric: str) -> Estimate:
     return _estimate(_common(own, other), metric)
 
 
-def _records(runs: Runs) -> dict[Key, dict[int, RunRecord]]:
-    """The finished runs of each cell by seed."""
-    found: dict[Key, dict[int, RunRecord]] = {}
+def _records(runs: Runs) -> dict[Key, dict[Replicate, RunRecord]]:
+    """The finished runs of each cell by draw and seed."""
+    found: dict[Key, dict[Replicate, RunRecord]] = {}
     for cell in runs.cells:
         if cell.record is not None:
-            found.setdefault(cell.key, {}).setdefault(cell.config.seed, cell.record)
+            found.setdefault(cell.key, {}).setdefault(cell.replicate, cell.record)
     return found
 
 
-def _comparisons(seeds: Mapping[Key, Seeds], cells: list[Key]) -> list[tuple[Key, Key, str]]:
+def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tuple[Key, Key, str]]:
     """What is compared among the finished cells of one data set and backbone."""
     method = CELL.index("method")
     plain = [cell for cell in cells if cell[method] == BASELINE]
@@ -108,7 +114,7 @@ def _comparisons(seeds: Mapping[Key, Seeds], cells: list[Key]) -> list[tuple[Key
     return pairs
 
 
-def _best(seeds: Mapping[Key, Seeds], cells: list[Key], split: str, metric: str) -> Key:
+def _best(seeds: Mapping[Key, Replicates], cells: list[Key], split: str, metric: str) -> Key:
     """The cell with the best mean over its seeds; an undefined mean is the worst."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
 
@@ -123,9 +129,9 @@ def _named(left: Key, right: Key) -> dict[str, object]:
     return dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
 
 
-def _common(own: Seeds, other: Seeds) -> list[tuple[RunRecord, RunRecord]]:
-    """The runs of both that have the same seed."""
-    both = [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
+def _common(own: Replicates, other: Replicates) -> list[tuple[RunRecord, RunRecord]]:
+    """The runs of both that have the same draw and seed."""
+    both = [(own[place], other[place]) for place in sorted(own.keys() & other.keys())]
     for one, two in both:
         if one.config.data_fingerprint != two.config.data_fingerprint:
             raise ValueError(
@@ -141,17 +147,22 @@ def _deltas(both: list[tuple[RunRecord, RunRecord]], metric: str) -> NDArray[np.
     return np.array([own - other for own, other in pairs], np.float64)
 
 
+def draws_of(both: list[tuple[RunRecord, RunRecord]]) -> list[int]:
+    """The draw of each pair of runs."""
+    return [draw_of(one.config) for one, _ in both]
+
+
 def _estimate(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Estimate:
     drawn = [resampled(one)[metric] - resampled(two)[metric] for one, two in both]
     units = num_blocks(both[0][0]) if both else 0
-    return two_way_estimate(
-        _deltas(both, metric), np.array(drawn).T if drawn else np.empty((0, 0)), units
-    )
+    resamples = np.array(drawn).T if drawn else np.empty((0, 0))
+    return two_way_estimate(_deltas(both, metric), resamples, units, draws_of(both))
 
 
 def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, object]:
     """The columns of a row of `compare` that follow from the runs of one comparison alone."""
-    deltas, found = _deltas(both, metric), _estimate(both, metric)
+    deltas = by_draw(_deltas(both, metric), draws_of(both))
+    found = _estimate(both, metric)
     interval = found.interval()
     return {
         "pairs": len(both),
@@ -164,21 +175,23 @@ def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, ob
         "mde": found.detectable,
         "t_p": paired_p_value(deltas),
         "wilcoxon_p": wilcoxon_p_value(deltas),
-        **(_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_seeds": np.nan}),
+        **(_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_runs": np.nan}),
     }
 
 
 def _delong(both: list[tuple[RunRecord, RunRecord]]) -> dict[str, object]:
-    """DeLong's test of the mean over the seeds, and in how many of them it is significant."""
+    """DeLong's test of the mean over the seeds, and in how many runs it is significant.
+
+    The test is one of the rows of one log: of several draws there is no test of the mean.
+    """
     if not both:
-        return {"delong_p": np.nan, "delong_seeds": np.nan}
-    label = labels(both[0][0])
+        return {"delong_p": np.nan, "delong_runs": np.nan}
+    single = [contrast(labels(one), [placed(one)], [placed(two)]).p_value for one, two in both]
+    found: dict[str, object] = {"delong_runs": int((np.array(single) < TEST_LEVEL).sum())}
+    if len(set(draws_of(both))) > 1:
+        return found | {"delong_p": np.nan}
     left, right = ([placed(pair[side]) for pair in both] for side in (0, 1))
-    single = [contrast(label, [one], [two]).p_value for one, two in zip(left, right, strict=True)]
-    return {
-        "delong_p": contrast(label, left, right).p_value,
-        "delong_seeds": int((np.array(single) < TEST_LEVEL).sum()),
-    }
+    return found | {"delong_p": contrast(labels(both[0][0]), left, right).p_value}
 
 
 def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:

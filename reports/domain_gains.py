@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports.load import DATA
+from reports.keys import DATA, Family, Log
 from reports.names import BASELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,13 +27,14 @@ JUDGED_NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainGains:
-    """The test AUC of J judged domains under a method and the plain backbone.
+    """The test AUC of J judged domains of one draw under a method and the plain backbone.
 
     `domains` has a row per judged domain: its column values and its counts. `auc` and `plain` are
     (S, J) over the `seeds` that both have; `all_plain` is that of every plain run.
     """
 
-    model: dict[str, object]  # the values of `MODEL`, and `planned_seeds`
+    model: dict[str, object]  # the values of `MODEL`, `planned_runs` and `draws`
+    draw: int
     domains: pd.DataFrame
     test_rows: int  # of all domains
     seeds: list[int]
@@ -47,37 +48,56 @@ class DomainGains:
         return self.auc - self.plain
 
 
-def domain_gains(runs: Runs) -> Iterator[DomainGains]:
-    """Those of every planned method that is not the plain backbone, in the order of tables."""
+def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
+    """Those of every planned method that is not the plain backbone, in the order of tables.
+
+    Of each method they are one per draw of the log: no domain is in two draws.
+    """
     runs = runs.study("main")
     if not runs.records:
         return
     for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
-        dataset, partition, backbone = map(str, keys)
-        aucs = _aucs(runs, (dataset, partition, backbone))
-        domains = runs.domains(runs.fingerprints[dataset, partition]).sort_values("eval_domain_id")
-        clicks, rows = domains["test_clicks"], domains["test_impressions"]
-        judged = domains[(clicks >= LEAST_CLICKS) & (clicks < rows)].reset_index(drop=True)
-        plain = aucs.get(BASELINE, {})
-        for model in models[models["method"] != BASELINE].to_dict("records"):
-            own = aucs.get(str(model["method"]), {})
-            seeds = sorted(own.keys() & plain.keys())
-            yield DomainGains(
-                model={str(name): value for name, value in model.items() if name != "changes"},
-                domains=judged,
-                test_rows=int(rows.sum()),
-                seeds=seeds,
-                auc=_stacked([own[seed] for seed in seeds], judged),
-                plain=_stacked([plain[seed] for seed in seeds], judged),
-                all_plain=_stacked([plain[seed] for seed in sorted(plain)], judged),
-            )
+        family, backbone = Family(*map(str, keys[:2])), str(keys[2])
+        methods = models[models["method"] != BASELINE].to_dict("records")
+        by_draw = [
+            _of_draw(runs.of_log(Log(*family, draw)), backbone, methods, draw, fingerprint)
+            for draw, fingerprint in runs.families[family].items()
+        ]
+        yield from map(list, zip(*by_draw, strict=True))
 
 
-def _aucs(runs: Runs, keys: tuple[str, str, str]) -> dict[str, dict[int, pd.Series]]:
-    """Per method and seed the test AUC by `eval_domain_id`."""
+def _of_draw(
+    runs: Runs, backbone: str, methods: list[dict[Hashable, Any]], draw: int, fingerprint: str
+) -> list[DomainGains]:
+    """Those of each method on one draw."""
+    aucs = _aucs(runs, backbone)
+    domains = runs.domains(fingerprint).sort_values("eval_domain_id")
+    clicks, rows = domains["test_clicks"], domains["test_impressions"]
+    judged = domains[(clicks >= LEAST_CLICKS) & (clicks < rows)].reset_index(drop=True)
+    plain = aucs.get(BASELINE, {})
+    found = []
+    for model in methods:
+        own = aucs.get(str(model["method"]), {})
+        seeds = sorted(own.keys() & plain.keys())
+        gains = DomainGains(
+            model={str(name): value for name, value in model.items() if name != "changes"},
+            draw=draw,
+            domains=judged,
+            test_rows=int(rows.sum()),
+            seeds=seeds,
+            auc=_stacked([own[seed] for seed in seeds], judged),
+            plain=_stacked([plain[seed] for seed in seeds], judged),
+            all_plain=_stacked([plain[seed] for seed in sorted(plain)], judged),
+        )
+        found.append(gains)
+    return found
+
+
+def _aucs(runs: Runs, backbone: str) -> dict[str, dict[int, pd.Series]]:
+    """Per method and seed the test AUC by `eval_domain_id`, of runs on one draw."""
     found: dict[str, dict[int, pd.Series]] = {}
     for cell in runs.cells:
-        if cell.record is not None and cell.key[:3] == keys:
+        if cell.record is not None and cell.config.backbone == backbone:
             scores = runs.domain_scores(cell.record).set_index("eval_domain_id")["auc"]
             found.setdefault(cell.config.method, {})[cell.config.seed] = scores
     return found

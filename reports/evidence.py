@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
+from reports.capped import are_capped, cap_warning
 from reports.comparisons import estimate
+from reports.keys import Family
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
 from reports.stats import Interval, paired_interval
+from reports.two_way import by_draw
 from reports.verdicts import MARGIN, Contrast
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import RunConfig
     from benchmark.records import RunRecord
+    from reports.keys import Replicate
     from reports.load import Runs
     from reports.verdicts import Expected
 
@@ -31,7 +33,8 @@ class Part:
     """A contrast before its correction: `measure` gives its interval at a level.
 
     `unit` is "e-4" for differences of metrics, else what `measure` counts in: "times" are powers of
-    ten of a multiple of `limit`. `p_value` is that of a further test.
+    ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing is
+    settled whatever the interval; `replicates` are the values that the interval is over.
     """
 
     label: str
@@ -42,6 +45,8 @@ class Part:
     limit: float = 1.0
     p_value: float = math.nan
     needs: str = ""
+    blocked: str = ""
+    replicates: str = "seeds"
 
     def at(self, level: float) -> Contrast:
         """The contrast with its interval at a level."""
@@ -55,20 +60,22 @@ class Part:
             level=level,
             p_value=self.p_value,
             needs=self.needs if math.isnan(interval.low) else "",
+            blocked=self.blocked,
+            replicates=self.replicates,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model of a comparison, and its finished runs by seed."""
+    """One model of a comparison, and its finished runs by draw and seed."""
 
     title: str
-    runs: dict[int, RunRecord]
+    runs: dict[Replicate, RunRecord]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one log: its runs, and how to find them."""
+    """All that is known of one log, or of all draws of one: its runs, and how to find them."""
 
     runs: Runs
     dataset: str
@@ -85,7 +92,7 @@ class Evidence:
             and (is_wanted(cell.config) if is_wanted else not cell.changes)
         ]
         changes = found[0].changes if found else NOT_PLANNED
-        records = {cell.config.seed: cell.record for cell in found if cell.record is not None}
+        records = {cell.replicate: cell.record for cell in found if cell.record is not None}
         return Subject(title=model_title(backbone, method, changes), runs=records)
 
     def gap(
@@ -105,21 +112,28 @@ class Evidence:
             paper=paper,
             expected=expected,
             needs=needs,
+            blocked=blocked_by(left, right),
+            replicates=self.replicates,
         )
 
     @property
-    def fingerprint(self) -> str:
-        """Of the prepared log."""
-        return self.runs.fingerprints[self.dataset, self.partition]
+    def family(self) -> Family:
+        """The log."""
+        return Family(self.dataset, self.partition)
 
     @property
     def is_generated(self) -> bool:
         """Whether the log was drawn from known probabilities."""
-        return "ceiling" in self.runs.card(self.fingerprint)
+        return not self.runs.ceilings(self.family).empty
 
-    def main_logs(self) -> list[tuple[str, str]]:
-        """Data set and partition of every log of the main study."""
-        return list(self.runs.study("main").fingerprints)
+    @property
+    def replicates(self) -> str:
+        """The values that intervals are over."""
+        return "draws" if len(self.runs.families[self.family]) > 1 else "seeds"
+
+    def main_logs(self) -> list[Family]:
+        """Every log of the main study."""
+        return list(self.runs.study("main").families)
 
     @property
     def num_columns(self) -> int:
@@ -133,7 +147,8 @@ class Evidence:
 
     def kept_epoch(self, record: RunRecord) -> float:
         """After how many epochs the checkpoint was taken that a run was tested with."""
-        train_rows = int(self.runs.domains(self.fingerprint)["train_impressions"].sum())
+        domains = self.runs.domains(record.config.data_fingerprint)
+        train_rows = int(domains["train_impressions"].sum())
         steps = math.ceil(train_rows / record.config.protocol.batch_size)
         return cast("float", record.training["best_step"]) / steps
 
@@ -146,17 +161,26 @@ class Evidence:
     def _is_here(self, key: Sequence[str], method: str) -> bool:
         return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
 
-    def by_seed(
+    def by_run(
         self, left: Subject, right: Subject, value: Callable[[RunRecord], float]
     ) -> Callable[[float], Interval]:
-        """The paired t interval of a difference that each seed has one of."""
+        """The t interval of a difference that each draw and seed has one of."""
 
         def measure(level: float) -> Interval:
-            seeds = sorted(left.runs.keys() & right.runs.keys())
-            deltas = [value(left.runs[seed]) - value(right.runs[seed]) for seed in seeds]
-            return paired_interval(np.array(deltas), level)
+            both = sorted(left.runs.keys() & right.runs.keys())
+            deltas = [value(left.runs[run]) - value(right.runs[run]) for run in both]
+            return paired_interval(by_draw(deltas, [run.draw for run in both]), level)
 
         return measure
+
+
+def blocked_by(*subjects: Subject) -> str:
+    """Why a comparison of these settles nothing: the cap on epochs stopped too many of their runs.
+
+    Empty where it did not.
+    """
+    capped = [subject.title for subject in subjects if are_capped(subject.runs.values())]
+    return cap_warning(capped) if capped else ""
 
 
 def counted(value: float) -> Callable[[float], Interval]:

@@ -26,6 +26,7 @@ LATEX_ESCAPES = str.maketrans(
         "\N{MINUS SIGN}": "$-$",
         "\N{MULTIPLICATION SIGN}": r"$\times$",
         "Δ": r"$\Delta$",
+        "\N{DAGGER}": r"$\dagger$",
     }
 )
 MARKDOWN_ESCAPES = str.maketrans({character: "\\" + character for character in "\\|*_`<>[]"})

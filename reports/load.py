@@ -14,6 +14,7 @@ from benchmark.protocol import PRESETS
 from benchmark.records import ERROR, RECORD, RunStore
 from benchmark.stored import RecordError
 from reports.card import Card
+from reports.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, log_of
 from reports.ledger import read_searches
 from reports.logits import read_logits
 from reports.names import changes_of, rank
@@ -28,36 +29,8 @@ if TYPE_CHECKING:
     from benchmark.records import RunRecord, SlotState
     from reports.ledger import SearchTrials
 
-DATA = ["dataset", "partition"]
-MODEL = [*DATA, "backbone", "method"]
-CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 WAITING = "waits for tuning"
 NOT_RUN = "not run yet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One slot of the plan; `reason` says why it is not done, `record` is there when it is.
-
-    `changes` says in words what a study changed about the main cell of the model.
-    """
-
-    config: RunConfig
-    slot_id: str
-    run_id: str
-    state: SlotState
-    changes: str = ""
-    reason: str = ""
-    record: RunRecord | None = None
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The values of `CELL`."""
-        config = self.config
-        return (
-            *(config.dataset, partition_of(config)),
-            *(config.backbone, config.method, self.changes),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,26 +63,44 @@ class Runs:
 
     @cached_property
     def models(self) -> pd.DataFrame:
-        """The planned models and their number of seeds, in the order of tables."""
-        rows = pd.DataFrame([_keys(cell) for cell in self.cells], columns=[*CELL, "seed"])
+        """The planned models with their numbers of runs and draws, in the order of tables."""
+        rows = pd.DataFrame([_keys(cell) for cell in self.cells], columns=[*CELL, *REPLICATE])
         if rows.empty:
-            return rows.drop(columns="seed").assign(planned_seeds=0)
-        models = rows.groupby(CELL, sort=False).size().rename("planned_seeds").reset_index()
+            return rows.drop(columns=REPLICATE).assign(planned_runs=0, draws=0)
+        grouped = rows.groupby(CELL, sort=False)["draw"]
+        models = grouped.agg(planned_runs="size", draws="nunique").reset_index()
         ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
         ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
         return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
 
     @cached_property
-    def fingerprints(self) -> dict[tuple[str, str], str]:
-        """The prepared log behind each data set and partition of the plan."""
-        return {
-            (cell.config.dataset, partition_of(cell.config)): cell.config.data_fingerprint
-            for cell in self.cells
-        }
+    def fingerprints(self) -> dict[Log, str]:
+        """The prepared logs of the plan, the draws of a generated one in order."""
+        found = {log_of(cell.config): cell.config.data_fingerprint for cell in self.cells}
+        places = {log.family: place for place, log in reversed(list(enumerate(found)))}
+        return dict(sorted(found.items(), key=lambda item: (places[item[0].family], item[0].draw)))
+
+    @cached_property
+    def families(self) -> dict[Family, dict[int, str]]:
+        """The fingerprints of each log by draw, in order."""
+        found: dict[Family, dict[int, str]] = {}
+        for log, fingerprint in self.fingerprints.items():
+            found.setdefault(log.family, {})[log.draw] = fingerprint
+        return found
+
+    def of_log(self, log: Log) -> Runs:
+        """The cells of one prepared log."""
+        return replace(self, cells=tuple(cell for cell in self.cells if log_of(cell.config) == log))
 
     def metrics(self, split: str = "test") -> pd.DataFrame:
-        """One row per finished run: its keys and every metric of the split, undefined ones nan."""
-        return self._frame(record.metrics[split] for record in self.records)
+        """One row per finished run: its keys, every metric of the split, and what stopped it.
+
+        Undefined metrics are nan.
+        """
+        return self._frame(
+            {**record.metrics[split], "stopped_by": record.training["stopped_by"]}
+            for record in self.records
+        )
 
     def costs(self) -> pd.DataFrame:
         """One row per finished run: its keys, its counts and its times."""
@@ -153,6 +144,12 @@ class Runs:
                 " to renew it"
             )
         return cast("Card", card)
+
+    def ceilings(self, family: Family) -> pd.DataFrame:
+        """Per draw the test metrics of the true click probability; no rows for a real log."""
+        cards = {draw: self.card(log) for draw, log in self.families[family].items()}
+        known = {draw: card["ceiling"]["test"] for draw, card in cards.items() if "ceiling" in card}
+        return pd.DataFrame.from_dict(known, orient="index", dtype=np.float64)
 
     def truth(self, fingerprint: str) -> pd.DataFrame:
         """The true click probability of each dev and test row of a generated log.
@@ -208,12 +205,12 @@ class Runs:
             for cell in self.cells
             if cell.record is not None and (cell.record.path / "masks.npz").is_file()
         ]
-        return pd.DataFrame(rows, columns=None if rows else [*CELL, "seed"])
+        return pd.DataFrame(rows, columns=None if rows else [*CELL, *REPLICATE])
 
     def _frame(self, rows: Iterable[Mapping[str, Json]]) -> pd.DataFrame:
         done = [cell for cell in self.cells if cell.record is not None]
         merged = [{**_keys(cell), **row} for cell, row in zip(done, rows, strict=True)]
-        return pd.DataFrame(merged, columns=None if merged else [*CELL, "seed"])
+        return pd.DataFrame(merged, columns=None if merged else [*CELL, *REPLICATE])
 
 
 def load_runs(out: Path) -> Runs:
@@ -254,13 +251,8 @@ def load_runs(out: Path) -> Runs:
     )
 
 
-def partition_of(config: RunConfig) -> str:
-    """The partition's name, such as `tab+user_active_degree`."""
-    return "+".join(config.partition)
-
-
 def _keys(cell: Cell) -> dict[str, Json]:
-    return {**dict(zip(CELL, cell.key, strict=True)), "seed": cell.config.seed}
+    return {**dict(zip(CELL, cell.key, strict=True)), **cell.replicate._asdict()}
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ from reports.bins import NUM_BINS, bins_by_domain
 from reports.blocks import BLOCK
 from reports.bootstrap import NUM_BLOCKS, block_weights, time_blocks
 from reports.intervals import bounds
+from reports.keys import Family
 from reports.names import BASELINE
 from reports.paired import SCALE
 from reports.placements import influences
@@ -21,11 +22,12 @@ from reports.scored import File, file_of, scored_rows
 from reports.two_way import two_way_estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from benchmark.records import RunRecord
+    from reports.keys import Replicate
     from reports.load import Runs
     from reports.scored import ScoredRows
     from reports.two_way import Estimate
@@ -48,10 +50,11 @@ class BinScores:
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per bin and model of `main` but the plain backbone, over the seeds that both have.
+    """One row per bin and model of `main` but the plain backbone, over the runs that both have.
 
-    `domains` are all of the bin, `gauc_domains` those with both classes in test. The gains,
-    `<metric>_delta_e4_*`, are nan where the bin lacks a class.
+    `domains` are all of the bin, `gauc_domains` those with both classes in test, totals over the
+    draws, each of which has its own bins. The gains, `<metric>_delta_e4_*`, are nan where the bin
+    lacks a class.
     """
     runs = runs.study("main")
     rows: list[dict[str, object]] = []
@@ -61,31 +64,33 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         methods = [name for name in models["method"] if name in records and name != BASELINE]
         if BASELINE not in records or not methods:
             continue
-        domains = runs.domains(runs.fingerprints[block["dataset"], block["partition"]])
-        bins = bins_by_domain(domains)
-        plain = _scores(records[BASELINE], bins)
+        logs = runs.families[Family(block["dataset"], block["partition"])].values()
+        counts = _counts([runs.domains(fingerprint) for fingerprint in logs])
+        num_draws = int(models["draws"].max())
+        plain = scores_by_run(runs, records[BASELINE])
         for method in methods:
-            gains = _gains(_scores(records[method], bins), plain)
+            gains = _gains(scores_by_run(runs, records[method]), plain)
             rows += [
-                {**block, "method": method, **counts, **gain}
-                for counts, gain in zip(_counts(domains, bins), gains, strict=True)
+                {**block, "method": method, "draws": num_draws, **of_bin, **gain}
+                for of_bin, gain in zip(counts, gains, strict=True)
             ]
     return pd.DataFrame(rows)
 
 
-def _records(runs: Runs, block: Mapping[str, str]) -> dict[str, dict[int, RunRecord]]:
-    """The finished main cells of a block by method and seed."""
-    found: dict[str, dict[int, RunRecord]] = {}
+def _records(runs: Runs, block: Mapping[str, str]) -> dict[str, dict[Replicate, RunRecord]]:
+    """The finished main cells of a block by method, draw and seed."""
+    found: dict[str, dict[Replicate, RunRecord]] = {}
     for cell in runs.cells:
         is_own = cell.key[: len(BLOCK)] == tuple(block.values()) and not cell.changes
         if is_own and cell.record is not None:
-            found.setdefault(cell.config.method, {})[cell.config.seed] = cell.record
+            found.setdefault(cell.config.method, {})[cell.replicate] = cell.record
     return found
 
 
-def _counts(domains: pd.DataFrame, bins: NDArray[np.int64]) -> list[dict[str, int]]:
+def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
     """Of each bin its domains, those with both classes in test, and its test rows."""
-    ordered = domains.sort_values("eval_domain_id")
+    bins = np.concatenate([bins_by_domain(domains) for domains in draws])
+    ordered = pd.concat(domains.sort_values("eval_domain_id") for domains in draws)
     rows, clicks = (ordered[f"test_{name}"].to_numpy() for name in ("impressions", "clicks"))
     has_both = (clicks > 0) & (clicks < rows)
     return [
@@ -99,8 +104,14 @@ def _counts(domains: pd.DataFrame, bins: NDArray[np.int64]) -> list[dict[str, in
     ]
 
 
-def _scores(records: Mapping[int, RunRecord], bins: NDArray[np.int64]) -> dict[int, BinScores]:
-    return {seed: scores_of(record, bins) for seed, record in records.items()}
+def scores_by_run(runs: Runs, records: Mapping[Replicate, RunRecord]) -> dict[Replicate, BinScores]:
+    """Those of each run, in the bins of its own draw."""
+    logs = {record.config.data_fingerprint for record in records.values()}
+    bins = {fingerprint: bins_by_domain(runs.domains(fingerprint)) for fingerprint in logs}
+    return {
+        place: scores_of(record, bins[record.config.data_fingerprint])
+        for place, record in records.items()
+    }
 
 
 def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
@@ -145,7 +156,9 @@ def _mean_aucs(
     return np.divide(total, weight, out=np.full(NUM_BINS, np.nan), where=weight > 0.0)
 
 
-def _gains(own: Mapping[int, BinScores], plain: Mapping[int, BinScores]) -> list[dict[str, object]]:
+def _gains(
+    own: Mapping[Replicate, BinScores], plain: Mapping[Replicate, BinScores]
+) -> list[dict[str, object]]:
     """Per bin the number of pairs, and of each metric the mean gain and its interval."""
     rows: list[dict[str, object]] = []
     for number in range(1, NUM_BINS + 1):
@@ -157,11 +170,15 @@ def _gains(own: Mapping[int, BinScores], plain: Mapping[int, BinScores]) -> list
 
 
 def bin_gain(
-    own: Mapping[int, BinScores], other: Mapping[int, BinScores], number: int, metric: str
+    own: Mapping[Replicate, BinScores],
+    other: Mapping[Replicate, BinScores],
+    number: int,
+    metric: str,
 ) -> Estimate:
-    """How much more of a metric one model has in a bin than another, over their common seeds."""
+    """How much more of a metric one model has in a bin than another, over their common runs."""
     place = (number - 1, METRICS.index(metric))
-    seeds = sorted(own.keys() & other.keys())
-    gains = [own[seed].scores[place] - other[seed].scores[place] for seed in seeds]
-    drawn = [own[seed].resampled[:, *place] - other[seed].resampled[:, *place] for seed in seeds]
-    return two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS)
+    both = sorted(own.keys() & other.keys())
+    gains = [own[run].scores[place] - other[run].scores[place] for run in both]
+    drawn = [own[run].resampled[:, *place] - other[run].resampled[:, *place] for run in both]
+    draws = [run.draw for run in both]
+    return two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS, draws)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure as Canvas
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from reports.keys import MODEL, REPLICATE
 from reports.layout import number
-from reports.load import MODEL
 from reports.masks import KINDS, TITLES
 from reports.names import data_title, model_title
 from reports.style import PAGE
@@ -138,8 +138,9 @@ def _once(label: str, named: set[str]) -> str | None:
 
 
 def _sharing(rows: pd.DataFrame) -> str:
-    shared = int(rows["shared"].iloc[0])
-    return f"similarity {number(rows['similarity'].iloc[0], 2)}\n{shared} values shared"
+    """What the two domains have in common, mean over the draws."""
+    by_draw = rows.groupby("draw")[["similarity", "shared"]].first().mean()
+    return f"similarity {number(by_draw['similarity'], 2)}\n{by_draw['shared']:.3g} values shared"
 
 
 def _draw_heat(panel: Axes, rows: pd.DataFrame, chosen: dict[str, float]) -> None:
@@ -187,10 +188,10 @@ def _draw_curve(panel: Axes, rows: pd.DataFrame, source: str) -> None:
         own = rows[rows["kind"] == kind]
         if own.empty:
             continue
-        seeds = own.pivot_table(index="position", columns="seed", values="value")
-        mean = seeds.mean(axis=1)
-        reach = [mean - seeds.min(axis=1), seeds.max(axis=1) - mean]
-        association = own.groupby("seed")["association"].first().mean()
+        runs = own.pivot_table(index="position", columns=REPLICATE, values="value")
+        mean = runs.mean(axis=1)
+        reach = [mean - runs.min(axis=1), runs.max(axis=1) - mean]
+        association = own.groupby(REPLICATE)["association"].first().mean()
         label = f"{TITLES[kind]} ({number(association, 2, signed=True)})"
         panel.errorbar(mean.index + (i - 1) * _SHIFT, mean, yerr=reach, label=label, **_LOOKS[kind])
     panel.axhline(0.0, color="black", linewidth=0.6)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.load import DATA, MODEL
+from reports.keys import MODEL
 from reports.relabelling import Overlap, Pairs, Ranking, relabelled
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from reports.load import Cell, Runs
+    from reports.keys import Cell, Log
+    from reports.load import Runs
 
 STUDY = "masks"
 KINDS = ("trained", "initial", "permuted")
@@ -70,10 +71,14 @@ class Domains:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskedModel:
-    """The finished runs of one model: per kind and seed the ranking of every layer's neurons."""
+    """The finished runs of one model on one draw of a log.
+
+    Per kind and seed they are the ranking of every layer's neurons.
+    """
 
     keys: dict[str, str]  # the values of `MODEL`
-    planned_seeds: int
+    draw: int
+    planned_runs: int
     domains: Domains
     rankings: Mapping[str, Mapping[int, Mapping[str, Ranking]]]
 
@@ -89,28 +94,39 @@ class MaskedModel:
         return max(hidden, key=lambda name: layers[name].score.shape[1])
 
 
-def masked_models(runs: Runs) -> list[MaskedModel]:
-    """The models of the study that prune and have a finished run on the given labels."""
+def masked_models(runs: Runs) -> list[list[MaskedModel]]:
+    """The models of the study that prune and have a finished run on the given labels, by draw."""
     runs = runs.study(STUDY)
-    found: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in runs.cells:
-        found.setdefault(cell.key[: len(MODEL)], []).append(cell)
+    found: dict[tuple[str, ...], dict[Log, list[Cell]]] = {}
+    for log in runs.fingerprints:
+        for cell in runs.of_log(log).cells:
+            found.setdefault(cell.key[: len(MODEL)], {}).setdefault(log, []).append(cell)
     models = []
-    for key, cells in found.items():
+    for key, by_log in found.items():
         keys = dict(zip(MODEL, key, strict=True))
-        domains = _domains(runs, keys)
-        rankings = _rankings(runs, cells, domains) if domains else {}
-        if domains and rankings.get("trained"):
-            planned = sum(cell.config.labels == "given" for cell in cells)
-            models.append(
-                MaskedModel(keys=keys, planned_seeds=planned, domains=domains, rankings=rankings)
-            )
-    return models
+        draws = [_masked(runs, keys, log, cells) for log, cells in by_log.items()]
+        models.append([model for model in draws if model])
+    return [draws for draws in models if draws]
 
 
-def _domains(runs: Runs, keys: Mapping[str, str]) -> Domains | None:
+def _masked(runs: Runs, keys: dict[str, str], log: Log, cells: list[Cell]) -> MaskedModel | None:
+    """A model on one draw; None without such a run."""
+    domains = _domains(runs, log)
+    rankings = _rankings(runs, cells, domains) if domains else {}
+    if domains is None or not rankings.get("trained"):
+        return None
+    return MaskedModel(
+        keys=keys,
+        draw=log.draw,
+        planned_runs=sum(cell.config.labels == "given" for cell in cells),
+        domains=domains,
+        rankings=rankings,
+    )
+
+
+def _domains(runs: Runs, log: Log) -> Domains | None:
     """The domains of a log whose masks are judged; None if nothing is known of their similarity."""
-    fingerprint = runs.fingerprints[keys[DATA[0]], keys[DATA[1]]]
+    fingerprint = runs.fingerprints[log]
     similarity = runs.similarity(fingerprint)
     if similarity is None:
         return None
@@ -122,7 +138,7 @@ def _domains(runs: Runs, keys: Mapping[str, str]) -> Domains | None:
     ].sort_values("test_impressions", ascending=False, kind="stable")[:MOST_DOMAINS]
     ids = table["eval_domain_id"].to_numpy(np.intp)
     position = pd.Index(known).get_indexer(ids)
-    columns = keys["partition"].split("+")
+    columns = log.partition.split("+")
     return Domains(
         eval_domain_id=ids,
         names=[" \N{MIDDLE DOT} ".join(map(str, row)) for row in table[columns].to_numpy()],
@@ -202,7 +218,7 @@ class Association:
 
     raw: float
     drawn: NDArray[np.float64]
-    by_stratum: list[float]
+    by_stratum: dict[int, float]  # by how many values the domains share
 
     @property
     def value(self) -> float:
@@ -227,7 +243,6 @@ def associations(
     found = {}
     for (key, ranking), column in zip(rankings.items(), drawn.T, strict=True):
         overlap = Overlap(ranking, pairs).of(ranking.pruned())
-        found[key] = Association(
-            raw=pairs.correlation(overlap), drawn=column, by_stratum=pairs.correlations(overlap)
-        )
+        strata = dict(zip(map(int, pairs.strata), pairs.correlations(overlap), strict=True))
+        found[key] = Association(raw=pairs.correlation(overlap), drawn=column, by_stratum=strata)
     return found

@@ -1,4 +1,4 @@
-"""Scores of models over seeds, and their differences seed by seed, as numbers and as entries."""
+"""Scores of models over runs, and their differences run by run, as numbers and as entries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.capped import capped_note, capped_share
 from reports.intervals import interval_entry
+from reports.keys import CELL, REPLICATE
 from reports.layout import Entry, number, spread
-from reports.load import CELL
 from reports.names import BASELINE
 from reports.stats import paired_interval
+from reports.two_way import by_draw
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -27,59 +29,87 @@ LOWER_IS_BETTER = {"logloss", "expected_logloss"}
 LEAST_WAY = 0.005
 SHARE_NOTE = (
     "Share: the gain over the plain backbone as a part of what lies between it and the ceiling,"
-    " seed by seed, with the 95% t interval of its mean over the seeds, which holds the noise of"
-    " training, not that of the test rows nor of the one log that was drawn; none is corrected for"
-    f" the number of comparisons. Blank where in any seed less than {LEAST_WAY} lies between."
+    " run by run against the ceiling of the run's own log, with the 95% t interval of its mean over"
+    " the seeds of a log that was drawn once, which holds the noise of training, not that of the"
+    " test rows nor of the draw, or over the draws; none is corrected for the number of"
+    f" comparisons. Blank where in any run less than {LEAST_WAY} lies between."
+)
+DRAWS_NOTE = (
+    "Of a generated log with several draws every run is of one draw and seed. Scores and"
+    " differences are means over all its runs, each difference being of two runs with the same draw"
+    " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
+    " means of the draws (Student's t, one degree of freedom less than there are draws), which hold"
+    " what differs between draws, seeds and rows: they speak of such logs, not of one. What is"
+    " per domain or row is computed draw by draw; counts of domains and rows are totals over the"
+    " draws."
 )
 SCALE = 1e4  # of the differences
 MATCHED = "adasparse"  # what a width-matched plain network is compared with
 
 
 def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
-    """The rows, one per finished seed, whose columns have these values."""
+    """The rows, one per finished run, whose columns have these values."""
     return scores[(scores[list(keys)] == pd.Series(keys)).all(axis=1)]
 
 
 def averages(own: pd.DataFrame) -> dict[str, object]:
-    """`<metric>_mean` and `_std` over the seeds."""
-    row: dict[str, object] = {}
+    """`<metric>_mean` and `_std` over the runs, and the share that is `capped`."""
+    row: dict[str, object] = {"capped": capped_share(own)}
     for metric in DIGITS:
         row |= moments(metric, own[metric])
     return row
 
 
 def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, object]:
-    """`<metric>_<name>_e4_mean` and `_std` over the seeds that both have."""
+    """`<metric>_<name>_e4_mean` and `_std` over the draws and seeds that both have."""
     row: dict[str, object] = {}
     for metric in DIGITS:
-        row |= moments(f"{metric}_{name}_e4", seed_deltas(own, other, metric) * SCALE)
+        row |= moments(f"{metric}_{name}_e4", run_deltas(own, other, metric) * SCALE)
     return row
 
 
-def seed_pairs(
-    own: pd.DataFrame, other: pd.DataFrame, metric: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A metric of both over the seeds that both have."""
-    _, left, right = np.intersect1d(own["seed"], other["seed"], return_indices=True)
-    values = (frame[metric].to_numpy(np.float64) for frame in (own, other))
-    return next(values)[left], next(values)[right]
+def run_pairs(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric of both, `own` and `other`, over the draws and seeds that both have, by `draw`."""
+    sides = (
+        frame[[*REPLICATE, metric]].rename(columns={metric: name}).astype({name: np.float64})
+        for name, frame in (("own", own), ("other", other))
+    )
+    return next(sides).merge(next(sides), on=REPLICATE).set_index("draw")[["own", "other"]]
 
 
-def seed_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series:
-    """The differences of a metric over the seeds that both have."""
-    mine, theirs = seed_pairs(own, other, metric)
-    return pd.Series(mine - theirs)
+def run_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series:
+    """The differences of a metric over the draws and seeds that both have, by draw."""
+    pairs = run_pairs(own, other, metric)
+    return pairs["own"] - pairs["other"]
 
 
-def achieved_share(own: pd.DataFrame, plain: pd.DataFrame, metric: str, ceiling: float) -> Interval:
-    """The part of the way from the plain backbone to the ceiling, over the seeds that both have.
+def independent(values: pd.Series) -> NDArray[np.float64]:
+    """What intervals and tests are of, from values by draw: means of draws, else of one draw."""
+    return by_draw(values.to_numpy(np.float64), values.index)
 
-    Undefined where that way is shorter than `LEAST_WAY` in any seed: a share of nothing is noise.
+
+def mean_interval(values: pd.Series) -> Interval:
+    """The t interval of a mean over runs, from values by draw."""
+    return paired_interval(independent(values))
+
+
+def scores_by_draw(own: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric of every run, by draw."""
+    return own.set_index("draw")[metric]
+
+
+def achieved_share(
+    own: pd.DataFrame, plain: pd.DataFrame, metric: str, ceiling: pd.Series
+) -> Interval:
+    """The part of the way from the plain backbone to the ceiling of the draw, over runs of both.
+
+    Undefined where that way is shorter than `LEAST_WAY` in any run: a share of nothing is noise.
     """
-    reached, start = seed_pairs(own, plain, metric)
-    way = ceiling - start
-    is_short = ((-way if metric in LOWER_IS_BETTER else way) < LEAST_WAY).any()
-    return paired_interval(np.full(way.size, np.nan) if is_short else (reached - start) / way)
+    pairs = run_pairs(own, plain, metric)
+    way = ceiling.loc[pairs.index].to_numpy(np.float64) - pairs["other"]
+    if ((-way if metric in LOWER_IS_BETTER else way) < LEAST_WAY).any():
+        way[:] = np.nan
+    return mean_interval((pairs["own"] - pairs["other"]) / way)
 
 
 def share_entry(row: Mapping[Hashable, float], name: str) -> Entry:
@@ -100,7 +130,8 @@ def compared(runs: Runs) -> pd.DataFrame:
 
     `<metric>_delta_plain_e4_*` are those to the plain backbone, `<metric>_delta_main_e4_*` those to
     the main cell that the study changed, a width-matched plain network's being `MATCHED`. What
-    would be compared with itself is nan.
+    would be compared with itself is nan. `capped` is the share of runs that the cap on epochs
+    stopped.
     """
     scores = runs.metrics()
     if scores.empty:
@@ -116,7 +147,7 @@ def compared(runs: Runs) -> pd.DataFrame:
         plain = rows_of(scores, keys | {"changes": "", "method": BASELINE})
         rows.append(
             model
-            | {"seeds": len(own)}
+            | {"runs": len(own)}
             | averages(own)
             | differences(own, nothing if is_plain(model) else plain, "delta_plain")
             | differences(
@@ -124,6 +155,11 @@ def compared(runs: Runs) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows)
+
+
+def below(table: pd.DataFrame) -> list[str]:
+    """The notes that some rows of `compared` ask for."""
+    return [*draws_note(table), *capped_note(table)]
 
 
 def is_plain(row: Mapping[Hashable, object]) -> bool:
@@ -158,10 +194,16 @@ def delta_entries(
     ]
 
 
-def seeds_entry(row: Mapping[Hashable, int]) -> Entry:
-    """The finished seeds, and the planned ones where they are more."""
-    done, planned = row["seeds"], row["planned_seeds"]
-    return Entry(str(done) if done == planned else f"{done} of {planned}")
+def runs_entry(row: Mapping[Hashable, int]) -> Entry:
+    """The finished runs, the planned ones where they are more, and the draws if several."""
+    done, planned, draws = row["runs"], row["planned_runs"], row["draws"]
+    text = str(done) if done == planned else f"{done} of {planned}"
+    return Entry(f"{text} on {draws} draws" if draws > 1 else text)
+
+
+def draws_note(table: pd.DataFrame) -> list[str]:
+    """What is different about logs with several draws, where a table has one."""
+    return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
 
 
 def _best(block: pd.DataFrame, metric: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from reports.keys import CELL, REPLICATE
 from reports.layout import Entry, number
-from reports.load import CELL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TOLERANCE = 0.02  # by which a ratio may lie outside of the band
 LAYERS_NOTE = (
     "layer0 (x_0, the input of the backbone), layer1, ...: the share of a layer's neurons that are"
-    " pruned, mean over the test rows and the seeds. In band: how many of these layers lie within"
+    " pruned, mean over the test rows and the runs. In band: how many of these layers lie within"
     f" {TOLERANCE} of the band [r_min, r_max] at which training aims."
 )
 _SUFFIX = "_sparsity"
@@ -26,7 +26,7 @@ _SUFFIX = "_sparsity"
 def reached(runs: Runs) -> pd.DataFrame:
     """`r_min` and `r_max` of the planned cells that aim at a band, and what finished runs reach.
 
-    That is `<layer>_sparsity`, mean over the seeds, `layers` and `layers_in_band`.
+    That is `<layer>_sparsity`, mean over the runs, `layers` and `layers_in_band`.
     """
     bands = pd.DataFrame(
         [
@@ -37,7 +37,7 @@ def reached(runs: Runs) -> pd.DataFrame:
         columns=[*CELL, "r_min", "r_max"],
     )
     bands = bands.groupby(CELL).first()
-    means = runs.sparsity().drop(columns="seed").groupby(CELL).mean().add_suffix(_SUFFIX)
+    means = runs.sparsity().drop(columns=REPLICATE).groupby(CELL).mean().add_suffix(_SUFFIX)
     own = bands.reindex(means.index)
     low, high = own["r_min"] - TOLERANCE, own["r_max"] + TOLERANCE
     is_inside = means.ge(low, axis=0) & means.le(high, axis=0)

@@ -1,4 +1,4 @@
-"""Intervals and tests of paired differences: one difference per seed."""
+"""Intervals and tests of paired differences: one difference per seed, or per draw of a log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95  # of intervals
@@ -28,6 +30,11 @@ class Interval:
     low: float
     high: float
     num: int
+
+    def clipped(self, low: float, high: float) -> Interval:
+        """The same with its ends between two numbers."""
+        lowest, highest = (float(np.clip(end, low, high)) for end in (self.low, self.high))
+        return Interval(self.mean, lowest, highest, self.num)
 
     def times(self, unit: float) -> Interval:
         """The same in another unit."""
@@ -47,6 +54,13 @@ def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
         return Interval(mean, np.nan, np.nan, 1)
     half = float(stats.t.ppf((1.0 + level) / 2.0, values.size - 1)) * _standard_error(values)
     return Interval(mean, mean - half, mean + half, values.size)
+
+
+def over_draws(intervals: Sequence[Interval]) -> Interval:
+    """The interval of one draw as it is; of several the t interval of the mean of their means."""
+    if len(intervals) == 1:
+        return intervals[0]
+    return paired_interval([interval.mean for interval in intervals])
 
 
 def paired_p_value(deltas: ArrayLike) -> float:

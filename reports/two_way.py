@@ -1,4 +1,4 @@
-"""A mean over seeds whose error has two sources: the seeds, and units that all seeds share."""
+"""A mean over runs and its error: over draws of the log, else over seeds and units of the rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from scipy import stats
 from reports.stats import LEVEL, Interval, detectable_errors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 FREEDOM_DIGITS = 1  # of the degrees of freedom behind a detectable difference
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over `num` seeds, its standard error and degrees of freedom; nan below two seeds."""
+    """A mean over `num` draws or seeds, its standard error and degrees of freedom.
+
+    The latter are nan below two of them.
+    """
 
     mean: float
     error: float
@@ -47,23 +50,47 @@ class Estimate:
         return detectable_errors(round(self.freedom, FREEDOM_DIGITS)) * self.error
 
 
-def two_way_estimate(
-    values: NDArray[np.float64], resampled: NDArray[np.float64], num_units: int
-) -> Estimate:
-    """The mean over seeds, with an error for other seeds and other units, such as requests.
+def by_draw(values: ArrayLike, draws: ArrayLike) -> NDArray[np.float64]:
+    """The means of the draws where there are several, in their order; else the values themselves.
 
-    The variance of the mean has two parts. That of the seeds' values holds what differs from seed
-    to seed, whether in all units or in single ones. What all seeds share, the choice of the units,
-    is the mean covariance of two seeds' values over resamples of the units. Their sum is used with
-    the degrees of freedom of Welch and Satterthwaite: to resample a few seeds would make intervals
-    far too narrow.
+    A draw is a log of its own, with its own users, items, domains and rows: means of different
+    draws are independent, and their spread holds what differs between logs, seeds and rows.
 
     Args:
-        values: (S,) one per seed.
+        values: (R,) one per run.
+        draws: (R,) the number of each run's draw.
+    """
+    values, draws = np.asarray(values, np.float64), np.asarray(draws)
+    different = np.unique(draws)
+    if different.size < 2:
+        return values
+    return np.array([values[draws == draw].mean() for draw in different])
+
+
+def two_way_estimate(
+    values: NDArray[np.float64],
+    resampled: NDArray[np.float64],
+    num_units: int,
+    draws: ArrayLike | None = None,
+) -> Estimate:
+    """The mean over runs, with an error for other draws, or for other seeds and other units.
+
+    Of several draws it is the mean of their means, and its error is their spread alone. Of one
+    draw, and of a real log, the variance of the mean has two parts. That of the seeds' values holds
+    what differs from seed to seed, whether in all units or in single ones. What all seeds share,
+    the choice of the units, is the mean covariance of two seeds' values over resamples of the
+    units. Their sum is used with the degrees of freedom of Welch and Satterthwaite: to resample a
+    few seeds would make intervals far too narrow.
+
+    Args:
+        values: (S,) one per run.
         resampled: (B, S) the same in resamples of the units; rows with a nan are left out.
         num_units: how many units there are.
+        draws: (S,) the number of each run's draw; by default all are of one.
     """
     num_seeds = values.size
+    if draws is not None and np.unique(draws).size > 1:
+        return estimate_of(by_draw(values, draws), 0.0, num_units)
     if num_seeds < 2:
         return estimate_of(values, 0.0, num_units)
     defined = resampled[~np.isnan(resampled).any(axis=1)]

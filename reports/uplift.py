@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.auction import MIXED
-from reports.stats import Interval
+from reports.stats import Interval, over_draws
 from reports.two_way import estimate_of, two_way_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 MEASURES = ("ctr", "cpc", "revenue")
@@ -24,7 +26,7 @@ TIE = 1e-12  # sums of the same numbers in another order differ by less
 
 @dataclass(frozen=True, slots=True)
 class UpliftedDomains:
-    """How many domains have a higher score than before, in percent; nan without a domain.
+    """How many of `num` domains have a higher score than before, in percent; nan without one.
 
     `chance` is the share that two equally good models have in expectation: half of the domains
     that are not tied. `by_request` and its `by_request_chance` weight domains by requests or rows.
@@ -108,6 +110,18 @@ def uplifted(gain: NDArray[np.float64], weight: NDArray[np.int64]) -> UpliftedDo
     )
 
 
+def over_all_draws(parts: Sequence[UpliftedDomains]) -> UpliftedDomains:
+    """Those of one draw as they are; of several their means, and the interval of the shares.
+
+    `num` is the total. A draw without a judged domain, or without runs, is left out.
+    """
+    known = [part for part in parts if part.num] or list(parts[:1])
+    share = over_draws([part.share for part in known]).clipped(0.0, 100.0)
+    names = ("chance", "by_request", "by_request_chance")
+    means = {name: float(np.mean([getattr(part, name) for part in known])) for name in names}
+    return UpliftedDomains(num=sum(part.num for part in known), share=share, **means)
+
+
 def _share(is_up: NDArray[np.bool_]) -> Interval:
     """The percentage of (S, J) domains, and its interval for other seeds and other domains.
 
@@ -118,8 +132,7 @@ def _share(is_up: NDArray[np.bool_]) -> Interval:
     smoothed = (float(is_up.mean()) * is_up.shape[1] + 2.0) / size
     variance = smoothed * (1.0 - smoothed) / size
     interval = estimate_of(shares, variance, is_up.shape[1]).interval()
-    low, high = (100.0 * float(np.clip(end, 0.0, 1.0)) for end in (interval.low, interval.high))
-    return Interval(100.0 * interval.mean, low, high, interval.num)
+    return interval.clipped(0.0, 1.0).times(100.0)
 
 
 def _percent(totals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import stats
 
+from reports.capped import MOST_CAPPED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,7 @@ Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "not above", "equal"]
 
 LEVEL = 0.05  # of a claim
-MOST_SEEDS = 1_000  # that an estimate of the needed ones is worth printing for
+MOST_NEEDED = 1_000  # seeds or draws that an estimate is worth printing for
 MARGIN = 0.001  # of AUC and GAUC: differences within it count as none
 TAGS = {  # outcome -> on real logs, on generated ones
     "yes": ("reproduced", "holds in this world"),
@@ -39,8 +41,11 @@ RULE = (
     " about equal is reproduced if two one-sided tests place the difference within"
     f" ±{MARGIN:g}, and not reproduced if the interval lies outside. A claim of several parts is"
     " reproduced if all are, and not reproduced if one is not. Intervals are two-way (seeds and"
-    " blocks of test rows) unless a row says otherwise, and corrected for the number of parts of"
-    " the claim (Bonferroni). On generated logs a claim can only hold, or not hold, in that world."
+    " blocks of test rows) unless a row says otherwise, on a generated log of several draws over"
+    " the means of its draws, and corrected for the number of parts of the claim (Bonferroni). A"
+    f" part that rests on a model of which over {100 * MOST_CAPPED:.0f}% of the runs were stopped"
+    " by the cap on epochs is inconclusive. On generated logs a claim can only hold, or not hold,"
+    " in that world: in worlds of its kind where there are several draws."
 )
 
 
@@ -51,7 +56,8 @@ class Contrast:
     `interval` is corrected already, at the level of `corrected_level`. `paper` is the paper's own
     difference, nan where it prints none, and `margin` what counts as a difference, 0 for other
     quantities than AUC and GAUC. A `p_value` of a further test has to be significant too before
-    anything is settled. `needs` says what is missing, if the interval is.
+    anything is settled. `needs` says what is missing, if the interval is, and `blocked` why nothing
+    is settled whatever the interval. `replicates` are the values that the interval is over.
     """
 
     label: str
@@ -62,12 +68,14 @@ class Contrast:
     level: float = 1.0 - LEVEL
     p_value: float = math.nan
     needs: str = ""
+    blocked: str = ""
+    replicates: str = "seeds"
 
     @property
     def outcome(self) -> Outcome:
         """Whether this part of the claim is seen, refuted, or open."""
         low, high = self.interval.low, self.interval.high
-        if math.isnan(low) or math.isnan(high) or self.p_value >= LEVEL:
+        if self.blocked or math.isnan(low) or math.isnan(high) or self.p_value >= LEVEL:
             return "open"
         if self.expected == "equal":
             if low > -self.margin and high < self.margin:
@@ -86,12 +94,12 @@ class Contrast:
         return self.paper / 2.0 if self.paper > 0.0 else self.margin / 2.0
 
     @property
-    def seeds_needed(self) -> int:
-        """About how many seeds would settle it, if its spread is that of the seeds.
+    def num_needed(self) -> int:
+        """About how many `replicates` would settle it, if its spread is theirs.
 
         The half width, Student's quantile times the standard error, has to fall below the distance
-        of the estimate from the nearer bound of the rule. 0 where that is not defined, and
-        `MOST_SEEDS` + 1 where it takes more.
+        of the estimate from the nearer bound of the rule. 0 where they would not, and
+        `MOST_NEEDED` + 1 where it takes more.
         """
         half, num = (self.interval.high - self.interval.low) / 2.0, self.interval.num
         mean = self.interval.mean
@@ -99,13 +107,13 @@ class Contrast:
             distance = abs(self.margin - abs(mean))
         else:
             distance = max(mean, self.least - mean)
-        if math.isnan(half) or num < 2 or distance <= 0.0:
+        if self.blocked or math.isnan(half) or num < 2 or distance <= 0.0:
             return 0
-        seeds = np.arange(num, MOST_SEEDS + 1)
-        quantiles = stats.t.ppf((1.0 + self.level) / 2.0, seeds - 1)
-        halves = half * quantiles / quantiles[0] * np.sqrt(num / seeds)
-        enough = seeds[halves < distance]
-        return int(enough[0]) if enough.size else MOST_SEEDS + 1
+        sizes = np.arange(num, MOST_NEEDED + 1)
+        quantiles = stats.t.ppf((1.0 + self.level) / 2.0, sizes - 1)
+        halves = half * quantiles / quantiles[0] * np.sqrt(num / sizes)
+        enough = sizes[halves < distance]
+        return int(enough[0]) if enough.size else MOST_NEEDED + 1
 
 
 def corrected_level(num_contrasts: int, expected: Expected = "above") -> float:
@@ -130,11 +138,13 @@ def to_settle(contrasts: Sequence[Contrast]) -> str:
     if outcome_of(contrasts) != "open":
         return ""
     open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
-    needs = list(dict.fromkeys(contrast.needs for contrast in open_ones if contrast.needs))
-    seeds = max((contrast.seeds_needed for contrast in open_ones), default=0)
-    if seeds:
-        count = f"about {seeds:,} seeds" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS} seeds"
-        needs.append(
-            f"{count} for the hardest open part, or more test rows where they are the noise"
-        )
+    reasons = [contrast.blocked or contrast.needs for contrast in open_ones]
+    needs = list(dict.fromkeys(filter(None, reasons)))
+    hardest = max(open_ones, key=lambda contrast: contrast.num_needed)
+    num = hardest.num_needed
+    if num:
+        count = f"about {num:,}" if num <= MOST_NEEDED else f"more than {MOST_NEEDED}"
+        needs.append(f"{count} {hardest.replicates} for the hardest open part")
+        if hardest.replicates == "seeds":
+            needs[-1] += ", or more test rows where they are the noise"
     return "; ".join(needs)

@@ -14,9 +14,10 @@ from benchmark.agenda import Agenda
 from benchmark.datacard import store_data
 from benchmark.grid import prepare_log
 from benchmark.metrics import expected_scores
-from benchmark.planning import Selection, lay_out
+from benchmark.planning import lay_out
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
+from benchmark.selection import Selection
 
 if TYPE_CHECKING:
     from pathlib import Path

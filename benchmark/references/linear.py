@@ -123,6 +123,7 @@ def fit_linear(config: LogisticRegressionConfig, rows: FitRows, _seed: int) -> L
         steps=steps,
         step_seconds=time.perf_counter() - start,
         sample_visits=steps * len(rows.train),
+        stopped_by="fit",
     )
     scorer = LinearScorer(
         features=features,

@@ -116,6 +116,7 @@ def fit_trees(config: BoostedTreesConfig, rows: FitRows, seed: int) -> TreesScor
         steps=config.max_iter,
         step_seconds=time.perf_counter() - start,
         sample_visits=config.max_iter * len(rows.train),
+        stopped_by="fit",
     )
     encoding = fit_encoding(features, rows.train, config.smoothing)
     with one_thread():

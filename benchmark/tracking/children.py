@@ -74,7 +74,7 @@ def base_tags(config: RunConfig) -> dict[str, str]:
         "backbone": config.backbone,
         "method": config.method,
         "protocol_hash": digest_of(asdict(config.protocol))[:KEY_LENGTH],
-        "data_fingerprint": config.data_fingerprint,
+        **({"data_fingerprint": config.data_fingerprint} if config.draw is None else {}),
     }
 
 
@@ -118,7 +118,7 @@ def _done(folder: Path, slot: str, config: RunConfig) -> Child:
         return Child(
             key=f"final/{slot}",
             seal=content[SEAL],
-            name=f"seed-{config.seed}",
+            name=_name(config),
             config=config,
             path=folder,
             tags=_tags(config, "final", content["environment"]),
@@ -133,12 +133,17 @@ def _done(folder: Path, slot: str, config: RunConfig) -> Child:
         )
 
 
+def _name(config: RunConfig) -> str:
+    """The name of a final run below its cell."""
+    return config.replicate.replace(", ", "-").replace(" ", "-")
+
+
 def _failed(folder: Path, slot: str, config: RunConfig) -> Child:
     error, ended = str(read_json(folder / ERROR).get("error")), (folder / ERROR).stat().st_mtime
     return Child(
         key=f"final/{slot}",
         seal=digest_of({"run_id": config.run_id, "error": error}),
-        name=f"seed-{config.seed}",
+        name=_name(config),
         config=config,
         path=folder / ERROR,
         tags=_tags(config, "final", None) | {"error": error},
@@ -150,12 +155,18 @@ def _failed(folder: Path, slot: str, config: RunConfig) -> Child:
 
 
 def _tags(config: RunConfig, stage: str, environment: Mapping[str, Json] | None) -> dict[str, str]:
-    return base_tags(config) | {
-        "stage": stage,
-        "seed": str(config.seed),
-        "run_id": config.run_id,
-        "commit": str((environment or {}).get("commit") or ""),
-    }
+    draw = {} if config.draw is None else {"draw": str(config.draw)}
+    return (
+        base_tags(config)
+        | draw
+        | {
+            "stage": stage,
+            "data_fingerprint": config.data_fingerprint,
+            "seed": str(config.seed),
+            "run_id": config.run_id,
+            "commit": str((environment or {}).get("commit") or ""),
+        }
+    )
 
 
 def _span(path: Path, timing: Mapping[str, float | str]) -> tuple[float, float]:

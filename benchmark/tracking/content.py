@@ -1,6 +1,6 @@
 """What MLflow is told of a plan and of former calls on its folder, as plain values.
 
-A parent is a cell: the slots that differ in the seed alone, or the search for a backbone's own
+A parent is a cell: the slots that differ in seed and draw alone, or the search for a backbone's own
 values. Its children are the trials of its search and its final runs, those that have ended. Knows
 no MLflow.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Status = Literal["RUNNING", "FINISHED", "FAILED"]
 Terms = tuple[str, tuple[str, ...], "Protocol"]
+OWN = ("seed", "draw", "data_fingerprint")  # of the runs of a cell
 HYPER_PARAMETERS = ("backbone_config", "method_config", "regularisers")
 MAIN = "main"  # the study whose best cell is the winner
 
@@ -54,9 +55,9 @@ class Parent:
 
     @property
     def finals(self) -> list[Child]:
-        """The final runs that are done, by seed."""
+        """The final runs that are done, by draw and seed."""
         done = [child for child in self.children if child.is_final and not child.is_failed]
-        return sorted(done, key=lambda child: child.config.seed)
+        return sorted(done, key=lambda child: (child.config.draw or 0, child.config.seed))
 
     @property
     def tags(self) -> dict[str, str]:
@@ -118,10 +119,10 @@ def winners(parents: Iterable[Parent]) -> dict[str, Child]:
 
 
 def group_of(config: RunConfig) -> str:
-    """What the slots of a cell have in common: all but the seed and what is tuned."""
+    """What the slots of a cell have in common: all but seed, draw and what is tuned."""
     content = config.identity()
-    shared = {name: content[name] for name in content if name not in ("seed", *HYPER_PARAMETERS)}
-    return digest_of(shared)[:KEY_LENGTH]
+    shared = {name: content[name] for name in content if name not in (*OWN, *HYPER_PARAMETERS)}
+    return digest_of(shared | config.family)[:KEY_LENGTH]
 
 
 def flat(content: Mapping[str, Json], prefix: str = "") -> dict[str, str]:
@@ -145,7 +146,8 @@ def _cell(key: str, config: RunConfig) -> Parent:
 
 def _own(config: RunConfig) -> tuple[str, ...]:
     """What the children of a cell do not share, and plug-ins if there are none."""
-    return ("seed", *HYPER_PARAMETERS, *(() if config.plugins else ("plugins",)))
+    own = OWN if config.draw is not None else ("seed",)
+    return (*own, *HYPER_PARAMETERS, *(() if config.plugins else ("plugins",)))
 
 
 def _studies_of_slots(plan: Plan) -> dict[str, set[str]]:
@@ -180,7 +182,7 @@ def _competing(calls: Sequence[Collection[str]], slots: Mapping[str, RunConfig])
 
 def _terms_of(config: RunConfig) -> Terms:
     """What scores must have in common to be compared: log, domains, protocol but for its name."""
-    return config.data_fingerprint, config.partition, replace(config.protocol, name="")
+    return digest_of(config.family), config.partition, replace(config.protocol, name="")
 
 
 def _add_final(parent: Parent, final: Child | None) -> None:

@@ -58,6 +58,31 @@ def draw_of(source: str) -> tuple[str, int | None]:
     return name, int(draw) if mark else DEFAULT_DRAW
 
 
+def is_generated(word: str) -> bool:
+    """Whether a `--data` value names a generated log."""
+    return is_world(source_of(word)[0])
+
+
+def family_of(word: str) -> str:
+    """The catalog name or TOML file of a `--data` value, without draw and partition.
+
+    Raises:
+        DataError: it names a draw that its log cannot have.
+    """
+    return draw_of(source_of(word)[0])[0]
+
+
+def has_draw(word: str) -> bool:
+    """Whether a `--data` value names one draw of a generated log."""
+    return is_generated(word) and DRAW_MARK in source_of(word)[0]
+
+
+def at_draw(word: str, draw: int) -> str:
+    """The `--data` value of a draw of a generated log, under the same partition."""
+    columns = source_of(word)[1]
+    return f"{family_of(word)}{DRAW_MARK}{draw}" + (f"/{columns}" if columns else "")
+
+
 def load(source: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
     """The entry of a catalog name, or of a log that a TOML file describes.
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from reports.blocks import add_legend, block_rows, counts_text, left_out
 from reports.drawing import Figure
-from reports.load import MODEL
+from reports.keys import MODEL
 from reports.style import in_order, look_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from numpy.typing import NDArray
 
-    from reports.load import Cell, Runs
+    from reports.keys import Cell
+    from reports.load import Runs
 
 _PRUNER = "adasparse"
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}
@@ -35,10 +36,13 @@ _LIGHTEST = 0.85  # of the colours of layers: those above can hardly be seen on 
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per main model, evaluation and quantity: its mean and range over the seeds.
+    """One row per main model, evaluation and quantity: its mean and range over the runs.
+
+    Draws of a log may differ by a few rows, and their evaluations by a step: `step` and `epoch` are
+    those of the first run.
 
     Quantities are `auc` and `loss` on dev, and of AdaSparse `alpha`, `penalty_weight`,
-    `sparsity/<layer>`, `r_min` and `r_max`. `runs` counts all seeds of the model, `seeds` those
+    `sparsity/<layer>`, `r_min` and `r_max`. `runs` counts all runs of the model, `evaluated` those
     that still trained.
     """
     runs = runs.study("main")
@@ -46,11 +50,21 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame()
     rows = pd.concat(frames, ignore_index=True)
-    keys = [*MODEL, "step", "epoch", "quantity"]
-    table = rows.groupby(keys, sort=False)["value"].agg(["mean", "min", "max", "count"])
-    table = table.set_axis(["mean", "low", "high", "seeds"], axis=1).reset_index()
+    keys = [*MODEL, "evaluation", "quantity"]
+    table = (
+        rows.groupby(keys, sort=False)
+        .agg(
+            step=("step", "first"),
+            epoch=("epoch", "first"),
+            mean=("value", "mean"),
+            low=("value", "min"),
+            high=("value", "max"),
+            evaluated=("value", "count"),
+        )
+        .reset_index()
+    )
     counts = pd.Series([cell.key[:4] for cell in runs.cells if cell.record]).value_counts()
-    models = runs.models[MODEL].drop_duplicates().reset_index(drop=True)
+    models = runs.models[[*MODEL, "draws"]].drop_duplicates().reset_index(drop=True)
     table["runs"] = [counts[key] for key in table[MODEL].itertuples(index=False, name=None)]
     return models.merge(table, on=MODEL)
 
@@ -60,7 +74,7 @@ def _history(cell: Cell) -> pd.DataFrame | None:
     if cell.record is None:
         return None
     history = pd.read_csv(cell.record.path / "history.csv")
-    history = history[history["split"] == "dev"]
+    history = history[history["split"] == "dev"].assign(evaluation=lambda dev: range(len(dev)))
     wanted = list(_SCORES)
     if cell.config.method == _PRUNER:
         band = cast("list[float]", cell.config.method_config["sparsity_bounds"])
@@ -71,13 +85,13 @@ def _history(cell: Cell) -> pd.DataFrame | None:
             *(name for name in map(str, history) if name.startswith(_LAYER)),
         ]
     known = [name for name in wanted if name in history]
-    rows = history.melt(["step", "epoch"], known, var_name="quantity")
+    rows = history.melt(["evaluation", "step", "epoch"], known, var_name="quantity")
     return rows.dropna().assign(**dict(zip(MODEL, cell.key, strict=False)))
 
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A row of panels per data set and backbone: AUC, loss, and the pruner's where there is one."""
-    table = table[table["seeds"] == table["runs"]]
+    table = table[table["evaluated"] == table["runs"]]
     has_pruner = bool(table["quantity"].isin(_SCHEDULES).any())
     canvas, rows = block_rows(table, 4 if has_pruner else 2, _HEIGHT)
     methods = in_order(set(table["method"]))
@@ -101,7 +115,7 @@ def _draw_scores(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
 
 
 def _draw_line(panel: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
-    """A mean by epoch and its range over the seeds."""
+    """A mean by epoch and its range over the runs."""
     panel.plot(rows["epoch"], rows["mean"], **style)
     panel.fill_between(rows["epoch"], rows["low"], rows["high"], color=style["color"], **_RANGE)
 
@@ -144,16 +158,16 @@ def _draw_sparsity(panel: Axes, rows: pd.DataFrame) -> None:
 
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
-    stopped = table[table["seeds"] < table["runs"]]
+    stopped = table[table["evaluated"] < table["runs"]]
     return [
         "Scores on dev at every evaluation, not those of the epoch that is kept: mean over the"
-        f" seeds ({counts_text(table['runs'])}) and, shaded, their range.",
+        f" runs ({counts_text(table['runs'])}) and, shaded, their range.",
         "AdaSparse: the temperature alpha, the weight lambda-hat of the sparsity penalty, and the"
         " share of pruned neurons of each layer, layer0 being the input x_0; the grey band is"
         " [r_min, r_max], at which training aims.",
         *(
             [
-                "Curves end where the first seed stopped early; the CSV file has the later"
+                "Curves end where the first run stopped early; the CSV file has the later"
                 f" evaluations of {len(stopped[MODEL].drop_duplicates())} models."
             ]
             if len(stopped)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
 from reports.drawing import Figure
-from reports.load import DATA
+from reports.keys import DATA, family_of
 from reports.names import data_title
 from reports.stats import LEVEL
 from reports.style import PAGE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
+    from reports.keys import Family
     from reports.load import Runs
 
 _MOST_VALUES = 20
@@ -37,29 +38,23 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """Per data set and domain column its values by falling volume, and the rest as one row.
 
     `values` is 1, in the row of the rest the number of its values. The column that serves as task
-    id is the first.
+    id is the first. A generated log has the numbers of every draw.
     """
     logs = runs.study("main").fingerprints or runs.fingerprints
-    found = {
-        (*key, column): _by_value(domains, column)
-        for key, log in logs.items()
-        for domains in [_totals(runs.domains(log))]
-        for column in _columns(runs, key)
-    }
-    frames = [
-        frame.assign(**dict(zip([*DATA, "column"], key, strict=True)))
-        for key, frame in found.items()
-    ]
-    if not frames:
-        return pd.DataFrame()
-    table = pd.concat(frames, ignore_index=True)
-    return table[[*DATA, "column", *(name for name in frames[0] if name not in (*DATA, "column"))]]
+    frames = []
+    for log, fingerprint in logs.items():
+        domains = _totals(runs.domains(fingerprint))
+        for column in _columns(runs, log.family):
+            place = {**log._asdict(), "column": column}
+            numbers = _by_value(domains, column)
+            frames.append(numbers.assign(**place)[[*place, *numbers]])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _columns(runs: Runs, key: tuple[str, str]) -> list[str]:
+def _columns(runs: Runs, family: Family) -> list[str]:
     """The domain columns of a data set, that of the task id first."""
-    tasks = {cell.config.task for cell in runs.study("main").cells if cell.key[:2] == key}
-    return sorted(key[1].split("+"), key=lambda column: column not in tasks)
+    tasks = {c.config.task for c in runs.study("main").cells if family_of(c.config) == family}
+    return sorted(family.partition.split("+"), key=lambda column: column not in tasks)
 
 
 def _totals(domains: pd.DataFrame) -> pd.DataFrame:
@@ -94,10 +89,10 @@ def _by_value(domains: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Canvas:
-    """Two columns of panels per data set; each panel has bars of volume and points of CTR."""
+    """Two columns of panels per data set, of its first draw; bars are volume, points CTR."""
     logs = [
         (data_title(*map(str, key)), _panels(rows))
-        for key, rows in list(table.groupby(DATA, sort=False))[:_MOST_DATA]
+        for key, rows in list(_first_draws(table).groupby(DATA, sort=False))[:_MOST_DATA]
     ]
     heights = [sum(_height(pair) for pair in pairs) + _TITLE for _, pairs in logs]
     canvas = Canvas(figsize=(PAGE, sum(heights)), layout="constrained")
@@ -106,6 +101,11 @@ def draw(table: pd.DataFrame) -> Canvas:
         part.suptitle(title, x=0.01, ha="left", fontsize="medium")
         _draw_log(part, pairs)
     return canvas
+
+
+def _first_draws(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first draw of each data set."""
+    return table[table["draw"] == table.groupby(DATA)["draw"].transform("min")]
 
 
 def _panels(rows: pd.DataFrame) -> list[list[pd.DataFrame]]:
@@ -178,7 +178,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 def _left_out(table: pd.DataFrame) -> list[str]:
     num_logs = len(table[DATA].drop_duplicates())
     num_columns = table.groupby(DATA)["column"].nunique().max()
-    cuts = []
+    cuts = ["the first draw of each generated log"] if len(_first_draws(table)) < len(table) else []
     if num_logs > _MOST_DATA:
         cuts.append(f"the first {_MOST_DATA} of {num_logs} data sets")
     if num_columns > _MOST_COLUMNS:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.drawing import Figure
-from reports.load import MODEL
+from reports.keys import MODEL
 from reports.mask_panels import CONTRAST, CURVE, MOST_MODELS, PAIRS, STRIPS, draw
 from reports.masks import (
     LEAST_CONTRASTED,
@@ -25,6 +25,8 @@ from reports.names import data_title
 from reports.relabelling import Overlap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from reports.load import Runs
@@ -39,26 +41,32 @@ _ROLES = ("own", "similar", "different")
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per number of a panel, of the widest hidden layer of each model.
 
+    `strips` and `pairs` are of the first draw of a log, the others of every draw and seed.
     `strips`: `value` is 1 where domain `role` keeps the neuron `position` in the first seed.
     `contrast`: `value` is the Jaccard index of D_a and `role`, `chance` its chance level.
     `pairs`: `value` is the mean mask overlap of two domains after training. `curve`: `value` is the
     mean overlap of the pairs of a `position` of similarity, and `association` the correlation.
     """
-    rows = [row for model in masked_models(runs) for row in _rows(model)]
+    rows = [row for draws in masked_models(runs) for row in _rows(draws)]
     return pd.DataFrame(rows)
 
 
-def _rows(model: MaskedModel) -> list[dict[str, object]]:
+def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
+    model = draws[0]
     layer = model.widest()
     seeds = list(model.rankings["trained"])
     width = model.rankings["trained"][seeds[0]][layer].score.shape[1]
     facts: dict[str, object] = {**model.keys, "layer": layer, "width": width}
     facts |= {"domains": len(model.domains.names), "similarity_of": model.domains.source}
-    facts |= {"seeds": len(seeds), "first_seed": seeds[0]}
-    parts = [*_strips(model, layer), *_contrasts(model, layer)]
-    pairs = model.domains.pairs()
-    if pairs is not None:
-        parts += [*_pairs(model, layer, pairs), *_curves(model, layer, pairs)]
+    facts |= {"runs": sum(len(one.rankings["trained"]) for one in draws), "draws": len(draws)}
+    facts |= {"first_draw": model.draw, "first_seed": seeds[0]}
+    parts = _strips(model, layer)
+    parts += [row for one in draws for row in _contrasts(one, layer)]
+    known = [(one, pairs) for one in draws if (pairs := one.domains.pairs()) is not None]
+    if known:
+        num_bins = min(_BINS, *(pairs.place.size // _PAIRS_PER_BIN for _, pairs in known))
+        parts += _pairs(known[0][0], layer, known[0][1])
+        parts += [row for one, pairs in known for row in _curves(one, layer, pairs, num_bins)]
     return [facts | part for part in parts or [{"panel": "none"}]]
 
 
@@ -98,7 +106,8 @@ def _contrasts(model: MaskedModel, layer: str) -> list[dict[str, object]]:
         }
         for seed, layers in seeds.items():
             value, chance = contrasted(layers[layer], chosen.own, other)
-            rows.append(facts | {"seed": seed, "value": value, "chance": chance})
+            place = {"draw": model.draw, "seed": seed}
+            rows.append(facts | place | {"value": value, "chance": chance})
     return rows
 
 
@@ -115,16 +124,15 @@ def _pairs(model: MaskedModel, layer: str, pairs: Pairs) -> list[dict[str, objec
     ]
 
 
-def _curves(model: MaskedModel, layer: str, pairs: Pairs) -> list[dict[str, object]]:
+def _curves(model: MaskedModel, layer: str, pairs: Pairs, num_bins: int) -> list[dict[str, object]]:
     """Per kind and seed the mean overlap in equal bins of the similarity within its stratum."""
-    num_bins = min(_BINS, pairs.place.size // _PAIRS_PER_BIN)
     bins = np.minimum((pairs.place * num_bins).astype(np.intp), num_bins - 1)
     found = associations(model, [layer])
     rows: list[dict[str, object]] = []
     for kind, seeds in model.rankings.items():
         for seed, layers in seeds.items():
             means = _by_bin(bins, _overlap(layers[layer], pairs), num_bins)
-            facts = {"panel": CURVE, "kind": kind, "seed": seed}
+            facts = {"panel": CURVE, "kind": kind, "draw": model.draw, "seed": seed}
             facts["association"] = found[kind, seed, layer].value
             rows += [
                 facts | {"position": (place + 0.5) / num_bins, "value": mean}
@@ -154,7 +162,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         " chosen by similarity, never by masks. A neuron is pruned in a domain where its gate is"
         " shut for more than half of the test rows.",
         "Left: Jaccard index of the neurons that D_a and the other domain prune, mean and range"
-        " over the seeds; the vertical strokes are its chance level, expected of as many neurons"
+        " over the runs; the vertical strokes are its chance level, expected of as many neurons"
         " drawn independently (hypergeometric). Untrained: the same pruner before training, with as"
         " many neurons pruned in each domain. Labels permuted: trained on labels that were shuffled"
         " within each domain, which keep each domain's click rate and nothing else of it.",
@@ -164,8 +172,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         " pruned neurons: 0 is chance, 1 is that one's contain the other's. The three"
         " domains of the top are named.",
         "Right: mean overlap of the pairs, by their similarity among pairs that share as many"
-        " domain column values; bars are the range over the seeds. In brackets the rank correlation"
-        " within these strata less what relabelled masks give, mean over the seeds. The table masks"
+        " domain column values; bars are the range over the runs. In brackets the rank correlation"
+        " within these strata less what relabelled masks give, mean over the runs. The table masks"
         " has its tests.",
     ]
 
@@ -178,8 +186,19 @@ def _facts(row: dict) -> str:
     return (
         f"{data_title(row['dataset'], row['partition'])}: {row['layer']}, the widest hidden layer,"
         f" {row['width']} neurons; {row['domains']} domains (at least {LEAST_ROWS} test rows, at"
-        f" most {MOST_DOMAINS}); {row['seeds']} seed{'s' if row['seeds'] > 1 else ''}, the top"
-        f" panel of seed {row['first_seed']}; {source}."
+        f" most {MOST_DOMAINS}); {row['runs']} run{'s' if row['runs'] > 1 else ''}, the top"
+        f" panel of seed {row['first_seed']}; {source}.{_of_draws(row)}"
+    )
+
+
+def _of_draws(row: dict) -> str:
+    """Which panels are of one draw, where the log has several."""
+    if row["draws"] == 1:
+        return ""
+    return (
+        f" The {row['draws']} draws of the log have each their own domains: the count of domains,"
+        f" the top and the middle are of draw {row['first_draw']} alone, left and right are over"
+        " the runs of all draws, each compared within its own."
     )
 
 

@@ -8,6 +8,7 @@ from reports.bins import BINS_NOTE
 from reports.blocks import add_legend, block_rows, counts_text, draw_intervals, left_out
 from reports.drawing import Figure
 from reports.longtail import INTERVAL_NOTE, METRICS, tabulate
+from reports.paired import draws_note
 from reports.style import in_order, look_of
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     return [
         "Gain of each method over the plain backbone, in units of 0.0001: GAUC over the domains of"
-        " a bin and AUC of all its rows, mean over the seeds that both have"
+        " a bin and AUC of all its rows, mean over the runs that both have"
         f" ({counts_text(table['pairs'])}). The line at 0 is the plain backbone. No point: the bin"
-        " lacks a class, or no seed has both runs.",
+        " lacks a class, or the two have no draw and seed in common.",
         BINS_NOTE,
+        *draws_note(table),
         INTERVAL_NOTE,
         "The paper finds that all methods gain on BIN1 to BIN3 and only AdaSparse and MAML on BIN4"
         " and BIN5. All methods are judged on the same domains, whichever of them they know.",

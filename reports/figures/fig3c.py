@@ -18,8 +18,9 @@ from reports.blocks import (
     score_intervals,
 )
 from reports.drawing import Figure
-from reports.load import CELL
+from reports.keys import CELL
 from reports.names import BASELINE, data_title, joined
+from reports.paired import draws_note
 from reports.style import in_order, look_of
 from reports.tables import partitions
 
@@ -43,8 +44,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return table
     scores = score_intervals(runs.study("partitions"), tuple(_METRICS))
     numbers = [f"{metric}_{part}" for metric in _METRICS for part in ("mean", "low", "high")]
-    columns = [*CELL, "domain_columns", "num_columns", "num_domains", "seeds", *numbers]
-    return table[table["seeds"] > 0].merge(scores, on=CELL)[columns]
+    columns = [*CELL, "domain_columns", "num_columns", "num_domains", "runs", "draws", *numbers]
+    return table[table["runs"] > 0].merge(scores, on=CELL)[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:
@@ -90,12 +91,13 @@ def notes(table: pd.DataFrame) -> list[str]:
         "What methods take for domains, from the joint values of one column to those of all: "
         + "; ".join(_steps(own) for _, own in table.groupby(BLOCK[:2], sort=False))
         + ". Rows, input features and the domains that GAUC groups by are the same at every point.",
-        f"Points are means over the seeds ({counts_text(table['seeds'])}), bars the 95% t interval,"
+        f"Points are means over the runs ({counts_text(table['runs'])}), bars the 95% t interval,"
         " none with one seed; dashed line and band: the plain backbone, to which the columns are"
         f" ordinary inputs. {SEED_NOISE} Points of one number of domains are moved apart; numbers"
         " without room have no label.",
         "The paper finds STAR slightly ahead of AdaSparse with few domains and behind with many,"
         " and that too fine a partition is harmful.",
+        *draws_note(table),
         *left_out(table),
     ]
 

@@ -18,8 +18,9 @@ from reports.blocks import (
     score_intervals,
 )
 from reports.drawing import Figure
-from reports.load import CELL
+from reports.keys import CELL
 from reports.names import BASELINE
+from reports.paired import draws_note
 from reports.reached import TOLERANCE, layers_of
 from reports.style import look_of
 from reports.tables import bounds
@@ -52,8 +53,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     numbers = [
         f"{name}_{part}" for name in ("sparsity", *_METRICS) for part in ("mean", "low", "high")
     ]
-    columns = [*CELL, "r_min", "r_max", "layers", "layers_in_band", "seeds", *numbers]
-    return table[table["seeds"] > 0].merge(scores, on=CELL)[columns]
+    columns = [*CELL, "r_min", "r_max", "layers", "layers_in_band", "runs", "draws", *numbers]
+    return table[table["runs"] > 0].merge(scores, on=CELL)[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:
@@ -108,11 +109,12 @@ def notes(table: pd.DataFrame) -> list[str]:
         " in the main cell, over the share of neurons that it prunes on the test rows: mean of the"
         " layers, horizontal bars from the layer that prunes least to the one that prunes most."
         f" With {num_inside} of {len(pruned)} bounds all layers lie within {TOLERANCE} of them.",
-        f"Means over the seeds ({counts_text(table['seeds'])}), vertical bars the 95% t interval,"
+        f"Means over the runs ({counts_text(table['runs'])}), vertical bars the 95% t interval,"
         " none with one seed; dashed line and band: the plain backbone, which prunes nothing."
         f" {SEED_NOISE}",
         "The paper finds that quality first rises, then falls with the sparsity, and that [0.35,"
         " 0.4] still has almost the quality of the plain backbone.",
+        *draws_note(table),
         *left_out(table),
     ]
 

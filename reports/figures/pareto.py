@@ -19,10 +19,10 @@ from reports.blocks import (
 )
 from reports.drawing import Figure
 from reports.intervals import bounds
-from reports.load import MODEL
+from reports.keys import MODEL
 from reports.log_axis import fit_log_axis
 from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.stats import paired_interval
+from reports.paired import draws_note, mean_interval, scores_by_draw
 from reports.style import PAGE, in_order, look_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _HEIGHT = 2.6  # inches, of the panels of a backbone
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per model, quality and cost that are known, the models of one panel together.
 
-    `quality_mean` has the t interval over the seeds, `cost_mean` the least and the greatest run.
+    `quality_mean` has the t interval over seeds or draws, `cost_mean` the least and greatest run.
     `is_efficient` says that no model of the panel is at least as good at no more cost.
     """
     runs = runs.study("main", "cost")
@@ -53,7 +53,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return pd.DataFrame()
     costs = runs.costs().reindex(columns=["served_parameters", "embedding_parameters", *_COSTS])
     costs["parameters"] = costs.pop("served_parameters") - costs.pop("embedding_parameters")
-    known = scores[[*MODEL, *_QUALITIES]].join(costs)
+    known = scores[[*MODEL, "draw", *_QUALITIES]].join(costs)
     rows = [
         dict(zip(MODEL, keys, strict=True)) | row
         for keys, own in known[known["method"] != REFERENCE].groupby(MODEL, sort=False)
@@ -61,7 +61,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame()
-    table = runs.models[MODEL].merge(pd.DataFrame(rows), on=MODEL)
+    table = runs.models[[*MODEL, "draws"]].merge(pd.DataFrame(rows), on=MODEL)
     groups = table.groupby([*BLOCK, "quality", "cost"], sort=False)
     for _, index in groups.groups.items():
         means = table.loc[index, ["cost_mean", "quality_mean"]].to_numpy(np.float64)
@@ -72,8 +72,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _rows(own: pd.DataFrame) -> list[dict[str, object]]:
     """Every quality with every cost of one model; undefined ones are left out."""
     return [
-        {"quality": quality, "cost": cost, "seeds": len(own)}
-        | bounds("quality", paired_interval(own[quality]))
+        {"quality": quality, "cost": cost, "runs": len(own)}
+        | bounds("quality", mean_interval(scores_by_draw(own, quality)))
         | {"cost_mean": own[cost].mean(), "cost_low": own[cost].min(), "cost_high": own[cost].max()}
         for quality in _QUALITIES
         for cost in _COSTS
@@ -136,11 +136,12 @@ def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
 
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
-    seeds = counts_text(table["seeds"])
+    runs = counts_text(table["runs"])
     return [
-        f"Test AUC and GAUC against cost, log scale; points are means over the seeds ({seeds})."
+        f"Test AUC and GAUC against cost, log scale; points are means over the runs ({runs})."
         f" Vertical bars are the 95% t interval of the mean over the seeds. {SEED_NOISE} One seed"
         " has none.",
+        *draws_note(table),
         "Dashed: the models that no other one dominates by its means (at least as good at no more"
         " cost). Where intervals overlap, who is on the line may be chance.",
         "Parameters are those served outside the embedding table, with all copies that a method"

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from reports.drawing import Figure
+from reports.keys import DATA, REPLICATE
 from reports.layout import number, p_value
-from reports.load import DATA
 from reports.names import TITLES
 from reports.paired import LOWER_IS_BETTER
 from reports.stats import TEST_LEVEL
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-_BLOCK = [*DATA, "backbone", "seed"]
+_BLOCK = [*DATA, "backbone", *REPLICATE]
 _METRICS = {"auc": "AUC", "gauc": "GAUC", "logloss": "LogLoss"}
 _LEAST_BLOCKS = 3
 _LEAST_FRIEDMAN = 3  # methods
@@ -32,8 +32,8 @@ _FIRST_NAME, _STEP = 1.1, 0.8  # below the axis, in lines
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per metric and method: its `mean_rank` over `blocks`, 1 being the best.
 
-    A block is a data set, backbone and seed for which all methods with a finished run have the
-    metric. `friedman_p` tests that all methods have one rank (nan below three methods),
+    A block is a data set, backbone, draw and seed for which all methods with a finished run have
+    the metric. `friedman_p` tests that all methods have one rank (nan below three methods),
     `critical_difference` is Nemenyi's; both are nan below three blocks.
     """
     scores = runs.study("main").metrics()
@@ -146,7 +146,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     first = table.iloc[0]
     lines = [
         "Mean rank of each method on the test split, 1 being the best, over the blocks (a data set,"
-        f" backbone and seed) that all methods finished: {first['blocks']} blocks of"
+        f" backbone, draw and seed) that all methods finished: {first['blocks']} blocks of"
         f" {first['data_sets']} data set(s) for {_METRICS[first['metric']]}. Methods:"
         f" {', '.join(TITLES.get(name, name) for name in in_order(list(table['method'])))}.",
     ]
@@ -166,8 +166,9 @@ def notes(table: pd.DataFrame) -> list[str]:
         )
     )
     lines.append(
-        "Seeds of one data set are no independent data sets, as the test asks for, so that this is"
-        " a description of these runs and no evidence about other data."
+        "Seeds of one data set are no independent data sets, as the test asks for, and draws of a"
+        " generated log are data sets of one kind, so that this is a description of these runs and"
+        " no evidence about other data."
     )
     return lines
 

@@ -6,9 +6,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.config import log_name
 from benchmark.protocol import PRESETS
+from reports.keys import REAL, Family
 from reports.names import REFERENCE
-from reports.page.data_cards import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,16 +52,29 @@ class Commands:
 
 
 def _data(runs: Runs) -> list[str]:
-    """The words of --data: the logs that studies do not bring themselves, where that is known."""
-    others = runs.study(*(name for name in runs.studies if name != STUDY_OF_WORLDS)).fingerprints
-    searched = {(entry.search.dataset, entry.search.partition): "" for entry in runs.searches}
-    return [_word(*log) for log in others or searched or runs.fingerprints]
+    """The words of --data: the logs that studies do not bring themselves, where that is known.
+
+    A generated log with the draws of the preset is named without them.
+    """
+    others = runs.study(*(name for name in runs.studies if name != STUDY_OF_WORLDS)).families
+    searched = {Family(entry.search.dataset, entry.search.partition): "" for entry in runs.searches}
+    families = list(others or searched or runs.families)
+    return [_word(family, draw) for family in families for draw in _draws(runs, family)]
 
 
-def _word(dataset: str, partition: str) -> str:
+def _draws(runs: Runs, family: Family) -> list[int | None]:
+    """The draws that a word has to name: those of a generated log, if they are not the preset's."""
+    usual = range(1, PRESETS[runs.preset].num_draws + 1)
+    draws = list(runs.families[family]) if family in runs.families else []
+    return [None] if draws in ([], [REAL], list(usual)) else [*draws]
+
+
+def _word(family: Family, draw: int | None) -> str:
+    dataset, partition = family
     if not (CATALOG / f"{dataset}.py").is_file():
         return f"{dataset}.toml"
-    return dataset if partition == WORLD_PARTITION else f"{dataset}/{partition}"
+    log = log_name(dataset, draw)
+    return log if partition == WORLD_PARTITION else f"{log}/{partition}"
 
 
 def _models(runs: Runs) -> list[str]:
@@ -77,8 +91,15 @@ def _models(runs: Runs) -> list[str]:
 def _budget(runs: Runs) -> list[str]:
     """Seeds, trials and rows, where they are not the preset's."""
     preset = PRESETS[runs.preset]
-    seeds = {name: num_seeds(runs.study(name)) for name in studies_in(runs)}
-    is_usual = all(num == preset.seeds_of(name) for name, num in seeds.items())
+    seeds = {
+        (name, log.draw != REAL): num_seeds(runs.study(name).of_log(log))
+        for name in studies_in(runs)
+        for log in runs.study(name).fingerprints
+    }
+    is_usual = all(
+        num == preset.seeds_of(name, is_generated=is_generated)
+        for (name, is_generated), num in seeds.items()
+    )
     trials = max((entry.search.num_trials for entry in runs.searches), default=0)
     words = _flag("--seeds", [] if is_usual else [max(seeds.values())])
     if runs.tuned_from:
@@ -89,12 +110,9 @@ def _budget(runs: Runs) -> list[str]:
 
 
 def _world_rows(runs: Runs) -> set[int]:
-    """The rows of the generated logs, of which none are left out."""
-    return {
-        int(runs.domains(log)[[f"{split}_impressions" for split in SPLITS]].to_numpy().sum())
-        for log in runs.fingerprints.values()
-        if "ceiling" in runs.card(log)
-    }
+    """The rows of the generated logs."""
+    found = {cell.config.world_rows for cell in runs.cells}
+    return {rows for rows in found if rows is not None}
 
 
 def _execution(runs: Runs) -> list[str]:

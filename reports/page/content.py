@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import jinja2
 
 from benchmark.protocol import PRESETS, departures
-from reports.load import partition_of
+from reports.capped import last_steps
+from reports.keys import partition_of
 from reports.names import REFERENCE, TITLES, data_title, model_title
 from reports.page.commands import REPORT_ONLY, Commands, num_seeds, studies_in
 from reports.page.data_cards import data_cards
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
+    from reports.keys import Cell
     from reports.layout import Layout
-    from reports.load import Cell, Runs
+    from reports.load import Runs
 
 T = TypeVar("T")
 
@@ -101,6 +103,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         report_only=REPORT_ONLY,
         failed=[_line(cell) for cell in failed],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
+        last_steps=last_steps(runs.records),
         protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
         disagreements=runs.disagreements(),
         tuning=tuning_section(runs),
@@ -119,12 +122,14 @@ def _sample(runs: Runs) -> str:
 def _summary(runs: Runs) -> str:
     models = runs.models[runs.models["method"] != REFERENCE]
     backbones, methods = _listed(models["backbone"]), _listed(models["method"])
-    data = _listed(dataset for dataset, _ in runs.fingerprints)
+    data = _listed(family.dataset for family in runs.families)
     counts = [num_seeds(runs.study(name)) for name in studies_in(runs)]
     seeds = " to ".join(map(str, sorted({min(counts, default=0), max(counts, default=0)})))
+    draws = max(map(len, runs.families.values()), default=1)
+    drawn = f", and {draws} draws of each generated log" if draws > 1 else ""
     return (
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
-        f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}."
+        f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}{drawn}."
     )
 
 
@@ -136,7 +141,7 @@ def _line(cell: Cell) -> tuple[str, str]:
     config = cell.config
     data = data_title(config.dataset, partition_of(config))
     title = model_title(config.backbone, config.method, cell.changes)
-    return f"{data}, {title}, seed {config.seed}", cell.reason
+    return f"{data}, {title}, {config.replicate}", cell.reason
 
 
 def _flat(content: Mapping[str, Json]) -> dict[str, str]:

@@ -8,9 +8,12 @@ from reports.layout import number
 from reports.names import data_title, joined
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     import pandas as pd
 
     from reports.card import Card
+    from reports.keys import Family
     from reports.load import Runs
 
 SPLITS = ("train", "dev", "test")
@@ -23,46 +26,77 @@ SPLIT_WORDS = {
 
 
 def data_cards(runs: Runs) -> list[dict[str, object]]:
-    """One card per log of the plan, in its order."""
-    return [_data(runs, *keys, fingerprint) for keys, fingerprint in runs.fingerprints.items()]
+    """One card per log of the plan, in its order; several draws are ranges of numbers."""
+    return [_data(runs, family, logs) for family, logs in runs.families.items()]
 
 
-def _data(runs: Runs, dataset: str, partition: str, fingerprint: str) -> dict[str, object]:
-    card, domains = runs.card(fingerprint), runs.domains(fingerprint)
+def _data(runs: Runs, family: Family, logs: Mapping[int, str]) -> dict[str, object]:
+    card = runs.card(next(iter(logs.values())))
+    draws = [runs.domains(fingerprint) for fingerprint in logs.values()]
+    facts = {"Domain columns": joined(family.partition.split("+"))}
+    if len(logs) > 1:
+        facts["Draws"] = f"{', '.join(map(str, logs))}, each a log of its own"
     return {
-        "name": dataset,
-        "heading": data_title(dataset, partition),
+        "name": family.dataset,
+        "heading": data_title(*family),
         "is_simulated": "ceiling" in card,
-        "rows": [_split_row(domains, split) for split in SPLITS],
-        "facts": {"Domain columns": joined(partition.split("+")), **_facts(card, domains)},
+        "rows": [_split_row(draws, split) for split in SPLITS],
+        "facts": {**facts, **_facts(card, draws)},
     }
 
 
-def _split_row(domains: pd.DataFrame, split: str) -> list[str]:
-    """Rows, click rate, domains and one-class domains of a split."""
+def _range(texts: Iterable[str]) -> str:
+    """The texts of the draws' numbers: the first and the last where they differ."""
+    different = list(dict.fromkeys(texts))
+    return " to ".join(different if len(different) == 1 else [different[0], different[-1]])
+
+
+def _split_row(draws: Sequence[pd.DataFrame], split: str) -> list[str]:
+    """Rows, click rate, domains and one-class domains of a split, ranges over the draws."""
+    columns = zip(*(_split_numbers(domains, split) for domains in draws), strict=True)
+    rows, rates, *counts = (sorted(column) for column in columns)
+    texts = [_range(f"{value:,.0f}" for value in values) for values in (rows, *counts)]
+    percent = _range(number(100 * rate, 2) + "%" for rate in rates)
+    return [split, texts[0], percent, *texts[1:]]
+
+
+def _split_numbers(domains: pd.DataFrame, split: str) -> tuple[float, ...]:
     impressions, clicks = domains[f"{split}_impressions"], domains[f"{split}_clicks"]
     is_present = impressions > 0
     has_one_class = is_present & ((clicks == 0) | (clicks == impressions))
     rate = clicks.sum() / impressions.sum()
-    counts = [f"{int(is_present.sum()):,}", f"{int(has_one_class.sum()):,}"]
-    return [split, f"{int(impressions.sum()):,}", number(100 * rate, 2) + "%", *counts]
+    return impressions.sum(), rate, is_present.sum(), has_one_class.sum()
 
 
-def _facts(card: Card, domains: pd.DataFrame) -> dict[str, str]:
-    is_new = (domains["train_impressions"] == 0) & (domains["test_impressions"] > 0)
+def _domains_text(draws: Sequence[pd.DataFrame]) -> str:
+    """How many domains there are, in train, and new in test; ranges over the draws."""
+    numbers = []
+    for domains in draws:
+        is_in_train = domains["train_impressions"] > 0
+        is_new = ~is_in_train & (domains["test_impressions"] > 0)
+        new_rows = domains.loc[is_new, "test_impressions"].sum()
+        numbers.append((len(domains), is_in_train.sum(), is_new.sum(), new_rows))
+    texts = [
+        _range(f"{value:,}" for value in sorted(column)) for column in zip(*numbers, strict=True)
+    ]
+    return (
+        f"{texts[0]} in all, {texts[1]} of them in train; {texts[2]} are new in test and hold"
+        f" {texts[3]} of its rows"
+    )
+
+
+def _facts(card: Card, draws: Sequence[pd.DataFrame]) -> dict[str, str]:
     facts = {
         "Label": f"column {card['label']}",
         "Source": card["source"],
         "Split": SPLIT_WORDS[card["split_kind"]],
-        "Domains": f"{len(domains):,} in all, {(domains['train_impressions'] > 0).sum():,} of them"
-        f" in train; {is_new.sum():,} are new in test and hold"
-        f" {domains.loc[is_new, 'test_impressions'].sum():,} of its rows",
+        "Domains": _domains_text(draws),
     }
     dropped = card["train_rows_dropped_by_cap"]
     if dropped:
         choice = "latest" if card["split_kind"] == "time" else "last shuffled"
         facts["Train cap"] = (
-            f"the {domains['train_impressions'].sum():,} {choice} train rows are kept;"
+            f"the {draws[0]['train_impressions'].sum():,} {choice} train rows are kept;"
             f" {dropped:,} others take no part"
         )
     if card["absent_columns"]:

@@ -12,7 +12,8 @@ from reports.page.commands import studies_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reports.load import Cell, Runs
+    from reports.keys import Cell
+    from reports.load import Runs
     from reports.page.commands import Commands
 
 
@@ -21,14 +22,14 @@ class RunLink:
     """One run: its id, its folder as seen from the page, and its state in words."""
 
     run_id: str
-    seed: int
+    replicate: str  # its draw and seed
     folder: str  # empty for a run that is not finished
     state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """The runs of some studies: per data set, then per model, one link per seed.
+    """The runs of some studies: per data set, then per model, one link per draw and seed.
 
     `states` counts them by state.
     """
@@ -79,4 +80,5 @@ def _link(cell: Cell, out: Path) -> RunLink:
     folder = ""
     if cell.record is not None:
         folder = quote(f"../{cell.record.path.relative_to(out).as_posix()}/", safe="/+")
-    return RunLink(run_id=cell.run_id, seed=cell.config.seed, folder=folder, state=cell.state)
+    words = cell.config.replicate
+    return RunLink(run_id=cell.run_id, replicate=words, folder=folder, state=cell.state)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from reports.keys import partition_of
 from reports.ledger import budget_errors, origin
-from reports.load import WAITING, partition_of
+from reports.load import WAITING
 from reports.names import data_title, model_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
+    from reports.keys import Cell
     from reports.ledger import SearchTrials
-    from reports.load import Cell, Runs
+    from reports.load import Runs
 
 _STAGES = {
     "backbone": "for each backbone's own values, on the plain method",
@@ -41,7 +43,7 @@ def tuning_section(runs: Runs) -> dict[str, list[str]]:
     paragraphs = [origin(guided, total, runs.tuned_from)]
     if searches:
         paragraphs.insert(0, _budget(searches, is_equal=not errors and not unfinished))
-        paragraphs += _borrowed(runs)
+        paragraphs += [*_borrowed(runs), *_drawn(searches)]
     return {"paragraphs": paragraphs, "errors": errors, "unfinished": unfinished}
 
 
@@ -75,9 +77,20 @@ def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
 def _borrowed(runs: Runs) -> list[str]:
     """Which logs have values that were found on others."""
     searched = {(entry.search.dataset, entry.search.partition) for entry in runs.searches}
-    others = [data_title(*log) for log in runs.fingerprints if log not in searched]
-    found_on = " and ".join(data_title(*log) for log in runs.fingerprints if log in searched)
+    others = [data_title(*family) for family in runs.families if family not in searched]
+    found_on = " and ".join(data_title(*family) for family in runs.families if family in searched)
     return [f"Not searched on {', '.join(others)}: values found on {found_on}."] if others else []
+
+
+def _drawn(searches: Sequence[SearchTrials]) -> list[str]:
+    """On which draw of generated logs the searches are."""
+    draws = sorted({entry.search.draw for entry in searches if entry.search.draw is not None})
+    if not draws:
+        return []
+    return [
+        f"Of a generated log all searches are on draw {' and '.join(map(str, draws))}, which no"
+        " table uses: the values were not fitted to the draws that they are judged on."
+    ]
 
 
 def _settings(runs: Runs, cell: Cell) -> str:

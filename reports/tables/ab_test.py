@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from reports.auction import candidates_of, hold_auctions, log_probability, random_clicks
 from reports.intervals import bounds, interval_entry
+from reports.keys import DATA, Log
 from reports.layout import UNDEFINED, Block, Entry, Layout, Table, blocks_of, number, spread
-from reports.load import DATA
 from reports.names import BASELINE, data_title, title_of
-from reports.paired import moments, rows_of, seeds_entry
-from reports.uplift import LEAST_REQUESTS, MEASURES, RESAMPLES, uplift_intervals, uplifted_domains
+from reports.paired import draws_note, moments, rows_of, runs_entry
+from reports.stats import over_draws
+from reports.uplift import (
+    LEAST_REQUESTS,
+    MEASURES,
+    RESAMPLES,
+    over_all_draws,
+    uplift_intervals,
+    uplifted_domains,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from reports.auction import Candidates, Outcome
+    from reports.keys import Family
     from reports.load import Runs
+    from reports.stats import Interval
+    from reports.uplift import UpliftedDomains
 
 _DIGITS = {"ctr_percent": 3, "cpc": 4, "revenue_per_1000": 2}
 _REFERENCES = {
@@ -48,8 +59,8 @@ _NOTES = [
     " Domains counts; ties are not uplifted. Its 95% interval allows for other seeds and for other"
     " domains, taken as independent. In brackets what two equally good models would have. By"
     " requests: domains weighted by their requests.",
-    "Each interval stands for itself: none is corrected for the number of comparisons. All seeds"
-    " share one drawn log, so that another draw of the world is not allowed for.",
+    "Each interval stands for itself: none is corrected for the number of comparisons. Where all"
+    " seeds share one drawn log, another draw of the world is not allowed for.",
     "References: a random winner keeps its place at any bid, so that it has no price; bid alone"
     " is what equal predictions lead to; the oracle shows the most valuable candidate. Its CTR is"
     " not the highest possible, as it ranks by value.",
@@ -59,49 +70,95 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per planned model on a world, then the references of the world.
 
-    `<measure>_mean` and `_std` are over the `seeds` finished runs. `<measure>_uplift_percent_mean`,
+    `<measure>_mean` and `_std` are over the finished `runs`. `<measure>_uplift_percent_mean`,
     `_low`, `_high` and the numbers of domains are over the `pairs` of seeds that the baseline
     shares. Undefined numbers are nan.
     """
     runs = runs.study("ab_test")
     rows: list[dict[str, object]] = []
-    for keys, fingerprint in runs.fingerprints.items():
-        table = runs.candidates(fingerprint) if runs.records else None
-        if table is not None and len(table):
-            candidates = candidates_of(table)
-            log = dict(zip(DATA, keys, strict=True)) | {"requests": candidates.start.size}
-            rows += [log | row for row in _model_rows(runs, keys, candidates)]
-            rows += [log | row for row in _references(candidates)]
-    counts = ["seeds", "pairs", "planned_seeds", "judged_domains"]
+    for family, logs in runs.families.items() if runs.records else ():
+        tables = {draw: runs.candidates(fingerprint) for draw, fingerprint in logs.items()}
+        draws = {
+            draw: candidates_of(table)
+            for draw, table in tables.items()
+            if table is not None and len(table)
+        }
+        if draws:
+            requests = sum(candidates.start.size for candidates in draws.values())
+            log = {**family._asdict(), "requests": requests}
+            rows += [log | row for row in _model_rows(runs, family, draws)]
+            rows += [log | row for row in _references(list(draws.values()))]
+    counts = ["runs", "pairs", "planned_runs", "draws", "judged_domains"]
     return pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64")) if rows else pd.DataFrame()
 
 
+class _OnDraw(NamedTuple):
+    """What a model does in the auctions of one draw, and beside the plain backbone there."""
+
+    measures: list[dict[str, float]]  # of each run
+    num_pairs: int
+    uplifts: dict[str, Interval]
+    domains: UpliftedDomains
+
+
 def _model_rows(
-    runs: Runs, keys: tuple[str, str], candidates: Candidates
+    runs: Runs, family: Family, draws: Mapping[int, Candidates]
 ) -> list[dict[str, object]]:
+    models = rows_of(runs.models, family._asdict())
+    by_draw = [
+        _on_draw(runs.of_log(Log(*family, draw)), candidates, models)
+        for draw, candidates in draws.items()
+    ]
+    return [
+        {str(name): value for name, value in model.items()} | _row(found)
+        for model, found in zip(
+            models[["backbone", "method", "planned_runs", "draws"]].to_dict("records"),
+            zip(*by_draw, strict=True),
+            strict=True,
+        )
+    ]
+
+
+def _on_draw(runs: Runs, candidates: Candidates, models: pd.DataFrame) -> list[_OnDraw]:
+    """That of each model."""
     outcomes: dict[tuple[str, str], dict[int, Outcome]] = {}
     for cell in runs.cells:
-        if cell.record is not None and cell.key[:2] == keys:
+        if cell.record is not None:
             log_p_ctr = log_probability(runs.candidate_logits(cell.record))
             own = outcomes.setdefault((cell.config.backbone, cell.config.method), {})
             own[cell.config.seed] = hold_auctions(candidates, log_p_ctr)
-    models = rows_of(runs.models, dict(zip(DATA, keys, strict=True)))
-    rows: list[dict[str, object]] = []
-    for model in models[["backbone", "method", "planned_seeds"]].to_dict("records"):
-        backbone, method = model["backbone"], model["method"]
+    found = []
+    for backbone, method in models[["backbone", "method"]].itertuples(index=False, name=None):
         own = outcomes.get((backbone, method), {})
         plain = outcomes.get((backbone, BASELINE), {}) if method != BASELINE else {}
-        rows.append(
-            {str(name): value for name, value in model.items()}
-            | _averages(own)
-            | _comparison(own, plain, candidates.domain)
-        )
-    return rows
+        found.append(_compared(own, plain, candidates.domain))
+    return found
 
 
-def _averages(outcomes: Mapping[int, Outcome]) -> dict[str, object]:
-    row: dict[str, object] = {"seeds": len(outcomes)}
-    measures = [_measures(outcome.clicks, outcome.revenue) for outcome in outcomes.values()]
+def _row(draws: Sequence[_OnDraw]) -> dict[str, object]:
+    """Moments over the runs of all draws; uplifts as they are of one draw, else over draws."""
+    compared = [one for one in draws if one.num_pairs] or list(draws[:1])
+    domains = over_all_draws([one.domains for one in compared])
+    return {
+        **_averages([measures for one in draws for measures in one.measures]),
+        "pairs": sum(one.num_pairs for one in draws),
+        **{
+            name: value
+            for measure in MEASURES
+            for name, value in bounds(
+                f"{measure}_uplift_percent", over_draws([one.uplifts[measure] for one in compared])
+            ).items()
+        },
+        "judged_domains": domains.num,
+        **bounds("uplifted_percent", domains.share),
+        "uplifted_percent_by_chance": domains.chance,
+        "uplifted_percent_by_request": domains.by_request,
+        "uplifted_percent_by_request_by_chance": domains.by_request_chance,
+    }
+
+
+def _averages(measures: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    row: dict[str, object] = {"runs": len(measures)}
     table = pd.DataFrame(measures, columns=list(_DIGITS), dtype=np.float64)
     for name in _DIGITS:
         row |= moments(name, table[name])
@@ -116,9 +173,9 @@ def _measures(clicks: NDArray[np.float64], revenue: NDArray[np.float64]) -> dict
     }
 
 
-def _comparison(
+def _compared(
     outcomes: Mapping[int, Outcome], plain: Mapping[int, Outcome], domain: NDArray[np.int64]
-) -> dict[str, object]:
+) -> _OnDraw:
     """Uplifts and uplifted domains over the seeds that both have."""
     seeds = [seed for seed in outcomes if seed in plain]
     columns = [
@@ -126,38 +183,40 @@ def _comparison(
         for one, other in ((outcomes[seed], plain[seed]) for seed in seeds)
     ]
     summands = np.array(columns).reshape(len(seeds), 4, domain.size).transpose(0, 2, 1)
-    row: dict[str, object] = {"pairs": len(seeds)}
-    for name, interval in uplift_intervals(summands).items():
-        row |= bounds(f"{name}_uplift_percent", interval)
-    domains = uplifted_domains(summands[:, :, 0], summands[:, :, 2], domain)
-    return row | {
-        "judged_domains": domains.num,
-        **bounds("uplifted_percent", domains.share),
-        "uplifted_percent_by_chance": domains.chance,
-        "uplifted_percent_by_request": domains.by_request,
-        "uplifted_percent_by_request_by_chance": domains.by_request_chance,
-    }
+    return _OnDraw(
+        measures=[_measures(outcome.clicks, outcome.revenue) for outcome in outcomes.values()],
+        num_pairs=len(seeds),
+        uplifts=uplift_intervals(summands),
+        domains=uplifted_domains(summands[:, :, 0], summands[:, :, 2], domain),
+    )
 
 
-def _references(candidates: Candidates) -> list[dict[str, object]]:
-    """What no prediction and perfect predictions lead to."""
+def _references(draws: Sequence[Candidates]) -> list[dict[str, object]]:
+    """What no prediction and perfect predictions lead to, mean over the draws."""
+    found = pd.concat(pd.DataFrame(_measures_of(candidates)).T for candidates in draws)
+    means = found.groupby(level=0).mean()
+    return [
+        {"backbone": "", "method": name}
+        | {f"{measure}_mean": value for measure, value in means.loc[name].dropna().items()}
+        for name in _REFERENCES
+    ]
+
+
+def _measures_of(candidates: Candidates) -> dict[str, dict[str, float]]:
+    """Those of each reference."""
     oracle = hold_auctions(candidates, np.log(candidates.p_click))
     by_bid = hold_auctions(candidates, np.zeros(candidates.bid.size))
     outcomes = {"bid": by_bid, "oracle": oracle}
     measures = {name: _measures(one.clicks, one.revenue) for name, one in outcomes.items()}
     measures["random"] = {"ctr_percent": 100.0 * float(random_clicks(candidates).mean())}
-    return [
-        {"backbone": "", "method": name}
-        | {f"{measure}_mean": value for measure, value in measures[name].items()}
-        for name in _REFERENCES
-    ]
+    return measures
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per world and backbone, then the references of the world."""
     columns = [
         *("Model", "CTR (%)", "CPC", "Revenue", "Δ CTR (%)", "Δ CPC (%)", "Δ revenue (%)"),
-        *("Uplifted (chance)", "By requests (chance)", "Domains", "Seeds"),
+        *("Uplifted (chance)", "By requests (chance)", "Domains", "Runs"),
     ]
     is_reference = table["backbone"] == ""
     blocks = blocks_of(table[~is_reference], _entries)
@@ -165,7 +224,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         title = data_title(str(dataset), str(partition))
         heading = f"{title}, references: {rows.iloc[0]['requests']:,} requests"
         blocks.append(Block(heading=heading, rows=_reference_entries(rows)))
-    return Layout(columns=columns, blocks=blocks, notes=_NOTES)
+    return Layout(columns=columns, blocks=blocks, notes=[*_NOTES, *draws_note(table)])
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
@@ -177,7 +236,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
                 for name, digits in _DIGITS.items()
             ),
             *([Entry("")] * 6 if row["method"] == BASELINE else _comparison_entries(row)),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row in block.to_dict("records")
     ]

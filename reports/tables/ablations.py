@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.capped import marked
+from reports.keys import CELL
 from reports.layout import Entry, Layout, Table, blocks_of
-from reports.load import CELL
 from reports.names import title_of
-from reports.paired import compared, delta_entries, is_plain, score_entries, seeds_entry
+from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
 from reports.reached import LAYERS_NOTE, layers_of, reached, sparsity_entries
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ def arrange(table: pd.DataFrame) -> Layout:
     def entries(block: pd.DataFrame) -> list[list[Entry]]:
         return [
             [
-                Entry(title_of(row["backbone"], row["method"], row["changes"])),
+                Entry(marked(title_of(row["backbone"], row["method"], row["changes"]), row)),
                 *scores,
                 *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
                 *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
                 *sparsity_entries(row, layers),
-                seeds_entry(row),
+                runs_entry(row),
             ]
             for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
         ]
@@ -56,9 +57,9 @@ def arrange(table: pd.DataFrame) -> Layout:
     columns = [
         *("Model", "LogLoss", "AUC", "GAUC"),
         *("Δ plain AUC", "Δ plain GAUC", "Δ main AUC", "Δ main GAUC"),
-        *(*layers, "In band", "Seeds"),
+        *(*layers, "In band", "Runs"),
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, entries), notes=_NOTES)
+    return Layout(columns=columns, blocks=blocks_of(table, entries), notes=[*_NOTES, *below(table)])
 
 
 TABLE = Table(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reports.keys import CELL
 from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.load import CELL
 from reports.names import title_of
-from reports.paired import DIGITS, SCALE, moments, rows_of, seeds_entry
+from reports.paired import DIGITS, SCALE, draws_note, moments, rows_of, runs_entry
 
 if TYPE_CHECKING:
     from reports.load import Runs
@@ -20,7 +20,7 @@ _NOTES = [
     " before its dev rows are scored. Unadapted: the shared start scores them. Mean ± sample"
     " standard deviation over the seeds.",
     "Δ is adapted minus unadapted, in units of 0.0001, seed by seed; where it is not below zero,"
-    " adapting did not help. Better counts the seeds in which it did.",
+    " adapting did not help. Better counts the runs in which it did.",
 ]
 
 
@@ -38,7 +38,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             delta = SCALE * (own["logloss"] - own[_UNADAPTED])
             rows.append(
                 model
-                | {"seeds": len(own), "seeds_better": int((delta < 0).sum())}
+                | {"runs": len(own), "runs_better": int((delta < 0).sum())}
                 | moments("logloss", own["logloss"])
                 | moments(_UNADAPTED, own[_UNADAPTED])
                 | moments("logloss_delta_e4", delta)
@@ -48,8 +48,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = ["Model", "Adapted", "Unadapted", "Δ", "Better", "Seeds"]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+    columns = ["Model", "Adapted", "Unadapted", "Δ", "Better", "Runs"]
+    notes = [*_NOTES, *draws_note(table)]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
@@ -64,8 +65,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(
                 spread(row["logloss_delta_e4_mean"], row["logloss_delta_e4_std"], 1, signed=True)
             ),
-            Entry(number(row["seeds_better"], 0)),
-            seeds_entry(row),
+            Entry(number(row["runs_better"], 0)),
+            runs_entry(row),
         ]
         for row in block.to_dict("records")
     ]

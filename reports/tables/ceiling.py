@@ -9,22 +9,26 @@ import pandas as pd
 from reports.bins import BINS_NOTE
 from reports.expected import ALL, known_rows, logits_of
 from reports.intervals import bounds
+from reports.keys import DATA, Log, draw_of
 from reports.layout import Block, Entry, Layout, Table, number, spread
-from reports.load import DATA
 from reports.names import BASELINE, data_title, title_of
 from reports.paired import (
     EXPECTED_DIGITS,
     SHARE_NOTE,
     achieved_share,
+    draws_note,
     moments,
     rows_of,
-    seeds_entry,
+    runs_entry,
     share_entry,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
+    from benchmark.records import RunRecord
+    from reports.expected import KnownRows
+    from reports.keys import Family
     from reports.load import Runs
 
 _CEILING = "ceiling"
@@ -41,55 +45,56 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per generated log, backbone, scope (0 is all domains) and method, then the ceiling.
 
-    `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_share_mean`, `_low` and
+    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_share_mean`, `_low` and
     `_high` are the share of the achievable gain and its interval.
     """
     runs = runs.study("main")
     if not runs.records:
         return pd.DataFrame()
-    frames = [
-        _of_log(runs, dict(zip(DATA, keys, strict=True)), fingerprint)
-        for keys, fingerprint in runs.fingerprints.items()
-        if "ceiling" in runs.card(fingerprint)
-    ]
-    rows = [row for frame in frames for row in frame]
-    return pd.DataFrame(rows).astype({name: "Int64" for name in ("seeds", "planned_seeds") if rows})
+    rows = [row for family in runs.families for row in _of_family(runs, family)]
+    counts = ("runs", "planned_runs", "draws")
+    return pd.DataFrame(rows).astype({name: "Int64" for name in counts if rows})
 
 
-def _of_log(runs: Runs, log: dict[str, str], fingerprint: str) -> list[dict[str, object]]:
-    rows = known_rows(runs, fingerprint)
-    records = [record for record in runs.records if record.config.data_fingerprint == fingerprint]
-    if not records:
+def _of_family(runs: Runs, family: Family) -> list[dict[str, object]]:
+    scores, ceilings = [], []
+    for draw, fingerprint in runs.families[family].items():
+        own = runs.of_log(Log(*family, draw))
+        if own.records and "ceiling" in runs.card(fingerprint):
+            rows = known_rows(runs, fingerprint)
+            scores += [_scores(own, record, rows) for record in own.records]
+            ceilings.append(rows.ceiling().assign(draw=draw))
+    if not scores:
         return []
-    scores = pd.concat(
-        rows.expected(logits_of(runs, record, rows)).assign(
-            backbone=record.config.backbone, method=record.config.method, seed=record.config.seed
-        )
-        for record in records
-    )
-    models = runs.models[(runs.models[DATA] == pd.Series(log)).all(axis=1)]
-    table = []
+    of_runs, best = pd.concat(scores), pd.concat(ceilings).set_index("draw")
+    models = rows_of(runs.models, family._asdict())
+    table: list[dict[str, object]] = []
     for backbone, methods in models.groupby("backbone", sort=False):
-        for best in rows.ceiling().to_dict("records"):
-            place = {**log, "backbone": backbone}
-            place |= {name: best[name] for name in ("scope", "domains", "test_rows")}
-            own = rows_of(scores, {"backbone": backbone, "scope": best["scope"]})
-            table += [place | _row(own, model, best) for model in methods.to_dict("records")]
-            means = {f"{metric}_mean": best[metric] for metric in EXPECTED_DIGITS}
+        for scope, top in best.groupby("scope"):
+            place: dict[str, object] = {**family._asdict(), "backbone": backbone, "scope": scope}
+            place |= {name: int(top[name].sum()) for name in ("domains", "test_rows")}
+            own_scores = rows_of(of_runs, {"backbone": backbone, "scope": scope})
+            table += [place | _row(own_scores, model, top) for model in methods.to_dict("records")]
+            means = {f"{metric}_mean": top[metric].mean() for metric in EXPECTED_DIGITS}
             table.append(place | {"method": _CEILING} | means)
     return table
 
 
+def _scores(runs: Runs, record: RunRecord, rows: KnownRows) -> pd.DataFrame:
+    """The expected metrics of a run in every scope."""
+    config = record.config
+    return rows.expected(logits_of(runs, record, rows)).assign(
+        backbone=config.backbone, method=config.method, draw=draw_of(config), seed=config.seed
+    )
+
+
 def _row(
-    scores: pd.DataFrame, model: Mapping[Hashable, object], best: Mapping[Hashable, float]
+    scores: pd.DataFrame, model: Mapping[Hashable, object], best: pd.DataFrame
 ) -> dict[str, object]:
-    """Moments and shares of one model in one scope."""
+    """Moments and shares of one model in one scope; `best` are the ceilings by draw."""
     own, plain = (rows_of(scores, {"method": name}) for name in (model["method"], BASELINE))
-    row: dict[str, object] = {
-        "method": model["method"],
-        "seeds": len(own),
-        "planned_seeds": model["planned_seeds"],
-    }
+    row: dict[str, object] = {"method": model["method"], "runs": len(own)}
+    row |= {name: model[name] for name in ("planned_runs", "draws")}
     for metric in EXPECTED_DIGITS:
         row |= moments(metric, own[metric])
         others = own if model["method"] != BASELINE else own.iloc[:0]  # no share of its own
@@ -113,7 +118,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         )
     names = ["LogLoss", "AUC", "GAUC"]
     columns = ["Model", *(f"Expected {name}" for name in names), *(f"Share {n}" for n in names)]
-    return Layout(columns=[*columns, "Seeds"], blocks=blocks, notes=_NOTES)
+    notes = [*draws_note(table), *_NOTES]
+    return Layout(columns=[*columns, "Runs"], blocks=blocks, notes=notes)
 
 
 def _entries(row: dict) -> list[Entry]:
@@ -127,7 +133,7 @@ def _entries(row: dict) -> list[Entry]:
             for metric, digits in EXPECTED_DIGITS.items()
         ),
         *(share_entry(row, f"{metric}_share") for metric in EXPECTED_DIGITS),
-        seeds_entry(row),
+        runs_entry(row),
     ]
 
 

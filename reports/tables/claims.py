@@ -9,8 +9,8 @@ import pandas as pd
 
 from reports.claims import CLAIMS, CONTRADICTIONS
 from reports.evidence import Evidence, Part, absent
+from reports.keys import DATA
 from reports.layout import Block, Entry, Layout, Table, number
-from reports.load import DATA
 from reports.names import data_title
 from reports.verdicts import NOT_TESTABLE, RULE, TAGS, corrected_level, outcome_of, to_settle
 
@@ -26,10 +26,10 @@ _NOTES = [
     RULE,
     "Here: how many parts of a claim hold, fail and are open, then at most"
     f" {MOST_LISTED} of them, those that fail first, then open ones: mean and corrected interval,"
-    " AUC and GAUC in units of 0.0001 on test. Masks: t interval over the seeds, settled only if"
-    " the permutation test of the table of masks is significant too; epochs: t interval over the"
-    " seeds. Counts have no interval, follow from the models alone and are the same on every log."
-    " All parts are in claims.csv.",
+    " AUC and GAUC in units of 0.0001 on test. Masks: t interval over the seeds, or over the draws,"
+    " settled only if the permutation test of the table of masks is significant too; epochs: t"
+    " interval over the same. Counts have no interval, follow from the models alone and are the"
+    " same on every log. All parts are in claims.csv.",
     "Beside a claim that AdaSparse is better stand its comparisons with a plain network of as many"
     " dense parameters, and with AdaSparse that is told no domain (its domain columns stay ordinary"
     " inputs); they decide nothing.",
@@ -44,8 +44,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """
     logs = runs.study(*TABLE.study.split(","))
     rows = []
-    for dataset, partition in logs.fingerprints if logs.records else ():
-        evidence = Evidence(runs, dataset, partition)
+    for family in logs.families if logs.records else ():
+        evidence = Evidence(runs, *family)
         for claim in CLAIMS:
             rows += _rows(claim, evidence)
     return pd.DataFrame(rows)
@@ -84,7 +84,8 @@ def _row(part: Part, level: float) -> dict[str, object]:
         "mean": interval.mean,
         "low": interval.low,
         "high": interval.high,
-        "seeds": interval.num,
+        "replicates": interval.num,
+        "replicates_of": part.replicates,
         "level": level,
         "limit": part.limit,
         "p_value": part.p_value,

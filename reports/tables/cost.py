@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.keys import MODEL
 from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.load import MODEL
 from reports.names import title_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reports.keys import DATA, MODEL
 from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.load import DATA, MODEL
 from reports.names import title_of
+from reports.paired import draws_note
 
 if TYPE_CHECKING:
     from reports.load import Runs
@@ -24,8 +25,9 @@ _NOTES = [
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """Mean and sample standard deviation over the finished seeds; the counts do not vary.
+    """Mean and sample standard deviation over the finished runs; the counts vary by draw alone.
 
+    They are totals over the draws.
     `domains_without_<class>` have no AUC on test, nor have their `rows_without_<class>`.
     """
     runs = runs.study("main")
@@ -33,15 +35,17 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if scores.empty:
         return scores
     grouped = scores.groupby(MODEL)
+    by_draw = scores.groupby([*MODEL, "draw"])
     means = grouped[_AVERAGED].mean(skipna=False).add_suffix("_mean")
     stds = grouped[_AVERAGED].std(skipna=False).add_suffix("_std")
-    counts = grouped[_COUNTED].max().astype("int64")
+    counts = by_draw[_COUNTED].max().groupby(MODEL).sum().astype("int64")
     numbers = means.join(stds.drop(columns="gauc_row_share_std")).join(counts).reset_index()
     undefined = pd.DataFrame(
-        dict(zip(DATA, keys, strict=True)) | _undefined(runs.domains(fingerprint))
-        for keys, fingerprint in runs.fingerprints.items()
+        log.family._asdict() | _undefined(runs.domains(fingerprint))
+        for log, fingerprint in runs.fingerprints.items()
     )
-    return runs.models[MODEL].merge(numbers, on=MODEL).merge(undefined, on=DATA)
+    undefined = undefined.groupby(DATA, as_index=False).sum()
+    return runs.models[[*MODEL, "draws"]].merge(numbers, on=MODEL).merge(undefined, on=DATA)
 
 
 def _undefined(domains: pd.DataFrame) -> dict[str, int]:
@@ -60,7 +64,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         *("Model", "Macro AUC", "Calibration", "Domains in GAUC", "Rows in GAUC"),
         *("No AUC: no click", "No AUC: no non-click"),
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+    notes = [*_NOTES, *draws_note(table)]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:

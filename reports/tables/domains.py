@@ -13,11 +13,11 @@ from reports.domain_gains import JUDGED_NOTE, domain_gains
 from reports.intervals import bounds, interval_entry
 from reports.layout import UNDEFINED, Entry, Layout, Table, blocks_of, number, p_value
 from reports.names import title_of
-from reports.paired import seeds_entry
-from reports.uplift import TIE, uplifted
+from reports.paired import draws_note, runs_entry
+from reports.uplift import TIE, over_all_draws, uplifted
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,39 +42,48 @@ _NOTES = [
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per planned method; what has no seed or no judged domain is nan."""
-    rows = [_row(gains) for gains in domain_gains(runs)]
+    """One row per planned method; what has no run or no judged domain is nan.
+
+    Of several draws the percentages are means over them, and domains are counted over all.
+    """
+    rows = [_row(draws) for draws in domain_gains(runs)]
     return pd.DataFrame(rows)
 
 
-def _row(gains: DomainGains) -> dict[str, object]:
-    rows = gains.domains["test_impressions"].to_numpy(np.int64)
-    found = uplifted(gains.gain, rows)
+def _row(draws: Sequence[DomainGains]) -> dict[str, object]:
+    rows = [gains.domains["test_impressions"].to_numpy(np.int64) for gains in draws]
+    parts = [uplifted(gains.gain, weight) for gains, weight in zip(draws, rows, strict=True)]
+    found = over_all_draws(parts)
+    judged_rows = sum(int(weight.sum()) for weight in rows)
     return {
-        **gains.model,
-        "seeds": len(gains.seeds),
+        **draws[0].model,
+        "runs": sum(len(gains.seeds) for gains in draws),
         **bounds("upr_percent", found.share),
         "upr_percent_by_chance": found.chance,
         "upr_percent_by_row": found.by_request,
         "upr_percent_by_row_by_chance": found.by_request_chance,
-        **_between_plain_runs(gains.all_plain),
-        **_signs(gains.gain),
-        "judged_domains": len(gains.domains),
-        "judged_row_share": float(rows.sum() / max(gains.test_rows, 1)),
+        **_between_plain_runs([gains.all_plain for gains in draws]),
+        **_signs([gains.gain for gains in draws]),
+        "judged_domains": sum(map(len, rows)),
+        "judged_row_share": judged_rows / max(sum(gains.test_rows for gains in draws), 1),
     }
 
 
-def _between_plain_runs(aucs: NDArray[np.float64]) -> dict[str, object]:
-    """The least and the greatest UPR of one of (S, J) plain runs over another one."""
-    pairs = permutations(range(len(aucs)), 2)
-    shares = [100.0 * float((aucs[a] - aucs[b] > TIE).mean()) for a, b in pairs if aucs.size]
+def _between_plain_runs(draws: Sequence[NDArray[np.float64]]) -> dict[str, object]:
+    """The least and the greatest UPR of one of (S, J) plain runs over another one of its draw."""
+    shares = [
+        100.0 * float((aucs[a] - aucs[b] > TIE).mean())
+        for aucs in draws
+        for a, b in permutations(range(len(aucs)), 2)
+        if aucs.size
+    ]
     ends = (min(shares), max(shares)) if shares else (np.nan, np.nan)
     return dict(zip(("upr_percent_plain_low", "upr_percent_plain_high"), ends, strict=True))
 
 
-def _signs(gain: NDArray[np.float64]) -> dict[str, object]:
+def _signs(draws: Sequence[NDArray[np.float64]]) -> dict[str, object]:
     """Domains above and below by their mean over the seeds, and the sign test of them."""
-    means = gain.mean(axis=0) if len(gain) else np.empty(0)
+    means = np.concatenate([gain.mean(axis=0) if len(gain) else np.empty(0) for gain in draws])
     num_up, num_down = int((means > TIE).sum()), int((means < -TIE).sum())
     untied = num_up + num_down
     p = float(stats.binomtest(num_up, untied, 0.5).pvalue) if untied else np.nan
@@ -85,9 +94,10 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
         *("Model", "UPR, % (chance)", "By rows, % (chance)", "Two plain runs, %"),
-        *("Up, down", "Sign test p", "Judged domains", "Rows in them", "Seeds"),
+        *("Up, down", "Sign test p", "Judged domains", "Rows in them", "Runs"),
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+    notes = [*_NOTES, *draws_note(table)]
+    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
@@ -99,7 +109,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(p_value(row["sign_test_p"])),
             Entry(f"{row['judged_domains']:,}"),
             Entry(number(100.0 * row["judged_row_share"], 1) + "%"),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row in block.to_dict("records")
     ]

@@ -8,18 +8,17 @@ import numpy as np
 import pandas as pd
 
 from reports.intervals import bounds, interval_entry
+from reports.keys import DATA, REPLICATE, Family
 from reports.layout import Block, Entry, Layout, Table, number, spread
-from reports.load import DATA
 from reports.names import BASELINE, data_title, title_of
-from reports.paired import SCALE, moments, seeds_entry
-from reports.stats import paired_interval
+from reports.paired import SCALE, draws_note, mean_interval, moments, run_deltas, runs_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from reports.load import Runs
 
-    Scores = dict[str, pd.DataFrame]  # group -> one row per finished seed
+    Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
 
 _GROUPS = {  # by train rows: the least, and the first that is too many
     "no train rows": (0, 1),
@@ -49,7 +48,7 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per data set, backbone, group of domains and model, then the group's `ceiling`.
 
-    `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_delta_e4_mean`, `_low`
+    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_e4_mean`, `_low`
     and `_high` over the seeds that the baseline shares. Undefined numbers are nan.
     """
     runs = runs.study("emerging")
@@ -57,18 +56,18 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return pd.DataFrame()
     rows: list[dict[str, object]] = []
     for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
-        dataset, partition, backbone = map(str, keys)
-        domains = runs.domains(runs.fingerprints[dataset, partition])
+        family = Family(*map(str, keys[:2]))
+        domains = [runs.domains(log) for log in runs.families[family].values()]  # of each draw
         scores = {method: _scores(runs, (*keys, method)) for method in models["method"]}
         for group in _GROUPS:
-            names = dict(zip(_BLOCK, (dataset, partition, backbone, group), strict=True))
-            own = names | _counts(domains[_is_in(domains, group)])
+            names = dict(zip(_BLOCK, (*family, str(keys[2]), group), strict=True))
+            own = names | _counts([one[_is_in(one, group)] for one in domains])
             for model in models.to_dict("records"):
-                counts = {"planned_seeds": model["planned_seeds"]}
+                counts = {name: model[name] for name in ("planned_runs", "draws")}
                 rows.append(own | counts | _model_row(scores, str(model["method"]), group))
-            if "ceiling_expected_auc" in domains:
+            if all("ceiling_expected_auc" in one for one in domains):
                 rows.append(own | {"method": _CEILING} | _ceiling(domains, group))
-    return pd.DataFrame(rows).astype({name: "Int64" for name in ("seeds", "planned_seeds")})
+    return pd.DataFrame(rows).astype({name: "Int64" for name in ("runs", "planned_runs", "draws")})
 
 
 def _is_in(domains: pd.DataFrame, group: str) -> pd.Series:
@@ -78,10 +77,12 @@ def _is_in(domains: pd.DataFrame, group: str) -> pd.Series:
     return (domains["test_impressions"] > 0) & (train >= least) & (train < too_many)
 
 
-def _counts(domains: pd.DataFrame) -> dict[str, object]:
-    rows, clicks = domains["test_impressions"], domains["test_clicks"]
+def _counts(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
+    """Totals over the draws of domains, of those with both classes, and of test rows."""
+    both = pd.concat(domains)[["test_impressions", "test_clicks"]]
+    rows, clicks = both["test_impressions"], both["test_clicks"]
     return {
-        "domains": len(domains),
+        "domains": len(both),
         "gauc_domains": int(((clicks > 0) & (clicks < rows)).sum()),
         "test_rows": int(rows.sum()),
     }
@@ -96,8 +97,8 @@ def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
             for group, scores in rows.items():
                 own = domains[_is_in(domains, group)]
                 values = {name: _average(own, column) for name, column in _SOURCE.items()}
-                scores.append({"seed": cell.config.seed, **values})
-    columns = ["seed", *_METRICS]
+                scores.append({**cell.replicate._asdict(), **values})
+    columns = [*REPLICATE, *_METRICS]
     return {
         group: pd.DataFrame(scores, columns=columns, dtype=np.float64)
         for group, scores in rows.items()
@@ -118,24 +119,27 @@ def _model_row(scores: Mapping[str, Scores], method: str, group: str) -> dict[st
     own = scores[method][group]
     has_pairs = method != BASELINE and BASELINE in scores
     plain = scores[BASELINE][group] if has_pairs else own.iloc[:0]
-    pairs = own.merge(plain, on="seed", suffixes=("", "_plain"))
-    row: dict[str, object] = {"method": method, "seeds": len(own)}
+    row: dict[str, object] = {"method": method, "runs": len(own)}
     for name in _METRICS:
-        delta = SCALE * (pairs[name] - pairs[f"{name}_plain"])
-        row |= moments(name, own[name]) | bounds(f"{name}_delta_e4", paired_interval(delta))
+        delta = SCALE * run_deltas(own, plain, name)
+        row |= moments(name, own[name]) | bounds(f"{name}_delta_e4", mean_interval(delta))
     return row
 
 
-def _ceiling(domains: pd.DataFrame, group: str) -> dict[str, object]:
-    own = domains[_is_in(domains, group)]
-    return {f"{name}_mean": _average(own, f"ceiling_{_SOURCE[name]}") for name in _EXPECTED}
+def _ceiling(domains: Sequence[pd.DataFrame], group: str) -> dict[str, object]:
+    """The mean over the draws."""
+    own = [one[_is_in(one, group)] for one in domains]
+    return {
+        f"{name}_mean": np.mean([_average(one, f"ceiling_{_SOURCE[name]}") for one in own])
+        for name in _EXPECTED
+    }
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set, backbone and group of domains."""
     columns = [
         *("Model", "Domains in GAUC", "GAUC", "Expected GAUC", "Expected LogLoss"),
-        *("Δ GAUC", "Δ expected GAUC", "Δ expected LogLoss", "Seeds"),
+        *("Δ GAUC", "Δ expected GAUC", "Δ expected LogLoss", "Runs"),
     ]
     blocks = []
     for (dataset, partition, backbone, group), rows in table.groupby(_BLOCK, sort=False):
@@ -145,7 +149,7 @@ def arrange(table: pd.DataFrame) -> Layout:
             f" domains with {group}: {first['domains']:,} with {first['test_rows']:,} test rows"
         )
         blocks.append(Block(heading=heading, rows=_entries(rows)))
-    return Layout(columns=columns, blocks=blocks, notes=_NOTES)
+    return Layout(columns=columns, blocks=blocks, notes=[*_NOTES, *draws_note(table)])
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
@@ -162,7 +166,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
                 Entry("") if row["method"] == BASELINE else interval_entry(row, delta, 1)
                 for delta in _DELTAS
             ),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row in block[block["method"] != _CEILING].to_dict("records")
     ]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reports.capped import marked
+from reports.keys import CELL
 from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.load import CELL
 from reports.names import title_of
-from reports.paired import compared, delta_entries, is_plain, score_entries, seeds_entry
+from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
 
 if TYPE_CHECKING:
     from reports.load import Runs
@@ -53,9 +54,11 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
         *("Model", "LogLoss", "AUC", "GAUC", "Δ plain AUC", "Δ plain GAUC"),
-        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Fractional factors", "Seeds"),
+        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Fractional factors", "Runs"),
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
+    return Layout(
+        columns=columns, blocks=blocks_of(table, _entries), notes=[*_NOTES, *below(table)]
+    )
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
@@ -65,12 +68,12 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     block = block.iloc[sorted(range(len(models)), key=position.__getitem__)]
     return [
         [
-            Entry(_title(row)),
+            Entry(marked(_title(row), row)),
             *scores,
             *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
             *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
             Entry("" if pd.isna(row["fractional"]) else number(row["fractional"], 3)),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
     ]

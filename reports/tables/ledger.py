@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmark.plans import Search
 from benchmark.trials import best_of
+from reports.keys import CELL, MODEL
 from reports.layout import Entry, Layout, Table, blocks_of, number
 from reports.ledger import SearchTrials, expected_best, origin
-from reports.load import CELL, MODEL
 from reports.names import rank, title_of
 from reports.paired import DIGITS, SCALE
 
@@ -64,8 +64,9 @@ _NOTES = [
     "Best of n: the expected highest dev value of n trials (Dodge et al., 2019), as if they were"
     " drawn independently, with replacement, from the values of the complete trials. They were"
     " not: trial 0 is given, and what TPE proposes depends on the trials before.",
-    "Final runs are those of the main cell, with seeds that no trial had; rows and seconds"
-    " (training with evaluation) are sums over the finished ones.",
+    "Final runs are those of the main cell, with seeds that no trial had, and of a generated log on"
+    " draws that no trial had; rows and seconds (training with evaluation) are sums over the"
+    " finished ones.",
 ]
 
 
@@ -125,7 +126,11 @@ def _read_from_files(runs: Runs) -> list[SearchTrials]:
     return [
         SearchTrials(
             search=Search(
-                stage="method", num_trials=0, dimensions=(), **dict(zip(MODEL, keys, strict=True))
+                stage="method",
+                num_trials=0,
+                dimensions=(),
+                draw=None,
+                **dict(zip(MODEL, keys, strict=True)),
             ),
             trials=(),
             is_awaited=False,
@@ -160,7 +165,7 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
 
 def _final_runs(runs: Runs) -> pd.DataFrame:
     """Per model the planned and finished runs of its main cell, and what the finished ones cost."""
-    planned = runs.models[runs.models["changes"] == ""][[*MODEL, "planned_seeds"]]
+    planned = runs.models[runs.models["changes"] == ""][[*MODEL, "planned_runs"]]
     parts = ["sample_visits", "train_seconds", "evaluate_seconds"]
     costs = runs.costs().reindex(columns=[*CELL, *parts])
     costs["final_sample_visits"] = costs["sample_visits"]
@@ -168,7 +173,7 @@ def _final_runs(runs: Runs) -> pd.DataFrame:
     grouped = costs[costs["changes"] == ""].groupby(MODEL)
     done = grouped[list(_FINAL)].sum(min_count=1).assign(final_runs=grouped.size())
     merged = planned.merge(done.reset_index(), on=MODEL, how="left").fillna({"final_runs": 0})
-    return merged.rename(columns={"planned_seeds": "planned_final_runs"})
+    return merged.rename(columns={"planned_runs": "planned_final_runs"})
 
 
 def _entries(block: pd.DataFrame, expected: list[str]) -> list[list[Entry]]:

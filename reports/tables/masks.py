@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from reports.intervals import bounds, interval_entry
+from reports.keys import MODEL, REPLICATE, Replicate
 from reports.layout import Block, Entry, Layout, Table, blocks_of, number, p_value, spread
-from reports.load import MODEL
 from reports.masks import (
     KINDS,
     LEAST_DOMAINS,
@@ -21,9 +22,9 @@ from reports.masks import (
     contrasted,
     masked_models,
 )
-from reports.paired import moments, seeds_entry
+from reports.paired import draws_note, independent, mean_interval, moments, runs_entry
 from reports.relabelling import DRAWS, two_sided
-from reports.stats import holm, paired_interval
+from reports.stats import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from reports.load import Runs
     from reports.masks import Association, MaskedModel
 
+    Found = Mapping[tuple[str, Replicate, str], Association]  # kind, run, layer
+
 ALL_LAYERS = "all layers"
 _NULLS = ("initial", "permuted")  # what trained masks are compared with
 _COLUMNS = (
     *("Layer", "trained", "untrained", "labels permuted"),
     *("Δ untrained", "p (Holm)", "Δ labels permuted", "p (Holm)"),
-    *("Jaccard D_a, similar (chance)", "Jaccard D_a, different (chance)", "Seeds"),
+    *("Jaccard D_a, similar (chance)", "Jaccard D_a, different (chance)", "Runs"),
 )
 _NOTES = [
     "trained, untrained, labels permuted: rank correlation, over pairs of domains, of how similar"
@@ -73,13 +76,14 @@ _NOTES = [
 
 @lru_cache(maxsize=1)  # a claim rests on it too
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """Per model and layer a row for every seed and, without a seed, one for all of them.
+    """Per model and layer a row for every draw and seed and, without them, one for all.
 
     `<trained, initial or permuted>_mean` and `_std` are correlations above those of relabelled
     masks, `_raw` before that, `_p` their tests, `_shared_<n>` those of the pairs that share n
     values; `delta_<initial or permuted>_mean`, `_low`, `_high`, `_p` and `_p_holm` the differences.
+    Of several draws domains and pairs are counted over all, and those named are of the first.
     """
-    rows = [row for model in masked_models(runs) for row in _rows(model)]
+    rows = [row for draws in masked_models(runs) for row in _rows(draws)]
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -89,90 +93,121 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     p_values = table.loc[is_pooled, names].to_numpy(np.float64)
     corrected[is_pooled] = holm(p_values.ravel()).reshape(p_values.shape)
     table = table.assign(**{f"{name}_holm": corrected[:, i] for i, name in enumerate(names)})
-    return table.astype({name: "Int64" for name in ("seed", "seeds", "planned_seeds")})
+    return table.astype({name: "Int64" for name in (*REPLICATE, "runs", "planned_runs")})
 
 
-def _rows(model: MaskedModel) -> list[dict[str, object]]:
-    domains, pairs, chosen = model.domains, model.domains.pairs(), model.domains.contrast()
-    facts: dict[str, object] = {**model.keys, "domains": len(domains.names)}
-    facts["similarity"] = domains.source
-    strata = {} if pairs is None else dict(zip(pairs.strata, pairs.sizes, strict=True))
-    facts |= {f"pairs_shared_{shared}": size for shared, size in strata.items()}
-    if chosen:
-        names = ("domain_a", "domain_similar", "domain_different")
-        facts |= {name: domains.names[i] for name, i in zip(names, chosen, strict=True)}
-    found = associations(model, model.layers)
-    seeds = list(model.rankings["trained"])
+def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
+    """The runs of a model one by one, then all together, layer by layer."""
+    found = {
+        (kind, Replicate(model.draw, seed), layer): association
+        for model in draws
+        for (kind, seed, layer), association in associations(model, model.layers).items()
+    }
     rows = []
-    for layer in [*model.layers, ALL_LAYERS]:
-        layers = model.layers if layer == ALL_LAYERS else [layer]
-        for of in [*([seed] for seed in seeds), seeds]:
-            row = facts | {"layer": layer, "planned_seeds": model.planned_seeds, "seeds": len(of)}
-            row["seed"] = pd.NA
-            rows.append(row | _jaccards(model, of, layers) | _tests(found, of, layers, strata))
-            if of is not seeds:
-                rows[-1] |= {"seed": of[0], "planned_seeds": 1}
+    for layer in [*draws[0].layers, ALL_LAYERS]:
+        layers = draws[0].layers if layer == ALL_LAYERS else [layer]
+        for model in draws:
+            for seed in model.rankings["trained"]:
+                run = Replicate(model.draw, seed)
+                place = {**run._asdict(), "planned_runs": 1, "draws": 1, "layer": layer}
+                rows.append(_facts([model]) | place | _numbers(found, {run: model}, layers))
+        planned = sum(model.planned_runs for model in draws)
+        place = {**dict.fromkeys(REPLICATE, pd.NA), "planned_runs": planned, "draws": len(draws)}
+        everything = {
+            Replicate(model.draw, seed): model
+            for model in draws
+            for seed in model.rankings["trained"]
+        }
+        numbers = _numbers(found, everything, layers)
+        rows.append(_facts(draws) | place | {"layer": layer} | numbers)
     return rows
 
 
-def _jaccards(model: MaskedModel, seeds: Sequence[int], layers: Sequence[str]) -> dict[str, object]:
-    """Of D_a with both of its counterparts after training, mean over seeds; of one layer alone."""
-    chosen = model.domains.contrast()
+def _facts(draws: Sequence[MaskedModel]) -> dict[str, object]:
+    """How many domains and pairs the draws have, and which domains are compared in the first."""
+    first = draws[0].domains
+    domains = sum(len(model.domains.names) for model in draws)
+    facts: dict[str, object] = {**draws[0].keys, "domains": domains, "similarity": first.source}
+    sizes: Counter[int] = Counter()
+    for pairs in (model.domains.pairs() for model in draws):
+        sizes.update({} if pairs is None else dict(zip(pairs.strata, pairs.sizes, strict=True)))
+    facts |= {f"pairs_shared_{shared}": sizes[shared] for shared in sorted(sizes)}
+    chosen = first.contrast()
+    if chosen:
+        names = ("domain_a", "domain_similar", "domain_different")
+        facts |= {name: first.names[i] for name, i in zip(names, chosen, strict=True)}
+    return facts
+
+
+def _numbers(
+    found: Found, models: Mapping[Replicate, MaskedModel], layers: Sequence[str]
+) -> dict[str, object]:
+    """What these runs say together."""
+    jaccards = _jaccards(models, layers)
+    return {"runs": len(models)} | jaccards | _tests(found, list(models), layers)
+
+
+def _jaccards(models: Mapping[Replicate, MaskedModel], layers: Sequence[str]) -> dict[str, object]:
+    """Of D_a with both of its counterparts after training, mean over runs; of one layer alone."""
     row: dict[str, object] = {}
     for name in ("similar", "different"):
         values = [
-            contrasted(model.rankings["trained"][seed][layers[0]], 0, getattr(chosen, name))
-            for seed in seeds
-            if chosen and len(layers) == 1
+            contrasted(model.rankings["trained"][run.seed][layers[0]], 0, getattr(chosen, name))
+            for run, model in models.items()
+            if (chosen := model.domains.contrast()) and len(layers) == 1
         ]
         mean, chance = np.mean(values, axis=0) if values else (np.nan, np.nan)
         row |= {f"jaccard_{name}": mean, f"jaccard_{name}_chance": chance}
     return row
 
 
-def _tests(
-    found: Mapping[tuple[str, int, str], Association],
-    seeds: Sequence[int],
-    layers: Sequence[str],
-    strata: Mapping[int, int],
-) -> dict[str, object]:
+def _tests(found: Found, runs: Sequence[Replicate], layers: Sequence[str]) -> dict[str, object]:
     """Correlations of all kinds and their differences, mean over the layers."""
     by_kind = {
         kind: {
-            seed: [found[kind, seed, layer] for layer in layers]
-            for seed in seeds
-            if (kind, seed, layers[0]) in found
+            run: [found[kind, run, layer] for layer in layers]
+            for run in runs
+            if (kind, run, layers[0]) in found
         }
         for kind in KINDS
     }
+    known = (one for of_runs in by_kind.values() for several in of_runs.values() for one in several)
+    strata = sorted({shared for one in known for shared in one.by_stratum})
     row: dict[str, object] = {}
-    for kind, of_seeds in by_kind.items():
-        values, raw, drawn = _means(list(of_seeds.values()))
-        row |= moments(kind, pd.Series(values))
-        mean_raw = float(raw.mean()) if raw.size else np.nan
-        row |= {f"{kind}_raw": mean_raw, f"{kind}_p": two_sided(mean_raw, drawn)}
-        parts = [one.by_stratum for several in of_seeds.values() for one in several]
-        means = np.mean(parts, axis=0) if parts else np.full(len(strata), np.nan)
-        row |= {f"{kind}_shared_{shared}": mean for shared, mean in zip(strata, means, strict=True)}
+    for kind, of_runs in by_kind.items():
+        values, raw, drawn = _means(of_runs)
+        row |= moments(kind, values)
+        row |= {f"{kind}_raw": raw, f"{kind}_p": two_sided(raw, drawn)}
+        parts = [one.by_stratum for several in of_runs.values() for one in several]
+        for shared in strata:
+            of_stratum = [part[shared] for part in parts if shared in part]
+            row[f"{kind}_shared_{shared}"] = np.mean(of_stratum) if of_stratum else np.nan
     for kind in _NULLS:
-        common = [seed for seed in by_kind["trained"] if seed in by_kind[kind]]
-        own, other = (_means([by_kind[k][seed] for seed in common]) for k in ("trained", kind))
-        row |= bounds(f"delta_{kind}", paired_interval(own[0] - other[0]))
-        raw = own[1] - other[1]
-        row[f"delta_{kind}_p"] = two_sided(raw.mean() if raw.size else np.nan, own[2] - other[2])
+        both = [run for run in by_kind["trained"] if run in by_kind[kind]]
+        own, other = (_means({run: by_kind[k][run] for run in both}) for k in ("trained", kind))
+        row |= bounds(f"delta_{kind}", mean_interval(own[0] - other[0]))
+        row[f"delta_{kind}_p"] = two_sided(own[1] - other[1], own[2] - other[2])
     return row
 
 
 def _means(
-    of_seeds: Sequence[Sequence[Association]],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values and raw correlations (S,), mean over layers, and draws of the latters' mean (B,)."""
-    values = np.array([[one.value for one in layers] for layers in of_seeds])
-    raw = np.array([[one.raw for one in layers] for layers in of_seeds])
-    if not of_seeds:
-        return np.empty(0), np.empty(0), np.empty(0)
-    drawn = np.array([[one.drawn for one in layers] for layers in of_seeds])
-    return values.mean(axis=1), raw.mean(axis=1), drawn.mean(axis=(0, 1))
+    of_runs: Mapping[Replicate, Sequence[Association]],
+) -> tuple[pd.Series, float, np.ndarray]:
+    """The value of each run by draw, the raw correlation, and draws of the latter (B,).
+
+    All are means over the layers, the latter two over the draws of the log. Relabellings of one
+    number are alike in two logs; those of a further log are shifted, so that all are independent.
+    """
+    logs = pd.Index([run.draw for run in of_runs], name="draw")
+    values = pd.Series(
+        [np.mean([one.value for one in layers]) for layers in of_runs.values()], logs
+    )
+    raw = pd.Series([np.mean([one.raw for one in layers]) for layers in of_runs.values()], logs)
+    if values.empty:
+        return values.astype(np.float64), np.nan, np.empty(0)
+    drawn = np.array([[one.drawn for one in layers] for layers in of_runs.values()]).mean(axis=1)
+    by_log = [np.roll(drawn[logs == log].mean(axis=0), i) for i, log in enumerate(logs.unique())]
+    return values, float(independent(raw).mean()), np.mean(by_log, axis=0)
 
 
 def arrange(table: pd.DataFrame) -> Layout:
@@ -186,14 +221,16 @@ def arrange(table: pd.DataFrame) -> Layout:
             f" what inputs and click rates give; run_all.py --only {STUDY} makes it."
         )
     blocks: list[Block] = blocks_of(pooled, _block)
+    notes += draws_note(pooled)
     return Layout(columns=list(_COLUMNS), blocks=blocks, notes=[*notes, *_NOTES])
 
 
 def _domains_note(row: Mapping[str, Any]) -> str:
     """How many domains and pairs there are, and what their similarity is."""
+    several = f" of {row['draws']} draws" if row["draws"] > 1 else ""
     judged = (
-        f"{row['dataset']}: {row['domains']} domains, those with at least {LEAST_ROWS} test rows,"
-        f" at most {MOST_DOMAINS}."
+        f"{row['dataset']}: {row['domains']} domains{several}, those with at least {LEAST_ROWS}"
+        f" test rows, at most {MOST_DOMAINS}{' of each' if several else ''}."
     )
     sizes = {
         name.removeprefix("pairs_shared_"): size
@@ -208,8 +245,8 @@ def _domains_note(row: Mapping[str, Any]) -> str:
         "observed": "similarity is that of the domains' inputs, not of how they click",
     }[row["similarity"]]
     contrast = (
-        f"D_a {row['domain_a']}, similar {row['domain_similar']}, different"
-        f" {row['domain_different']}"
+        f"{'In the first draw ' if several else ''}D_a {row['domain_a']}, similar"
+        f" {row['domain_similar']}, different {row['domain_different']}"
     )
     return f"{judged} Pairs by the domain column values they share: {pairs}; {source}. {contrast}."
 
@@ -234,7 +271,7 @@ def _entries(row: dict) -> list[Entry]:
         *(Entry(spread(row[f"{kind}_mean"], row[f"{kind}_std"], 3)) for kind in KINDS),
         *(entry for pair in compared for entry in pair),
         *map(Entry, jaccards),
-        seeds_entry(row),
+        runs_entry(row),
     ]
 
 

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.capped import capped_note, capped_share, marked
 from reports.intervals import bounds, interval_entry
+from reports.keys import CELL, DATA, MODEL, Family
 from reports.layout import Entry, Layout, Table, blocks_of, number, p_value, spread
-from reports.load import CELL, DATA, MODEL
 from reports.names import BASELINE, TITLES, title_of
 from reports.paired import (
     SCALE,
     SHARE_NOTE,
     achieved_share,
+    draws_note,
+    independent,
     moments,
     rows_of,
-    seed_deltas,
-    seeds_entry,
+    run_deltas,
+    runs_entry,
     share_entry,
 )
 from reports.stats import (
@@ -51,10 +54,10 @@ _NOTES = [
     " rows are of one domain and one task, and e_d is empty (AdaSparse's pruner and APG's condition"
     " read the layer's input alone). The domain columns stay ordinary inputs. Δ control is what"
     " knowing the domain is worth to a method, Δ plain what the method is worth as a whole.",
-    "Δ in units of 0.0001, taken seed by seed, with the 95% t interval over the seeds; p of the"
-    " two-sided paired t test after Holm's correction over all comparisons of this table. They"
-    " hold the noise of training, not that of the test rows, nor of the one log that was drawn of"
-    " each world.",
+    "Δ in units of 0.0001, taken run by run, with the 95% t interval over the seeds of a world that"
+    " was drawn once, or over its draws; p of the two-sided paired t test after Holm's correction"
+    " over all comparisons of this table. Over seeds they hold the noise of training, not that of"
+    " the test rows, nor of the draw.",
     SHARE_NOTE,
 ]
 
@@ -75,19 +78,22 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
         place = dict(zip([*DATA, "backbone"], map(str, keys), strict=True))
-        card = runs.card(runs.fingerprints[place["dataset"], place["partition"]])
-        best = card["ceiling"]["test"][_METRIC]
+        best = runs.ceilings(Family(place["dataset"], place["partition"]))[_METRIC]
         for model in models[models["changes"] == ""].to_dict("records"):
             changes = controls.get(tuple(model[name] for name in MODEL), "")
-            rows.append(_row(scores, model, changes, np.nan if best is None else best))
-        rows.append(place | {"method": _CEILING, f"{_METRIC}_mean": best})
+            rows.append(_row(scores, model, changes, best))
+        mean = best.mean(skipna=False)
+        rows.append(place | {"method": _CEILING, f"{_METRIC}_mean": mean})
     return _corrected(pd.DataFrame(rows))
 
 
 def _row(
-    scores: pd.DataFrame, model: Mapping[Hashable, object], changes: str, best: float
+    scores: pd.DataFrame, model: Mapping[Hashable, object], changes: str, best: pd.Series
 ) -> dict[str, object]:
-    """The scores of one method in one world; `changes` name its control, empty without one."""
+    """The scores of one method in one world, and its share of the ceilings `best` of the draws.
+
+    `changes` name its control, empty without one.
+    """
     keys = {name: model[name] for name in CELL}
     own, nothing = rows_of(scores, keys), scores.iloc[:0]
     is_plain = model["method"] == BASELINE
@@ -95,12 +101,12 @@ def _row(
         "plain": nothing if is_plain else rows_of(scores, keys | {"method": BASELINE}),
         "control": rows_of(scores, keys | {"changes": changes}) if changes else nothing,
     }
-    row: dict[str, object] = {name: model[name] for name in (*MODEL, "planned_seeds")}
-    row |= {"seeds": len(own)} | moments(_METRIC, own[_METRIC])
+    row: dict[str, object] = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
+    row |= {"runs": len(own), "capped": capped_share(own)} | moments(_METRIC, own[_METRIC])
     row |= moments(f"control_{_METRIC}", others["control"][_METRIC])
     row |= bounds(f"{_METRIC}_share", achieved_share(own, others["plain"], _METRIC, best))
     for name, other in others.items():
-        deltas = seed_deltas(own, other, _METRIC)
+        deltas = independent(run_deltas(own, other, _METRIC))
         row |= bounds(f"delta_{name}_e4", paired_interval(deltas * SCALE))
         row[f"delta_{name}_p"] = paired_p_value(deltas)
         row[f"delta_{name}_detectable_e4"] = minimum_detectable(deltas * SCALE)
@@ -115,7 +121,7 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     null = np.full(len(table), np.nan)
     null[is_null] = holm(table.loc[is_null, "delta_control_p"])
     table = table.assign(**{f"{name}_holm": corrected[:, i] for i, name in enumerate(names)})
-    counts = {name: "Int64" for name in ("seeds", "planned_seeds")}
+    counts = {name: "Int64" for name in ("runs", "planned_runs", "draws")}
     return table.assign(delta_control_p_holm_null=null).astype(counts)
 
 
@@ -123,9 +129,10 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per world."""
     columns = [
         *("Model", "Expected GAUC", "Its control", "Share"),
-        *("Δ plain", "p (Holm)", "Δ control", "p (Holm)", "Seeds"),
+        *("Δ plain", "p (Holm)", "Δ control", "p (Holm)", "Runs"),
     ]
-    notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *_NOTES]
+    notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *draws_note(table)]
+    notes += [*_NOTES, *capped_note(table)]
     return Layout(columns=columns, blocks=blocks_of(table, _block), notes=notes)
 
 
@@ -145,7 +152,7 @@ def _null_note(table: pd.DataFrame) -> str:
     """Whether a method beats its control where there is no domain to know."""
     rows = table[(table["dataset"] == NULL_WORLD) & table["delta_control_p"].notna()]
     if rows.empty:
-        return f"Null world: {NULL_WORLD} has no method that shares two seeds with its control."
+        return f"Null world: {NULL_WORLD} has no method that shares two runs with its control."
     beats_control = (rows["delta_control_e4_mean"] > 0.0) & (
         rows["delta_control_p_holm_null"] < TEST_LEVEL
     )
@@ -169,7 +176,7 @@ def _detectable_note(table: pd.DataFrame) -> str:
     values = table[names].to_numpy(np.float64)
     least = values[~np.isnan(values)]
     if not least.size:
-        return "Minimum detectable difference: no comparison has two seeds."
+        return "Minimum detectable difference: no comparison has two runs."
     return (
         f"Minimum detectable difference of one comparison, with power {POWER} at the level"
         f" {TEST_LEVEL} before correction, in units of 0.0001: median"
@@ -197,10 +204,10 @@ def _entries(row: dict) -> list[Entry]:
     if row["method"] == BASELINE:
         control, compared = Entry(""), [[Entry("")] * 2] * 2
     return [
-        Entry(title_of(row["backbone"], row["method"])),
+        Entry(marked(title_of(row["backbone"], row["method"]), row)),
         *(score, control, share_entry(row, f"{_METRIC}_share")),
         *(entry for pair in compared for entry in pair),
-        seeds_entry(row),
+        runs_entry(row),
     ]
 
 

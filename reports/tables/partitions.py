@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.capped import marked
+from reports.keys import CELL, DATA, family_of
 from reports.layout import Block, Entry, Layout, Table
-from reports.load import CELL, DATA
 from reports.names import BASELINE, data_title, joined, title_of
-from reports.paired import compared, delta_entries, is_plain, score_entries, seeds_entry
+from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.load import Runs
 
 _SHOWN = ("auc", "gauc")
 _MODEL = [*DATA, "backbone"]
 _STEP = ["domain_columns", "num_columns", "num_domains"]
+_MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
     "Test split. What methods take for domains are the joint values of one domain column, then of"
     " two, and so on; a block says of which, and how many there are in train. Rows and input"
@@ -35,7 +39,8 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """Per step the plain backbone and every method: the numbers of `paired.compared`.
 
-    `domain_columns`, `num_columns` and `num_domains`, those in train, say what methods see.
+    `domain_columns`, `num_columns` and `num_domains`, those in train, say what methods see. Of
+    several draws `num_domains` is the mean, as a whole number.
     """
     runs = runs.study("partitions")
     table = compared(runs)
@@ -62,13 +67,21 @@ def _seen(runs: Runs) -> pd.DataFrame:
         config = cell.config
         is_last = config.has_full_task or config.folder not in with_full_task
         if config.method != BASELINE and (config.has_own_domains or is_last):
-            found[cell.key] = (config.data_fingerprint, config.domain_columns)
-    tables = {log: runs.domains(log) for log in {log for log, _ in found.values()}}
+            found[cell.key] = (family_of(config), config.domain_columns)
+    tables = {
+        family: [runs.domains(log) for log in runs.families[family].values()]
+        for family in {family for family, _ in found.values()}
+    }
     rows = [
-        [*key, "+".join(columns), len(columns), _num_domains(tables[log], columns)]
-        for key, (log, columns) in found.items()
+        [*key, "+".join(columns), len(columns), _mean_domains(tables[family], columns)]
+        for key, (family, columns) in found.items()
     ]
     return pd.DataFrame(rows, columns=[*CELL, *_STEP])
+
+
+def _mean_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> int:
+    """Their number in train, mean over the draws as a whole number."""
+    return round(float(np.mean([_num_domains(domains, columns) for domains in draws])))
 
 
 def _num_domains(domains: pd.DataFrame, columns: tuple[str, ...]) -> int:
@@ -91,19 +104,19 @@ def arrange(table: pd.DataFrame) -> Layout:
         )
         blocks.append(Block(heading=heading, rows=_entries(rows)))
     return Layout(
-        columns=["Model", "LogLoss", "AUC", "GAUC", "Δ AUC", "Δ GAUC", "Seeds"],
+        columns=["Model", "LogLoss", "AUC", "GAUC", "Δ AUC", "Δ GAUC", "Runs"],
         blocks=blocks,
-        notes=_NOTES,
+        notes=[*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)],
     )
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
-            Entry(title_of(row["backbone"], row["method"])),
+            Entry(marked(title_of(row["backbone"], row["method"]), row)),
             *scores,
             *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
     ]

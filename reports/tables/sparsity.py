@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.keys import MODEL, REPLICATE
 from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.load import MODEL
 from reports.names import title_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 _NOTES = [
-    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the seeds."
+    "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the runs."
     " In brackets the standard deviation of that share over the domains, weighted by their rows.",
     "layer0 is the input of the backbone, the others are its hidden layers. Training aims at the"
     " band that the method's setting sparsity_bounds names.",
@@ -22,16 +22,16 @@ _NOTES = [
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """`<layer>_mean` and `<layer>_std` over the finished seeds of each model that prunes.
+    """`<layer>_mean` and `<layer>_std` over the finished runs of each model that prunes.
 
-    `<layer>_domains` is the standard deviation over the domains, mean over the seeds.
+    `<layer>_domains` is the standard deviation over the domains of a run, mean over the runs.
     """
     runs = runs.study("main")
     ratios = runs.sparsity()
     if ratios.empty:
         return ratios
     grouped, domains = (
-        frame.drop(columns=["changes", "seed"]).groupby(MODEL)
+        frame.drop(columns=["changes", *REPLICATE]).groupby(MODEL)
         for frame in (ratios, runs.sparsity_spread())
     )
     numbers = (

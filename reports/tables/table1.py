@@ -9,12 +9,23 @@ import numpy as np
 import pandas as pd
 
 from reports.bootstrap import NUM_BLOCKS
+from reports.capped import capped_note, marked
 from reports.comparisons import compare
 from reports.intervals import interval_entry
+from reports.keys import DATA, MODEL
 from reports.layout import Block, Entry, Layout, Table, blocks_of, number
-from reports.load import DATA, MODEL
 from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.paired import DIGITS, SCALE, averages, differences, rows_of, score_entries, seeds_entry
+from reports.paired import (
+    DIGITS,
+    SCALE,
+    averages,
+    differences,
+    draws_note,
+    rows_of,
+    run_pairs,
+    runs_entry,
+    score_entries,
+)
 from reports.paper import paper_log, paper_scores
 
 if TYPE_CHECKING:
@@ -29,8 +40,8 @@ _FIRST = "logloss"
 _ENDS = ("low", "high")
 _PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a"
-    " block. For LogLoss lower is better.",
+    "Test split. Mean ± sample standard deviation over the runs, one a seed; bold is the best mean"
+    " of a block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed: two runs"
     " with one seed see the same data order and start from the same values of what they share."
     " Its 95% interval allows for other seeds and for other test rows (at most"
@@ -60,7 +71,9 @@ _CEILING_NOTE = (
 def tabulate(runs: Runs) -> pd.DataFrame:
     """A row per planned model and reference, then a `ceiling` per data set of known probability.
 
-    `<metric>_mean` and `_std` are over the `seeds` finished runs, `<metric>_delta_e4_mean` and
+    That is the mean of the ceilings of the draws. `capped` is the share of runs that the cap on
+    epochs stopped.
+    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_e4_mean` and
     `_std` over the `pairs` that share a seed with the baseline; `_low` and `_high` bound the
     interval of `comparisons`, `<metric>_test` is its number there. `<metric>_star_test` is the
     number of the comparison with the second best where that earns a star. `paper_<metric>` and its
@@ -72,18 +85,20 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if scores.empty:
         return pd.DataFrame()
     rows = [
-        _row(scores, model) | {"planned_seeds": model.planned_seeds} | _tested(tests, model)
+        _row(scores, model)
+        | {"planned_runs": model.planned_runs, "draws": model.draws}
+        | _tested(tests, model)
         for model in runs.models.itertuples()
     ]
-    for (dataset, partition), fingerprint in runs.fingerprints.items():
-        card = runs.card(fingerprint)
-        if "ceiling" in card:
-            best = card["ceiling"]["test"]
-            keys = {"dataset": dataset, "partition": partition, "backbone": "", "method": _CEILING}
-            rows.append(keys | {f"{metric}_mean": best[metric] for metric in DIGITS})
+    for family in runs.families:
+        best = runs.ceilings(family)
+        if len(best):
+            keys = {**family._asdict(), "backbone": "", "method": _CEILING}
+            means = best.mean(skipna=False)
+            rows.append(keys | {f"{metric}_mean": means[metric] for metric in DIGITS})
     counts = [f"{metric}_{kind}" for metric in DIGITS for kind in ("test", "star_test")]
     return pd.DataFrame(rows).astype(
-        dict.fromkeys(("seeds", "pairs", "planned_seeds", *counts), "Int64")
+        dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64")
     )
 
 
@@ -92,8 +107,8 @@ def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
     own, plain = rows_of(scores, keys), rows_of(scores, keys | {"method": BASELINE})
     if keys["method"] in (BASELINE, REFERENCE):
         plain = plain.iloc[:0]
-    pairs = int(own["seed"].isin(plain["seed"]).sum())
-    counts = {"seeds": len(own), "pairs": pairs}
+    pairs = len(run_pairs(own, plain, _FIRST))
+    counts = {"runs": len(own), "pairs": pairs}
     return keys | counts | averages(own) | differences(own, plain, "delta") | _printed(keys)
 
 
@@ -143,10 +158,11 @@ def arrange(table: pd.DataFrame) -> Layout:
     deltas = [
         name for title in _TITLES for name in (f"Δ {title}", f"Paper Δ ({title})")[: 1 + has_paper]
     ]
-    notes = [*_NOTES, *([_paper_note(table)] if has_paper else [])]
+    notes = [*_NOTES, *draws_note(table), *capped_note(table)]
+    notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []
-    return Layout(columns=["Model", *_TITLES, *deltas, "Seeds"], blocks=blocks, notes=notes)
+    return Layout(columns=["Model", *_TITLES, *deltas, "Runs"], blocks=blocks, notes=notes)
 
 
 def _paper_note(table: pd.DataFrame) -> str:
@@ -159,10 +175,10 @@ def _paper_note(table: pd.DataFrame) -> str:
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
-            Entry(title_of(row["backbone"], row["method"])),
+            Entry(marked(title_of(row["backbone"], row["method"]), row)),
             *(_starred(row, *score) for score in zip(DIGITS, scores, strict=True)),
             *(entry for metric in DIGITS for entry in _compared(row, metric)),
-            seeds_entry(row),
+            runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
     ]

@@ -11,7 +11,7 @@ from reports.comparisons import compare
 from reports.intervals import interval_entry
 from reports.layout import Entry, Layout, Table, blocks_of, number, p_value
 from reports.names import title_of
-from reports.paired import SCALE
+from reports.paired import SCALE, draws_note, runs_entry
 from reports.stats import LEAST_RANKED, POWER, TEST_LEVEL
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ _NOTES = [
     " corrected over all tests of the block; a pair of models that is compared in both directions"
     " is one test. * in Table 1: the difference is in favour of the method, and p t (Holm) and p"
     f" two-way (Holm) are below {TEST_LEVEL}.",
-    f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds on; with fewer it"
-    f" cannot reach {TEST_LEVEL}.",
+    f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds (or draws) on; with"
+    f" fewer it cannot reach {TEST_LEVEL}.",
     "p DeLong: for AUC, the mean over the seeds of these very models on other test rows. The mean"
     " is one contrast of correlated AUCs, so that seeds, which share the rows, are not taken for"
-    " independent; the noise of training is no part of it. In brackets in how many seeds the same"
-    f" test finds a difference by itself at the level {TEST_LEVEL}.",
+    " independent; the noise of training is no part of it. In brackets in how many runs the same"
+    f" test finds a difference by itself at the level {TEST_LEVEL}; several draws have that"
+    " alone, as their rows are not the same.",
     f"Detectable: the least true difference that p two-way finds with power {POWER} at the level"
     f" {TEST_LEVEL} before correction, given these seeds and rows.",
 ]
@@ -69,9 +70,9 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
         *("Test", "Comparison", "Against", "Metric", "Δ", "p two-way", "p two-way (Holm)"),
-        *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Seeds"),
+        *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Runs"),
     ]
-    notes = [_detectable_note(table), *_NOTES]
+    notes = [_detectable_note(table), *draws_note(table), *_NOTES]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 
@@ -82,12 +83,12 @@ def _detectable_note(table: pd.DataFrame) -> str:
         least = rows["mde_e4"].to_numpy(np.float64)
         if not np.isnan(least).all():
             parts.append(f"{number(float(np.nanmedian(least)), 1)} of {TITLES[str(metric)]}")
-    seeds = " or ".join(map(str, sorted(set(table["pairs"]))))
+    pairs = " or ".join(map(str, sorted(set(table["pairs"]))))
     if not parts:
-        return "What could be found: nothing, as no two models share two seeds."
+        return "What could be found: nothing, as no two models share two runs."
     return (
-        f"With {seeds} seeds this report cannot be relied on to see a difference of less than"
-        f" {', '.join(parts)} (medians over the comparisons, in units of 0.0001)."
+        f"With {pairs} runs of both this report cannot be relied on to see a difference of less"
+        f" than {', '.join(parts)} (medians over the comparisons, in units of 0.0001)."
     )
 
 
@@ -103,7 +104,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             _p(row["wilcoxon_p"]),
             _delong(row),
             Entry(number(row["mde_e4"], 1)),
-            Entry(str(row["pairs"])),
+            runs_entry(row | {"runs": row["pairs"], "planned_runs": row["pairs"]}),
         ]
         for row in block.to_dict("records")
     ]
@@ -120,9 +121,11 @@ def _p(value: float) -> Entry:
 
 
 def _delong(row: Mapping[Hashable, float]) -> Entry:
-    """Blank where there is none."""
-    value = row["delong_p"]
-    return Entry("" if np.isnan(value) else f"{p_value(value)} ({row['delong_seeds']:.0f})")
+    """Blank where there is none, the count alone where the mean over draws has no test."""
+    value, num = row["delong_p"], row["delong_runs"]
+    if np.isnan(value):
+        return Entry(f"({num:.0f})" if row["draws"] > 1 and not np.isnan(num) else "")
+    return Entry(f"{p_value(value)} ({num:.0f})")
 
 
 TABLE = Table(

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from reports.domain_gains import JUDGED_NOTE, domain_gains
 from reports.intervals import bounds, interval_entry
+from reports.keys import MODEL
 from reports.layout import Block, Entry, Layout, Table, number
-from reports.load import MODEL
 from reports.names import joined, model_title
 from reports.paired import SCALE
 from reports.stats import paired_interval
 from reports.uplift import TIE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.domain_gains import DomainGains
     from reports.load import Runs
 
 MOST_ROWS = 5_000  # of the CSV file
 _SHOWN = 10  # domains of a model
 _COUNTS = ["train_impressions", "test_impressions", "test_clicks"]
+_DRAWS = (
+    "A domain belongs to one draw of a generated log, which its row names: its numbers are over the"
+    " seeds of that draw. Counts of domains, and their share of the rows, are over all draws."
+)
 _NOTES = [
     f"Per model the {_SHOWN} domains with most test rows among those whose test AUC, mean over the"
     " seeds, is below that of the plain backbone. " + JUDGED_NOTE + " A domain is named by the"
@@ -41,37 +46,43 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `worse_domains` of `judged_domains` got worse, with `worse_row_share` of their test rows; these
     count domains that were cut too.
     """
-    found = [gains for gains in domain_gains(runs) if gains.seeds]
-    most = MOST_ROWS // max(len(found), 1)
-    rows = [row for gains in found for row in _rows(gains, most)]
-    return pd.DataFrame(rows)
+    found = [[gains for gains in draws if gains.seeds] for draws in domain_gains(runs)]
+    most = MOST_ROWS // max(sum(map(bool, found)), 1)
+    tables = [_table(draws, most) for draws in found if any(len(one.domains) for one in draws)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _rows(gains: DomainGains, most: int) -> list[dict[str, object]]:
-    """The judged domains of a model with most test rows."""
-    means, test_rows = gains.gain.mean(axis=0), gains.domains["test_impressions"].to_numpy()
-    is_worse = means < -TIE
-    model = {
-        **{name: gains.model[name] for name in MODEL},
-        "seeds": len(gains.seeds),
-        "judged_domains": len(gains.domains),
-        "worse_domains": int(is_worse.sum()),
-        "worse_row_share": float(test_rows[is_worse].sum() / max(test_rows.sum(), 1)),
+def _table(draws: Sequence[DomainGains], most: int) -> pd.DataFrame:
+    """The judged domains of a model with most test rows, each of its own draw."""
+    model = draws[0].model
+    rows = pd.DataFrame([row for gains in draws for row in _rows(gains)])
+    worse = rows.loc[rows["is_worse"], "test_impressions"]
+    facts = {
+        **{name: model[name] for name in (*MODEL, "draws")},
+        "runs": sum(len(gains.seeds) for gains in draws),
+        "judged_domains": len(rows),
+        "worse_domains": len(worse),
+        "worse_row_share": worse.sum() / max(rows["test_impressions"].sum(), 1),
     }
+    largest = rows.sort_values("test_impressions", ascending=False, kind="stable")[:most]
+    return largest.assign(**facts)[[*facts, *rows.columns]]
+
+
+def _rows(gains: DomainGains) -> list[dict[str, object]]:
+    """The judged domains of a model on one draw."""
     columns = str(gains.model["partition"]).split("+")
-    records = gains.domains.to_dict("records")
     return [
         {
-            **model,
-            "domain": ", ".join(f"{name}={records[place][name]!s}" for name in columns),
-            "values": joined([str(records[place][name]) for name in columns]),
-            **{name: records[place][name] for name in _COUNTS},
+            "draw": gains.draw,
+            "domain": ", ".join(f"{name}={record[name]!s}" for name in columns),
+            "values": joined([str(record[name]) for name in columns]),
+            **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
             **bounds("auc_delta_e4", paired_interval(SCALE * gains.gain[:, place])),
-            "is_worse": bool(is_worse[place]),
+            "is_worse": bool(gains.gain[:, place].mean() < -TIE),
         }
-        for place in np.argsort(-test_rows, kind="stable")[:most]
+        for place, record in enumerate(gains.domains.to_dict("records"))
     ]
 
 
@@ -82,7 +93,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         for _, rows in table.groupby(MODEL, sort=False)
     ]
     columns = ["Domain", "Train rows", "Test rows", "Test clicks", "AUC plain", "AUC", "Δ AUC"]
-    return Layout(columns=columns, blocks=blocks, notes=[*_NOTES, *_cut(table)])
+    notes = [*_NOTES, *([_DRAWS] if (table["draws"] > 1).any() else []), *_cut(table)]
+    return Layout(columns=columns, blocks=blocks, notes=notes)
 
 
 def _heading(row: pd.Series) -> str:
@@ -91,14 +103,14 @@ def _heading(row: pd.Series) -> str:
     return (
         f"{named}, {model_title(row['backbone'], row['method'])}: {row['worse_domains']:,} of"
         f" {row['judged_domains']:,} judged domains got worse, with"
-        f" {number(100 * row['worse_row_share'], 1)}% of their test rows; {row['seeds']} seeds"
+        f" {number(100 * row['worse_row_share'], 1)}% of their test rows; {row['runs']} runs"
     )
 
 
 def _entries(domains: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
-            Entry(row["values"]),
+            Entry(f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else row["values"]),
             *(Entry(f"{row[name]:,}") for name in _COUNTS),
             *(Entry(number(row[name], 4)) for name in ("plain_auc", "auc")),
             interval_entry(row, "auc_delta_e4", 0),

@@ -1,4 +1,4 @@
-"""The plan of a store: names, states, one protocol per log, the same seeds in all of a study."""
+"""The plan of a store: names, states, a protocol per log, the same runs for all of a study."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmark.config import USUAL_DIMS, RunConfig
+from benchmark.config import USUAL_DIMS, RunConfig, digest_of, log_name
 from benchmark.plans import PLAN
+from benchmark.protocol import TUNING
 from benchmark.records import RECORD
 from benchmark.stored import RecordError, named_damage, read_json
 
@@ -44,15 +45,21 @@ def check_plan(store: RunStore, plan: Plan, findings: Findings) -> None:
         findings.differs(file, "slot", slot, "none of plan.json")
     _note_gaps(store, plan, findings)
     _check_protocols(store, plan, findings)
-    _check_seeds(store, plan, findings)
+    _check_replicates(store, plan, findings)
+    _check_draws(store, plan, findings)
 
 
 def protocols_of(plan: Plan) -> dict[str, Protocol]:
-    """The protocol of each log by its fingerprint: that of most cells."""
+    """The protocol of each log by its `log_key`: that of most cells."""
     return {
-        fingerprint: _usual([config.protocol for config in _unmatched(configs)])
-        for fingerprint, configs in _by_log(plan.slots.values()).items()
+        key: _usual([config.protocol for config in _unmatched(configs)])
+        for key, configs in _by_log(plan.slots.values()).items()
     }
+
+
+def log_key(config: RunConfig) -> str:
+    """What the cells of a real log, or of all draws of a generated one, have in common."""
+    return digest_of({**config.family, "partition": list(config.partition)})
 
 
 def _check_slot(
@@ -122,28 +129,47 @@ def _comparable(config: RunConfig) -> dict[str, Hashable]:
     }
 
 
-def _check_seeds(store: RunStore, plan: Plan, findings: Findings) -> None:
-    """Every cell of a study and log has the same seeds, so that each pair of cells is complete."""
+def _check_replicates(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """Every cell of a study and log has the same draws and seeds, so that pairs are complete."""
     for study, slots in plan.studies.items():
         known = [plan.slots[slot] for slot in slots if slot in plan.slots]
         for configs in _by_log(known).values():
-            seeds: defaultdict[str, set[int]] = defaultdict(set)
+            runs: defaultdict[str, set[str]] = defaultdict(set)
             titles: dict[str, str] = {}
             for config in configs:
-                cell = replace(config, seed=0).slot_id
-                seeds[cell].add(config.seed)
+                cell = _without_replicate(config).slot_id
+                runs[cell].add(config.replicate)
                 titles.setdefault(cell, config.title_without_seed)
-            usual = _usual([tuple(sorted(found)) for found in seeds.values()])
-            for cell, found in seeds.items():
-                what = f"seeds of {titles[cell]} in {study}"
+            usual = _usual([tuple(sorted(found)) for found in runs.values()])
+            for cell, found in runs.items():
+                what = f"draws and seeds of {titles[cell]} in {study}"
                 findings.compare(store.out / PLAN, what, tuple(sorted(found)), usual)
 
 
+def _without_replicate(config: RunConfig) -> RunConfig:
+    """What the runs of a cell have in common."""
+    if config.draw is None:
+        return replace(config, seed=0)
+    return replace(config, seed=0, draw=0, data_fingerprint="")
+
+
+def _check_draws(store: RunStore, plan: Plan, findings: Findings) -> None:
+    """Searches of generated logs are on the draw that is kept for them, and no cell is on it."""
+    path = store.out / PLAN
+    for search in plan.searches:
+        if search.draw is None:
+            continue
+        findings.compare(path, f"draw of the search of {search.title}", search.draw, TUNING.draw)
+        kept = log_name(search.dataset, TUNING.draw)
+        on_it = [config.title for config in plan.slots.values() if config.log == kept]
+        findings.compare(path, f"cells on {kept}", ", ".join(on_it[:MOST_NAMED]), "")
+
+
 def _by_log(configs: Iterable[RunConfig]) -> dict[str, list[RunConfig]]:
-    """The cells by the fingerprint of their log."""
+    """The cells by the `log_key` of their log."""
     logs: defaultdict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
-        logs[config.data_fingerprint].append(config)
+        logs[log_key(config)].append(config)
     return dict(logs)
 
 

@@ -50,6 +50,8 @@ def check_runs(records: Sequence[RunRecord], logs: Mapping[str, Log], findings: 
             findings.differs(record.path / RECORD, what, fingerprint, f"data/ has {known}")
             continue
         try:
+            draw = log.card["draw"]
+            findings.compare(record.path / RECORD, "draw", record.config.draw, draw)
             rows[fingerprint][record.path] = _check_run(record, log, findings)
         except UNREADABLE as error:
             findings.damaged(record.path, error)

@@ -12,7 +12,7 @@ from benchmark.stored import RecordError, named_damage, read_sealed
 from benchmark.trials import BEST, Tuned, best_of, read_best, read_trial, trial_path
 from reports.ledger import budget_errors, read_searches
 from reports.verification.folders import files_below
-from reports.verification.planned import protocols_of
+from reports.verification.planned import log_key, protocols_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,7 +65,7 @@ def _check_search(
     """
     folder = out / search.folder
     model = f"{search.backbone}+{search.method}" if search.method else search.backbone
-    start = f"tuning/{search.dataset}/{search.partition}/{model}/"
+    start = f"tuning/{search.log}/{search.partition}/{model}/"
     if not search.folder.startswith(start) or not folder.resolve().is_relative_to(out.resolve()):
         findings.differs(folder, f"folder of the search of {search.title}", search.folder, start)
         return None
@@ -111,12 +111,12 @@ def _read_all(folder: Path, findings: Findings) -> dict[int, Trial]:
 def _check_trial(path: Path, search: Search, plan: Plan, trial: Trial, findings: Findings) -> None:
     """A trial is of its search's model, seed and protocol, and tried what it says."""
     config = trial.config
-    where = (*(config.dataset, "+".join(config.partition)), config.backbone)
-    findings.compare(path, "model", where, (search.dataset, search.partition, search.backbone))
+    where = (config.log, "+".join(config.partition), config.backbone)
+    findings.compare(path, "model", where, (search.log, search.partition, search.backbone))
     if search.method:
         findings.compare(path, "method", config.method, search.method)
     findings.compare(path, "seed", config.seed, TUNING.training_seed)
-    protocol = protocols_of(plan).get(config.data_fingerprint, config.protocol)
+    protocol = protocols_of(plan).get(log_key(config), config.protocol)
     findings.compare(path, "protocol", config.protocol, protocol)
     findings.compare(path, "params", sorted(trial.params), sorted(search.dimensions))
     if trial.state == "complete":
@@ -131,7 +131,15 @@ def _check_best(path: Path, search: Search, best: Trial, findings: Findings) -> 
         content = read_sealed(path)
         _, tuned = read_best(path)
         with named_damage(path):
-            for name in ("stage", "dataset", "partition", "backbone", "method", "num_trials"):
+            for name in (
+                "stage",
+                "dataset",
+                "draw",
+                "partition",
+                "backbone",
+                "method",
+                "num_trials",
+            ):
                 findings.compare(path, name, content[name], getattr(search, name))
             findings.compare(path, "protocol", content["protocol"], best.config.protocol.name)
             findings.compare(path, "index", content["index"], best.index)

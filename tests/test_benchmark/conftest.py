@@ -7,8 +7,8 @@ import pytest
 from benchmark import adam
 from benchmark.config import Regularisers, RunConfig
 from benchmark.grid import prepare_log
-from benchmark.planning import Selection
 from benchmark.protocol import COMPACT, PRESETS
+from benchmark.selection import Selection
 from benchmark.studies import studies_named
 
 SMOKE = PRESETS["smoke"]

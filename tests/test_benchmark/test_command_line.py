@@ -96,18 +96,19 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     )
 
     assert done.returncode == 0
-    assert "synthetic_production dnn+plain: 2 seeds" in done.stdout
-    assert "synthetic_production dnn+adasparse (pruner_input=h): 2 seeds" in done.stdout
-    assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 seeds" in done.stdout
-    assert "tuning of synthetic_production dnn (backbone): 2 trials, about" in done.stdout
-    assert "tuning of synthetic_production boosted_trees+reference: 2 trials" in done.stdout
+    assert "synthetic_production dnn+plain: 2 draws x 1 seed" in done.stdout
+    assert "synthetic_production dnn+adasparse (pruner_input=h): 2 draws x 1 seed" in done.stdout
+    assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 draws x 1" in done.stdout
+    assert "tuning of synthetic_production@0 dnn (backbone): 2 trials, about" in done.stdout
+    assert "tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
     *_, total = lines = done.stdout.splitlines()
     assert lines[0] == (
         "protocol compact on synthetic_production, synthetic_none: hidden layers 64-32-16, batch"
         " 256, at most 12 fields, embedding 8, at most 3 epochs with 2 evaluations each"
     )
-    assert lines[1] == "synthetic_production: at most 5,461 train rows"
-    assert lines[3] == "preset smoke: 2 trials for each search, 2 seeds for each cell"
+    runs = "2 draws x 1 seed for each cell"
+    assert lines[1] == f"synthetic_production: at most 5,461 train rows, {runs}"
+    assert lines[3] == "preset smoke: 2 trials for each search"
     assert "there hidden layers 128-64-32, batch 256 on its public log" in lines[4]
     assert lines[-13:-1] == [
         "main: 4 cells",
@@ -134,11 +135,13 @@ def test_dry_run_says_where_numbers_of_seeds_differ(run_all):
     )
 
     lines = done.stdout.splitlines()
-    assert lines[2].endswith("5 seeds for each cell of Table 1, 3 for those of other studies")
-    assert any(line.startswith("synthetic_production dnn+plain: 5 seeds") for line in lines)
-    assert "synthetic_production dnn+adasparse (form=scaling): 3 seeds" in done.stdout
-    assert lines[-3:-1] == ["main: 10 cells", "formulations: 12 cells, 6 of them shared"]
-    assert lines[-1].startswith("12 trials and 16 cells, about")
+    assert lines[1].endswith(
+        "4 draws x 2 seeds for each cell of Table 1, 4 draws x 1 seed for those of other studies"
+    )
+    assert any(line.startswith("synthetic_production dnn+plain: 4 draws x 2 s") for line in lines)
+    assert "synthetic_production dnn+adasparse (form=scaling): 4 draws x 1 s" in done.stdout
+    assert lines[-3:-1] == ["main: 16 cells", "formulations: 16 cells, 8 of them shared"]
+    assert lines[-1].startswith("12 trials and 24 cells, about")
 
 
 def test_dry_run_of_a_real_log_without_a_cap_says_that_its_time_is_unknown(run_all):

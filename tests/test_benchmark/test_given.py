@@ -25,6 +25,7 @@ def write(tmp_path, make_config):
         search = Search(
             stage="method",
             dataset="synthetic",
+            draw=None,
             partition="scenario",
             backbone="dnn",
             method="plain",

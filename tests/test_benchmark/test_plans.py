@@ -16,6 +16,7 @@ from reports.load import load_runs
 SEARCH = Search(
     stage="method",
     dataset="synthetic",
+    draw=None,
     partition="scenario",
     backbone="dnn",
     method="plain",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark.planning import lay_out
-from benchmark.protocol import COMPACT, PRESETS, TABLE_1
+from benchmark.protocol import COMPACT, PRESETS, TABLE_1, TUNING
 from benchmark.random_log import model_on, random_schema
 from benchmark.studies import STUDIES
 from models.registry import available
@@ -36,11 +36,14 @@ def test_presets_select_within_their_epochs(preset):
     protocol = preset.protocol
 
     assert protocol.first_selectable_epoch <= protocol.max_epochs
-    assert preset.main_seeds >= preset.num_seeds >= 2  # a spread needs two
+    assert preset.real_main_seeds >= preset.real_seeds >= 2  # a spread needs two
+    assert preset.num_draws >= 2
+    assert preset.main_seeds >= 1
+    assert TUNING.draw not in range(1, preset.num_draws + 1)
 
 
 def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(log, select):
-    preset = replace(PRESETS["smoke"], main_seeds=4, num_seeds=3)
+    preset = replace(PRESETS["smoke"], real_main_seeds=4, real_seeds=3)
 
     plan = lay_out(select(preset=preset, num_seeds=None), {"tiny": log})
 
@@ -72,7 +75,7 @@ def test_a_longer_schedule_is_refused():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"batch_size": 0}, {"patience": 0}, {"first_selectable_epoch": 5.0}, {"max_epochs": 0}],
+    [{"batch_size": 0}, {"patience_epochs": 0}, {"first_selectable_epoch": 5.0}, {"max_epochs": 0}],
 )
 def test_values_out_of_range_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):

@@ -163,6 +163,7 @@ def test_plan_names_state_and_run_of_each_slot(make_config, store):
     search = Search(
         stage="method",
         dataset="synthetic",
+        draw=None,
         partition="scenario",
         backbone="dnn",
         method="plain",

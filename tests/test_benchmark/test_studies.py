@@ -8,9 +8,9 @@ import pytest
 from benchmark.config import ConfigError
 from benchmark.grid import prepare_log
 from benchmark.matching import dense_parameters, matched
-from benchmark.planning import configure, lay_out, logs_to_prepare
+from benchmark.planning import configure, lay_out
 from benchmark.protocol import PRESETS, TUNING
-from benchmark.studies import STUDIES, WORLDS, Change, studies_named
+from benchmark.studies import STUDIES, Change, studies_named
 from models.registry import available
 
 SMOKE = PRESETS["smoke"]
@@ -137,16 +137,6 @@ def test_all_cells_of_a_model_take_their_values_from_one_search(log, select):
     assert TUNING.training_seed not in {config.seed for config in plan.slots.values()}
 
 
-def test_logs_that_a_study_adds_are_searched_only_by_presets_that_say_so(worlds, select):
-    own = replace(select().preset, tunes_every_log=True)
-
-    shared = lay_out(world_selection(select), worlds)
-    each = lay_out(world_selection(select, preset=own), worlds)
-
-    assert {key.log for key in shared.bases} == {"synthetic_production"}
-    assert {key.log for key in each.bases} == set(WORLDS)
-
-
 def test_studies_keep_to_the_selected_methods(log, select):
     plan = lay_out(select(methods=("plain",)), {"tiny": log})
 
@@ -239,53 +229,3 @@ def test_studies_of_worlds_belong_to_calls_with_such_a_world():
     assert studies_named([], ["iaac", "synthetic_bias"]) == list(STUDIES)
     assert "mechanisms" not in studies_named([], ["synthetic_public"])
     assert studies_named(["mechanisms"], ["iaac"]) == ["mechanisms"]
-
-
-@pytest.fixture
-def worlds(log):
-    """Stand-ins for the prepared worlds, by name."""
-    return {
-        name: replace(log, spec=replace(log.spec, name=name), fingerprint=name) for name in WORLDS
-    }
-
-
-def world_selection(select, **changes):
-    return select(**{"studies": list(STUDIES), "data": ["synthetic_production"], **changes})
-
-
-def test_other_worlds_have_the_cells_of_their_study_alone(worlds, select):
-    plan = lay_out(world_selection(select), worlds)
-
-    mechanisms = [plan.slots[slot] for slot in plan.studies["mechanisms"]]
-    assert len(mechanisms) == 5 * 3 * 2  # worlds; plain, adasparse and its control; seeds
-    assert {config.backbone for config in mechanisms} == {"dnn"}
-    shared = set(plan.studies["mechanisms"]) & set(plan.studies["main"])
-    assert len(shared) == 2 * 2  # the main cells of the main world
-    others = {config.dataset for slot, config in plan.slots.items() if slot not in mechanisms}
-    assert {plan.slots[slot].dataset for slot in plan.studies["main"]} == {"synthetic_production"}
-    assert others == set(WORLDS)
-    assert all(log.spec.name == plan.slots[slot].dataset for slot, log in plan.logs.items())
-    assert plan.studies["ab_test"] == plan.studies["emerging"] == plan.studies["main"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, list(WORLDS)),
-        ({"data": ["synthetic_bias", "iaac"]}, ["synthetic_bias", "iaac", *WORLDS[:-1]]),
-        ({"studies": ["main"]}, ["synthetic_production"]),
-        ({"methods": ["plain"]}, ["synthetic_production"]),
-        ({"preset": PRESETS["quick"]}, list(WORLDS[:2])),
-        (
-            {"preset": PRESETS["quick"], "data": ["synthetic_bias"]},
-            ["synthetic_bias", *WORLDS[:1]],
-        ),
-    ],
-)
-def test_worlds_are_prepared_only_for_their_study(select, changes, expected):
-    assert logs_to_prepare(world_selection(select, **changes)) == expected
-
-
-def test_ab_test_without_a_world_says_what_it_needs(log, select):
-    with pytest.raises(ConfigError, match="ab_test needs a generated log in --data, one of"):
-        lay_out(select(studies=["ab_test"]), {"tiny": log})

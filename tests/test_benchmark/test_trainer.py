@@ -88,7 +88,7 @@ def same(left, right):
 
 @pytest.mark.parametrize("method", ["plain", "adasparse"])
 def test_every_method_is_evaluated_at_the_same_steps(method):
-    training, _ = run(make_model(method), replace(PROTOCOL, max_epochs=3, patience=9))
+    training, _ = run(make_model(method), replace(PROTOCOL, max_epochs=3, patience_epochs=9))
 
     steps = [row["step"] for row in training.history if row["split"] == "dev"]
     assert steps == [2, 3, 5, 6, 8, 9]
@@ -103,7 +103,7 @@ def test_best_weights_are_restored_when_the_epochs_run_out():
         model, replace(PROTOCOL, max_epochs=2), dev_aucs=[0.9, 0.6, 0.7, 0.65]
     )
 
-    assert not training.stopped_early
+    assert training.stopped_by == "cap"
     assert (training.best_step, training.best_dev_score) == (5, 0.7)  # 0.9 came too early to count
     assert same(model.state_dict(), snapshots[2])
 
@@ -112,10 +112,12 @@ def test_best_weights_are_restored_after_early_stopping():
     model = make_model()
 
     training, snapshots = run(
-        model, replace(PROTOCOL, max_epochs=9, patience=2), dev_aucs=[0.5, 0.8, 0.7, 0.8, 0.9]
+        model,
+        replace(PROTOCOL, max_epochs=9, patience_epochs=1),
+        dev_aucs=[0.5, 0.8, 0.7, 0.8, 0.9],
     )
 
-    assert training.stopped_early
+    assert training.stopped_by == "patience"
     assert training.steps == 6  # an equal score is no improvement
     assert training.best_step == 3
     assert same(model.state_dict(), snapshots[1])
@@ -124,7 +126,7 @@ def test_best_weights_are_restored_after_early_stopping():
 
 def test_training_lowers_the_loss():
     training, _ = run(
-        make_model(), replace(PROTOCOL, max_epochs=40, patience=99, learning_rate=0.02)
+        make_model(), replace(PROTOCOL, max_epochs=40, patience_epochs=99, learning_rate=0.02)
     )
 
     losses = [row["loss"] for row in training.history if row["split"] == "train"]

@@ -25,10 +25,16 @@ NUM_DOMAINS = 5  # the last one has a single class in test
 BACKBONES = ("dcnv2", "dnn")  # on purpose not in the order of the tables
 METHODS = ("adasparse", "plain")
 SEEDS = (1, 2, 3)
-FINGERPRINT = "f" * 16
+WORLD_ROWS = 6 * NUM_ROWS
 NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
 BLIND = {"domain_columns": (), "task": ""}
-TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_early": False}
+TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_by": "patience"}
+COST = {"embedding_parameters": 4000, "dense_parameters": 500, "domain_parameters": 0}
+COST |= {"served_parameters": 4900, "multiply_adds": 450}
+COST |= {"optimizer_steps": 40, "sample_visits": 10_240}
+TIMING = {"train_seconds": 1.5, "evaluate_seconds": 0.5, "step_milliseconds": 37.5} | {
+    f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))
+}
 HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones
@@ -69,18 +75,28 @@ def expected_scores(p_click: np.ndarray, score: np.ndarray, domain: np.ndarray) 
 
 
 class Folder:
-    """Writes an output folder whose test metrics can be recomputed from its own rows."""
+    """Writes an output folder whose test metrics can be recomputed from its own rows.
 
-    null_world = NULL_WORLD
+    With a `draw` the log is generated. The first draw has the rows of the log without one; further
+    ones have other rows, with more clicks.
+    """
+
     blind = BLIND
     expected = staticmethod(expected_scores)
 
-    def __init__(self, out: Path, dataset: str = "world", *, preset: str = "quick") -> None:
+    def __init__(
+        self, out: Path, dataset: str = "world", *, preset: str = "quick", draw: int | None = None
+    ) -> None:
         self.store = RunStore(out)
         self.dataset = dataset
         self.preset = preset
-        random = np.random.default_rng(7)
-        self.log_odds = random.normal(-1.0, 1.0, NUM_ROWS)
+        self.draw = draw
+        mark = "" if draw is None else str(draw)
+        self.fingerprint = mark.rjust(16, "f")
+        self.null_world = NULL_WORLD | {"data_fingerprint": mark.rjust(16, "e")}
+        further = (draw or 1) - 1
+        random = np.random.default_rng([7, further])
+        self.log_odds = random.normal(-1.0 + 0.5 * further, 1.0, NUM_ROWS)
         self.domain = random.integers(0, NUM_DOMAINS, NUM_ROWS)
         self.label = (random.random(NUM_ROWS) < 1 / (1 + np.exp(-self.log_odds))).astype(np.int8)
         self.label[self.domain == NUM_DOMAINS - 1] = 0
@@ -89,7 +105,9 @@ class Folder:
     def config(self, backbone: str, method: str, seed: int, **changes: object) -> RunConfig:
         config = RunConfig(
             dataset=self.dataset,
-            data_fingerprint=FINGERPRINT,
+            data_fingerprint=self.fingerprint,
+            draw=self.draw,
+            world_rows=None if self.draw is None else WORLD_ROWS,
             split="time",
             features=("scenario", "item"),
             partition=("scenario",),
@@ -116,46 +134,46 @@ class Folder:
         configs = [self.config(b, m, seed) for seed in seeds for b in BACKBONES for m in METHODS]
         slots = {config.slot_id: config for config in configs}
         unknown = {slot: "" for slot, config in slots.items() if config.model in waiting}
-        studies = {"main": tuple(slots)}
-        plan = Plan(preset=self.preset, slots=slots, studies=studies, waiting=unknown, **tuning)
-        write_plan(self.store, plan)
+        plan = {"slots": slots, "studies": {"main": tuple(slots)}, "waiting": unknown}
+        write_plan(self.store, Plan(preset=self.preset, **plan, **tuning))
         return configs
 
     def plan_studies(self, backbone: str = "dnn", **tuning: object) -> list[RunConfig]:
-        """Write the plan of all studies on one backbone, MAML among the methods.
+        """Write the plan of all studies, with MAML; that of worlds is on the null world too."""
+        members = self.members(backbone)
+        slots = {config.slot_id: config for configs in members.values() for config in configs}
+        studies = {study: tuple(one.slot_id for one in members[study]) for study in members}
+        write_plan(self.store, Plan(preset=self.preset, slots=slots, studies=studies, **tuning))
+        return list(slots.values())
 
-        The study of worlds is on the null world too.
-        """
-        studies = {"main": (), **CHANGES}
-        slots, members = {}, {}
-        for study, changes in studies.items():
+    def members(self, backbone: str, seeds: Sequence[int] = SEEDS) -> dict[str, list[RunConfig]]:
+        """The cells of all studies."""
+        members = {}
+        for study, changes in {"main": (), **CHANGES}.items():
             models = [(method, {}) for method in (*METHODS, "maml")] + list(changes)
-            configs = [
+            members[study] = [
                 self.config(backbone, method, seed, **world, **change)
-                for seed in SEEDS
-                for world in ([{}, NULL_WORLD] if study == "mechanisms" else [{}])
+                for seed in seeds
+                for world in ([{}, self.null_world] if study == "mechanisms" else [{}])
                 for method, change in models
             ]
-            members[study] = tuple(config.slot_id for config in configs)
-            slots |= {config.slot_id: config for config in configs}
-        write_plan(self.store, Plan(preset=self.preset, slots=slots, studies=members, **tuning))
-        return list(slots.values())
+        return members
 
     def write_data(
         self,
-        fingerprint: str = FINGERPRINT,
+        fingerprint: str = "",
         *,
         with_truth: bool = True,
         split_kind: str = "time",
         dropped: int = 0,
     ) -> None:
+        fingerprint = fingerprint or self.fingerprint
         card = {
+            "draw": self.draw,
             "label": "click",
             "source": "a <generated> log",
             "split_kind": split_kind,
-            "files": [],
-            "absent_columns": [],
-            "fields_dropped_by_max_fields": [],
+            **{name: [] for name in ("files", "absent_columns", "fields_dropped_by_max_fields")},
             "bag_lengths": {"tags": 4},
             "train_rows_dropped_by_cap": dropped,
         }
@@ -169,15 +187,9 @@ class Folder:
     def write_candidates(self) -> None:
         """Auctions of three rows each."""
         rows = np.arange(NUM_ROWS)
-        candidates = pl.DataFrame(
-            {
-                "request_id": rows // 3,
-                "bid": 1.0 + rows % 7,
-                "p_click": self.p_click,
-                "eval_domain_id": self.domain[rows // 3],
-            }
-        )
-        self.store.write_candidates(FINGERPRINT, candidates)
+        columns = {"request_id": rows // 3, "bid": 1.0 + rows % 7, "p_click": self.p_click}
+        columns["eval_domain_id"] = self.domain[rows // 3]
+        self.store.write_candidates(self.fingerprint, pl.DataFrame(columns))
 
     def truth(self) -> pl.DataFrame:
         rows = pl.DataFrame(
@@ -205,8 +217,8 @@ class Folder:
 
     def scores(self, config: RunConfig) -> dict[str, float]:
         logit = self.logits(config)
-        expected = expected_scores(self.p_click, logit, self.domain)
-        return evaluate(self.label, logit, self.domain) | expected
+        scores = evaluate(self.label, logit, self.domain)
+        return scores | expected_scores(self.p_click, logit, self.domain)
 
     def run(self, config: RunConfig, *, device: str = "cpu", **test_metrics: float) -> None:
         """Write a finished run; `test_metrics` replace computed ones."""
@@ -215,45 +227,35 @@ class Folder:
             {"eval_domain_id": self.domain, "label": self.label, "logit": logit}
         ).with_row_index("row_id")
         frames = [prediction.select(pl.lit(s).alias("split"), pl.all()) for s in ("dev", "test")]
-        auc = group_scores(self.label, logit, self.domain).auc
         masks = {"layer1_sparsity": np.full(NUM_DOMAINS, 0.26, np.float32)}
         if "prune_input" not in config.pinned:
             masks["layer0_sparsity"] = np.array([0.1, 0.2, 0.3, 0.4, 0.5], np.float32)
-        before = {"unadapted_logloss": 0.75} if config.method == "maml" else {}
+        scores, before = self.scores(config), {"unadapted_logloss": 0.75}
         self.store.write(
             config,
             RunResult(
                 metrics={
-                    "dev": self.scores(config) | before,
-                    "test": {**self.scores(config), **test_metrics},
+                    "dev": scores | (before if config.method == "maml" else {}),
+                    "test": scores | test_metrics,
                 },
                 training=TRAINING,
-                cost={
-                    "embedding_parameters": 4000,
-                    "dense_parameters": 500,
-                    "domain_parameters": 0,
-                    "served_parameters": 4900,
-                    "multiply_adds": 450,
-                    "optimizer_steps": 40,
-                    "sample_visits": 10_240,
-                },
+                cost=COST,
                 history=pl.DataFrame(HISTORY, schema=HISTORY_COLUMNS, orient="row"),
                 domains=self.domains().with_columns(
-                    auc=pl.Series(auc), logloss=pl.Series(np.full(auc.size, row_logloss(1, 0.0)))
+                    auc=pl.Series(group_scores(self.label, logit, self.domain).auc), logloss=0.693
                 ),
                 predictions=pl.concat(frames),
                 masks=masks if config.method == "adasparse" else {},
                 candidates=pl.DataFrame({"logit": logit}),
-                timing={
-                    "train_seconds": 1.5,
-                    "evaluate_seconds": 0.5,
-                    "step_milliseconds": 37.5,
-                    "latency_batch1_p50_milliseconds": 0.25,
-                    "latency_batch256_p50_milliseconds": 2.5,
-                },
+                timing=TIMING,
                 environment={"commit": None, "packages": {"torch": "2.13.0"}, "device": device},
             ),
         )
+
+
+@pytest.fixture(scope="session")
+def folder_of() -> type[Folder]:
+    return Folder
 
 
 @pytest.fixture
@@ -269,7 +271,7 @@ def whole_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for config in folder.plan_studies(tuned_from="tuned"):
         folder.run(config)
     folder.write_data()
-    folder.write_data(NULL_WORLD["data_fingerprint"])
+    folder.write_data(folder.null_world["data_fingerprint"])
     folder.write_candidates()
     return folder.store.out
 

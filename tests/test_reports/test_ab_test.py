@@ -101,7 +101,7 @@ def test_measures_are_those_of_the_winners(worked: Folder) -> None:
     assert better["revenue_per_1000_mean"] == pytest.approx(1000 * 0.3 * 0.5 / 2)
     assert better["cpc_mean"] == pytest.approx(0.15 / 0.8)
     assert better["ctr_percent_std"] == pytest.approx(0.0)
-    assert (better["requests"], better["pairs"], better["planned_seeds"]) == (2, 3, 3)
+    assert (better["requests"], better["pairs"], better["planned_runs"]) == (2, 3, 3)
 
 
 def test_uplifts_are_relative_to_the_plain_backbone(worked: Folder) -> None:
@@ -168,7 +168,7 @@ def test_seeds_that_only_one_model_has_are_no_pairs(folder: Folder) -> None:
     table = tabulated(folder)
 
     row = row_of(table, "adasparse")
-    assert (row["seeds"], row["pairs"], row["planned_seeds"]) == (1, 1, 3)
+    assert (row["runs"], row["pairs"], row["planned_runs"]) == (1, 1, 3)
     assert row["ctr_uplift_percent_mean"] == pytest.approx(100 / 3)
     assert np.isnan(row["ctr_uplift_percent_low"])
 

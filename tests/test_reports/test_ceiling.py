@@ -36,7 +36,9 @@ def scores_of(folder: Folder, method: str, seed: int, rows: np.ndarray) -> dict[
 
 
 def frame(**columns: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"seed": range(1, 1 + len(next(iter(columns.values()))))} | columns)
+    return pd.DataFrame(
+        {"draw": 0, "seed": range(1, 1 + len(next(iter(columns.values()))))} | columns
+    )
 
 
 def test_scores_of_all_domains_and_of_each_bin_are_those_of_the_definition(
@@ -98,7 +100,7 @@ def test_no_model_is_above_the_ceiling(finished: Folder) -> None:
 def test_share_of_worked_seeds() -> None:
     own, plain = frame(expected_auc=[0.63, 0.64]), frame(expected_auc=[0.60, 0.59])
 
-    share = achieved_share(own, plain, "expected_auc", 0.8)
+    share = achieved_share(own, plain, "expected_auc", pd.Series({0: 0.8}))
 
     assert share.mean == pytest.approx((0.03 / 0.20 + 0.05 / 0.21) / 2)
 
@@ -106,7 +108,9 @@ def test_share_of_worked_seeds() -> None:
 def test_share_of_logloss_is_positive_where_it_fell() -> None:
     own, plain = frame(expected_logloss=[0.38] * 2), frame(expected_logloss=[0.40] * 2)
 
-    assert achieved_share(own, plain, "expected_logloss", 0.3).mean == pytest.approx(0.2)
+    assert achieved_share(
+        own, plain, "expected_logloss", pd.Series({0: 0.3})
+    ).mean == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("expected_auc", 1.0), ("expected_logloss", -1.0)])
@@ -116,7 +120,7 @@ def test_share_of_a_short_way_is_undefined(
 ) -> None:
     own, plain = frame(**{metric: [0.501] * 2}), frame(**{metric: [0.5] * 2})
 
-    share = achieved_share(own, plain, metric, 0.5 + sign * way)
+    share = achieved_share(own, plain, metric, pd.Series({0: 0.5 + sign * way}))
 
     assert np.isnan(share.mean) == is_blank
 
@@ -124,7 +128,7 @@ def test_share_of_a_short_way_is_undefined(
 def test_share_is_undefined_where_one_seed_has_a_short_way() -> None:
     own, plain = frame(expected_auc=[0.501, 0.501]), frame(expected_auc=[0.5, 0.4])
 
-    assert np.isnan(achieved_share(own, plain, "expected_auc", 0.503).mean)
+    assert np.isnan(achieved_share(own, plain, "expected_auc", pd.Series({0: 0.503})).mean)
 
 
 def test_blocks_are_blank_where_there_is_no_share(finished: Folder) -> None:
@@ -154,7 +158,7 @@ def test_half_finished_grid_has_what_is_there(folder: Folder) -> None:
 
     row = row_of(table_of(folder), "adasparse")
 
-    assert (row["seeds"], row["planned_seeds"]) == (1, 3)
+    assert (row["runs"], row["planned_runs"]) == (1, 3)
     assert np.isnan(row["expected_auc_share_mean"])
     arrange(table_of(folder))
 

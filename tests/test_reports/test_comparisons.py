@@ -67,7 +67,7 @@ def test_compare_takes_delongs_test_of_the_mean_over_the_seeds(finished: Folder)
     ]
     row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
     assert row["delong_p"] == pytest.approx(contrast(finished.label, *sides).p_value)
-    assert 0 <= row["delong_seeds"] <= 3
+    assert 0 <= row["delong_runs"] <= 3
     assert table.loc[table["metric"] != "auc", "delong_p"].isna().all()
 
 
@@ -226,4 +226,4 @@ def test_table_of_tests_numbers_its_rows_for_links(finished: Folder) -> None:
     assert numbers["delta_e4_mean"].iloc[0] == pytest.approx(
         1e4 * compare(load_runs(finished.store.out))["delta_mean"].iloc[0]
     )
-    assert layout.notes[0].startswith("With 3 seeds this report cannot be relied on to see")
+    assert layout.notes[0].startswith("With 3 runs of both this report cannot be relied on to see")

@@ -29,7 +29,8 @@ def gains_of(gain: np.ndarray = GAIN, plain: np.ndarray = PLAIN) -> DomainGains:
     keys = {"dataset": "world", "partition": "tab+age", "backbone": "dnn", "method": "star"}
     counts = {"train_impressions": 5, "test_impressions": ROWS, "test_clicks": 20}
     return DomainGains(
-        model=keys | {"planned_seeds": 2},
+        model=keys | {"planned_runs": 2, "draws": 1},
+        draw=0,
         domains=pd.DataFrame({"tab": [1, 1, 2, 2], "age": list("abab"), **counts}),
         test_rows=2 * sum(ROWS),
         seeds=list(range(len(gain))),
@@ -40,7 +41,7 @@ def gains_of(gain: np.ndarray = GAIN, plain: np.ndarray = PLAIN) -> DomainGains:
 
 
 def tabulated(monkeypatch: pytest.MonkeyPatch, module: object, *gains: DomainGains) -> pd.DataFrame:
-    monkeypatch.setattr(module, "domain_gains", lambda _: iter(gains))
+    monkeypatch.setattr(module, "domain_gains", lambda _: ([one] for one in gains))
     return module.TABLE.tabulate(None)
 
 
@@ -52,7 +53,7 @@ def test_upr_is_the_worked_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row["upr_percent_by_row"] == pytest.approx((70 + 40) / 2)
     assert row["upr_percent_by_row_by_chance"] == pytest.approx(50 * 0.9)
     assert row["upr_percent_low"] < 37.5 < row["upr_percent_high"]
-    assert (row["judged_domains"], row["judged_row_share"], row["seeds"]) == (4, 0.5, 2)
+    assert (row["judged_domains"], row["judged_row_share"], row["runs"]) == (4, 0.5, 2)
 
 
 def test_sign_test_is_of_the_means_over_seeds_without_ties(
@@ -134,9 +135,7 @@ def test_worse_domains_are_listed_by_test_rows(monkeypatch: pytest.MonkeyPatch) 
     assert table["auc_delta_e4_low"].iloc[1] == pytest.approx(-500 - half)
     block = worse_domains.arrange(table).blocks[0]
     assert [row[0].text for row in block.rows] == [joined("1b"), joined("2a")]
-    assert (
-        "2 of 4 judged domains got worse, with 50.0% of their test rows; 2 seeds" in block.heading
-    )
+    assert "2 of 4 judged domains got worse, with 50.0% of their test rows; 2 runs" in block.heading
 
 
 def test_file_of_domains_is_cut_to_those_with_most_rows(
@@ -175,7 +174,7 @@ def test_a_store_without_the_plain_backbone_lists_no_domain(folder: Folder) -> N
     runs = load_runs(folder.store.out)
 
     assert worse_domains.tabulate(runs).empty
-    assert set(domains.tabulate(runs)["seeds"]) == {0}
+    assert set(domains.tabulate(runs)["runs"]) == {0}
 
 
 def test_a_plan_without_the_main_study_has_no_domains(finished: Folder) -> None:

@@ -64,7 +64,7 @@ def test_scores_are_mean_and_range_of_dev_over_the_seeds(folder: Folder):
     assert own["mean"].tolist() == pytest.approx([0.73, 0.74, 0.75])
     assert own["low"].tolist() == pytest.approx([0.72, 0.73, 0.74])
     assert own["high"].tolist() == pytest.approx([0.74, 0.75, 0.76])
-    assert set(own["seeds"]) == set(own["runs"]) == {3}
+    assert set(own["evaluated"]) == set(own["runs"]) == {3}
 
 
 def test_only_adasparse_has_schedules_and_its_bounds(folder: Folder):
@@ -85,7 +85,7 @@ def test_curve_ends_where_the_first_seed_stops(folder: Folder):
     canvas = FIGURE.draw(table)
 
     own = table.query("backbone == 'dnn' and method == 'plain' and quantity == 'auc'")
-    assert own["seeds"].tolist() == [3, 3, 2]
+    assert own["evaluated"].tolist() == [3, 3, 2]
     assert {tuple(line.get_xdata()) for line in canvas.axes[0].lines} == {(0.5, 1.0)}
     assert any("stopped early" in note for note in FIGURE.notes(table))
 

@@ -76,7 +76,7 @@ def test_models_are_in_the_order_of_the_papers(folder: Folder) -> None:
         ("dcnv2", "plain"),
         ("dcnv2", "adasparse"),
     ]
-    assert set(models["planned_seeds"]) == {3}
+    assert set(models["planned_runs"]) == {3}
 
 
 def test_metrics_are_those_of_the_records(finished: Folder) -> None:

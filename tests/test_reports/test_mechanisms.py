@@ -163,5 +163,5 @@ def test_one_seed_has_differences_but_no_test(folder: Folder) -> None:
     assert not np.isnan(row["delta_control_e4_mean"])
     assert np.isnan(row["delta_control_p_holm"])
     notes = arrange(table).notes
-    assert "shares two seeds" in notes[0]
-    assert "no comparison has two seeds" in notes[1]
+    assert "shares two runs" in notes[0]
+    assert "no comparison has two runs" in notes[1]

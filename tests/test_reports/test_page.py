@@ -12,8 +12,9 @@ import pytest
 from benchmark.command_line import parse
 from benchmark.datacard import store_data
 from benchmark.grid import prepare_log
-from benchmark.planning import lay_out, logs_to_prepare
+from benchmark.planning import lay_out
 from benchmark.plans import Plan, write_plan
+from benchmark.selection import logs_to_prepare
 from benchmark.studies import STUDIES
 from datasets import catalog
 from reports.layout import Block, Entry, Layout, to_latex, to_markdown
@@ -201,16 +202,16 @@ def test_every_command_is_accepted_by_the_front_door(studied: Folder) -> None:
 
 
 def test_command_says_what_is_not_of_the_preset(folder: Folder) -> None:
-    folder.plan(seeds=(1, 2), tuned_from="found here/tuning")
-    folder.write_data()
+    drawn = type(folder)(folder.store.out, draw=1)
+    drawn.plan(seeds=(1, 2, 3), tuned_from="found here/tuning")
 
     line = Commands(load_runs(folder.store.out)).of(["main"])
 
     assert line == (
         "python run_all.py --preset quick --data world.toml --only main --backbones dcnv2 dnn"
-        " --methods adasparse plain --seeds 2 --tuned 'found here/tuning' --world-rows 1800"
+        " --methods adasparse plain --seeds 3 --tuned 'found here/tuning' --world-rows 1800"
         " --out DIR"
-    )  # 4 x 300 rows of train, 300 of dev, 300 of test
+    )
 
 
 def test_command_names_seeds_only_where_they_are_not_the_presets(folder: Folder) -> None:

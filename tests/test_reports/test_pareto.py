@@ -53,7 +53,7 @@ def test_points_are_means_with_intervals_over_the_seeds(finished: Folder) -> Non
     )
     assert row["cost_mean"] == 4900 - 4000
     assert len(own) == 2 * 4
-    assert set(own["seeds"]) == {3}
+    assert set(own["runs"]) == {3}
 
 
 def test_models_of_one_cost_are_ranked_by_quality_within_their_backbone(

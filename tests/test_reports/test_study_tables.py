@@ -134,7 +134,7 @@ def test_half_finished_study_is_rendered(folder: Folder, table: Table) -> None:
 
     texts = texts_of(table.arrange(tabulated(table.TABLE, folder)))
 
-    assert texts["+MAML"]["Seeds"] == "1 of 3"
+    assert texts["+MAML"]["Runs"] == "1 of 3"
     if table is controls:
         assert texts["+AdaSparse, pruner reads h only"]["Δ main AUC"] == "n/a"
         assert texts["DNN"]["Dense parameters"] == "n/a"
@@ -160,7 +160,7 @@ def test_adaptation_is_the_difference_to_the_unadapted_start(studied: Folder) ->
     (row,) = frame.to_dict("records")
     assert row["method"] == "maml"
     assert row["logloss_delta_e4_mean"] == pytest.approx(1e4 * (np.mean(losses) - 0.75))
-    assert row["seeds_better"] == sum(loss < 0.75 for loss in losses)
+    assert row["runs_better"] == sum(loss < 0.75 for loss in losses)
     assert texts_of(adaptation.arrange(frame))["+MAML"]["Unadapted"] == "0.75000 ± 0.00000"
 
 

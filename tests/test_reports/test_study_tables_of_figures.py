@@ -132,7 +132,7 @@ def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folde
     assert row["Δ Fusion AUC"] == f"{MINUS}133.3 ± 57.7"
     assert (texts["DNN"]["Δ plain AUC"], texts["+AdaSparse, Fusion"]["Δ Fusion AUC"]) == ("", "")
     assert texts["+AdaSparse, Scaling"]["Δ plain AUC"] == "+500.0"
-    assert texts["+AdaSparse, Scaling"]["Seeds"] == "1 of 3"
+    assert texts["+AdaSparse, Scaling"]["Runs"] == "1 of 3"
     assert [row[2].is_best for row in layout.blocks[0].rows] == [False, False, True, False]
 
 
@@ -179,7 +179,7 @@ def test_bounds_rise_and_are_compared_with_the_plain_backbone_and_the_main_cell(
     assert highest["Δ main AUC"] == f"{MINUS}233.3 ± 57.7"
     assert (middle["Δ plain AUC"], middle["Δ main AUC"]) == ("+233.3 ± 57.7", "")
     assert of_bounds["DNN"]["Δ plain AUC"] == of_bounds["DNN"]["Δ main AUC"] == ""
-    assert (lowest["AUC"], lowest["Δ main AUC"], lowest["Seeds"]) == ("n/a", "n/a", "0 of 3")
+    assert (lowest["AUC"], lowest["Δ main AUC"], lowest["Runs"]) == ("n/a", "n/a", "0 of 3")
 
 
 def test_bounds_show_the_sparsity_that_was_reached(folder: Folder, of_bounds) -> None:
@@ -198,7 +198,7 @@ def test_no_model_that_prunes_is_finished_and_bounds_are_rendered(folder: Folder
 
     (texts,) = texts_of(bounds.arrange(table_of(folder, bounds))).values()
 
-    assert [row["Seeds"] for row in texts.values()] == ["1 of 3", *["0 of 3"] * 3]
+    assert [row["Runs"] for row in texts.values()] == ["1 of 3", *["0 of 3"] * 3]
     assert texts[BANDED[0]]["Δ main AUC"] == "n/a"
 
 
@@ -246,7 +246,7 @@ def test_partitions_compare_every_step_with_the_same_plain_runs(
     ]
     assert texts[2]["+STAR"]["Δ GAUC"] == f"{MINUS}100.0 ± 100.0"
     assert [step["DNN"]["Δ AUC"] for step in texts] == ["", "", ""]
-    assert [step["+AdaSparse"]["Seeds"] for step in texts] == ["3", "1 of 3", "3"]
+    assert [step["+AdaSparse"]["Runs"] for step in texts] == ["3", "1 of 3", "3"]
     assert texts[0]["+STAR"]["AUC"] == "n/a"
 
 

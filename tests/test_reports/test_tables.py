@@ -29,8 +29,8 @@ SHOWN = {  # what a table prints of its numbers, where that is not all of them
 }
 
 
-# masks has tests of its own
-@pytest.mark.parametrize("name", sorted(load_tables().keys() - {"masks"}))
+# masks and draws have tests of their own
+@pytest.mark.parametrize("name", sorted(load_tables().keys() - {"draws", "masks"}))
 def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
     table = load_tables()[name]
 
@@ -63,7 +63,7 @@ def test_table1_means_deviations_and_paired_differences(finished: Folder) -> Non
     assert row["auc_std"] == pytest.approx(pruned.std(ddof=1))
     assert row["auc_delta_e4_mean"] == pytest.approx(1e4 * (pruned - plain).mean())
     assert row["auc_delta_e4_std"] == pytest.approx(1e4 * (pruned - plain).std(ddof=1))
-    assert (row["seeds"], row["pairs"], row["planned_seeds"]) == (3, 3, 3)
+    assert (row["runs"], row["pairs"], row["planned_runs"]) == (3, 3, 3)
 
 
 def test_table1_pairs_only_seeds_that_both_have(folder: Folder) -> None:
@@ -75,7 +75,7 @@ def test_table1_pairs_only_seeds_that_both_have(folder: Folder) -> None:
     table = table1.tabulate(load_runs(folder.store.out))
 
     row = row_of(table, "dnn", "adasparse")
-    assert (row["seeds"], row["pairs"], row["planned_seeds"]) == (2, 1, 3)
+    assert (row["runs"], row["pairs"], row["planned_runs"]) == (2, 1, 3)
     assert np.isnan(row["auc_delta_e4_std"])
     texts = [entry.text for entry in table1.arrange(table).blocks[0].rows[1]]
     assert texts[0] == "+AdaSparse"

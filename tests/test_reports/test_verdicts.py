@@ -70,15 +70,15 @@ def test_a_further_test_that_is_not_significant_leaves_it_open():
     assert contrast(-0.3, -0.1, p_value=0.06).outcome == "open"
 
 
-def test_seeds_needed_are_the_fewest_whose_interval_is_short_enough():
+def test_num_needed_are_the_fewest_whose_interval_is_short_enough():
     wide = contrast(-0.002, 0.004, paper=0.001, level=0.95)  # mean 0.001, half width 0.003, 4 seeds
     error = 0.003 / stats.t.ppf(0.975, 3) * np.sqrt(4)  # of one seed
 
     def half(num):
         return stats.t.ppf(0.975, num - 1) * error / np.sqrt(num)
 
-    assert half(wide.seeds_needed) < 0.001 <= half(wide.seeds_needed - 1)
-    assert f"about {wide.seeds_needed} seeds for the hardest open part" in to_settle([wide])
+    assert half(wide.num_needed) < 0.001 <= half(wide.num_needed - 1)
+    assert f"about {wide.num_needed} seeds for the hardest open part" in to_settle([wide])
     assert to_settle([contrast(1, 2)]) == ""
 
 

@@ -40,7 +40,7 @@ def row_of_table1(folder: Folder) -> pd.Series:
 
 
 def seeds_in_table1(folder: Folder) -> int:
-    return int(row_of_table1(folder)["seeds"])
+    return int(row_of_table1(folder)["runs"])
 
 
 def test_a_sound_store_has_no_warnings(finished: Folder) -> None:

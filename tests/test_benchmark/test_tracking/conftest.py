@@ -82,6 +82,7 @@ class World:
         search = Search(
             stage="method",
             dataset=config.dataset,
+            draw=config.draw,
             partition="scenario",
             backbone="dnn",
             method="star",

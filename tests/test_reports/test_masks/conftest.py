@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from benchmark.records import RunStore
-from reports.load import Cell, Runs, load_runs
+from reports.keys import Cell
+from reports.load import Runs, load_runs
 from reports.relabelling import relabelled
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def make_runs(
     for seed in SEEDS:
         for kind in ("given", "permuted"):
             config = replace(main, seed=seed, labels=kind)
-            path = out / f"{seed}{kind}"
+            path = out / f"{main.draw}{seed}{kind}"
             path.mkdir()
             np.savez(path / "masks.npz", **masks_of(random, num_domains))
             is_done = kind in labels.get(seed, ())

@@ -40,7 +40,7 @@ def text_of(table: pd.DataFrame) -> str:
 
 
 def test_domains_are_the_largest_with_enough_rows(runs: Runs) -> None:
-    (model,) = masked_models(runs)
+    ((model,),) = masked_models(runs)
 
     ids = model.domains.eval_domain_id.tolist()
     assert ids == [LARGEST, 11, 10, 9, 8, 7, 6, 4, 2, 1, 0]
@@ -54,7 +54,7 @@ def test_domains_are_contrasted_by_their_similarity(make: Callable[..., Runs]) -
         ends = np.flatnonzero(order == LARGEST)[0], np.flatnonzero(order == other)[0]
         planted[ends] = planted[ends[::-1]] = value
 
-    (model,) = masked_models(make(planted=planted))
+    ((model,),) = masked_models(make(planted=planted))
 
     chosen = model.domains.eval_domain_id[list(model.domains.contrast())]
     assert chosen.tolist() == [LARGEST, 7, 2]
@@ -62,13 +62,13 @@ def test_domains_are_contrasted_by_their_similarity(make: Callable[..., Runs]) -
 
 
 def test_domains_that_click_alike_are_contrasted_by_their_inputs(make: Callable[..., Runs]) -> None:
-    (model,) = masked_models(make(planted=np.ones((12, 12))))
+    ((model,),) = masked_models(make(planted=np.ones((12, 12))))
 
     assert model.domains.source == "observed"
 
 
 def test_untrained_masks_prune_as_many_of_the_lowest_factors(runs: Runs) -> None:
-    (model,) = masked_models(runs)
+    ((model,),) = masked_models(runs)
     with np.load(runs.cells[0].record.path / "masks.npz") as arrays:
         kept, factor = arrays["layer1_keep_rate"][LARGEST], arrays["layer1_initial_factor"][LARGEST]
     lowest = np.argsort(factor)[: np.count_nonzero(kept < 0.5)]
@@ -99,11 +99,11 @@ def test_table_has_every_seed_and_layer_and_all_of_them(table: pd.DataFrame) -> 
 
     assert table["layer"].tolist() == [layer for layer in layers for _ in range(3)]
     assert table["seed"].astype(object).where(table["seed"].notna(), 0).tolist() == [1, 2, 0] * 4
-    assert table["seeds"].tolist() == [1, 1, 2] * 4
+    assert table["runs"].tolist() == [1, 1, 2] * 4
 
 
 def test_raw_correlation_is_that_of_the_masks(runs: Runs, table: pd.DataFrame) -> None:
-    (model,) = masked_models(runs)
+    ((model,),) = masked_models(runs)
     pairs = model.domains.pairs()
     found = []
     for layers in model.rankings["permuted"].values():
@@ -153,7 +153,7 @@ def test_pairs_are_counted_by_shared_values(table: pd.DataFrame) -> None:
 
 
 def test_jaccard_of_the_table_is_that_of_the_contrasted(runs: Runs, table: pd.DataFrame) -> None:
-    (model,) = masked_models(runs)
+    ((model,),) = masked_models(runs)
     _, similar, _ = model.domains.contrast()
     values = [contrasted(model.rankings["trained"][s]["layer1"], 0, similar) for s in SEEDS]
 

@@ -41,6 +41,7 @@ class Tuning:
         return Search(
             stage="method" if method else "backbone",
             dataset=self.folder.dataset,
+            draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,

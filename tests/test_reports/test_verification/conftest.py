@@ -55,6 +55,7 @@ class Store:
         return Search(
             stage="method" if method else "backbone",
             dataset=self.folder.dataset,
+            draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,

@@ -48,7 +48,7 @@ def test_verify_of_what_is_no_store_is_one_line(tmp_path: Path, capsys) -> None:
 
 def test_verify_of_another_schema_is_bad_input(store: Store, capsys) -> None:
     path = store.out / "plan.json"
-    path.write_text(path.read_text().replace('"schema_version": 5', '"schema_version": 4'))
+    path.write_text(path.read_text().replace('"schema_version": 6', '"schema_version": 4'))
 
     assert main([str(store.out)]) == 2
     assert "schema version 4" in capsys.readouterr().err

@@ -58,7 +58,8 @@ def test_verify_names_a_cell_without_a_seed(store: Store) -> None:
 
     (line,) = [line for line in store.differences() if "seeds" in line]
     assert line.endswith(
-        "seeds of world/scenario dcnv2+plain in main: stored (1,), recomputed (1, 2)"
+        "draws and seeds of world/scenario dcnv2+plain in main: stored ('seed 1',), recomputed"
+        " ('seed 1', 'seed 2')"
     )
 
 

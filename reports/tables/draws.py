@@ -1,0 +1,144 @@
+"""Draws: how the draws of a generated log differ, and what each method gains on each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from reports.keys import DATA, MODEL
+from reports.layout import Block, Entry, Layout, Table, number, spread
+from reports.names import BASELINE, data_title, title_of
+from reports.paired import DIGITS, SCALE, rows_of, run_deltas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reports.keys import Family
+    from reports.load import Runs
+
+_METRICS = ("auc", "gauc")
+_SPLITS = ("train", "dev", "test")
+_FACTS = ["rows", "domains", "click_rate", *(f"ceiling_{metric}" for metric in _METRICS)]
+_NOTES = [
+    "Each generated log that was drawn more than once. Rows, domains and click rate are of train,"
+    " dev and test together; the rest is of test. Ceiling: the score of the true click probability."
+    " The plain backbone's scores, and Δ, the gain of each method over it in units of 0.0001, are"
+    " means over the seeds of the draw.",
+    "Last row: mean ± sample standard deviation over the draws. Intervals of all other tables are"
+    " over these draws.",
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per draw of a log with several, backbone and method.
+
+    `<metric>_mean` is over the `runs` on the draw, `<metric>_delta_e4_mean` over those with a seed
+    that the plain backbone has too; undefined ones are nan.
+    """
+    runs = runs.study("main")
+    several = [family for family, logs in runs.families.items() if len(logs) > 1]
+    if not runs.records:
+        return pd.DataFrame()
+    return pd.DataFrame([row for family in several for row in _rows(runs, family)])
+
+
+def _rows(runs: Runs, family: Family) -> list[dict[str, object]]:
+    scores, ceilings = runs.metrics(), runs.ceilings(family)
+    rows = []
+    for model in rows_of(runs.models, family._asdict()).to_dict("records"):
+        keys = {name: model[name] for name in MODEL}
+        own, plain = rows_of(scores, keys), rows_of(scores, keys | {"method": BASELINE})
+        for draw, fingerprint in runs.families[family].items():
+            place = {**keys, "draw": draw}
+            facts = _counts(runs.domains(fingerprint))
+            facts |= {f"ceiling_{name}": ceilings.loc[draw, name] for name in _METRICS}
+            sides = (rows_of(side, {"draw": draw}) for side in (own, plain))
+            rows.append(place | facts | _scores(*sides))
+    return rows
+
+
+def _counts(domains: pd.DataFrame) -> dict[str, object]:
+    """Of all splits together."""
+    totals = {
+        name: int(domains[[f"{split}_{name}" for split in _SPLITS]].to_numpy().sum())
+        for name in ("impressions", "clicks")
+    }
+    rate = totals["clicks"] / totals["impressions"]
+    return {"rows": totals["impressions"], "domains": len(domains), "click_rate": rate}
+
+
+def _scores(own: pd.DataFrame, plain: pd.DataFrame) -> dict[str, object]:
+    row: dict[str, object] = {"runs": len(own)}
+    for metric in _METRICS:
+        delta = run_deltas(own, plain, metric) * SCALE
+        row[f"{metric}_mean"] = own[metric].mean()
+        row[f"{metric}_delta_e4_mean"] = delta.mean()
+    return row
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per log and backbone: a row for each draw, a column for each method."""
+    methods = [name for name in dict.fromkeys(table["method"]) if name != BASELINE]
+    blocks = []
+    for (dataset, partition, backbone), rows in table.groupby([*DATA, "backbone"], sort=False):
+        heading = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
+        draws = [_numbers(own, methods) for _, own in rows.groupby("draw")]
+        entries = [
+            _entries(f"draw {draw}", numbers)
+            for draw, numbers in zip(sorted(set(rows["draw"])), draws, strict=True)
+        ]
+        blocks.append(Block(heading=heading, rows=[*entries, _summary(pd.DataFrame(draws))]))
+    gains = [f"Δ {title_of('', name)} {m.upper()}" for name in methods for m in _METRICS]
+    columns = ["Draw", "Rows", "Domains", "Click rate, %", "Ceiling AUC", "Ceiling GAUC"]
+    return Layout(
+        columns=[*columns, "Plain AUC", "Plain GAUC", *gains], blocks=blocks, notes=_NOTES
+    )
+
+
+def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:
+    """What is printed of one draw and backbone, in order."""
+    found = {name: float(rows[name].iloc[0]) for name in _FACTS}
+    found["click_rate"] *= 100.0
+    names = [(BASELINE, f"{metric}_mean") for metric in _METRICS]
+    names += [(name, f"{metric}_delta_e4_mean") for name in methods for metric in _METRICS]
+    for method, column in names:
+        found[f"{method}_{column}"] = float(rows.loc[rows["method"] == method, column].mean())
+    return found
+
+
+def _digits(name: str) -> int:
+    """How many decimals a number has."""
+    if name in ("rows", "domains"):
+        return 0
+    if name == "click_rate":
+        return 2
+    return 1 if "_delta_" in name else DIGITS["auc"]
+
+
+def _entries(title: str, numbers: Mapping[str, float]) -> list[Entry]:
+    return [
+        Entry(title),
+        *(
+            Entry(number(value, _digits(name), signed="_delta_" in name))
+            for name, value in numbers.items()
+        ),
+    ]
+
+
+def _summary(draws: pd.DataFrame) -> list[Entry]:
+    """Mean and spread over the draws."""
+    entries = [Entry("all draws")]
+    for name in map(str, draws):
+        mean, std = draws[name].mean(skipna=False), draws[name].std(skipna=False)
+        entries.append(Entry(spread(mean, std, _digits(name), signed="_delta_" in name)))
+    return entries
+
+
+TABLE = Table(
+    title="Draws: how the draws of a generated log differ",
+    position=28,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
+)

@@ -1,0 +1,84 @@
+"""Masks of a log with several draws: each run beside the domains of its own draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.figures import fig3a
+from reports.tables.masks import arrange, tabulate
+
+if TYPE_CHECKING:
+    from functools import partial
+    from pathlib import Path
+
+    from benchmark.config import RunConfig
+    from reports.load import Runs
+
+NUM_DOMAINS = {1: 12, 2: 15, 3: 13}  # by draw
+
+
+@pytest.fixture
+def draws(make: partial[Runs], tmp_path: Path, main: RunConfig) -> list[Runs]:
+    """The study on each draw alone, in one store."""
+    configs = [
+        replace(main, draw=draw, world_rows=99, data_fingerprint=str(draw) * 16)
+        for draw in NUM_DOMAINS
+    ]
+    return [
+        make.func(tmp_path, config, num_domains=num)
+        for config, num in zip(configs, NUM_DOMAINS.values(), strict=True)
+    ]
+
+
+@pytest.fixture
+def family(draws: list[Runs]) -> Runs:
+    """The study on all draws."""
+    cells = tuple(cell for runs in draws for cell in runs.cells)
+    return replace(draws[0], cells=cells, studies={"masks": [c.config.slot_id for c in cells]})
+
+
+def test_rows_of_runs_are_those_of_their_draw_alone(draws, family):
+    together = tabulate(family).set_index(["layer", "draw", "seed"])
+
+    for draw, runs in zip(NUM_DOMAINS, draws, strict=True):
+        alone = tabulate(runs).set_index(["layer", "draw", "seed"])
+        for key in [("layer1", draw, 1), ("all layers", draw, 2)]:
+            for name in ("trained_mean", "delta_initial_mean", "delta_initial_p", "domains"):
+                assert together.loc[key, name] == alone.loc[key, name]
+
+
+def test_pooled_row_is_over_the_means_of_draws(draws, family):
+    table = tabulate(family)
+    row = table[(table["layer"] == "layer1") & table["seed"].isna()].iloc[0]
+
+    of_draws = []
+    for runs in draws:
+        alone = tabulate(runs)
+        pooled = alone[(alone["layer"] == "layer1") & alone["seed"].isna()].iloc[0]
+        of_draws.append(pooled["delta_permuted_mean"])
+    half = stats.t.ppf(0.975, 2) * np.std(of_draws, ddof=1) / np.sqrt(3)
+    assert row["delta_permuted_mean"] == pytest.approx(np.mean(of_draws))
+    assert row["delta_permuted_low"] == pytest.approx(np.mean(of_draws) - half)
+    assert (row["runs"], row["planned_runs"], row["draws"]) == (6, 6, 3)
+    assert row["domains"] == sum(NUM_DOMAINS.values()) - 3  # one of each has too few rows
+    assert 0.0 < row["delta_permuted_p"] <= 1.0
+
+
+def test_notes_say_what_is_of_which_draw(family):
+    assert "In the first draw D_a" in arrange(tabulate(family)).notes[0]
+
+
+def test_strips_of_figure_3a_are_of_the_first_draw_and_curves_of_all(family):
+    table = fig3a.tabulate(family)
+
+    of_panel = {name: rows for name, rows in table.groupby("panel")}
+    assert len(of_panel["strips"]) == 3 * of_panel["strips"]["position"].nunique()
+    assert set(of_panel["curve"]["draw"]) == set(of_panel["contrast"]["draw"]) == set(NUM_DOMAINS)
+    assert len(of_panel["pairs"]) == 11 * 10 // 2
+    assert "are of draw 1 alone" in fig3a.notes(table)[0]
+    assert fig3a.FIGURE.draw(table).axes
