@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class Protocol:
     max_fields: int | None
     activation: Activation = "tanh"  # AdaSparse, section 3
     learning_rate: float = 1e-3  # AdaSparse, section 4.1.2, with Adam
-    max_epochs: int = 3
+    max_epochs: int = 6
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
-    patience_epochs: int = 2
+    patience_epochs: int = 1
     selection_metric: SelectionMetric = "auc"
 
     def __post_init__(self) -> None:
@@ -86,6 +86,7 @@ class Protocol:
 COMPACT = Protocol(
     name="compact", embedding_dim=8, hidden_dims=(64, 32, 16), batch_size=256, max_fields=12
 )
+SMOKE = replace(COMPACT, name="smoke", max_epochs=2)
 PAPER_PUBLIC = (
     Protocol(  # AdaSparse, section 4.1.2, but for the embedding size, which it leaves open
         name="paper_public",
@@ -197,7 +198,7 @@ PRESETS = {
         Preset(
             name="smoke",
             summary="exercises everything, shows nothing",
-            protocol=COMPACT,
+            protocol=SMOKE,
             num_trials=2,
             num_draws=2,
             main_seeds=1,
@@ -218,7 +219,7 @@ PRESETS = {
             real_main_seeds=5,
             real_seeds=3,
             max_train_rows=170_000,
-            world_rows=255_000,
+            world_rows=120_000,
             num_worlds=2,
         ),
         Preset(
