@@ -260,8 +260,8 @@ class _Run:
         return pl.DataFrame({"logit": predict(predictor, self.rows, self.data.candidates)})
 
     def weights(self, predictor: Predictor) -> dict[str, NDArray] | None:
-        """The weights of the first seed of a main cell, with which the model can be used."""
-        if self.config.changes or self.config.seed != 1:
+        """The weights of the first run of a main cell, with which the model can be used."""
+        if self.config.changes or (self.config.seed, self.config.draw or 1) != (1, 1):
             return None
         return weights_of(self.model, predictor)
 

@@ -103,8 +103,8 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert "tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
     *_, total = lines = done.stdout.splitlines()
     assert lines[0] == (
-        "protocol compact on synthetic_production, synthetic_none: hidden layers 64-32-16, batch"
-        " 256, at most 12 fields, embedding 8, at most 3 epochs with 2 evaluations each"
+        "protocol smoke on synthetic_production, synthetic_none: hidden layers 64-32-16, batch"
+        " 256, at most 12 fields, embedding 8, at most 2 epochs with 2 evaluations each"
     )
     runs = "2 draws x 1 seed for each cell"
     assert lines[1] == f"synthetic_production: at most 5,461 train rows, {runs}"

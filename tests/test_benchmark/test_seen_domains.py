@@ -73,7 +73,7 @@ def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, met
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_trains(log, select, tmp_path, method):
     config = configure(select(), "tiny", log, "dnn", blind_control(method))
-    protocol = replace(config.protocol, learning_rate=0.02)
+    protocol = replace(config.protocol, learning_rate=0.02, max_epochs=3, patience_epochs=3)
     cell = Cell(
         config=replace(config, protocol=protocol), data=log, out=tmp_path / "out", device="cpu"
     )

@@ -75,7 +75,7 @@ def test_intervals_share_the_level_among_the_parts(sample: pd.DataFrame) -> None
     row = of(sample, "adasparse_best").iloc[0]
     keys = {m: (*row[["dataset", "partition"]], "dnn", m, "") for m in ("adasparse", "plain")}
     seeds = {
-        method: {cell.config.seed: cell.record for cell in runs.cells if cell.key == key}
+        method: {cell.replicate: cell.record for cell in runs.cells if cell.key == key}
         for method, key in keys.items()
     }
     found = estimate(seeds["adasparse"], seeds["plain"], "auc")
@@ -159,7 +159,7 @@ def test_subjects_are_main_cells_unless_a_change_is_wanted(sample: pd.DataFrame)
 
     assert {record.config.labels for record in main.runs.values()} == {"given"}
     assert not any(record.config.changes for record in main.runs.values())
-    assert sorted(main.runs) == [1, 2]
+    assert sorted(main.runs) == [(1, 1), (2, 1)]  # two draws, one seed
 
 
 def test_what_was_not_run_is_named(finished: Folder) -> None:
