@@ -75,7 +75,7 @@ def test_a_longer_schedule_is_refused():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"batch_size": 0}, {"patience_epochs": 0}, {"first_selectable_epoch": 99.0}, {"max_epochs": 0}],
+    [{"batch_size": 0}, {"patience_epochs": 0}, {"first_selectable_epoch": 9.0}, {"max_epochs": 0}],
 )
 def test_values_out_of_range_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
