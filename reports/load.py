@@ -106,6 +106,12 @@ class Runs:
         """One row per finished run: its keys, its counts and its times."""
         return self._frame(record.training | record.cost | record.timing for record in self.records)
 
+    def last_values(self) -> pd.DataFrame:
+        """One row per finished run: its keys, and the last row of its history."""
+        paths = (record.path / "history.csv" for record in self.records)
+        last = (pd.read_csv(path).iloc[-1] for path in paths)
+        return self._frame({str(name): value for name, value in row.items()} for row in last)
+
     def environments(self) -> list[dict[str, Json]]:
         """The environments of the finished runs, equal ones once."""
         different: list[dict[str, Json]] = []

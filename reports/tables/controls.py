@@ -8,6 +8,7 @@ from reports.capped import marked
 from reports.keys import CELL
 from reports.layout import Entry, Layout, Table, blocks_of, number
 from reports.names import title_of
+from reports.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
 from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
 
 if TYPE_CHECKING:
@@ -30,24 +31,29 @@ _NOTES = [
     "Task = full partition: the method's tasks are the domains that GAUC groups by, in place of one"
     " column's values. Domain = one column only: e_d and the domain id come from that column; the"
     " other domain columns stay ordinary inputs.",
+    OWN_NOTE,
 ]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The scores and differences of `paired.compared`, with the parameters of each model."""
+    """The scores and differences of `paired.compared`, with the parameters of each model.
+
+    `whole_statistics` is that of `own_statistics`.
+    """
     runs = runs.study("controls")
     table = compared(runs)
     if table.empty:
         return table
     parameters = runs.costs().groupby(CELL)[_COUNTED].first().reset_index()
-    return table.merge(parameters, on=CELL, how="left")
+    return with_own_statistics(table.merge(parameters, on=CELL, how="left"), runs)
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
         *("Model", "Dense parameters", "Domain parameters", "LogLoss", "AUC", "GAUC"),
-        *("Δ plain AUC", "Δ plain GAUC", "Δ main AUC", "Δ main GAUC", "Runs"),
+        *("Δ plain AUC", "Δ plain GAUC", "Δ main AUC", "Δ main GAUC"),
+        *(OWN_COLUMN, "Runs"),
     ]
     return Layout(
         columns=columns, blocks=blocks_of(table, _entries), notes=[*_NOTES, *below(table)]
@@ -62,6 +68,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             *scores,
             *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
             *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+            own_entry(row),
             runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)

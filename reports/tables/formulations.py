@@ -40,14 +40,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def _fractional(runs: Runs) -> pd.DataFrame:
     """`fractional` of each cell with finished runs, nan where the history has none."""
-    shares = []
-    for cell in runs.cells:
-        if cell.record is not None:
-            last = pd.read_csv(cell.record.path / "history.csv").iloc[-1]
-            layers = [value for name, value in last.items() if str(name).startswith(_PREFIX)]
-            shares.append([*cell.key, pd.Series(layers, dtype=float).mean()])
-    frame = pd.DataFrame(shares, columns=[*CELL, "fractional"])
-    return frame.groupby(CELL, as_index=False).mean()
+    last = runs.last_values()
+    layers = [name for name in last if str(name).startswith(_PREFIX)]
+    shares = last[CELL].assign(fractional=last[layers].mean(axis=1))
+    return shares.groupby(CELL, as_index=False).mean()
 
 
 def arrange(table: pd.DataFrame) -> Layout:

@@ -11,6 +11,7 @@ from reports.capped import marked
 from reports.keys import CELL, DATA, family_of
 from reports.layout import Block, Entry, Layout, Table
 from reports.names import BASELINE, data_title, joined, title_of
+from reports.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
 from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _NOTES = [
     "Mean ± sample standard deviation over the seeds; bold is the best mean of a block. Δ is the"
     " difference to the plain backbone, the same runs in every block, in units of 0.0001, taken"
     " seed by seed.",
+    OWN_NOTE,
 ]
 
 
@@ -40,13 +42,15 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """Per step the plain backbone and every method: the numbers of `paired.compared`.
 
     `domain_columns`, `num_columns` and `num_domains`, those in train, say what methods see. Of
-    several draws `num_domains` is the mean, as a whole number.
+    several draws `num_domains` is the mean, as a whole number; `whole_statistics` is that of
+    `own_statistics`.
     """
     runs = runs.study("partitions")
     table = compared(runs)
     if table.empty:
         return table
     table = table.loc[:, ~table.columns.str.contains("_delta_main_")]
+    table = with_own_statistics(table, runs)
     seen = _seen(runs)
     steps = seen[[*_MODEL, *_STEP]].drop_duplicates()
     plain = table[(table["method"] == BASELINE) & (table["changes"] == "")]
@@ -104,7 +108,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         )
         blocks.append(Block(heading=heading, rows=_entries(rows)))
     return Layout(
-        columns=["Model", "LogLoss", "AUC", "GAUC", "Δ AUC", "Δ GAUC", "Runs"],
+        columns=["Model", "LogLoss", "AUC", "GAUC", "Δ AUC", "Δ GAUC", OWN_COLUMN, "Runs"],
         blocks=blocks,
         notes=[*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)],
     )
@@ -116,6 +120,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(marked(title_of(row["backbone"], row["method"]), row)),
             *scores,
             *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
+            own_entry(row),
             runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmark.protocol import COMPACT
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
 
+    from benchmark.config import RunConfig
+    from benchmark.records import RunResult
     from reports.layout import Layout, Table
 
 WIDE = {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}
@@ -123,6 +126,31 @@ def test_controls_show_parameters_and_leave_out_what_has_no_counterpart(studied:
     assert texts["DNN"]["Δ plain AUC"] == texts["DNN"]["Δ main AUC"] == ""
     assert texts["+AdaSparse"]["Δ plain AUC"] != ""
     assert texts["+AdaSparse"]["Δ main AUC"] == ""
+
+
+def test_controls_show_for_how_many_tasks_a_normalisation_had_own_statistics(
+    folder: Folder,
+) -> None:
+    shares = {1: 0.5, 2: 1.0}  # at the end; before, none
+
+    def with_shares(config: RunConfig, result: RunResult) -> None:
+        share = shares[config.seed]
+        if config.method == "maml":
+            columns = pl.Series("whole_statistics", [0.0, share])
+            result = replace(result, history=result.history.with_columns(columns))
+        write(config, result)
+
+    write = folder.store.write
+    object.__setattr__(folder.store, "write", with_shares)
+    folder.plan_studies()
+    for seed in shares:
+        folder.run(folder.config("dnn", "maml", seed))
+        folder.run(folder.config("dnn", "plain", seed))
+    folder.write_data()
+
+    texts = texts_of(controls.arrange(tabulated(controls.TABLE, folder)))
+
+    assert (texts["+MAML"]["Own statistics"], texts["DNN"]["Own statistics"]) == ("75%", "")
 
 
 @pytest.mark.parametrize("table", [controls, ablations, adaptation])
