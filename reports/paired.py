@@ -12,7 +12,7 @@ from reports.intervals import interval_entry
 from reports.keys import CELL, REPLICATE
 from reports.layout import Entry, number, spread
 from reports.names import BASELINE
-from reports.stats import paired_interval
+from reports.stats import Interval, paired_interval
 from reports.two_way import by_draw
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reports.load import Runs
-    from reports.stats import Interval
 
 DIGITS = {"logloss": 5, "auc": 4, "gauc": 4}
 EXPECTED_DIGITS = {f"expected_{metric}": digits for metric, digits in DIGITS.items()}
@@ -93,9 +92,19 @@ def mean_interval(values: pd.Series) -> Interval:
     return paired_interval(independent(values))
 
 
-def scores_by_draw(own: pd.DataFrame, metric: str) -> pd.Series:
-    """A metric of every run, by draw."""
-    return own.set_index("draw")[metric]
+def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: str) -> Interval:
+    """The mean of a cell's metric, with the reach of its difference to the plain backbone.
+
+    What a draw or a seed does alike to both cancels in the difference. The interval excludes the
+    plain backbone's mean where that of the difference excludes 0, if both have the same runs. It is
+    undefined for the plain backbone itself.
+    """
+    own = rows_of(scores, keys)
+    plain = rows_of(scores, {**keys, "changes": "", "method": BASELINE})
+    is_itself = keys["method"] == BASELINE and keys["changes"] == ""
+    gap = mean_interval(run_deltas(own, plain.iloc[:0] if is_itself else plain, metric))
+    mean = own[metric].mean(skipna=False)
+    return Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
 
 
 def achieved_share(

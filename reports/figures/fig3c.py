@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 
 from reports.blocks import (
     BLOCK,
-    SEED_NOISE,
+    GAP_NOTE,
     add_legend,
     block_rows,
     counts_text,
@@ -38,7 +38,7 @@ _LEAST_GAP = 1.15  # factor between labelled numbers of domains
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The finished cells of the table of partitions, with the t interval of each score."""
+    """The finished cells of the table of partitions, with the interval around each score."""
     table = partitions.tabulate(runs)
     if table.empty:
         return table
@@ -49,7 +49,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Canvas:
-    """A panel per metric; a line per method, the plain backbone as a band."""
+    """A panel per metric; a line per method, the plain backbone dashed."""
     canvas, rows = block_rows(table, len(_METRICS), _HEIGHT)
     methods = in_order(set(table["method"]))
     for panels, own in rows:
@@ -91,10 +91,10 @@ def notes(table: pd.DataFrame) -> list[str]:
         "What methods take for domains, from the joint values of one column to those of all: "
         + "; ".join(_steps(own) for _, own in table.groupby(BLOCK[:2], sort=False))
         + ". Rows, input features and the domains that GAUC groups by are the same at every point.",
-        f"Points are means over the runs ({counts_text(table['runs'])}), bars the 95% t interval,"
-        " none with one seed; dashed line and band: the plain backbone, to which the columns are"
-        f" ordinary inputs. {SEED_NOISE} Points of one number of domains are moved apart; numbers"
-        " without room have no label.",
+        f"Points are means over the runs ({counts_text(table['runs'])}); dashed: the plain"
+        " backbone, to which the columns are ordinary inputs. Points of one number of domains are"
+        " moved apart; numbers without room have no label.",
+        f"Bars: {GAP_NOTE}",
         "The paper finds STAR slightly ahead of AdaSparse with few domains and behind with many,"
         " and that too fine a partition is harmful.",
         *draws_note(table),

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 from reports.blocks import (
-    SEED_NOISE,
+    GAP_NOTE,
     add_legend,
     block_rows,
     counts_text,
@@ -39,7 +39,7 @@ _LIGHTEST = 0.85  # of the colours: those above can hardly be seen on white
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The finished cells of the table of bounds, with the t interval of each score.
+    """The finished cells of the table of bounds, with the interval around each score.
 
     `sparsity_mean`, `_low` and `_high` are the mean, the least and the greatest of the layers.
     """
@@ -109,9 +109,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         " in the main cell, over the share of neurons that it prunes on the test rows: mean of the"
         " layers, horizontal bars from the layer that prunes least to the one that prunes most."
         f" With {num_inside} of {len(pruned)} bounds all layers lie within {TOLERANCE} of them.",
-        f"Means over the runs ({counts_text(table['runs'])}), vertical bars the 95% t interval,"
-        " none with one seed; dashed line and band: the plain backbone, which prunes nothing."
-        f" {SEED_NOISE}",
+        f"Means over the runs ({counts_text(table['runs'])}); dashed: the plain backbone, which"
+        f" prunes nothing. Vertical bars: {GAP_NOTE}",
         "The paper finds that quality first rises, then falls with the sparsity, and that [0.35,"
         " 0.4] still has almost the quality of the plain backbone.",
         *draws_note(table),

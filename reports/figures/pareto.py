@@ -10,19 +10,19 @@ from matplotlib.figure import Figure as Canvas
 
 from reports.blocks import (
     BLOCK,
+    GAP_NOTE,
     LEGEND_HEIGHT,
     MOST_BLOCKS,
-    SEED_NOISE,
     add_legend,
     counts_text,
     left_out,
 )
 from reports.drawing import Figure
 from reports.intervals import bounds
-from reports.keys import MODEL
+from reports.keys import CELL, MODEL, REPLICATE
 from reports.log_axis import fit_log_axis
 from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.paired import draws_note, mean_interval, scores_by_draw
+from reports.paired import draws_note, interval_around
 from reports.style import PAGE, in_order, look_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _HEIGHT = 2.6  # inches, of the panels of a backbone
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per model, quality and cost that are known, the models of one panel together.
 
-    `quality_mean` has the t interval over seeds or draws, `cost_mean` the least and greatest run.
+    `quality_mean` has the interval of `interval_around`, `cost_mean` the least and greatest run.
     `is_efficient` says that no model of the panel is at least as good at no more cost.
     """
     runs = runs.study("main", "cost")
@@ -53,11 +53,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return pd.DataFrame()
     costs = runs.costs().reindex(columns=["served_parameters", "embedding_parameters", *_COSTS])
     costs["parameters"] = costs.pop("served_parameters") - costs.pop("embedding_parameters")
-    known = scores[[*MODEL, "draw", *_QUALITIES]].join(costs)
+    known = scores[[*CELL, *REPLICATE, *_QUALITIES]].join(costs)
+    known = known[known["method"] != REFERENCE]
     rows = [
-        dict(zip(MODEL, keys, strict=True)) | row
-        for keys, own in known[known["method"] != REFERENCE].groupby(MODEL, sort=False)
-        for row in _rows(own)
+        {name: cell[name] for name in MODEL} | row
+        for key, own in known.groupby(CELL, sort=False)
+        for cell in [dict(zip(CELL, key, strict=True))]
+        for row in _rows(known, cell, own)
     ]
     if not rows:
         return pd.DataFrame()
@@ -69,11 +71,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table
 
 
-def _rows(own: pd.DataFrame) -> list[dict[str, object]]:
+def _rows(
+    known: pd.DataFrame, cell: dict[str, object], own: pd.DataFrame
+) -> list[dict[str, object]]:
     """Every quality with every cost of one model; undefined ones are left out."""
     return [
         {"quality": quality, "cost": cost, "runs": len(own)}
-        | bounds("quality", mean_interval(scores_by_draw(own, quality)))
+        | bounds("quality", interval_around(known, cell, quality))
         | {"cost_mean": own[cost].mean(), "cost_low": own[cost].min(), "cost_high": own[cost].max()}
         for quality in _QUALITIES
         for cost in _COSTS
@@ -123,6 +127,8 @@ def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
         "linewidth": 0.8,
     }
     panel.plot(front["cost_mean"], front["quality_mean"], **stairs)
+    for plain in models.loc[models["method"] == BASELINE, "quality_mean"]:
+        panel.axhline(plain, color=look_of(BASELINE)["color"], linestyle=":", linewidth=0.8)
     for row in models.to_dict("records"):
         style: dict[str, Any] = look_of(str(row["method"])) | {
             f"{axis}err": [[mean - low], [high - mean]]
@@ -139,8 +145,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     runs = counts_text(table["runs"])
     return [
         f"Test AUC and GAUC against cost, log scale; points are means over the runs ({runs})."
-        f" Vertical bars are the 95% t interval of the mean over the seeds. {SEED_NOISE} One seed"
-        " has none.",
+        f" Dotted: the plain backbone. Vertical bars: {GAP_NOTE}",
         *draws_note(table),
         "Dashed: the models that no other one dominates by its means (at least as good at no more"
         " cost). Where intervals overlap, who is on the line may be chance.",

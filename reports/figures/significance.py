@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from reports.drawing import Figure
-from reports.keys import DATA, REPLICATE
+from reports.keys import DATA
 from reports.layout import number, p_value
 from reports.names import TITLES
 from reports.paired import LOWER_IS_BETTER
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-_BLOCK = [*DATA, "backbone", *REPLICATE]
+_BLOCK = [*DATA, "draw", "backbone"]
 _METRICS = {"auc": "AUC", "gauc": "GAUC", "logloss": "LogLoss"}
 _LEAST_BLOCKS = 3
 _LEAST_FRIEDMAN = 3  # methods
@@ -32,8 +32,9 @@ _FIRST_NAME, _STEP = 1.1, 0.8  # below the axis, in lines
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per metric and method: its `mean_rank` over `blocks`, 1 being the best.
 
-    A block is a data set, backbone, draw and seed for which all methods with a finished run have
-    the metric. `friedman_p` tests that all methods have one rank (nan below three methods),
+    A block is a data set, one draw of it if it is generated, and a backbone. A method's value there
+    is its mean over the seeds for which all methods with a finished run have the metric.
+    `friedman_p` tests that all methods have one rank (nan below three methods),
     `critical_difference` is Nemenyi's; both are nan below three blocks.
     """
     scores = runs.study("main").metrics()
@@ -42,7 +43,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
-    table = scores.pivot_table(index=_BLOCK, columns="method", values=metric).dropna()
+    runs = scores.pivot_table(index=[*_BLOCK, "seed"], columns="method", values=metric).dropna()
+    table = runs.groupby(_BLOCK, sort=False).mean()
     table = table[in_order(list(table.columns))]
     num_blocks, num_methods = table.shape
     if num_blocks == 0 or num_methods < 2:
@@ -145,9 +147,10 @@ def notes(table: pd.DataFrame) -> list[str]:
     """What a rank is, what the bars say, and what they do not."""
     first = table.iloc[0]
     lines = [
-        "Mean rank of each method on the test split, 1 being the best, over the blocks (a data set,"
-        f" backbone, draw and seed) that all methods finished: {first['blocks']} blocks of"
-        f" {first['data_sets']} data set(s) for {_METRICS[first['metric']]}. Methods:"
+        "Mean rank of each method on the test split, 1 being the best, over blocks. A block is a"
+        " data set or one draw of it, and a backbone; ranks are those of the means over the seeds"
+        f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
+        f" for {_METRICS[first['metric']]}. Methods:"
         f" {', '.join(TITLES.get(name, name) for name in in_order(list(table['method'])))}.",
     ]
     if np.isnan(first["critical_difference"]):
@@ -166,7 +169,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         )
     )
     lines.append(
-        "Seeds of one data set are no independent data sets, as the test asks for, and draws of a"
+        "The test asks for independent data sets. Backbones on one log are not, and draws of a"
         " generated log are data sets of one kind, so that this is a description of these runs and"
         " no evidence about other data."
     )

@@ -12,7 +12,7 @@ from scipy import stats
 from benchmark.metrics import evaluate, group_scores
 from reports.auction import candidates_of
 from reports.comparisons import compare
-from reports.figures import significance
+from reports.figures import fig3d, significance
 from reports.load import load_runs
 from reports.stats import paired_interval
 from reports.tables import (
@@ -214,8 +214,8 @@ def test_uplifts_are_over_draws_with_auctions_of_their_own(whole_family, runs):
     assert (row["requests"], row["runs"], row["pairs"]) == (300, 6, 6)
 
 
-def test_ranks_are_over_draws_and_seeds(runs):
-    assert set(significance.tabulate(runs)["blocks"]) == {6}
+def test_ranks_are_over_draws(runs):
+    assert set(significance.tabulate(runs)["blocks"]) == {3}
 
 
 def test_number_of_domains_of_a_step_is_the_mean_over_draws(runs):
@@ -253,3 +253,27 @@ def test_interval_over_draws_has_one_degree_less_than_there_are_draws(whole_fami
 
     found = paired_interval(of_draws)
     assert (found.low, found.high) == pytest.approx(ends(of_draws))
+
+
+def test_friedman_has_a_block_for_each_draw_and_not_for_each_seed(family: Family) -> None:
+    for one in family.draws:
+        for config in [c.config for c in load_runs(family.out).study("main").cells]:
+            if config.draw == one.draw:
+                auc = {"plain": 0.5, "maml": 0.6, "adasparse": 0.7}[config.method]
+                one.run(config, auc=auc, logloss=1 - auc)
+
+    table = significance.tabulate(load_runs(family.out))
+
+    rows = table[table["metric"] == "logloss"].set_index("method")
+    assert rows["mean_rank"].to_dict() == {"plain": 3.0, "maml": 2.0, "adasparse": 1.0}
+    # 12 / (3 * 3 * 4) * (3^2 + 6^2 + 9^2) - 3 * 3 * 4 = 6, chi square with two degrees: exp(-3)
+    assert rows["friedman_p"].tolist() == pytest.approx([np.exp(-3)] * 3)
+
+
+def test_figures_show_the_difference_to_plain_over_draws(whole_family, runs) -> None:
+    row = row_of(fig3d.tabulate(runs), method="adasparse", changes="")
+
+    of_draws = deltas(whole_family, "adasparse", "auc")
+    reach = (ends(of_draws)[1] - ends(of_draws)[0]) / 2
+    found = (row["auc_low"], row["auc_high"])
+    assert found == pytest.approx((row["auc_mean"] - reach, row["auc_mean"] + reach))
