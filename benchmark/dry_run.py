@@ -50,7 +50,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     total = sum(num * seconds.of_cell(*cell) for num, (cell, _) in zip(runs, cells, strict=True))
     total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
     minutes = (total / min(jobs, count) + start_up) / 60
-    end = f"about {minutes:.1f} min with {jobs} jobs, less where cells stop early"
+    end = f"about {minutes:.1f} min with {jobs} jobs, more where later epochs are better"
     if math.isnan(minutes):
         end = "time unknown, since the rows of a real log are not counted before a run"
     logs = dict.fromkeys(log for (log, *_), _ in cells)

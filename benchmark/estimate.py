@@ -73,7 +73,7 @@ def tasks_of(change: Change) -> int:
 def estimate_seconds(
     protocol: Protocol, train_rows: int, backbone: str, method: str, num_tasks: int
 ) -> tuple[float, float]:
-    """Seconds of a training and of the final evaluation, if it never stops early."""
+    """Seconds of a training of `Protocol.least_epochs`, and of the final evaluation."""
     set_up_torch("cpu")
     schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS), num_tasks)
     rows = random_rows(schema, NUM_ROWS)
@@ -88,9 +88,10 @@ def estimate_seconds(
     step_seconds = _seconds(step, NUM_STEPS)
     model.eval()
     row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
-    steps = protocol.evaluation_steps(math.ceil(train_rows / protocol.batch_size))
+    steps = protocol.least_epochs * math.ceil(train_rows / protocol.batch_size)
+    evaluations = protocol.least_epochs * protocol.evaluations_per_epoch
     dev_seconds = train_rows / 4 * row_seconds  # of a 4:1:1 split
-    return steps[-1] * step_seconds + len(steps) * dev_seconds, 2 * dev_seconds
+    return steps * step_seconds + evaluations * dev_seconds, 2 * dev_seconds
 
 
 def estimate_reference_seconds(

@@ -57,6 +57,11 @@ class Protocol:
             )
 
     @property
+    def least_epochs(self) -> int:
+        """How long a training is in which the first candidate is the best."""
+        return min(math.ceil(self.first_selectable_epoch) + self.patience_epochs, self.max_epochs)
+
+    @property
     def patience_evaluations(self) -> int:
         """How many candidates in a row may be no better than the best one before."""
         return self.patience_epochs * self.evaluations_per_epoch

@@ -31,6 +31,17 @@ def test_checkpoints_are_candidates_from_the_first_selectable_epoch(step, expect
     assert protocol.is_selectable(step, steps_per_epoch=10) is expected
 
 
+@pytest.mark.parametrize(
+    ("first", "patience", "cap", "least"), [(1.0, 1, 6, 2), (0.5, 2, 6, 3), (2.0, 3, 4, 4)]
+)
+def test_shortest_training_has_one_candidate_and_its_patience(first, patience, cap, least):
+    protocol = replace(
+        COMPACT, first_selectable_epoch=first, patience_epochs=patience, max_epochs=cap
+    )
+
+    assert protocol.least_epochs == least
+
+
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 def test_presets_select_within_their_epochs(preset):
     protocol = preset.protocol
