@@ -48,9 +48,9 @@ _NOTES = [
     " predicted CTR. The first is shown and pays, per click, the least bid that keeps its place"
     " (generalised second price, one slot, reserve 0). Under the true probability p of the winners,"
     " CTR is the mean of p, revenue the sum of p times price, shown per 1,000 requests, and CPC"
-    " revenue per expected click. Mean ± sample standard deviation over the seeds. A model that"
+    " revenue per expected click. Mean ± sample standard deviation over the runs. A model that"
     " overrates its winners lets them pay less, so read CPC beside revenue.",
-    "Δ is the relative difference to the plain backbone in percent, taken seed by seed, with its"
+    "Δ is the relative difference to the plain backbone in percent, taken run by run, with its"
     " 95% interval. It allows for other seeds (the variance of the seeds' differences) and for"
     f" other requests ({RESAMPLES:,} resamples of the requests, the same for every model; what the"
     " seeds share of that variance counts), with Student's t.",

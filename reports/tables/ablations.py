@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _SHOWN = ("auc", "gauc")
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a block."
+    "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
-    " units of 0.0001, taken seed by seed.",
+    " units of 0.0001, taken run by run.",
     "All else is as tuned for Table 1 (see the settings of each model). Where tuning itself chose"
     " what a row changes, the row's runs are those of Table 1 and its Δ main is 0.0, and no row has"
     " the default. Alpha 5 from the start is alpha 5 at the end too, whatever was tuned.",

@@ -18,8 +18,8 @@ _UNADAPTED = "unadapted_logloss"
 _NOTES = [
     "Dev split, LogLoss, lower is better. Adapted: every domain takes its inner steps on train rows"
     " before its dev rows are scored. Unadapted: the shared start scores them. Mean ± sample"
-    " standard deviation over the seeds.",
-    "Δ is adapted minus unadapted, in units of 0.0001, seed by seed; where it is not below zero,"
+    " standard deviation over the runs.",
+    "Δ is adapted minus unadapted, in units of 0.0001, run by run; where it is not below zero,"
     " adapting did not help. Better counts the runs in which it did.",
 ]
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _SHOWN = ("auc", "gauc")
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a block."
+    "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, which prunes nothing, Δ main that to"
-    " AdaSparse as in Table 1, in units of 0.0001, taken seed by seed.",
+    " AdaSparse as in Table 1, in units of 0.0001, taken run by run.",
     LAYERS_NOTE,
     "All but the bounds is as in the main cell, tuned values included. Bounds are what training"
     " aims at, not what it is held to: where few layers are in the band, compare by the sparsity"

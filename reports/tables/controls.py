@@ -23,7 +23,7 @@ _NOTES = [
     " the seeds; bold is the best mean of a block. Dense parameters are those that every row uses,"
     " domain parameters those that grow with the number of domains or tasks.",
     "Δ plain is the difference to the plain backbone, Δ main that to the same method without the"
-    " change, in units of 0.0001, taken seed by seed. For the width-matched plain network, whose"
+    " change, in units of 0.0001, taken run by run. For the width-matched plain network, whose"
     " hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
     " difference to +AdaSparse.",
     "AdaSparse owes its gain to domain awareness as far as Δ main is clearly below zero for its two"

@@ -30,7 +30,7 @@ _AVERAGED = {
 _DIGITS = {"train_seconds": 1} | {name: 2 for name in _AVERAGED if "milliseconds" in name}
 _NOTES = [
     "The paper claims lower cost (section 3.1.3) and has no such table.",
-    "Steps, seconds and milliseconds are means over the seeds. The kept step is that of the best"
+    "Steps, seconds and milliseconds are means over the runs. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
     "Training with evaluations is the whole training with its dev evaluations. A training step is"
     " forward, backward and optimiser, the mean over the steps of a run.",

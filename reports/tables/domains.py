@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _NOTES = [
     "UPR: the percentage of the judged domains whose test AUC is above that of the plain backbone,"
-    " taken seed by seed, mean over the seeds; a tie is no uplift. An offline analogue of the"
+    " taken run by run, mean over the runs; a tie is no uplift. An offline analogue of the"
     " paper's section 4.4, whose UPR of over 90% is of online CTR. " + JUDGED_NOTE,
     "The 95% interval of UPR allows for other seeds and for other domains, taken as independent. In"
     " brackets what two equally good models have in expectation: half of the domains that are not"

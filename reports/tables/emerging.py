@@ -34,12 +34,12 @@ _BLOCK = [*DATA, "backbone", "group"]
 _NOTES = [
     "Domains of the test split by their train rows; no model has seen a row of a domain without"
     " any. GAUC is over the domains of the group that have both clicks and non-clicks, the count"
-    " beside it. Mean ± sample standard deviation over the seeds; n/a: the group has no domain"
+    " beside it. Mean ± sample standard deviation over the runs; n/a: the group has no domain"
     " that defines the number.",
     "Expected metrics, where the true click probability p is known, count a row p times as a click"
     " and 1 - p times as none. They are defined in every domain with at least two rows, and the"
     " true probability itself is their ceiling.",
-    "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed, with its"
+    "Δ is the difference to the plain backbone in units of 0.0001, taken run by run, with its"
     " 95% t interval over the seeds. That holds the noise of training, not that of the test rows,"
     " which is large where a group has few, and is not corrected for the number of comparisons.",
 ]

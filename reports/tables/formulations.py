@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _MAIN = "Fusion"
 _SHOWN = ("auc", "gauc")
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the seeds; bold is the best mean of a block."
+    "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
-    " 0.0001, taken seed by seed.",
+    " 0.0001, taken run by run.",
     "Binarization prunes neurons and leaves the others as they are, Scaling weighs all and prunes"
     f" none, {_MAIN}, which is AdaSparse as in Table 1, does both. Binarization and Scaling have"
     f" the other settings of {_MAIN}, tuned values included.",

@@ -51,9 +51,9 @@ _NOTES = [
     "untrained: the same pruner before training; in each domain and layer as many neurons are"
     " pruned, those of the lowest weighting factor. labels permuted: the same model, trained on"
     " labels that were shuffled within each domain; it can learn each domain's click rate, but not"
-    " what is clicked there. Δ is trained minus that, seed by seed, with the 95% t interval over"
+    " what is clicked there. Δ is trained minus that, run by run, with the 95% t interval over"
     " the seeds, which holds the noise of training alone.",
-    f"p: permutation test of Δ, two-sided, mean over the seeds, {DRAWS} draws, after Holm's"
+    f"p: permutation test of Δ, two-sided, mean over the runs, {DRAWS} permutations, after Holm's"
     " correction over all comparisons of this table. A neuron's scores are split into a sum of one"
     " effect per value of each domain column, and a rest. A draw permutes the values of each"
     " column, for both kinds of masks alike, and the rests over the domains, and each domain prunes"

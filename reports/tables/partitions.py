@@ -31,9 +31,9 @@ _NOTES = [
     "MAML and STAR have these domains for tasks, while in Table 1 their tasks are the values of one"
     " column; APG and AdaSparse with all columns are the cells of Table 1. Settings are those of"
     " Table 1, tuned values included.",
-    "Mean ± sample standard deviation over the seeds; bold is the best mean of a block. Δ is the"
+    "Mean ± sample standard deviation over the runs; bold is the best mean of a block. Δ is the"
     " difference to the plain backbone, the same runs in every block, in units of 0.0001, taken"
-    " seed by seed.",
+    " run by run.",
     OWN_NOTE,
 ]
 

@@ -40,9 +40,9 @@ _FIRST = "logloss"
 _ENDS = ("low", "high")
 _PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the runs, one a seed; bold is the best mean"
-    " of a block. For LogLoss lower is better.",
-    "Δ is the difference to the plain backbone in units of 0.0001, taken seed by seed: two runs"
+    "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a"
+    " block. For LogLoss lower is better.",
+    "Δ is the difference to the plain backbone in units of 0.0001, taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
     " Its 95% interval allows for other seeds and for other test rows (at most"
     f" {NUM_BLOCKS} blocks of consecutive rows are resampled, blocks of time where the log"

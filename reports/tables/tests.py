@@ -28,7 +28,7 @@ _NOTES = [
     "Test split. Each method against its plain backbone; then AdaSparse, and whatever has the best"
     " mean of a column of Table 1, against the second best, which is the other method with the best"
     " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
-    "Δ: first minus second, seed by seed, in units of 0.0001, with its 95% interval for other seeds"
+    "Δ: first minus second, run by run, in units of 0.0001, with its 95% interval for other seeds"
     " and other test rows: the variance of the seeds' differences, and what the seeds share of the"
     f" variance over {RESAMPLES} resamples of {NUM_BLOCKS} blocks of consecutive test rows, the"
     " same for all models (there are fewer blocks where there are fewer rows); Student's t with the"
@@ -41,7 +41,7 @@ _NOTES = [
     f" two-way (Holm) are below {TEST_LEVEL}.",
     f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds (or draws) on; with"
     f" fewer it cannot reach {TEST_LEVEL}.",
-    "p DeLong: for AUC, the mean over the seeds of these very models on other test rows. The mean"
+    "p DeLong: for AUC, the mean over the runs of these very models on other test rows. The mean"
     " is one contrast of correlated AUCs, so that seeds, which share the rows, are not taken for"
     " independent; the noise of training is no part of it. In brackets in how many runs the same"
     f" test finds a difference by itself at the level {TEST_LEVEL}; several draws have that"

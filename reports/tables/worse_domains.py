@@ -32,10 +32,10 @@ _NOTES = [
     f"Per model the {_SHOWN} domains with most test rows among those whose test AUC, mean over the"
     " seeds, is below that of the plain backbone. " + JUDGED_NOTE + " A domain is named by the"
     " values of the columns that its heading lists.",
-    "AUC: means over the seeds that both models have. Δ is the difference in units of 0.0001, taken"
-    " seed by seed, with its 95% t interval over the seeds. That holds the noise of training alone:"
-    " a domain of few clicks has an AUC that other test rows would move much further. Of many"
-    " domains some are worse by chance; the table of UPR says how many.",
+    "AUC: means over the runs that both models have. Δ is the difference in units of 0.0001, taken"
+    " run by run, with its 95% t interval over the runs of one log. That holds the noise of"
+    " training alone: a domain of few clicks has an AUC that other test rows would move much"
+    " further. Of many domains some are worse by chance; the table of UPR says how many.",
     "The CSV file has the judged domains that got better too.",
 ]
 

@@ -12,7 +12,16 @@ import pytest
 from benchmark.protocol import COMPACT
 from reports.load import load_runs
 from reports.names import changes_of, model_title
-from reports.tables import ablations, adaptation, controls, cost, coverage, sparsity, table1
+from reports.tables import (
+    ablations,
+    adaptation,
+    controls,
+    cost,
+    coverage,
+    partitions,
+    sparsity,
+    table1,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +137,9 @@ def test_controls_show_parameters_and_leave_out_what_has_no_counterpart(studied:
     assert texts["+AdaSparse"]["Δ main AUC"] == ""
 
 
-def test_controls_show_for_how_many_tasks_a_normalisation_had_own_statistics(
-    folder: Folder,
+@pytest.mark.parametrize("table", [controls, partitions])
+def test_tables_show_for_how_many_tasks_a_normalisation_had_own_statistics(
+    folder: Folder, table: Table
 ) -> None:
     shares = {1: 0.5, 2: 1.0}  # at the end; before, none
 
@@ -148,7 +158,7 @@ def test_controls_show_for_how_many_tasks_a_normalisation_had_own_statistics(
         folder.run(folder.config("dnn", "plain", seed))
     folder.write_data()
 
-    texts = texts_of(controls.arrange(tabulated(controls.TABLE, folder)))
+    texts = texts_of(table.arrange(tabulated(table.TABLE, folder)))
 
     assert (texts["+MAML"]["Own statistics"], texts["DNN"]["Own statistics"]) == ("75%", "")
 
