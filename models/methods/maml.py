@@ -122,8 +122,8 @@ class Maml(DomainMethod):
         n_q) chunks, each of one task and cut in two in time order.
     Deviation: a last batch that is no whole number of chunks is a single one; of an odd number of
         rows the newer half has one more, and a single row is judged under theta as it is.
-    Deviation: the papers give no inner rate. At 0.3 one step moves predictions, at 0.05 it moves
-        test AUC by less than 1e-4.
+    Deviation: the papers give no inner rate. At 0.3 one step moves predictions, at 0.05 it hardly
+        does; what rates are worth in AUC is in docs/fairness.md.
     Deviation: for evaluation theta is adapted to a task by k_eval steps on its latest n_eval train
         rows, and is left as it is for tasks unseen in train. No label of dev or test is read.
     """

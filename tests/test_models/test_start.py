@@ -63,6 +63,6 @@ def test_no_method_starts_at_another_scale(backbone, method, protocol):
     ratio = spread_of(backbone, method, protocol) / spread_of(backbone, "plain", protocol)
 
     # APG's U V keeps the scale of values, while Xavier's layers, each narrower than the one
-    # before, raise it: by 1.4 in all on three layers.
-    low, high = (0.5, 1.2) if method == "apg" else (0.9, 1.1)
+    # before, raise it: by 1.4 in all on three layers. On DCNv2 cross layers make the logit too.
+    low, high = (0.5, 0.7) if (backbone, method) == ("dnn", "apg") else (0.9, 1.1)
     assert low < ratio < high
