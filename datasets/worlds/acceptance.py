@@ -22,7 +22,8 @@ from datasets.worlds.world import Impressions, World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DRAWS, ROWS = 40, 255_000
+DRAWS, ROWS = 40, 120_000
+SIZES = (120_000, 255_000, 660_000)  # of which every draw is accepted
 RARITY = {"0": (0, 0), "1-3": (1, 3), "4-15": (4, 15), "16+": (16, np.inf)}  # train rows of an id
 SPLITS = ("train", "dev", "test")
 
@@ -37,6 +38,7 @@ CRITERIA = {  # lowest and highest accepted value, in every draw of the default 
     "joint part of levels": (0.35, 0.45),
     "joint part of scores": (0.35, 0.45),
     "largest category": (0.0, 0.2),
+    "users with 10-40 train rows": (2_000, np.inf),
     "median train rows of the user": (10, 40),
     "user with 0 train rows": (0.02, 0.09),
     "user with 1-3 train rows": (0.08, 0.25),
@@ -198,8 +200,10 @@ def _rarity(log: Log) -> dict[str, float]:
     seen = np.sort(pair[: log.dev])
     place = np.minimum(np.searchsorted(seen, pair[log.test :]), log.dev - 1)
     in_train = _occurrences(domain, log)
+    of_users = np.bincount(user[: log.dev])
     found = {
         "users": _number(user),
+        "users with 10-40 train rows": float(((of_users >= 10) & (of_users <= 40)).sum()),
         "items": _number(item),
         "domains": _number(domain),
         "domains of test alone": _number(domain[log.test :][in_train == 0]),
@@ -258,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         accepted = ""
         if name in CRITERIA:
             low, high = CRITERIA[name]
-            accepted = f"{low:g} to {high:g}"
+            accepted = f"{low:g} to {high:g}" if np.isfinite(high) else f"at least {low:,.0f}"
             is_accepted &= bool(low <= values.min() and values.max() <= high)
         cells = [_text(value) for value in (values.min(), np.median(values), values.max())]
         lines.append(f"| {name} | {' | '.join(cells)} | {accepted} |")

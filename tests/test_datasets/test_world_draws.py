@@ -18,6 +18,7 @@ from datasets.worlds.acceptance import (
     DRAWS,
     RARITY,
     ROWS,
+    SIZES,
     default_world,
     expected_auc,
     log_of,
@@ -183,7 +184,7 @@ def test_every_draw_is_accepted(draw):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_rows", [120_000, 660_000])
+@pytest.mark.parametrize("num_rows", [rows for rows in SIZES if rows != ROWS])
 def test_every_draw_of_another_size_is_accepted(num_rows):
     found = {draw: refusals(draw, num_rows) for draw in range(DRAWS)}
 
