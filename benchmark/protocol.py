@@ -162,6 +162,7 @@ class Preset:
     worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
     backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
     `tunes_every_log`, else they take the values that were found on the log of the main table.
+    Without `has_verdicts` its runs are too few and short for any word on a claim of the paper.
 
     A generated log is a family of draws, and a sentence about it is one about the family: every
     cell is run on the draws 1 to `num_draws`, and searches are on a draw that no table uses. The
@@ -184,6 +185,7 @@ class Preset:
     num_worlds: int
     max_changes: int | None = None
     tunes_every_log: bool = False
+    has_verdicts: bool = True
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
@@ -213,6 +215,7 @@ PRESETS = {
             world_rows=8_192,
             num_worlds=2,
             max_changes=2,
+            has_verdicts=False,
         ),
         Preset(
             name="quick",

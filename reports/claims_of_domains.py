@@ -92,12 +92,14 @@ def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list
             Part(
                 label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
                 f" GAUC of bin {number}",
-                measure=bin_gain(scores[method], scores[other], number, "gauc").interval,
+                measure=found.interval,
+                shared=found.shared,
                 needs="two seeds or more of both, with both classes in the bin",
                 blocked=blocked_by(subjects[method], subjects[other]),
                 replicates=evidence.replicates,
             )
             for method, other, number in comparisons
+            for found in [bin_gain(scores[method], scores[other], number, "gauc")]
         ]
     return parts
 

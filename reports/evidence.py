@@ -6,14 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from benchmark.protocol import PRESETS
 from reports.capped import are_capped, cap_warning
 from reports.comparisons import estimate
-from reports.keys import Family
+from reports.keys import Family, family_of
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
 from reports.stats import Interval, paired_interval
 from reports.two_way import by_draw
-from reports.verdicts import MARGIN, Contrast
+from reports.verdicts import (
+    LEAST_REPLICATES,
+    LEAST_TRIALS,
+    MARGIN,
+    SHOWN_LEVEL,
+    Contrast,
+    corrected_level,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from benchmark.records import RunRecord
     from reports.keys import Replicate
     from reports.load import Runs
-    from reports.verdicts import Expected
+    from reports.verdicts import Budget, Expected
 
 NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 NOTHING = Interval(math.nan, math.nan, math.nan, 0)
@@ -30,11 +38,12 @@ NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A contrast before its correction: `measure` gives its interval at a level.
+    """A contrast before it is one of several: `measure` gives its interval at a level.
 
     `unit` is "e-4" for differences of metrics, else what `measure` counts in: "times" are powers of
     ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing is
-    settled whatever the interval; `replicates` are the values that the interval is over.
+    settled whatever the interval; `replicates` are the values that the interval is over, `shared`
+    what of its standard error more of them do not reduce.
     """
 
     label: str
@@ -47,21 +56,24 @@ class Part:
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
+    shared: float = 0.0
 
-    def at(self, level: float) -> Contrast:
-        """The contrast with its interval at a level."""
-        interval = self.measure(level)
+    def among(self, num_parts: int) -> Contrast:
+        """The contrast as one of so many parts of a claim."""
+        interval, level = self.measure(SHOWN_LEVEL), corrected_level(num_parts)
         return Contrast(
             label=self.label,
             interval=interval,
+            corrected=self.measure(level),
+            corrected_level=level,
             paper=self.paper,
             expected=self.expected,
             margin=MARGIN if self.unit == "e-4" else 0.0,
-            level=level,
             p_value=self.p_value,
             needs=self.needs if math.isnan(interval.low) else "",
             blocked=self.blocked,
             replicates=self.replicates,
+            shared=self.shared,
         )
 
 
@@ -106,9 +118,11 @@ class Evidence:
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
         """How much better the left one is on test, for other seeds and other test rows."""
+        found = estimate(left.runs, right.runs, metric)
         return Part(
             label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
-            measure=estimate(left.runs, right.runs, metric).interval,
+            measure=found.interval,
+            shared=found.shared,
             paper=paper,
             expected=expected,
             needs=needs,
@@ -130,6 +144,23 @@ class Evidence:
     def replicates(self) -> str:
         """The values that intervals are over."""
         return "draws" if len(self.runs.families[self.family]) > 1 else "seeds"
+
+    @property
+    def budget(self) -> Budget:
+        """What the runs on the log allow to be said of them."""
+        if not PRESETS[self.runs.preset].has_verdicts:
+            return "none"
+        trials = [search.search.num_trials for search in self.runs.searches]
+        is_tuned = bool(trials) and not self.runs.tuned_from and min(trials) >= LEAST_TRIALS
+        return "full" if is_tuned and self._num_replicates >= LEAST_REPLICATES else "small"
+
+    @property
+    def _num_replicates(self) -> int:
+        """Draws of the log if there are several, else seeds of the main cells."""
+        mains = self.runs.study("main").cells
+        seeds = {cell.config.seed for cell in mains if family_of(cell.config) == self.family}
+        draws = len(self.runs.families[self.family])
+        return draws if draws > 1 else len(seeds)
 
     def main_logs(self) -> list[Family]:
         """Every log of the main study."""

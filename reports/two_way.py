@@ -20,13 +20,15 @@ FREEDOM_DIGITS = 1  # of the degrees of freedom behind a detectable difference
 class Estimate:
     """A mean over `num` draws or seeds, its standard error and degrees of freedom.
 
-    The latter are nan below two of them.
+    The latter are nan below two of them. `shared` is the part of the error that all seeds share,
+    that of the rows; more seeds do not reduce it.
     """
 
     mean: float
     error: float
     freedom: float
     num: int
+    shared: float = 0.0
 
     def interval(self, level: float = LEVEL) -> Interval:
         """The t interval; without any error the mean alone."""
@@ -119,4 +121,4 @@ def estimate_of(values: NDArray[np.float64], of_units: float, num_units: int) ->
     if variance == 0.0:
         return Estimate(mean, 0.0, np.inf, num_seeds)
     freedom = variance**2 / (of_seeds**2 / (num_seeds - 1) + of_units**2 / max(num_units - 1, 1))
-    return Estimate(mean, float(np.sqrt(variance)), freedom, num_seeds)
+    return Estimate(mean, float(np.sqrt(variance)), freedom, num_seeds, float(np.sqrt(of_units)))

@@ -1,8 +1,9 @@
 """The rule by which a claim of the paper is judged, the same for all claims.
 
 A claim is broken into contrasts, each a difference of which the paper says that it is positive, or
-that it is about zero. Intervals are corrected for the number of contrasts of the claim
-(Bonferroni), so that a claim with many of them is not found wrong, or right, by chance.
+that it is about zero. It holds if all of them are seen, which is an intersection-union test: each
+is tested at the level of the claim, and no correction is needed (Berger, 1982). It fails if one of
+them is refuted, which many contrasts would be by chance: those tests share the level (Bonferroni).
 """
 
 from __future__ import annotations
@@ -15,37 +16,52 @@ import numpy as np
 from scipy import stats
 
 from reports.capped import MOST_CAPPED
+from reports.stats import POWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from reports.stats import Interval
 
 Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "not above", "equal"]
+Budget = Literal["none", "small", "full"]  # of what verdicts rest on
 
-LEVEL = 0.05  # of a claim
+LEVEL = 0.05  # of a claim, one-sided
+SHOWN_LEVEL = 1.0 - 2.0 * LEVEL  # of the interval by which a part is seen
 MOST_NEEDED = 1_000  # seeds or draws that an estimate is worth printing for
-MARGIN = 0.001  # of AUC and GAUC: differences within it count as none
+MARGIN = 0.001  # of AUC and GAUC: two things that differ by less are about equal
+NOTHING = MARGIN / 2.0  # of AUC and GAUC: a claimed gain that is surely below it is none
+LEAST_TRIALS, LEAST_REPLICATES = 10, 5  # of a full budget
 TAGS = {  # outcome -> on real logs, on generated ones
     "yes": ("reproduced", "holds in this world"),
     "no": ("not reproduced", "does not hold in this world"),
     "open": ("inconclusive", "inconclusive"),
 }
+SMALL_TAGS: dict[Outcome, str] = {
+    "yes": "seen at this budget",
+    "no": "not seen at this budget",
+    "open": "inconclusive",
+}
+NO_VERDICT = "no verdict at this preset"
 NOT_TESTABLE = "not testable here"
 RULE = (
-    "The rule: a claimed gain is reproduced if its corrected interval lies above"
-    " 0; else not reproduced if the interval lies below half the paper's difference, or below"
-    f" {MARGIN / 2:g} of AUC or GAUC (0 of other quantities) where the paper prints no gain; else"
-    " inconclusive. That something does not gain is judged the other way round. That two things are"
-    " about equal is reproduced if two one-sided tests place the difference within"
-    f" ±{MARGIN:g}, and not reproduced if the interval lies outside. A claim of several parts is"
-    " reproduced if all are, and not reproduced if one is not. Intervals are two-way (seeds and"
-    " blocks of test rows) unless a row says otherwise, on a generated log of several draws over"
-    " the means of its draws, and corrected for the number of parts of the claim (Bonferroni). A"
-    f" part that rests on a model of which over {100 * MOST_CAPPED:.0f}% of the runs were stopped"
-    " by the cap on epochs is inconclusive. On generated logs a claim can only hold, or not hold,"
-    " in that world: in worlds of its kind where there are several draws."
+    "The rule. A claimed gain is seen if its interval lies above 0, and refuted if its corrected"
+    f" interval lies below {NOTHING:g} of AUC or GAUC (0 of other quantities), whatever size the"
+    " paper prints. That something does not gain is judged the other way round. That two things"
+    f" are about equal is seen if the interval lies within ±{MARGIN:g}, and refuted if the"
+    " corrected one lies outside. A claim of several parts is reproduced if all are seen, each at"
+    " the level of 5% (one-sided: intervals of 90%), and not reproduced if one is refuted, at 5% of"
+    " all parts together (Bonferroni: corrected intervals); else it is inconclusive. Intervals are"
+    " two-way (seeds and blocks of test rows) unless a row says otherwise, on a generated log of"
+    " several draws over the means of its draws. A part that rests on a model of which over"
+    f" {100 * MOST_CAPPED:.0f}% of the runs were stopped by the cap on epochs is inconclusive. On"
+    " generated logs a claim can only hold, or not hold, in that world: in worlds of its kind where"
+    f" there are several draws. With fewer than {LEAST_TRIALS} trials of tuning, values tuned"
+    f" elsewhere, or fewer than {LEAST_REPLICATES} seeds or draws, a claim is only seen, or not"
+    " seen, at this budget."
 )
 
 
@@ -53,76 +69,107 @@ RULE = (
 class Contrast:
     """A difference that the paper says something about, in the direction that it claims.
 
-    `interval` is corrected already, at the level of `corrected_level`. `paper` is the paper's own
-    difference, nan where it prints none, and `margin` what counts as a difference, 0 for other
-    quantities than AUC and GAUC. A `p_value` of a further test has to be significant too before
-    anything is settled. `needs` says what is missing, if the interval is, and `blocked` why nothing
-    is settled whatever the interval. `replicates` are the values that the interval is over.
+    `interval` is of `SHOWN_LEVEL`, by which a part is seen; `corrected`, of `corrected_level`, is
+    the one by which it is refuted. `paper` is the paper's own difference, nan where it prints none,
+    for readers alone. `margin` is what counts as a difference, 0 for other quantities than AUC and
+    GAUC. A `p_value` of a further test has to be significant too before anything is settled.
+    `needs` says what is missing, if the interval is, and `blocked` why nothing is settled whatever
+    the interval. `replicates` are the values that the interval is over, and `shared` is the part of
+    its standard error that more of them do not reduce: that of the test rows.
     """
 
     label: str
     interval: Interval
+    corrected: Interval
     paper: float = math.nan
     expected: Expected = "above"
     margin: float = MARGIN
-    level: float = 1.0 - LEVEL
+    corrected_level: float = SHOWN_LEVEL
     p_value: float = math.nan
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
+    shared: float = 0.0
 
     @property
     def outcome(self) -> Outcome:
         """Whether this part of the claim is seen, refuted, or open."""
-        low, high = self.interval.low, self.interval.high
-        if self.blocked or math.isnan(low) or math.isnan(high) or self.p_value >= LEVEL:
+        if self.blocked or math.isnan(self.interval.low) or self.p_value >= LEVEL:
             return "open"
-        if self.expected == "equal":
-            if low > -self.margin and high < self.margin:
-                return "yes"
-            return "no" if low > self.margin or high < -self.margin else "open"
-        is_gain = self.expected == "above"
-        if low > 0.0:
-            return "yes" if is_gain else "no"
-        if high < self.least:
-            return "no" if is_gain else "yes"
-        return "open"
+        return "yes" if self._is_seen else "no" if self._is_refuted else "open"
 
     @property
-    def least(self) -> float:
-        """Half the paper's difference, or half of what counts as one."""
-        return self.paper / 2.0 if self.paper > 0.0 else self.margin / 2.0
+    def nothing(self) -> float:
+        """What a gain has to reach to be one."""
+        return self.margin / 2.0
+
+    @property
+    def _is_seen(self) -> bool:
+        low, high = self.interval.low, self.interval.high
+        if self.expected == "equal":
+            return -self.margin < low and high < self.margin
+        return low > 0.0 if self.expected == "above" else high < self.nothing
+
+    @property
+    def _is_refuted(self) -> bool:
+        low, high = self.corrected.low, self.corrected.high
+        if self.expected == "equal":
+            return low > self.margin or high < -self.margin
+        return high < self.nothing if self.expected == "above" else low > 0.0
 
     @property
     def num_needed(self) -> int:
-        """About how many `replicates` would settle it, if its spread is theirs.
+        """About how many `replicates` would settle it with a power of `stats.POWER`.
 
-        The half width, Student's quantile times the standard error, has to fall below the distance
-        of the estimate from the nearer bound of the rule. 0 where they would not, and
-        `MOST_NEEDED` + 1 where it takes more.
+        The true difference is taken to be the estimate, and the spread that of these replicates.
+        Student's quantiles of the test and of the power, times the standard error, have to fall
+        below the distance of the estimate from the bound that settles it. 0 where none would, as
+        where the test rows alone are the noise, and `MOST_NEEDED` + 1 where it takes more.
         """
         half, num = (self.interval.high - self.interval.low) / 2.0, self.interval.num
-        mean = self.interval.mean
-        if self.expected == "equal":
-            distance = abs(self.margin - abs(mean))
-        else:
-            distance = max(mean, self.least - mean)
-        if self.blocked or math.isnan(half) or num < 2 or distance <= 0.0:
+        if self.blocked or math.isnan(half) or num < 2:
             return 0
+        error = half / float(stats.t.ppf(1.0 - LEVEL, num - 1))
+        own = math.sqrt(max(error**2 - self.shared**2, 0.0))  # shrinks with their number
         sizes = np.arange(num, MOST_NEEDED + 1)
-        quantiles = stats.t.ppf((1.0 + self.level) / 2.0, sizes - 1)
-        halves = half * quantiles / quantiles[0] * np.sqrt(num / sizes)
-        enough = sizes[halves < distance]
-        return int(enough[0]) if enough.size else MOST_NEEDED + 1
+        errors = np.sqrt(self.shared**2 + own**2 * num / sizes)
+        needed = [
+            MOST_NEEDED + 1 if not is_enough.any() else int(sizes[is_enough][0])
+            for distance, tail in self._ways()
+            if _reach(tail, np.inf) * self.shared < distance
+            for is_enough in [_reach(tail, sizes - 1) * errors < distance]
+        ]
+        return min(needed, default=0)
+
+    @property
+    def is_noise_of_rows(self) -> bool:
+        """Whether more replicates would never settle it, but more test rows might."""
+        return self.num_needed == 0 and self.shared > 0.0 and bool(self._ways())
+
+    def _ways(self) -> list[tuple[float, float]]:
+        """How it may be settled: how far the estimate is from a bound, and the level of the test.
+
+        To be seen, or to be refuted; an estimate on the wrong side of a bound is no way.
+        """
+        mean, corrected = self.interval.mean, (1.0 - self.corrected_level) / 2.0
+        if self.expected == "equal":
+            seen, refuted = self.margin - abs(mean), abs(mean) - self.margin
+        else:
+            gain, below = mean, self.nothing - mean
+            seen, refuted = (gain, below) if self.expected == "above" else (below, gain)
+        ways = [(seen, LEVEL), (refuted, corrected)]
+        return [(distance, tail) for distance, tail in ways if distance > 0.0]
 
 
-def corrected_level(num_contrasts: int, expected: Expected = "above") -> float:
-    """The level of each interval of a claim of so many contrasts.
+def _reach(tail: float, freedom: float | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Standard errors that a difference has to have to be found with `POWER`."""
+    quantiles = stats.t.ppf(1.0 - tail, freedom) + stats.t.ppf(POWER, freedom)
+    return np.asarray(quantiles, np.float64)
 
-    Two one-sided tests at a level are an interval of 1 minus twice that level.
-    """
-    tails = 2.0 if expected == "equal" else 1.0
-    return 1.0 - tails * LEVEL / max(num_contrasts, 1)
+
+def corrected_level(num_contrasts: int) -> float:
+    """The level of the intervals by which one of so many parts of a claim is refuted."""
+    return 1.0 - 2.0 * LEVEL / max(num_contrasts, 1)
 
 
 def outcome_of(contrasts: Sequence[Contrast]) -> Outcome:
@@ -133,6 +180,13 @@ def outcome_of(contrasts: Sequence[Contrast]) -> Outcome:
     return "yes" if outcomes == {"yes"} else "open"
 
 
+def words_of(outcome: Outcome, budget: Budget, *, is_generated: bool) -> str:
+    """The verdict in words, which say no more than the budget allows."""
+    if budget == "none":
+        return NO_VERDICT
+    return SMALL_TAGS[outcome] if budget == "small" else TAGS[outcome][is_generated]
+
+
 def to_settle(contrasts: Sequence[Contrast]) -> str:
     """What it would take to settle a claim; empty where it is settled."""
     if outcome_of(contrasts) != "open":
@@ -140,11 +194,13 @@ def to_settle(contrasts: Sequence[Contrast]) -> str:
     open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
     reasons = [contrast.blocked or contrast.needs for contrast in open_ones]
     needs = list(dict.fromkeys(filter(None, reasons)))
+    if any(contrast.is_noise_of_rows for contrast in open_ones):
+        needs.append("more test rows, which are the noise of an open part however many seeds")
     hardest = max(open_ones, key=lambda contrast: contrast.num_needed)
-    num = hardest.num_needed
-    if num:
-        count = f"about {num:,}" if num <= MOST_NEEDED else f"more than {MOST_NEEDED}"
-        needs.append(f"{count} {hardest.replicates} for the hardest open part")
-        if hardest.replicates == "seeds":
-            needs[-1] += ", or more test rows where they are the noise"
+    if num := hardest.num_needed:
+        count = f"about {num:,}" if num <= MOST_NEEDED else f"more than {MOST_NEEDED:,}"
+        needs.append(
+            f"{count} {hardest.replicates} for the hardest open part, to settle it with a power of"
+            f" {POWER:.0%}"
+        )
     return "; ".join(needs)

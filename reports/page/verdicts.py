@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from reports.verdicts import NOT_TESTABLE, TAGS
+from reports.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
 TONES: dict[str, Tone] = {  # in the order of the summary; other tags are neutral
-    **{tag: tone for outcome, tone in OUTCOMES.items() for tag in TAGS[outcome]},
+    **{
+        tag: tone
+        for outcome, tone in OUTCOMES.items()
+        for tag in dict.fromkeys((*TAGS[outcome], SMALL_TAGS[outcome]))
+    },
+    NO_VERDICT: "neutral",
     NOT_TESTABLE: "neutral",
 }
 

@@ -12,7 +12,14 @@ from reports.evidence import Evidence, Part, absent
 from reports.keys import DATA
 from reports.layout import Block, Entry, Layout, Table, number
 from reports.names import data_title
-from reports.verdicts import NOT_TESTABLE, RULE, TAGS, corrected_level, outcome_of, to_settle
+from reports.verdicts import (
+    NOT_TESTABLE,
+    RULE,
+    SHOWN_LEVEL,
+    outcome_of,
+    to_settle,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from reports.claims import Claim
@@ -24,12 +31,13 @@ _COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
 _DIGITS = {"e-4": 1, "correlation": 3, "epochs": 2}
 _NOTES = [
     RULE,
-    "Here: how many parts of a claim hold, fail and are open, then at most"
-    f" {MOST_LISTED} of them, those that fail first, then open ones: mean and corrected interval,"
-    " AUC and GAUC in units of 0.0001 on test. Masks: t interval over the seeds, or over the draws,"
-    " settled only if the permutation test of the table of masks is significant too; epochs: t"
-    " interval over the same. Counts have no interval, follow from the models alone and are the"
-    " same on every log. All parts are in claims.csv.",
+    "Here: how many parts of a claim are seen, refuted and open, then at most"
+    f" {MOST_LISTED} of them, the refuted first, then open ones: mean and {SHOWN_LEVEL:.0%}"
+    " interval, AUC and GAUC in units of 0.0001 on test; corrected intervals are in claims.csv."
+    " Masks: t interval over the seeds, or over the draws, settled only if the permutation test of"
+    " the table of masks is significant too; epochs: t interval over the same. Counts have no"
+    " interval, follow from the models alone and are the same on every log. All parts are in"
+    " claims.csv.",
     "Beside a claim that AdaSparse is better stand its comparisons with a plain network of as many"
     " dense parameters, and with AdaSparse that is told no domain (its domain columns stay ordinary"
     " inputs); they decide nothing.",
@@ -39,8 +47,9 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per log, claim and part; `role` is "part", or "beside" for what decides nothing.
 
-    `mean`, `low` and `high` are in natural units, corrected to `level`; `paper` is the paper's own
-    difference. `outcome` is that of the part, `verdict` that of the claim on this log.
+    `mean`, `low` and `high` are in natural units, at `level`, and `corrected_low` and `_high` at
+    `corrected_level`; `paper` is the paper's own difference. `outcome` is that of the part,
+    `verdict` that of the claim on this log.
     """
     logs = runs.study(*TABLE.study.split(","))
     rows = []
@@ -64,19 +73,18 @@ def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
     if not claim.parts:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
     parts = claim.parts(evidence) or [NO_BACKBONE]
-    level = corrected_level(len(parts), parts[0].expected)
-    contrasts = [part.at(level) for part in parts]
-    verdict = TAGS[outcome_of(contrasts)][evidence.is_generated]
+    contrasts = [part.among(len(parts)) for part in parts]
+    verdict = words_of(outcome_of(contrasts), evidence.budget, is_generated=evidence.is_generated)
     facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
     beside = claim.beside(evidence) if claim.beside else []
     return [
-        *(facts | {"role": "part"} | _row(part, level) for part in parts),
-        *(facts | {"role": "beside"} | _row(part, corrected_level(len(beside))) for part in beside),
+        *(facts | {"role": "part"} | _row(part, len(parts)) for part in parts),
+        *(facts | {"role": "beside"} | _row(part, len(beside)) for part in beside),
     ]
 
 
-def _row(part: Part, level: float) -> dict[str, object]:
-    contrast = part.at(level)
+def _row(part: Part, num_parts: int) -> dict[str, object]:
+    contrast = part.among(num_parts)
     interval = contrast.interval
     return {
         "part": part.label,
@@ -86,7 +94,10 @@ def _row(part: Part, level: float) -> dict[str, object]:
         "high": interval.high,
         "replicates": interval.num,
         "replicates_of": part.replicates,
-        "level": level,
+        "level": SHOWN_LEVEL,
+        "corrected_low": contrast.corrected.low,
+        "corrected_high": contrast.corrected.high,
+        "corrected_level": contrast.corrected_level,
         "limit": part.limit,
         "p_value": part.p_value,
         "paper": part.paper,
@@ -131,7 +142,7 @@ def _here(rows: pd.DataFrame) -> str:
     if parts.empty:
         return ""
     counts = parts["outcome"].value_counts()
-    names = {"yes": "hold", "no": "fail", "open": "open"}
+    names = {"yes": "seen", "no": "refuted", "open": "open"}
     head = ", ".join(f"{counts[key]} {word}" for key, word in names.items() if key in counts)
     order = parts["outcome"].map({"no": 0, "open": 1, "yes": 2}).sort_values(kind="stable").index
     shown = parts.loc[order[:MOST_LISTED]]
