@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.evidence import Part, counted
+from reports.evidence import COUNTED, Part, counted
 from reports.figures import scaling
 from reports.names import BASELINE, TITLES
 
@@ -44,7 +44,7 @@ def _multiple(evidence: Evidence, quantity: str, left: str, right: str, limit: f
     return Part(
         label=f"{WORDS[quantity]}, {TITLES[left]} : {TITLES[right]}, claimed above {limit:g}",
         measure=counted(math.log10(ratio / limit)),
-        unit="times",
+        unit=COUNTED,
         limit=limit,
         needs="the study cost",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -9,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from reports.delong import contrast
-from reports.keys import CELL, DATA, draw_of
+from reports.few_rows import few_rows
+from reports.keys import CELL, DATA, Family, draw_of
 from reports.names import BASELINE, data_title, title_of
-from reports.paired import DIGITS, LOWER_IS_BETTER
+from reports.paired import DIGITS, LOWER_IS_BETTER, WIDEST
 from reports.scored import labels, num_blocks, placed, resampled
 from reports.stats import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
 from reports.two_way import Estimate, by_draw, two_way_estimate
@@ -57,7 +60,7 @@ def compare(runs: Runs) -> pd.DataFrame:
 
     `t_p_holm` and `two_way_p_holm` are corrected over `family`, all rows of a data set and
     backbone. A comparison is a `star` where the method is better and both its corrected t test and
-    its corrected two-way test are significant.
+    its corrected two-way test are significant, and the log has enough rows of both classes.
     """
     runs = runs.study("main")
     seeds = _records(runs)
@@ -73,6 +76,7 @@ def compare(runs: Runs) -> pd.DataFrame:
         ]
         if rows:
             table = _corrected(pd.DataFrame(rows), [str(key) for key in keys])
+            table["star"] &= not few_rows(runs, Family(str(keys[0]), str(keys[1])))
             blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
         return pd.DataFrame()
@@ -156,7 +160,8 @@ def _estimate(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Estimate:
     drawn = [resampled(one)[metric] - resampled(two)[metric] for one, two in both]
     units = num_blocks(both[0][0]) if both else 0
     resamples = np.array(drawn).T if drawn else np.empty((0, 0))
-    return two_way_estimate(_deltas(both, metric), resamples, units, draws_of(both))
+    found = two_way_estimate(_deltas(both, metric), resamples, units, draws_of(both))
+    return replace(found, limit=WIDEST.get(metric, math.inf))
 
 
 def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, object]:

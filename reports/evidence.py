@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reports.load import Runs
     from reports.verdicts import Budget, Expected
 
+COUNTED = "times"  # the unit of what follows from counts alone, on every log
 NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -40,10 +41,10 @@ NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 class Part:
     """A contrast before it is one of several: `measure` gives its interval at a level.
 
-    `unit` is "e-4" for differences of metrics, else what `measure` counts in: "times" are powers of
-    ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing is
-    settled whatever the interval; `replicates` are the values that the interval is over, `shared`
-    what of its standard error more of them do not reduce.
+    `unit` is "e-4" for differences of metrics, else what `measure` counts in: `COUNTED` are powers
+    of ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing
+    is settled whatever the interval. `replicates` are the values that the interval is over, and
+    `shared` is what of its standard error more of them do not reduce.
     """
 
     label: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from reports.bootstrap import NUM_BLOCKS, block_weights, time_blocks
 from reports.intervals import bounds
 from reports.keys import Family
 from reports.names import BASELINE
-from reports.paired import SCALE
+from reports.paired import SCALE, WIDEST
 from reports.placements import influences
 from reports.scored import File, file_of, scored_rows
 from reports.two_way import two_way_estimate
@@ -181,4 +181,5 @@ def bin_gain(
     gains = [own[run].scores[place] - other[run].scores[place] for run in both]
     drawn = [own[run].resampled[:, *place] - other[run].resampled[:, *place] for run in both]
     draws = [run.draw for run in both]
-    return two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS, draws)
+    found = two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS, draws)
+    return replace(found, limit=WIDEST.get(metric, np.inf))

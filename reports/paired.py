@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DIGITS = {"logloss": 5, "auc": 4, "gauc": 4}
 EXPECTED_DIGITS = {f"expected_{metric}": digits for metric, digits in DIGITS.items()}
 LOWER_IS_BETTER = {"logloss", "expected_logloss"}
+WIDEST = dict.fromkeys(("auc", "gauc", "expected_auc", "expected_gauc"), 1.0)  # of differences
 LEAST_WAY = 0.005
 SHARE_NOTE = (
     "Share: the gain over the plain backbone as a part of what lies between it and the ceiling,"
@@ -104,7 +105,8 @@ def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: st
     is_itself = keys["method"] == BASELINE and keys["changes"] == ""
     gap = mean_interval(run_deltas(own, plain.iloc[:0] if is_itself else plain, metric))
     mean = own[metric].mean(skipna=False)
-    return Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
+    around = Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
+    return around.clipped(0.0, WIDEST.get(metric, np.inf))
 
 
 def achieved_share(

@@ -44,7 +44,8 @@ class Interval:
 def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     """The t interval of the mean of differences that were taken seed by seed.
 
-    One undefined difference makes all undefined; the bounds are nan below two differences.
+    One undefined difference makes all undefined; the bounds are nan below two differences, and
+    where all are equal, which is no certainty.
     """
     values = np.asarray(deltas, np.float64)
     if values.size == 0:
@@ -66,14 +67,12 @@ def over_draws(intervals: Sequence[Interval]) -> Interval:
 def paired_p_value(deltas: ArrayLike) -> float:
     """The two-sided p value of the paired t test; nan below two differences.
 
-    Differences that are all equal have no spread to judge them by: 1 if they are 0, else 0.
+    Differences that are all equal have no spread to judge them by: nan too.
     """
     values = np.asarray(deltas, np.float64)
     if values.size < 2 or np.isnan(values).any():
         return np.nan
     error = _standard_error(values)
-    if error == 0.0:
-        return 1.0 if values[0] == 0.0 else 0.0
     return float(2.0 * stats.t.sf(abs(values.mean()) / error, values.size - 1))
 
 
@@ -115,9 +114,9 @@ def minimum_detectable(deltas: ArrayLike, power: float = POWER, level: float = T
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:
-    """Of the mean; exactly 0 for equal values."""
+    """Of the mean; nan for equal values."""
     if (values == values[0]).all():
-        return 0.0
+        return np.nan
     return float(values.std(ddof=1)) / float(np.sqrt(values.size))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,10 @@ FREEDOM_DIGITS = 1  # of the degrees of freedom behind a detectable difference
 class Estimate:
     """A mean over `num` draws or seeds, its standard error and degrees of freedom.
 
-    The latter are nan below two of them. `shared` is the part of the error that all seeds share,
-    that of the rows; more seeds do not reduce it.
+    The last two are nan below two of them, and where no error was found, which is no certainty:
+    where values agree and their rows seem to add nothing. `shared` is the part of the error that
+    all seeds share, that of the rows; more seeds do not reduce it. Intervals end at +-`limit`,
+    beyond which no mean can be.
     """
 
     mean: float
@@ -29,26 +32,24 @@ class Estimate:
     freedom: float
     num: int
     shared: float = 0.0
+    limit: float = math.inf
 
     def interval(self, level: float = LEVEL) -> Interval:
-        """The t interval; without any error the mean alone."""
-        half = self.error
-        if half > 0.0:
-            half *= float(stats.t.ppf((1.0 + level) / 2.0, self.freedom))
-        return Interval(self.mean, self.mean - half, self.mean + half, self.num)
+        """The t interval; its bounds are nan without an error."""
+        half = self.error * float(stats.t.ppf((1.0 + level) / 2.0, self.freedom))
+        found = Interval(self.mean, self.mean - half, self.mean + half, self.num)
+        return found.clipped(-self.limit, self.limit)
 
     @property
     def p_value(self) -> float:
-        """Two-sided, of a mean of 0; without any error 1 if it is 0, else 0."""
-        if self.error == 0.0:
-            return 1.0 if self.mean == 0.0 else 0.0
+        """Two-sided, of a mean of 0; nan without an error."""
         return float(2.0 * stats.t.sf(abs(self.mean) / self.error, self.freedom))
 
     @property
     def detectable(self) -> float:
         """The least true mean that the p value would find with power `stats.POWER`."""
-        if not self.error > 0.0:
-            return self.error
+        if math.isnan(self.error):
+            return math.nan
         return detectable_errors(round(self.freedom, FREEDOM_DIGITS)) * self.error
 
 
@@ -98,7 +99,8 @@ def two_way_estimate(
     defined = resampled[~np.isnan(resampled).any(axis=1)]
     if len(defined) < 2:
         return Estimate(float(values.mean()), np.nan, np.nan, num_seeds)
-    covariance = np.cov(defined, rowvar=False)  # (S, S)
+    shifted = defined - defined[0]  # exactly 0 where all resamples agree
+    covariance = np.cov(shifted, rowvar=False)  # (S, S)
     shared = (covariance.sum() - np.trace(covariance)) / (num_seeds * (num_seeds - 1))
     return estimate_of(values, max(float(shared), 0.0), num_units)
 
@@ -116,9 +118,9 @@ def estimate_of(values: NDArray[np.float64], of_units: float, num_units: int) ->
     mean = float(values.mean()) if num_seeds else np.nan
     if num_seeds < 2:
         return Estimate(mean, np.nan, np.nan, num_seeds)
-    of_seeds = float(values.var(ddof=1)) / num_seeds
+    of_seeds = 0.0 if (values == values[0]).all() else float(values.var(ddof=1)) / num_seeds
     variance = of_seeds + of_units
     if variance == 0.0:
-        return Estimate(mean, 0.0, np.inf, num_seeds)
+        return Estimate(mean, np.nan, np.nan, num_seeds)
     freedom = variance**2 / (of_seeds**2 / (num_seeds - 1) + of_units**2 / max(num_units - 1, 1))
     return Estimate(mean, float(np.sqrt(variance)), freedom, num_seeds, float(np.sqrt(of_units)))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.plans import read_plan
 from benchmark.records import FILES
+from reports.few_rows import few_rows
 from reports.load import NOT_RUN, WAITING
+from reports.names import data_title
 from reports.verification.findings import Findings
 from reports.verification.folders import run_folders
 
@@ -22,10 +24,11 @@ SCORES = ("logloss", "auc", "gauc")
 def warnings_of(runs: Runs) -> list[str]:
     """One line per run that is damaged or that no plan has, foreign file, and undefined metric.
 
-    None of these is averaged: such runs are no part of a table, and an undefined metric makes its
-    mean undefined. Runs that only a former call planned are no reason for a warning.
+    Another says of each log if it has too few rows of a class. Damaged and strange runs are no part
+    of a table, and an undefined metric makes its mean undefined. Runs that only a former call
+    planned are no reason for a warning.
     """
-    return [*_damaged(runs), *_strangers(runs), *_undefined(runs)]
+    return [*_damaged(runs), *_strangers(runs), *_few_rows(runs), *_undefined(runs)]
 
 
 def _damaged(runs: Runs) -> Iterator[str]:
@@ -45,6 +48,12 @@ def _strangers(runs: Runs) -> Iterator[str]:
             if path.name not in FILES and not path.name.startswith("."):  # being written
                 findings.foreign(path)
     yield from findings.differences
+
+
+def _few_rows(runs: Runs) -> Iterator[str]:
+    for family in runs.families:
+        if few := few_rows(runs, family):
+            yield f"{data_title(*family)}: {few}, so no star and no verdict rests on it"
 
 
 def _undefined(runs: Runs) -> Iterator[str]:

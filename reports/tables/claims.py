@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from reports.claims import CLAIMS, CONTRADICTIONS
-from reports.evidence import Evidence, Part, absent
+from reports.evidence import COUNTED, Evidence, Part, absent
+from reports.few_rows import few_rows
 from reports.keys import DATA
 from reports.layout import Block, Entry, Layout, Table, number
 from reports.names import data_title
@@ -72,7 +74,11 @@ def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
     }
     if not claim.parts:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
-    parts = claim.parts(evidence) or [NO_BACKBONE]
+    few = few_rows(evidence.runs, evidence.family)
+    parts = [
+        part if part.unit == COUNTED else replace(part, blocked=part.blocked or few)
+        for part in claim.parts(evidence) or [NO_BACKBONE]
+    ]
     contrasts = [part.among(len(parts)) for part in parts]
     verdict = words_of(outcome_of(contrasts), evidence.budget, is_generated=evidence.is_generated)
     facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
@@ -156,7 +162,7 @@ def _part(row: dict) -> str:
     """A part with its interval in its unit."""
     if math.isnan(row["mean"]):
         return f"{row['part']}: not known"
-    if row["unit"] == "times":
+    if row["unit"] == COUNTED:
         multiple = row["limit"] * 10.0 ** row["mean"]
         return f"{row['part']}: {multiple:,.2f}"
     scale, digits = (1e4 if row["unit"] == "e-4" else 1.0), _DIGITS[row["unit"]]

@@ -15,6 +15,7 @@ from reports.names import BASELINE, TITLES, title_of
 from reports.paired import (
     SCALE,
     SHARE_NOTE,
+    WIDEST,
     achieved_share,
     draws_note,
     independent,
@@ -107,7 +108,9 @@ def _row(
     row |= bounds(f"{_METRIC}_share", achieved_share(own, others["plain"], _METRIC, best))
     for name, other in others.items():
         deltas = independent(run_deltas(own, other, _METRIC))
-        row |= bounds(f"delta_{name}_e4", paired_interval(deltas * SCALE))
+        widest = WIDEST[_METRIC]
+        interval = paired_interval(deltas).clipped(-widest, widest).times(SCALE)
+        row |= bounds(f"delta_{name}_e4", interval)
         row[f"delta_{name}_p"] = paired_p_value(deltas)
         row[f"delta_{name}_detectable_e4"] = minimum_detectable(deltas * SCALE)
     return row

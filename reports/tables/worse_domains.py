@@ -79,7 +79,10 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
             **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
-            **bounds("auc_delta_e4", paired_interval(SCALE * gains.gain[:, place])),
+            **bounds(
+                "auc_delta_e4",
+                paired_interval(gains.gain[:, place]).clipped(-1.0, 1.0).times(SCALE),
+            ),
             "is_worse": bool(gains.gain[:, place].mean() < -TIE),
         }
         for place, record in enumerate(gains.domains.to_dict("records"))

@@ -136,7 +136,7 @@ def test_identical_models_have_no_uplift_and_no_uplifted_domain(folder: Folder) 
     for measure in ("ctr", "cpc", "revenue"):
         mean, low, high = (row[f"{measure}_uplift_percent_{part}"] for part in BOUNDS)
         assert mean == 0.0
-        assert low <= 0.0 <= high
+        assert np.isnan([low, high]).all()  # no error was found, which is no certainty
     assert row["judged_domains"] == 6
     assert (row["uplifted_percent_mean"], row["uplifted_percent_by_chance"]) == (0.0, 0.0)
 

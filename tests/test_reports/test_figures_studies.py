@@ -130,7 +130,7 @@ def test_partial_partitions_render(folder: Folder, method, seeds):
     table = table_of(folder, fig3c.FIGURE)
 
     assert rendered(fig3c.FIGURE, table)["png"]
-    assert table["auc_low"].isna().all() == (len(seeds) == 1)
+    assert table["auc_low"].isna().all()  # one seed, or differences that agree
 
 
 @pytest.mark.parametrize("cells", [BOUNDS[1:2], BOUNDS[1:]])

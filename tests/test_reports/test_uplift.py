@@ -1,5 +1,7 @@
 """Uplifts: worked by hand, and intervals against what chance does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from scipy import stats
 from reports import uplift
 from reports.auction import MIXED, candidates_of, hold_auctions
 from reports.stats import paired_interval
-from reports.two_way import two_way_interval
+from reports.two_way import two_way_estimate, two_way_interval
 from reports.uplift import resampled_totals, uplift_intervals, uplifted_domains
 
 
@@ -65,8 +67,25 @@ def test_identical_models_have_no_uplift():
 
     for interval in intervals.values():
         assert interval.mean == 0.0
-        assert interval.low <= 0.0 <= interval.high
-        assert interval.high - interval.low < 1e-9
+        assert np.isnan([interval.low, interval.high]).all()
+
+
+def test_interval_without_any_error_is_undefined():
+    values = np.full(3, 0.1)
+
+    found = two_way_estimate(values, np.tile(values, (50, 1)), 100)
+
+    interval = found.interval()
+    assert (found.mean, interval.mean) == (pytest.approx(0.1),) * 2
+    assert np.isnan([interval.low, interval.high, found.p_value, found.detectable]).all()
+
+
+def test_interval_ends_where_no_mean_can_be():
+    values = np.array([0.1, 0.9])
+
+    found = replace(two_way_estimate(values, np.tile(values, (50, 1)), 100), limit=1.0)
+
+    assert (found.interval().low, found.interval().high) == (-1.0, 1.0)
 
 
 def test_interval_is_that_of_the_seeds_where_units_do_not_matter():

@@ -7,12 +7,14 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmark.stored import SCHEMA_VERSION
 from reports.build import build
+from reports.comparisons import compare
 from reports.load import load_runs
-from reports.tables import table1
+from reports.tables import claims, table1
 from reports.warnings import warnings_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,29 @@ def row_of_table1(folder: Folder) -> pd.Series:
 
 def seeds_in_table1(folder: Folder) -> int:
     return int(row_of_table1(folder)["runs"])
+
+
+@pytest.mark.parametrize(("few", "is_warned"), [(19, True), (20, False)])
+def test_log_of_few_clicks_is_named_and_nothing_rests_on_it(
+    finished: Folder, few: int, is_warned: bool
+) -> None:
+    domains = finished.domains()
+    clicks = [few, *[0] * (len(domains) - 1)]
+    finished.domains = lambda: domains.with_columns(dev_clicks=pl.Series(clicks))
+    finished.write_data()
+    runs = load_runs(finished.store.out)
+
+    found = warnings_of(runs)
+    table = claims.tabulate(runs)
+
+    assert bool(found) == is_warned
+    if is_warned:
+        (line,) = found
+        assert "19 clicks in dev; 20 are needed, so no star and no verdict rests on it" in line
+        assert not compare(runs)["star"].any()
+        settled = table[table["outcome"] != "open"]
+        assert set(settled["unit"].dropna()) <= {"times"}
+        assert table["to_settle"].str.contains("19 clicks in dev").any()
 
 
 def test_a_sound_store_has_no_warnings(finished: Folder) -> None:
