@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from reports.evidence import Evidence, Part, absent, blocked_by
+from reports.evidence import Evidence, Part, absent
+from reports.keys import MODEL
 from reports.names import BASELINE, TITLES
+from reports.paired import rows_of
 from reports.paper import paper_log, paper_values
+from reports.reached import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +23,8 @@ METRICS = ("auc", "gauc")
 INDIVIDUAL, GENERATED = ("maml", "star"), ("apg", "adasparse")  # parameters of domains
 OWN = "adasparse"
 SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
-FORMS = ("binarization", "scaling")  # the third, fusion, is the main cell
+FORMS, FUSION = ("binarization", "scaling"), "fusion"  # the last is the main cell
+BOUNDS = "the study sparsity"
 LOWEST: list[Json] = [0.05, 0.1]  # bounds of figure 3d
 HIGHEST: list[Json] = [0.35, 0.4]
 
@@ -77,26 +82,23 @@ def _pinned(evidence: Evidence, backbone: str, pins: Mapping[str, Json]) -> Subj
     return evidence.subject(backbone, OWN, lambda config: config.pinned == pins)
 
 
-def forms_in_order(evidence: Evidence) -> list[Part]:
-    """Each form of the weighting factors above the next, and the last above plain."""
+def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
+    """Each form of the weighting factors above plain, and Fusion above the other two."""
     backbone = next(iter(evidence.backbones()), "")
-    fusion, plain = evidence.subject(backbone, OWN), evidence.subject(backbone, BASELINE)
-    binary, scaling = (_pinned(evidence, backbone, {"form": form}) for form in FORMS)
+    subjects = {form: _pinned(evidence, backbone, {"form": form}) for form in FORMS}
+    subjects |= {FUSION: evidence.subject(backbone, OWN)}
+    subjects |= {BASELINE: evidence.subject(backbone, BASELINE)}
     printed = paper_values()["table2"]
-    steps = [
-        ("fusion", fusion, "binarization", binary),
-        ("binarization", binary, "scaling", scaling),
-        ("scaling", scaling, "plain", plain),
-    ]
+    pairs = [(form, BASELINE) for form in (*FORMS, FUSION)] + [(FUSION, form) for form in FORMS]
     return [
         evidence.gap(
-            left,
-            right,
+            subjects[form],
+            subjects[other],
             metric,
-            paper=printed[name][metric] - printed[other][metric],
+            paper=printed[form][metric] - printed[other][metric],
             needs="the study formulations",
         )
-        for name, left, other, right in steps
+        for form, other in pairs
         for metric in METRICS
     ]
 
@@ -105,8 +107,13 @@ def rises_and_falls(evidence: Evidence) -> list[Part]:
     """The paper's own bounds are above the lowest, and above the highest, of those tried."""
     backbone = next(iter(evidence.backbones()), "")
     main = evidence.subject(backbone, OWN)
-    others = [_pinned(evidence, backbone, {"sparsity_bounds": b}) for b in (LOWEST, HIGHEST)]
-    return [evidence.gap(main, other, "auc", needs="the study sparsity") for other in others]
+    missed = _missed_bands(evidence, backbone)
+    return [
+        replace(part, blocked=part.blocked or missed.get((), "") or missed.get(tuple(bounds), ""))
+        for bounds in (LOWEST, HIGHEST)
+        for other in [_pinned(evidence, backbone, {"sparsity_bounds": bounds})]
+        for part in [evidence.gap(main, other, "auc", needs=BOUNDS)]
+    ]
 
 
 def sparse_is_about_the_base(evidence: Evidence) -> list[Part]:
@@ -114,7 +121,32 @@ def sparse_is_about_the_base(evidence: Evidence) -> list[Part]:
     backbone = next(iter(evidence.backbones()), "")
     sparse = _pinned(evidence, backbone, {"sparsity_bounds": HIGHEST})
     plain = evidence.subject(backbone, BASELINE)
-    return [evidence.gap(sparse, plain, "auc", expected="equal", needs="the study sparsity")]
+    part = evidence.gap(sparse, plain, "auc", expected="equal", needs=BOUNDS)
+    blocked = _missed_bands(evidence, backbone).get(tuple(HIGHEST), "")
+    return [replace(part, blocked=part.blocked or blocked)]
+
+
+def _missed_bands(evidence: Evidence, backbone: str) -> dict[tuple[Json, ...], str]:
+    """Which bounds AdaSparse did not keep to, with what that asks for; () are the main cell's.
+
+    A claim about a sparsity ratio says nothing of a model that has another one.
+    """
+    table = reached(evidence.runs.study("sparsity"))
+    keys = dict(zip(MODEL, (*evidence.family, backbone, OWN), strict=True))
+    own = rows_of(table, keys)
+    missed = own[own["layers_in_band"] < own["layers"]]
+    return {
+        (row["r_min"], row["r_max"]) if row["changes"] else (): (
+            f"a model that keeps to [{row['r_min']:g}, {row['r_max']:g}], as"
+            f" {row['layers_in_band']:.0f} of {row['layers']:.0f} layers do"
+        )
+        for row in missed.to_dict("records")
+    }
+
+
+def generated_parameters_harm(evidence: Evidence) -> list[Part]:
+    """The plain backbone above APG, which generates whole matrices, in AUC and in GAUC."""
+    return [_between(evidence, *pair) for pair in _pairs(evidence, (BASELINE,), ("apg",))]
 
 
 def dcnv2_by_size(evidence: Evidence) -> list[Part]:
@@ -131,21 +163,3 @@ def dcnv2_by_size(evidence: Evidence) -> list[Part]:
         paper = own.printed(better, BASELINE, "auc") - own.printed(other, BASELINE, "auc")
         parts.append(own.gap(left, right, "auc", paper=paper))
     return parts
-
-
-def apg_converges_later(evidence: Evidence) -> list[Part]:
-    """The optimiser step of the kept checkpoint, later in APG than in AdaSparse."""
-    return [
-        Part(
-            label=f"kept step of {left.title} \N{MINUS SIGN} that of {right.title}, in epochs",
-            measure=evidence.by_run(left, right, evidence.kept_epoch),
-            unit="epochs",
-            blocked=blocked_by(left, right),
-            replicates=evidence.replicates,
-            needs="two seeds or more of APG and AdaSparse",
-        )
-        for left, right in (
-            (evidence.subject(backbone, "apg"), evidence.subject(backbone, OWN))
-            for backbone in evidence.backbones()
-        )
-    ]

@@ -12,8 +12,7 @@ from reports.comparisons import estimate
 from reports.keys import Family, family_of
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
-from reports.stats import Interval, paired_interval
-from reports.two_way import by_draw
+from reports.stats import Interval
 from reports.verdicts import (
     LEAST_REPLICATES,
     LEAST_TRIALS,
@@ -177,13 +176,6 @@ class Evidence:
         scores = paper_scores(self.dataset, backbone, method)
         return math.nan if scores is None else cast("float", dict(scores)[metric])
 
-    def kept_epoch(self, record: RunRecord) -> float:
-        """After how many epochs the checkpoint was taken that a run was tested with."""
-        domains = self.runs.domains(record.config.data_fingerprint)
-        train_rows = int(domains["train_impressions"].sum())
-        steps = math.ceil(train_rows / record.config.protocol.batch_size)
-        return cast("float", record.training["best_step"]) / steps
-
     def backbones(self) -> list[str]:
         """Those with a plain main cell, in the order of the plan."""
         mains = (cell for cell in self.runs.cells if not cell.changes)
@@ -192,18 +184,6 @@ class Evidence:
 
     def _is_here(self, key: Sequence[str], method: str) -> bool:
         return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
-
-    def by_run(
-        self, left: Subject, right: Subject, value: Callable[[RunRecord], float]
-    ) -> Callable[[float], Interval]:
-        """The t interval of a difference that each draw and seed has one of."""
-
-        def measure(level: float) -> Interval:
-            both = sorted(left.runs.keys() & right.runs.keys())
-            deltas = [value(left.runs[run]) - value(right.runs[run]) for run in both]
-            return paired_interval(by_draw(deltas, [run.draw for run in both]), level)
-
-        return measure
 
 
 def blocked_by(*subjects: Subject) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reports.stats import Interval
 
 Outcome = Literal["yes", "no", "open"]
-Expected = Literal["above", "not above", "equal"]
+Expected = Literal["above", "equal"]
 Budget = Literal["none", "small", "full"]  # of what verdicts rest on
 
 LEVEL = 0.05  # of a claim, one-sided
@@ -50,18 +50,18 @@ NOT_TESTABLE = "not testable here"
 RULE = (
     "The rule. A claimed gain is seen if its interval lies above 0, and refuted if its corrected"
     f" interval lies below {NOTHING:g} of AUC or GAUC (0 of other quantities), whatever size the"
-    " paper prints. That something does not gain is judged the other way round. That two things"
-    f" are about equal is seen if the interval lies within ±{MARGIN:g}, and refuted if the"
-    " corrected one lies outside. A claim of several parts is reproduced if all are seen, each at"
-    " the level of 5% (one-sided: intervals of 90%), and not reproduced if one is refuted, at 5% of"
-    " all parts together (Bonferroni: corrected intervals); else it is inconclusive. Intervals are"
-    " two-way (seeds and blocks of test rows) unless a row says otherwise, on a generated log of"
-    " several draws over the means of its draws. A part that rests on a model of which over"
-    f" {100 * MOST_CAPPED:.0f}% of the runs were stopped by the cap on epochs is inconclusive. On"
-    " generated logs a claim can only hold, or not hold, in that world: in worlds of its kind where"
-    f" there are several draws. With fewer than {LEAST_TRIALS} trials of tuning, values tuned"
-    f" elsewhere, or fewer than {LEAST_REPLICATES} seeds or draws, a claim is only seen, or not"
-    " seen, at this budget."
+    " paper prints. That two things are about equal is seen if the interval lies within"
+    f" ±{MARGIN:g}, and refuted if the corrected one lies outside. A claim of several parts is"
+    " reproduced if all are seen, each at the level of 5% (one-sided: intervals of 90%), and not"
+    " reproduced if one is refuted, at 5% of all parts together (Bonferroni: corrected intervals);"
+    " else it is inconclusive. Intervals are two-way (seeds and blocks of test rows) unless a row"
+    " says otherwise, on a generated log of several draws over the means of its draws. A part is"
+    f" inconclusive that rests on a model of which over {100 * MOST_CAPPED:.0f}% of the runs were"
+    " stopped by the cap on epochs, on AdaSparse beyond the bounds of sparsity that it speaks of,"
+    " or on a log with too few rows of a class. On generated logs a claim can only hold, or not"
+    " hold, in that world: in worlds of its kind where there are several draws. With fewer than"
+    f" {LEAST_TRIALS} trials of tuning, values tuned elsewhere, or fewer than {LEAST_REPLICATES}"
+    " seeds or draws, a claim is only seen, or not seen, at this budget."
 )
 
 
@@ -108,14 +108,14 @@ class Contrast:
         low, high = self.interval.low, self.interval.high
         if self.expected == "equal":
             return -self.margin < low and high < self.margin
-        return low > 0.0 if self.expected == "above" else high < self.nothing
+        return low > 0.0
 
     @property
     def _is_refuted(self) -> bool:
         low, high = self.corrected.low, self.corrected.high
         if self.expected == "equal":
             return low > self.margin or high < -self.margin
-        return high < self.nothing if self.expected == "above" else low > 0.0
+        return high < self.nothing
 
     @property
     def num_needed(self) -> int:
@@ -155,8 +155,7 @@ class Contrast:
         if self.expected == "equal":
             seen, refuted = self.margin - abs(mean), abs(mean) - self.margin
         else:
-            gain, below = mean, self.nothing - mean
-            seen, refuted = (gain, below) if self.expected == "above" else (below, gain)
+            seen, refuted = mean, self.nothing - mean
         ways = [(seen, LEVEL), (refuted, corrected)]
         return [(distance, tail) for distance, tail in ways if distance > 0.0]
 

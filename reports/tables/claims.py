@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
 _COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
-_DIGITS = {"e-4": 1, "correlation": 3, "epochs": 2}
+_DIGITS = {"e-4": 1, "correlation": 3}
 _NOTES = [
     RULE,
     "Here: how many parts of a claim are seen, refuted and open, then at most"
     f" {MOST_LISTED} of them, the refuted first, then open ones: mean and {SHOWN_LEVEL:.0%}"
     " interval, AUC and GAUC in units of 0.0001 on test; corrected intervals are in claims.csv."
     " Masks: t interval over the seeds, or over the draws, settled only if the permutation test of"
-    " the table of masks is significant too; epochs: t interval over the same. Counts have no"
+    " the table of masks is significant too. Counts have no"
     " interval, follow from the models alone and are the same on every log. All parts are in"
     " claims.csv.",
     "Beside a claim that AdaSparse is better stand its comparisons with a plain network of as many"
