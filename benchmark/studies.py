@@ -156,7 +156,6 @@ STUDIES = {
         " domains a method sees",
         changes=(
             Change(method="plain", match="adasparse"),
-            Change(method="adasparse", pinned={"pruner_input": "h"}),
             blind_control("adasparse"),
             Change(method="adasparse", num_columns=1),
             Change(method="apg", num_columns=1),

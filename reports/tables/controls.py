@@ -20,14 +20,15 @@ _SHOWN = ("auc", "gauc")
 _COUNTED = ["dense_parameters", "domain_parameters"]
 _NOTES = [
     "Test split, GAUC over the full partition in every row. Mean ± sample standard deviation over"
-    " the seeds; bold is the best mean of a block. Dense parameters are those that every row uses,"
+    " the runs; bold is the best mean of a block. Dense parameters are those that every row uses,"
     " domain parameters those that grow with the number of domains or tasks.",
     "Δ plain is the difference to the plain backbone, Δ main that to the same method without the"
     " change, in units of 0.0001, taken run by run. For the width-matched plain network, whose"
     " hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
     " difference to +AdaSparse.",
     "AdaSparse owes its gain to domain awareness as far as Δ main is clearly below zero for its two"
-    " controls: the pruner that reads h only, and the width-matched plain network.",
+    " controls: itself told no domain, its pruner reading h only, and the width-matched plain"
+    " network.",
     "Task = full partition: the method's tasks are the domains that GAUC groups by, in place of one"
     " column's values. Domain = one column only: e_d and the domain id come from that column; the"
     " other domain columns stay ordinary inputs.",

@@ -97,7 +97,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
 
     assert done.returncode == 0
     assert "synthetic_production dnn+plain: 2 draws x 1 seed" in done.stdout
-    assert "synthetic_production dnn+adasparse (pruner_input=h): 2 draws x 1 seed" in done.stdout
+    assert "synthetic_production dnn+adasparse (pruner_input=h, blind): 2 draws" in done.stdout
     assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 draws x 1" in done.stdout
     assert "tuning of synthetic_production@0 dnn (backbone): 2 trials, about" in done.stdout
     assert "tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
@@ -120,11 +120,11 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "ablations: 8 cells, 4 of them shared",
         "cost: 4 cells, 4 of them shared",
         "references: 4 cells",
-        "mechanisms: 12 cells, 4 of them shared",
+        "mechanisms: 12 cells, 6 of them shared",
         "emerging: 4 cells, 4 of them shared",
         "ab_test: 4 cells, 4 of them shared",
     ]
-    assert total.startswith("10 trials and 38 cells, about")
+    assert total.startswith("10 trials and 36 cells, about")
     assert not out.exists()
 
 
