@@ -26,6 +26,7 @@ from reports.verdicts import (
 if TYPE_CHECKING:
     from reports.claims import Claim
     from reports.load import Runs
+    from reports.verdicts import Contrast
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
@@ -56,13 +57,14 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     logs = runs.study(*TABLE.study.split(","))
     rows = []
     for family in logs.families if logs.records else ():
-        evidence = Evidence(runs, *family)
+        evidence, few = Evidence(runs, *family), few_rows(runs, family)
         for claim in CLAIMS:
-            rows += _rows(claim, evidence)
+            rows += _rows(claim, evidence, few)
     return pd.DataFrame(rows)
 
 
-def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
+def _rows(claim: Claim, evidence: Evidence, few: str) -> list[dict[str, object]]:
+    """The rows of a claim; `few` says what there is too little of on the log."""
     facts: dict[str, object] = {
         "dataset": evidence.dataset,
         "partition": evidence.partition,
@@ -74,7 +76,6 @@ def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
     }
     if not claim.parts:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
-    few = few_rows(evidence.runs, evidence.family)
     parts = [
         part if part.unit == COUNTED else replace(part, blocked=part.blocked or few)
         for part in claim.parts(evidence) or [NO_BACKBONE]
@@ -84,13 +85,15 @@ def _rows(claim: Claim, evidence: Evidence) -> list[dict[str, object]]:
     facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
     beside = claim.beside(evidence) if claim.beside else []
     return [
-        *(facts | {"role": "part"} | _row(part, len(parts)) for part in parts),
-        *(facts | {"role": "beside"} | _row(part, len(beside)) for part in beside),
+        *(
+            facts | {"role": "part"} | _row(part, contrast)
+            for part, contrast in zip(parts, contrasts, strict=True)
+        ),
+        *(facts | {"role": "beside"} | _row(part, part.among(len(beside))) for part in beside),
     ]
 
 
-def _row(part: Part, num_parts: int) -> dict[str, object]:
-    contrast = part.among(num_parts)
+def _row(part: Part, contrast: Contrast) -> dict[str, object]:
     interval = contrast.interval
     return {
         "part": part.label,
