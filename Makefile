@@ -36,7 +36,7 @@ speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 	$(PY) -m benchmark.speed
 
 reference: setup ## make the committed sample of a report anew
-	rm -rf $(addprefix reports/reference/,plan.json runs studies tuning data cost optuna report)
+	rm -rf $(addprefix reports/reference/,analysis_plan.toml plan.json runs studies tuning data cost optuna report)
 	$(PY) run_all.py --preset smoke --no-mlflow --out reports/reference
 
 lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARGS=--upgrade takes newer versions

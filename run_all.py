@@ -127,9 +127,11 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.overview import card_line
     from benchmark.plans import refuse_other_version
     from benchmark.selection import logs_to_prepare
+    from reports.analysis_plan import register
 
     check_device(args.device)
     refuse_other_version(store.out)
+    register(store.out)
     execute, copies = (
         executor_of(args),
         Copies(store.out, args.tracking_uri, has_mlflow=not args.no_mlflow),

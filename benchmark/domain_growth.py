@@ -1,18 +1,20 @@
 """How parameters and multiply-adds grow with the number of domains, counted, for the store.
 
-Nothing is trained or timed: the models are those of `benchmark.speed`, with the sizes of the
-paper's public log, and exist without storage. `python -m benchmark.speed scaling` adds seconds.
+Nothing is trained or timed: the models have the paper's sizes, on the log of `benchmark.speed`, and
+exist without storage. `python -m benchmark.speed scaling` adds seconds.
 """
 
 from __future__ import annotations
 
 import csv
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 from benchmark.config import digest_of
 from benchmark.environment import ROOT
 from benchmark.files import file_digest, write_whole
+from benchmark.protocol import PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 NUMS_DOMAINS = (10, 100, 1_000, 5_000)
 BACKBONE = "dnn"
 FEW_DOMAINS, FEW_ROWS = 10, 512  # enough to see what a method copies per domain
+BYTES = 4  # of a parameter in float32
 SOURCES = ("models/**/*.py", "benchmark/**/*.py", "datasets/spec.py", "datasets/loader.py")
 
 
@@ -46,8 +49,10 @@ def store_growth(out: Path, methods: Sequence[str]) -> None:
 
 
 def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
-    """Per method and number of domains what is served beside the embedding, and a row's work.
+    """Per sizes, method and number of domains what is served, and a row's work.
 
+    `sizes` are those of the paper's log of that name. `parameters` are served beside the embedding
+    table, `served_bytes` with it.
     `claim` is the paper's count of the computation (AdaSparse, section 3.1.3) with a factor of 1,
     summed over the hidden layers; None for a method of which it says nothing.
     """
@@ -57,22 +62,27 @@ def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
     from benchmark.cost import parameter_counts
     from benchmark.cost_formulas import METHODS, work_of
     from benchmark.random_log import config_on
-    from benchmark.speed.ad_log import ad_log_schema, protocol_of
+    from benchmark.speed.ad_log import ad_log_schema
 
-    for method in (name for name in methods if name in METHODS):
-        config = config_on(ad_log_schema(FEW_DOMAINS), protocol_of(FEW_ROWS), BACKBONE, method)
+    counted = [name for name in methods if name in METHODS]
+    for (sizes, protocol), method in product(PAPER.items(), counted):
+        protocol = replace(protocol, batch_size=FEW_ROWS)
+        config = config_on(ad_log_schema(FEW_DOMAINS), protocol, BACKBONE, method)
         per_domain = _copied_per_domain(config)
         for num_domains in NUMS_DOMAINS:
             with torch.device("meta"):
                 model = assemble(config, ad_log_schema(num_domains))
             counts, work = parameter_counts(model, model), work_of(config, model)
             held = counts["dense_parameters"] + counts["domain_parameters"]
+            parameters = held + num_domains * per_domain
             assert work is not None
             yield {
+                "sizes": sizes,
                 "backbone": BACKBONE,
                 "method": method,
                 "num_domains": num_domains,
-                "parameters": held + num_domains * per_domain,
+                "parameters": parameters,
+                "served_bytes": BYTES * (parameters + counts["embedding_parameters"]),
                 "multiply_adds": work.of(rows=1, domains=1),
                 "claim": _claim(config, model, num_domains),
             }

@@ -29,6 +29,7 @@ SPARSITY_BOUNDS: tuple[list[Json], ...] = (  # beside AdaSparse's own, 0.15 to 0
     [0.3, 0.35],
     [0.35, 0.4],
 )
+BINARY: Mapping[str, Json] = {"form": "binarization"}  # the factors that the paper draws
 BLIND_PINS: Mapping[str, Mapping[str, Json]] = {  # what then takes the place of e_d
     "adasparse": {"pruner_input": "h"},
     "apg": {"condition": "h"},
@@ -131,7 +132,7 @@ STUDIES = {
     "formulations": Study(
         summary="AdaSparse's three forms of weighting factors (Table 2)",
         changes=(
-            Change(method="adasparse", pinned={"form": "binarization"}),
+            Change(method="adasparse", pinned=BINARY),
             Change(method="adasparse", pinned={"form": "scaling"}),
         ),
     ),
@@ -149,7 +150,11 @@ STUDIES = {
     "masks": Study(
         summary="which neurons AdaSparse prunes where, and on labels permuted within domains"
         " (Fig. 3a)",
-        changes=(Change(method="adasparse", labels="permuted"),),
+        changes=(
+            Change(method="adasparse", pinned=BINARY),
+            Change(method="adasparse", pinned=BINARY, labels="permuted"),
+            Change(method="adasparse", labels="permuted"),
+        ),
     ),
     "controls": Study(
         summary="whether gains come from domain awareness or from capacity alone, and from which"

@@ -1,4 +1,4 @@
-"""Bins of domains with equal shares of the train impressions, from the head to the long tail."""
+"""Groups of domains by their train impressions: bins of equal shares, and groups of fixed size."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 NUM_BINS = 5
+TRAIN_GROUPS = {  # by train rows: the least, and the first that is too many
+    "no train rows": (0, 1),
+    "1 to 99 train rows": (1, 100),
+    "100 or more train rows": (100, np.inf),
+}
 BINS_NOTE = (
     "Bins: domains from the most train impressions to the fewest, cut where one fifth, two fifths"
     " and so on of these impressions are reached; a domain belongs to the bin that holds the middle"
@@ -31,5 +36,14 @@ def bins_of(train_impressions: ArrayLike) -> NDArray[np.int64]:
 
 def bins_by_domain(domains: pd.DataFrame) -> NDArray[np.int64]:
     """The bins of a prepared log's domains, at the position of their `eval_domain_id`."""
-    ordered = domains.sort_values("eval_domain_id")
-    return bins_of(ordered["train_impressions"])
+    return bins_of(_train_impressions(domains))
+
+
+def train_groups_by_domain(domains: pd.DataFrame) -> NDArray[np.int64]:
+    """The number from 1 on of each domain's group of `TRAIN_GROUPS`, placed as its bin is."""
+    starts = [least for least, _ in TRAIN_GROUPS.values()]
+    return np.searchsorted(starts, _train_impressions(domains), side="right").astype(np.int64)
+
+
+def _train_impressions(domains: pd.DataFrame) -> NDArray[np.int64]:
+    return domains.sort_values("eval_domain_id")["train_impressions"].to_numpy(np.int64)

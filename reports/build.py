@@ -18,6 +18,8 @@ from benchmark.files import exclusive, file_digest, write_text, write_whole
 from benchmark.plans import read_plan
 from benchmark.records import RECORD, RunStore
 from benchmark.trials import trial_path
+from reports.analysis_plan import NAME as ANALYSIS_PLAN
+from reports.analysis_plan import digest as plan_digest
 from reports.drawing import Figure, rendered
 from reports.layout import Table, to_latex, to_markdown
 from reports.ledger import budget_errors, read_searches
@@ -63,7 +65,8 @@ def build(out: Path) -> Path:
             for name in set(previous["files"] if previous else []) - set(files):
                 (folder / name).unlink(missing_ok=True)
             digests = {name: file_digest(folder / name) for name in files}
-            text = json.dumps({"input": digest, "files": digests}, indent=1)
+            manifest = {"input": digest, "analysis_plan": plan_digest(), "files": digests}
+            text = json.dumps(manifest, indent=1)
             write_text(folder / MANIFEST, text + "\n")
     for line in warnings[:MOST_LOGGED]:
         logger.warning("%s", line)
@@ -190,7 +193,7 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
     program: list[Json] = [
         file_digest(path)
         for path in sorted(package.rglob("*"))
-        if path.suffix in (".py", ".j2", ".css", ".js", ".json")
+        if path.suffix in (".py", ".j2", ".css", ".js", ".json", ".toml")
         and "reference" not in path.relative_to(package).parts
     ]
     studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
@@ -216,6 +219,7 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
                 for path in sorted((runs.store.out / "cost").glob("*.csv"))
             ],
             "sample": _text_of(runs.store.out / SAMPLE),
+            "analysis_plan": _text_of(runs.store.out / ANALYSIS_PLAN),
             "program": program,
         }
     )

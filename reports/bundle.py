@@ -17,6 +17,8 @@ from benchmark.files import sole_writer, write_whole
 from benchmark.plans import PLAN, read_plan
 from benchmark.stored import RecordError
 from datasets.usage import INTERRUPTED, OK, USAGE, Parser
+from reports.analysis_plan import NAME as ANALYSIS_PLAN
+from reports.analysis_plan import digest as plan_digest
 from reports.verification.folders import files_below
 from reports.verify import DIFFERS, verify
 
@@ -33,7 +35,7 @@ BESIDE = ("CITATION.cff", "LICENSE", *sorted(path.name for path in ROOT.glob("re
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date of the format
 COMPRESSED = {".npz", ".parquet", ".pdf", ".png"}  # as they are
 TEXT = """\
-Evidence of a benchmark of multi-domain CTR models (preset {preset}).
+Evidence of a benchmark of multi-domain CTR models (preset {preset}; analysis plan {analysis}).
 
 {summary}.
 
@@ -46,6 +48,7 @@ This recomputes every metric of dev and test from runs/**/predictions.parquet, e
 hyper-parameters from tuning/, and every table of report/ from the runs. The commit of the source
 code is in the block "environment" of each runs/**/record.json.
 
+analysis_plan.toml    what was to be concluded from the runs, as of before the first of them
 plan.json, studies/   the cells of the grid, and which study has which of them
 runs/                 a folder per run: configuration, metrics, predictions, masks, kept weights
 tuning/               a file per trial, and what each search chose
@@ -66,7 +69,11 @@ def bundle(out: Path, target: Path) -> Findings:
         findings = verify(out)
         if not findings.differences:
             members = _members(out)
-            readme = TEXT.format(preset=read_plan(out).preset, summary=findings.lines[-1])
+            readme = TEXT.format(
+                preset=read_plan(out).preset,
+                analysis=plan_digest()[:12],
+                summary=findings.lines[-1],
+            )
             write_whole(target, lambda part: _write(part, members, readme))
     return findings
 
@@ -74,6 +81,8 @@ def bundle(out: Path, target: Path) -> Findings:
 def _members(out: Path) -> dict[str, Path]:
     """The files of a bundle by their names in it; hidden ones are rests of killed processes."""
     members = {name: ROOT / name for name in BESIDE} | {PLAN: out / PLAN}
+    if (out / ANALYSIS_PLAN).is_file():
+        members[ANALYSIS_PLAN] = out / ANALYSIS_PLAN
     for folder in FOLDERS:
         for path in files_below(out / folder):
             if not path.name.startswith("."):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.analysis_plan import ANALYSIS
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
     from benchmark.records import RunRecord
 
-MOST_CAPPED = 0.2  # share of the runs of a model that says nothing about its training
+MOST_CAPPED = ANALYSIS.exclusions.capped_share  # of the runs of a model
 MARK = "\N{DAGGER}"
 NOTE = (
     f"{MARK} Over {100 * MOST_CAPPED:.0f}% of the runs were stopped by the protocol's cap on"

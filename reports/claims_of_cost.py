@@ -5,60 +5,68 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from reports.analysis_plan import ANALYSIS
 from reports.evidence import COUNTED, Part, counted
 from reports.figures import scaling
-from reports.names import BASELINE, TITLES
+from reports.names import TITLES
 
 if TYPE_CHECKING:
     from reports.evidence import Evidence
 
 OWN, INDIVIDUAL = "adasparse", ("maml", "star")
+LIMITS = ANALYSIS.cost
 DEARER = {  # than AdaSparse, the paper says
     "multiply_adds": ("star", "apg"),
     "parameters": INDIVIDUAL,
 }
-MANY = 5_000  # domains, as many as the paper's production log has
-LEAST = {"multiply_adds": 1.0, "parameters": 10.0}  # multiples of AdaSparse's: less, much less
+LEAST = {"multiply_adds": 1.0, "parameters": LIMITS.much_less_memory}  # multiples of AdaSparse's
 WORDS = {
     "multiply_adds": "multiply-adds of a row",
-    "parameters": f"parameters at {MANY:,} domains",
+    "parameters": f"parameters at {LIMITS.domains:,} domains",
 }
-IMPRACTICAL = 100.0  # times the parameters of the plain backbone
+PUBLIC, PRODUCTION = "public", "production"  # sizes of the paper
 
 
 def cheaper(evidence: Evidence) -> list[Part]:
     """Fewer multiply-adds of a row than STAR and APG; far fewer parameters than MAML and STAR."""
-    return [
-        _multiple(evidence, quantity, other, OWN, limit)
-        for quantity, limit in LEAST.items()
-        for other in DEARER[quantity]
-    ]
+    parts = []
+    for quantity, limit in LEAST.items():
+        counts = _counts(evidence, PUBLIC, quantity)
+        for other in DEARER[quantity]:
+            label = f"{WORDS[quantity]}, {TITLES[other]} : {TITLES[OWN]}, claimed above {limit:g}"
+            ratio = counts.get(other, math.nan) / counts.get(OWN, math.nan)
+            parts.append(_part(label, ratio, limit))
+    return parts
 
 
 def individual_impractical(evidence: Evidence) -> list[Part]:
-    """More than `IMPRACTICAL` times the parameters of the plain backbone."""
+    """More bytes than a machine has that serves them."""
+    counts = _counts(evidence, PRODUCTION, "served_bytes")
+    limit = LIMITS.impractical_gib
     return [
-        _multiple(evidence, "parameters", method, BASELINE, IMPRACTICAL) for method in INDIVIDUAL
+        _part(
+            f"GiB that {TITLES[method]} serves at {LIMITS.domains:,} domains, the embedding table"
+            f" too, claimed above {limit:g}",
+            counts.get(method, math.nan) / 2**30,
+            limit,
+        )
+        for method in INDIVIDUAL
     ]
 
 
-def _multiple(evidence: Evidence, quantity: str, left: str, right: str, limit: float) -> Part:
-    """How many times the one is the other, more than `limit` being claimed."""
-    ratio = _ratio(evidence, quantity, left, right)
+def _part(label: str, multiple: float, limit: float) -> Part:
+    """A count that is claimed to be above `limit`."""
     return Part(
-        label=f"{WORDS[quantity]}, {TITLES[left]} : {TITLES[right]}, claimed above {limit:g}",
-        measure=counted(math.log10(ratio / limit)),
+        label=label,
+        measure=counted(math.log10(multiple / limit)),
         unit=COUNTED,
         limit=limit,
         needs="the study cost",
     )
 
 
-def _ratio(evidence: Evidence, quantity: str, left: str, right: str) -> float:
-    """Of two methods' counts; nan where one is not known."""
-    table = scaling.tabulate(evidence.runs)
-    if table.empty:
-        return math.nan
-    is_wanted = (table["kind"] == scaling.COUNTED) & (table["num_domains"] == MANY)
-    counts = table[is_wanted & (table["quantity"] == quantity)].set_index("method")["value"]
-    return float(counts.get(left, math.nan)) / float(counts.get(right, math.nan))
+def _counts(evidence: Evidence, sizes: str, quantity: str) -> dict[str, float]:
+    """By method, at `LIMITS.domains`; those that are known."""
+    table = scaling.counted(evidence.runs)
+    own = table[(table["num_domains"] == LIMITS.domains) & (table["sizes"] == sizes)]
+    return dict(zip(own["method"], own[quantity].astype(float), strict=True))

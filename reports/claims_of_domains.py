@@ -8,24 +8,30 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from reports.bins import TRAIN_GROUPS, bins_by_domain, train_groups_by_domain
 from reports.capped import are_capped, cap_warning
 from reports.evidence import Part, absent, blocked_by
-from reports.keys import family_of
+from reports.keys import DATA, family_of
 from reports.longtail import bin_gain, scores_by_run
-from reports.masks import STUDY, TITLES
-from reports.names import BASELINE
-from reports.paired import independent
+from reports.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES
+from reports.names import BASELINE, FORMS
+from reports.paired import independent, rows_of
 from reports.stats import paired_interval
 from reports.tables import masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
     from benchmark.config import RunConfig
     from benchmark.records import RunRecord
     from reports.evidence import Evidence, Subject
 
 HEAD, TAIL = (1, 2, 3), (4, 5)
+NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
 METHODS = ("maml", "star", "apg", "adasparse")
 ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
 NOT_ON_THE_TAIL = ("star", "apg")
@@ -34,21 +40,35 @@ SEVERAL_COLUMNS = "a partition of more columns"
 
 
 def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
-    """The overlap of masks follows similarity more than in either null, run by run."""
+    """With the factors that the paper draws."""
+    return _overlap_follows_similarity(evidence, PAPER_FORM)
+
+
+def fusion_masks(evidence: Evidence) -> list[Part]:
+    """The same with those of the main cell."""
+    return _overlap_follows_similarity(evidence, OWN_FORM)
+
+
+def _overlap_follows_similarity(evidence: Evidence, form: str) -> list[Part]:
+    """The overlap of the widest layer's masks, more than in either null, run by run."""
     table = masks.tabulate(evidence.runs)
+    nothing = Part(label="overlap of masks", measure=absent, needs="the study masks")
     if table.empty:
-        return [Part(label="overlap of masks", measure=absent, needs="the study masks")]
-    is_own = (table["dataset"] == evidence.dataset) & (table["partition"] == evidence.partition)
-    rows = table[is_own & (table["layer"] == masks.ALL_LAYERS)]
+        return [nothing]
+    rows = rows_of(table, {**dict(zip(DATA, evidence.family, strict=True)), "form": form})
+    rows = rows[rows["layer"] == rows["widest"]]
+    if rows.empty:
+        return [nothing]
     by_run, pooled = rows[rows["seed"].notna()].set_index("draw"), rows[rows["seed"].isna()]
     return [
         Part(
-            label=f"rank correlation of similarity and overlap, trained \N{MINUS SIGN} {title}",
+            label=f"{FORMS[form]}, rank correlation of similarity and overlap,"
+            f" trained \N{MINUS SIGN} {title}",
             measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"].dropna())),
             unit="correlation",
             p_value=float(pooled[f"delta_{kind}_p_holm"].iloc[0]) if len(pooled) else math.nan,
             needs="the study masks with two seeds or more",
-            blocked=_capped_masks(evidence),
+            blocked=_capped_masks(evidence, form),
             replicates=evidence.replicates,
         )
         for kind, title in TITLES.items()
@@ -56,12 +76,13 @@ def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
     ]
 
 
-def _capped_masks(evidence: Evidence) -> str:
+def _capped_masks(evidence: Evidence, form: str) -> str:
     """Why the study's runs on the log settle nothing; empty where they may."""
     found: defaultdict[str, list[RunRecord]] = defaultdict(list)
     for record in evidence.runs.study(STUDY).records:
-        if family_of(record.config) == evidence.family:
-            found[record.config.labels].append(record)
+        config = record.config
+        if family_of(config) == evidence.family and config.method_config.get("form") == form:
+            found[config.labels].append(record)
     capped = [f"the study masks, labels {name}" for name in found if are_capped(found[name])]
     return cap_warning(capped) if capped else ""
 
@@ -82,22 +103,43 @@ def adasparse_is_best_in_every_bin(evidence: Evidence) -> list[Part]:
     return _in_bins(evidence, product((OWN,), others, (*HEAD, *TAIL)))
 
 
+def adasparse_gains_on_small_domains(evidence: Evidence) -> list[Part]:
+    """AdaSparse above the backbone where train shows nothing of a domain, and little."""
+    names = {number: name for number, name in enumerate(TRAIN_GROUPS, 1) if number <= NUM_SMALL}
+    wanted = product((OWN,), (BASELINE,), names)
+    return _in_groups(
+        evidence, wanted, train_groups_by_domain, {n: f"domains with {names[n]}" for n in names}
+    )
+
+
 def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list[Part]:
+    names = {number: f"bin {number}" for number in (*HEAD, *TAIL)}
+    return _in_groups(evidence, wanted, bins_by_domain, names)
+
+
+def _in_groups(
+    evidence: Evidence,
+    wanted: Iterable[tuple[str, str, int]],
+    groups_of: Callable[[pd.DataFrame], NDArray[np.int64]],
+    names: Mapping[int, str],
+) -> list[Part]:
+    """Differences in GAUC over groups of domains, on every backbone: method, other and group."""
     comparisons = list(wanted)
+    methods = {name for *pair, _ in comparisons for name in pair}
     parts = []
     for backbone in evidence.backbones():
-        names = {name for *pair, _ in comparisons for name in pair}
-        subjects = {name: evidence.subject(backbone, name) for name in names}
+        subjects = {name: evidence.subject(backbone, name) for name in methods}
         scores = {
-            name: scores_by_run(evidence.runs, subject.runs) for name, subject in subjects.items()
+            name: scores_by_run(evidence.runs, subject.runs, groups_of)
+            for name, subject in subjects.items()
         }
         parts += [
             Part(
                 label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
-                f" GAUC of bin {number}",
+                f" GAUC of {names[number]}",
                 measure=found.interval,
                 shared=found.shared,
-                needs="two seeds or more of both, with both classes in the bin",
+                needs=f"two seeds or more of both, with both classes in {names[number]}",
                 blocked=blocked_by(subjects[method], subjects[other]),
                 replicates=evidence.replicates,
             )

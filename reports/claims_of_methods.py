@@ -1,32 +1,24 @@
-"""The parts of the claims on methods, forms and bounds (AdaSparse, sections 4.2 and 4.3.3)."""
+"""The parts of the claims on methods and forms (AdaSparse, section 4.2)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from reports.evidence import Evidence, Part, absent
-from reports.keys import MODEL
 from reports.names import BASELINE, TITLES
-from reports.paired import rows_of
 from reports.paper import paper_log, paper_values
-from reports.reached import reached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from benchmark.config import Json, RunConfig
-    from reports.evidence import Subject
+    from benchmark.config import RunConfig
 
 METRICS = ("auc", "gauc")
 INDIVIDUAL, GENERATED = ("maml", "star"), ("apg", "adasparse")  # parameters of domains
 OWN = "adasparse"
 SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
 FORMS, FUSION = ("binarization", "scaling"), "fusion"  # the last is the main cell
-BOUNDS = "the study sparsity"
-LOWEST: list[Json] = [0.05, 0.1]  # bounds of figure 3d
-HIGHEST: list[Json] = [0.35, 0.4]
 
 
 def _pairs(
@@ -77,15 +69,10 @@ def _is_width_matched(config: RunConfig) -> bool:
     return any(word.startswith("hidden=") for word in config.changes)
 
 
-def _pinned(evidence: Evidence, backbone: str, pins: Mapping[str, Json]) -> Subject:
-    """AdaSparse with hyper-parameters that a study fixes."""
-    return evidence.subject(backbone, OWN, lambda config: config.pinned == pins)
-
-
 def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
     """Each form of the weighting factors above plain, and Fusion above the other two."""
     backbone = next(iter(evidence.backbones()), "")
-    subjects = {form: _pinned(evidence, backbone, {"form": form}) for form in FORMS}
+    subjects = {form: evidence.pinned(backbone, OWN, {"form": form}) for form in FORMS}
     subjects |= {FUSION: evidence.subject(backbone, OWN)}
     subjects |= {BASELINE: evidence.subject(backbone, BASELINE)}
     printed = paper_values()["table2"]
@@ -101,47 +88,6 @@ def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
         for form, other in pairs
         for metric in METRICS
     ]
-
-
-def rises_and_falls(evidence: Evidence) -> list[Part]:
-    """The paper's own bounds are above the lowest, and above the highest, of those tried."""
-    backbone = next(iter(evidence.backbones()), "")
-    main = evidence.subject(backbone, OWN)
-    missed = _missed_bands(evidence, backbone)
-    return [
-        replace(part, blocked=part.blocked or missed.get((), "") or missed.get(tuple(bounds), ""))
-        for bounds in (LOWEST, HIGHEST)
-        for other in [_pinned(evidence, backbone, {"sparsity_bounds": bounds})]
-        for part in [evidence.gap(main, other, "auc", needs=BOUNDS)]
-    ]
-
-
-def sparse_is_about_the_base(evidence: Evidence) -> list[Part]:
-    """AdaSparse with the highest bounds against the plain backbone."""
-    backbone = next(iter(evidence.backbones()), "")
-    sparse = _pinned(evidence, backbone, {"sparsity_bounds": HIGHEST})
-    plain = evidence.subject(backbone, BASELINE)
-    part = evidence.gap(sparse, plain, "auc", expected="equal", needs=BOUNDS)
-    blocked = _missed_bands(evidence, backbone).get(tuple(HIGHEST), "")
-    return [replace(part, blocked=part.blocked or blocked)]
-
-
-def _missed_bands(evidence: Evidence, backbone: str) -> dict[tuple[Json, ...], str]:
-    """Which bounds AdaSparse did not keep to, with what that asks for; () are the main cell's.
-
-    A claim about a sparsity ratio says nothing of a model that has another one.
-    """
-    table = reached(evidence.runs.study("sparsity"))
-    keys = dict(zip(MODEL, (*evidence.family, backbone, OWN), strict=True))
-    own = rows_of(table, keys)
-    missed = own[own["layers_in_band"] < own["layers"]]
-    return {
-        (row["r_min"], row["r_max"]) if row["changes"] else (): (
-            f"a model that keeps to [{row['r_min']:g}, {row['r_max']:g}], as"
-            f" {row['layers_in_band']:.0f} of {row['layers']:.0f} layers do"
-        )
-        for row in missed.to_dict("records")
-    }
 
 
 def generated_parameters_harm(evidence: Evidence) -> list[Part]:

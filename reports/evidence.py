@@ -23,9 +23,9 @@ from reports.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from benchmark.config import RunConfig
+    from benchmark.config import Json, RunConfig
     from benchmark.records import RunRecord
     from reports.keys import Replicate
     from reports.load import Runs
@@ -106,6 +106,20 @@ class Evidence:
         changes = found[0].changes if found else NOT_PLANNED
         records = {cell.replicate: cell.record for cell in found if cell.record is not None}
         return Subject(title=model_title(backbone, method, changes), runs=records)
+
+    def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> Subject:
+        """A model with hyper-parameters that a study fixes."""
+
+        def is_wanted(config: RunConfig) -> bool:
+            return config.pinned == pins and config.labels == "given"
+
+        return self.subject(backbone, method, is_wanted)
+
+    def of_cell(self, key: tuple[str, ...]) -> Subject:
+        """The model with these values of `keys.CELL`."""
+        cells = [cell for cell in self.runs.cells if cell.key == key]
+        records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
+        return Subject(title=model_title(*key[2:]), runs=records)
 
     def gap(
         self,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.analysis_plan import ANALYSIS
+
 if TYPE_CHECKING:
     from reports.keys import Family
     from reports.load import Runs
 
-LEAST_ROWS = 20  # of each class
+LEAST_ROWS = ANALYSIS.exclusions.rows_of_a_class  # of each class
 SPLITS = ("dev", "test")
 
 

@@ -22,7 +22,7 @@ from reports.scored import File, file_of, scored_rows
 from reports.two_way import two_way_estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -104,10 +104,14 @@ def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
     ]
 
 
-def scores_by_run(runs: Runs, records: Mapping[Replicate, RunRecord]) -> dict[Replicate, BinScores]:
-    """Those of each run, in the bins of its own draw."""
+def scores_by_run(
+    runs: Runs,
+    records: Mapping[Replicate, RunRecord],
+    bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
+) -> dict[Replicate, BinScores]:
+    """Those of each run, in the bins of its own draw, or in at most as many other groups."""
     logs = {record.config.data_fingerprint for record in records.values()}
-    bins = {fingerprint: bins_by_domain(runs.domains(fingerprint)) for fingerprint in logs}
+    bins = {fingerprint: bins_of_domains(runs.domains(fingerprint)) for fingerprint in logs}
     return {
         place: scores_of(record, bins[record.config.data_fingerprint])
         for place, record in records.items()

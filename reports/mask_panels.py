@@ -10,10 +10,10 @@ from matplotlib.figure import Figure as Canvas
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from reports.keys import MODEL, REPLICATE
+from reports.keys import REPLICATE
 from reports.layout import number
-from reports.masks import KINDS, TITLES
-from reports.names import data_title, model_title
+from reports.masks import FORM, KINDS, TITLES
+from reports.names import FORMS, data_title, model_title
 from reports.style import PAGE
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ _MOST_PARTED = 200  # neurons with a line between them
 
 def draw(table: pd.DataFrame) -> Canvas:
     """Per model the strips and below them three panels."""
-    models = list(table.groupby(MODEL, sort=False))[:MOST_MODELS]
+    models = list(table.groupby(FORM, sort=False))[:MOST_MODELS]
     canvas = Canvas(figsize=(PAGE, sum(_HEIGHTS) * len(models)), layout="constrained")
     parts = canvas.subfigures(len(models), 1, squeeze=False)[:, 0]
-    for part, ((dataset, partition, backbone, method), rows) in zip(parts, models, strict=True):
-        title = f"{data_title(str(dataset), str(partition))}, "
-        title += model_title(str(backbone), str(method))
+    for part, (key, rows) in zip(parts, models, strict=True):
+        dataset, partition, backbone, method, form = map(str, key)
+        title = f"{data_title(dataset, partition)}, "
+        title += model_title(backbone, method, FORMS.get(form, form))
         part.suptitle(title, x=0.01, ha="left", fontsize="medium")
         _draw_model(part, rows)
     return canvas

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from reports.load import Runs
 
 STUDY = "masks"
+NO_FORM = "own"  # of a plug-in whose factors have no name
+FORM = [*MODEL, "form"]
+PAPER_FORM, OWN_FORM = "binarization", "fusion"  # of factors: figure 3a's, and the main cell's
 KINDS = ("trained", "initial", "permuted")
 TITLES = {
     "trained": "trained",
@@ -76,7 +79,7 @@ class MaskedModel:
     Per kind and seed they are the ranking of every layer's neurons.
     """
 
-    keys: dict[str, str]  # the values of `MODEL`
+    keys: dict[str, str]  # the values of `FORM`
     draw: int
     planned_runs: int
     domains: Domains
@@ -95,15 +98,20 @@ class MaskedModel:
 
 
 def masked_models(runs: Runs) -> list[list[MaskedModel]]:
-    """The models of the study that prune and have a finished run on the given labels, by draw."""
+    """The models of the study that prune and have a finished run on the given labels, by draw.
+
+    Of a log and backbone the paper's form of the factors comes first.
+    """
     runs = runs.study(STUDY)
     found: dict[tuple[str, ...], dict[Log, list[Cell]]] = {}
     for log in runs.fingerprints:
         for cell in runs.of_log(log).cells:
-            found.setdefault(cell.key[: len(MODEL)], {}).setdefault(log, []).append(cell)
+            key = (*cell.key[: len(MODEL)], str(cell.config.method_config.get("form", NO_FORM)))
+            found.setdefault(key, {}).setdefault(log, []).append(cell)
     models = []
-    for key, by_log in found.items():
-        keys = dict(zip(MODEL, key, strict=True))
+    places = {model: place for place, model in enumerate(dict.fromkeys(key[:-1] for key in found))}
+    for key in sorted(found, key=lambda key: (places[key[:-1]], key[-1] != PAPER_FORM)):
+        keys, by_log = dict(zip(FORM, key, strict=True)), found[key]
         draws = [_masked(runs, keys, log, cells) for log, cells in by_log.items()]
         models.append([model for model in draws if model])
     return [draws for draws in models if draws]

@@ -23,6 +23,7 @@ TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "logistic_regression": "Logistic regression",
     "boosted_trees": "Boosted trees",
 }
+FORMS = {"binarization": "Binarization", "scaling": "Scaling", "fusion": "Fusion"}  # of factors
 PINNED = {  # other pinned hyper-parameters go by their name and value
     "pruner_input h": "pruner reads h only",
     "alpha_start 5.0": "alpha 5",
@@ -35,8 +36,7 @@ PINNED = {  # other pinned hyper-parameters go by their name and value
     "r_scope domain": "sparsity ratio by domain",
     "prune_input False": "x_0 not pruned",
     "partitioned_norm False": "no partitioned normalisation",
-    "form binarization": "Binarization",
-    "form scaling": "Scaling",
+    **{f"form {form}": title for form, title in FORMS.items()},
 }
 
 

@@ -10,14 +10,16 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
+from reports.analysis_plan import ANALYSIS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-LEVEL = 0.95  # of intervals
-TEST_LEVEL = 0.05  # of two-sided tests
-POWER = 0.8
+LEVEL = ANALYSIS.levels.interval
+TEST_LEVEL = ANALYSIS.levels.test  # two-sided
+POWER = ANALYSIS.levels.power
 LEAST_RANKED = 6  # differences: with fewer no signed-rank test reaches `TEST_LEVEL`
 QUANTILES = 10_000  # over which the power of a test is averaged
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import stats
 
+from reports.analysis_plan import ANALYSIS
 from reports.capped import MOST_CAPPED
 from reports.stats import POWER
 
@@ -29,12 +30,11 @@ Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "equal"]
 Budget = Literal["none", "small", "full"]  # of what verdicts rest on
 
-LEVEL = 0.05  # of a claim, one-sided
+LEVEL = ANALYSIS.levels.claim  # one-sided
 SHOWN_LEVEL = 1.0 - 2.0 * LEVEL  # of the interval by which a part is seen
 MOST_NEEDED = 1_000  # seeds or draws that an estimate is worth printing for
-MARGIN = 0.001  # of AUC and GAUC: two things that differ by less are about equal
-NOTHING = MARGIN / 2.0  # of AUC and GAUC: a claimed gain that is surely below it is none
-LEAST_TRIALS, LEAST_REPLICATES = 10, 5  # of a full budget
+MARGIN, NOTHING = ANALYSIS.margins.equal, ANALYSIS.margins.nothing  # of AUC and GAUC
+LEAST_TRIALS, LEAST_REPLICATES = ANALYSIS.budget.trials, ANALYSIS.budget.replicates
 TAGS = {  # outcome -> on real logs, on generated ones
     "yes": ("reproduced", "holds in this world"),
     "no": ("not reproduced", "does not hold in this world"),
@@ -101,7 +101,7 @@ class Contrast:
     @property
     def nothing(self) -> float:
         """What a gain has to reach to be one."""
-        return self.margin / 2.0
+        return NOTHING if self.margin else 0.0
 
     @property
     def _is_seen(self) -> bool:

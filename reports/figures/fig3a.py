@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from reports.drawing import Figure
-from reports.keys import MODEL
 from reports.mask_panels import CONTRAST, CURVE, MOST_MODELS, PAIRS, STRIPS, draw
 from reports.masks import (
+    FORM,
     LEAST_CONTRASTED,
     LEAST_DOMAINS,
     LEAST_ROWS,
@@ -21,7 +21,7 @@ from reports.masks import (
     contrasted,
     masked_models,
 )
-from reports.names import data_title
+from reports.names import FORMS, data_title
 from reports.relabelling import Overlap
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _by_bin(bins: NDArray[np.intp], values: NDArray[np.float64], num: int) -> ND
 
 def notes(table: pd.DataFrame) -> list[str]:
     """What the panels show, the chance levels, what bars are, and what is missing."""
-    first = table.drop_duplicates(MODEL).to_dict("records")
+    first = table.drop_duplicates(FORM).to_dict("records")
     return [
         *(_facts(row) for row in first),
         *_missing(table),
@@ -183,11 +183,12 @@ def _facts(row: dict) -> str:
         "planted": "similarity is that of how domains click, known in this world",
         "observed": "similarity is that of the domains' inputs",
     }[row["similarity_of"]]
+    form = FORMS.get(row["form"], row["form"])
     return (
-        f"{data_title(row['dataset'], row['partition'])}: {row['layer']}, the widest hidden layer,"
-        f" {row['width']} neurons; {row['domains']} domains (at least {LEAST_ROWS} test rows, at"
-        f" most {MOST_DOMAINS}); {row['runs']} run{'s' if row['runs'] > 1 else ''}, the top"
-        f" panel of seed {row['first_seed']}; {source}.{_of_draws(row)}"
+        f"{data_title(row['dataset'], row['partition'])}, {form}: {row['layer']}, the widest hidden"
+        f" layer, {row['width']} neurons; {row['domains']} domains (at least {LEAST_ROWS} test"
+        f" rows, at most {MOST_DOMAINS}); {row['runs']} run{'s' if row['runs'] > 1 else ''}, the"
+        f" top panel of seed {row['first_seed']}; {source}.{_of_draws(row)}"
     )
 
 
@@ -204,7 +205,7 @@ def _of_draws(row: dict) -> str:
 
 def _missing(table: pd.DataFrame) -> list[str]:
     found = []
-    for _, rows in table.groupby(MODEL, sort=False):
+    for _, rows in table.groupby(FORM, sort=False):
         name, num = rows["dataset"].iloc[0], rows["domains"].iloc[0]
         if num < LEAST_DOMAINS:
             least = "a correlation" if num >= LEAST_CONTRASTED else "a comparison"
@@ -213,8 +214,8 @@ def _missing(table: pd.DataFrame) -> list[str]:
             found.append(
                 f"{name}: no run on permuted labels; run_all.py --only {STUDY} makes them."
             )
-    if len(table[MODEL].drop_duplicates()) > MOST_MODELS:
-        found.append(f"The first {MOST_MODELS} data sets are drawn; the CSV file has all.")
+    if len(table[FORM].drop_duplicates()) > MOST_MODELS:
+        found.append(f"The first {MOST_MODELS} of these are drawn; the CSV file has all.")
     return found
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reports.load import Runs
 
-COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
+_COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
 _KEYS = ["backbone", "method", "num_domains"]
 _QUANTITIES = {
     "parameters": "Parameters served",
@@ -32,6 +32,8 @@ _QUANTITIES = {
     "step_milliseconds": "Training step, ms",
 }
 _TIMED_ONLY = list(_QUANTITIES)[2:]
+_COUNTS = ("parameters", "multiply_adds")
+_SIZES = "public"  # of the paper, as those that are timed
 _COLUMNS = 3
 _CLAIM = "claimed, O(D ...)"
 _COUNT_NOTES = [
@@ -67,7 +69,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         RecordError: a file of `<out>/cost` cannot be read or lacks a column.
     """
     folder = runs.store.out / "cost"
-    table = pd.concat([_counts(folder / "scaling.csv"), _times(folder / "domains.csv")])
+    table = pd.concat([_counts(counted(runs)), _times(folder / "domains.csv")])
     if table.empty:
         return table
     order = {name: place for place, name in enumerate(in_order(set(table["method"])))}
@@ -75,17 +77,26 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
-def _counts(path: Path) -> pd.DataFrame:
-    """What `run_all.py` counts, and per quantity the claim of it."""
-    names = ["parameters", "multiply_adds"]
-    counts = _read(path, [*_KEYS, *names, "claim"])
-    counted = counts.melt(_KEYS, names, "quantity", "value").assign(kind=COUNTED)
+def counted(runs: Runs) -> pd.DataFrame:
+    """What `run_all.py` counts, for both of the paper's sizes; no row where nothing was counted.
+
+    Raises:
+        RecordError: the file cannot be read or lacks a column.
+    """
+    path = runs.store.out / "cost" / "scaling.csv"
+    return _read(path, ["sizes", *_KEYS, *_COUNTS, "served_bytes", "claim"])
+
+
+def _counts(counts: pd.DataFrame) -> pd.DataFrame:
+    """The counts of the public sizes, and per quantity the claim of it."""
+    names, counts = list(_COUNTS), counts[counts["sizes"] == _SIZES]
+    own = counts.melt(_KEYS, names, "quantity", "value").assign(kind=_COUNTED)
     claims = [
         counts[[*_KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
         for name in names
     ]
     claimed = pd.concat(claims).assign(kind=_CLAIMED).dropna(subset="value")
-    return pd.concat([counted, claimed])
+    return pd.concat([own, claimed])
 
 
 def _times(path: Path) -> pd.DataFrame:
@@ -160,7 +171,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     is_timed = (table["kind"] == _TIMED).any()
-    is_counted = (table["kind"] == COUNTED).any()
+    is_counted = (table["kind"] == _COUNTED).any()
     return [
         *([*_COUNT_NOTES, _growth(table)] if is_counted else []),
         _TIME_NOTE if is_timed else _UNTIMED_NOTE,
@@ -169,9 +180,9 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 def _growth(table: pd.DataFrame) -> str:
     """How many times the parameters grow from the fewest to the most domains."""
-    counted = table[(table["kind"] == COUNTED) & (table["quantity"] == "parameters")]
-    least, most = counted["num_domains"].min(), counted["num_domains"].max()
-    values = counted.pivot_table(index="method", columns="num_domains", values="value")
+    own = table[(table["kind"] == _COUNTED) & (table["quantity"] == "parameters")]
+    least, most = own["num_domains"].min(), own["num_domains"].max()
+    values = own.pivot_table(index="method", columns="num_domains", values="value")
     times = (values[most] / values[least]).dropna()
     words = [f"{look_of(name)['label']} {times[name]:,.0f}" for name in in_order(list(times.index))]
     return (

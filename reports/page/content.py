@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import jinja2
 
 from benchmark.protocol import PRESETS, departures
+from reports import analysis_plan
 from reports.capped import last_steps
 from reports.keys import partition_of
 from reports.names import REFERENCE, TITLES, data_title, model_title
@@ -104,6 +105,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         failed=[_line(cell) for cell in failed],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
         last_steps=last_steps(runs.records),
+        analysis=_analysis(runs),
         protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
         disagreements=runs.disagreements(),
         tuning=tuning_section(runs),
@@ -131,6 +133,15 @@ def _summary(runs: Runs) -> str:
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}{drawn}."
     )
+
+
+def _analysis(runs: Runs) -> dict[str, object]:
+    """Which analysis plan the report follows, and how it differs from the one of the runs."""
+    return {
+        "version": analysis_plan.ANALYSIS.version,
+        "digest": analysis_plan.digest(),
+        "changes": analysis_plan.changes_since(runs.store.out),
+    }
 
 
 def _protocol(config: RunConfig) -> dict[str, Json]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.claims import CLAIMS, CONTRADICTIONS
+from reports.analysis_plan import ANALYSIS
+from reports.claims import BESIDE, CONTRADICTIONS, PARTS
 from reports.evidence import COUNTED, Evidence, Part, absent
 from reports.few_rows import few_rows
 from reports.keys import DATA
@@ -24,14 +25,14 @@ from reports.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from reports.claims import Claim
+    from reports.analysis_plan import PlannedClaim
     from reports.load import Runs
     from reports.verdicts import Contrast
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
 _COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
-_DIGITS = {"e-4": 1, "correlation": 3}
+_DIGITS = {"e-4": 1, "correlation": 3, "ratio": 3}
 _NOTES = [
     RULE,
     "Here: how many parts of a claim are seen, refuted and open, then at most"
@@ -58,12 +59,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     rows = []
     for family in logs.families if logs.records else ():
         evidence, few = Evidence(runs, *family), few_rows(runs, family)
-        for claim in CLAIMS:
+        for claim in ANALYSIS.claims:
             rows += _rows(claim, evidence, few)
     return pd.DataFrame(rows)
 
 
-def _rows(claim: Claim, evidence: Evidence, few: str) -> list[dict[str, object]]:
+def _rows(claim: PlannedClaim, evidence: Evidence, few: str) -> list[dict[str, object]]:
     """The rows of a claim; `few` says what there is too little of on the log."""
     facts: dict[str, object] = {
         "dataset": evidence.dataset,
@@ -74,16 +75,17 @@ def _rows(claim: Claim, evidence: Evidence, few: str) -> list[dict[str, object]]
         "where": claim.where,
         "evidence": claim.paper,
     }
-    if not claim.parts:
+    find = PARTS.get(claim.name)
+    if find is None:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
     parts = [
         part if part.unit == COUNTED else replace(part, blocked=part.blocked or few)
-        for part in claim.parts(evidence) or [NO_BACKBONE]
+        for part in find(evidence) or [NO_BACKBONE]
     ]
     contrasts = [part.among(len(parts)) for part in parts]
     verdict = words_of(outcome_of(contrasts), evidence.budget, is_generated=evidence.is_generated)
     facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
-    beside = claim.beside(evidence) if claim.beside else []
+    beside = BESIDE[claim.beside](evidence) if claim.beside else []
     return [
         *(
             facts | {"role": "part"} | _row(part, contrast)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.bins import TRAIN_GROUPS
 from reports.intervals import bounds, interval_entry
 from reports.keys import DATA, REPLICATE, Family
 from reports.layout import Block, Entry, Layout, Table, number, spread
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
     Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
 
-_GROUPS = {  # by train rows: the least, and the first that is too many
-    "no train rows": (0, 1),
-    "1 to 99 train rows": (1, 100),
-    "100 or more train rows": (100, np.inf),
-}
 _METRICS = {"gauc": 4, "expected_gauc": 4, "expected_logloss": 5}
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
 _DELTAS = [f"{name}_delta_e4" for name in _METRICS]
@@ -59,7 +55,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         family = Family(*map(str, keys[:2]))
         domains = [runs.domains(log) for log in runs.families[family].values()]  # of each draw
         scores = {method: _scores(runs, (*keys, method)) for method in models["method"]}
-        for group in _GROUPS:
+        for group in TRAIN_GROUPS:
             names = dict(zip(_BLOCK, (*family, str(keys[2]), group), strict=True))
             own = names | _counts([one[_is_in(one, group)] for one in domains])
             for model in models.to_dict("records"):
@@ -72,7 +68,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def _is_in(domains: pd.DataFrame, group: str) -> pd.Series:
     """The domains of a group, as far as they are in test."""
-    least, too_many = _GROUPS[group]
+    least, too_many = TRAIN_GROUPS[group]
     train = domains["train_impressions"]
     return (domains["test_impressions"] > 0) & (train >= least) & (train < too_many)
 
@@ -90,7 +86,7 @@ def _counts(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
 
 def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
     """Per group the metrics of a model's finished runs."""
-    rows: dict[str, list[dict[str, float]]] = {group: [] for group in _GROUPS}
+    rows: dict[str, list[dict[str, float]]] = {group: [] for group in TRAIN_GROUPS}
     for cell in runs.cells:
         if cell.record is not None and cell.key == (*model, ""):
             domains = runs.domain_scores(cell.record)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports.intervals import bounds, interval_entry
-from reports.keys import MODEL, REPLICATE, Replicate
+from reports.keys import DATA, REPLICATE, Replicate
 from reports.layout import Block, Entry, Layout, Table, blocks_of, number, p_value, spread
 from reports.masks import (
     KINDS,
@@ -22,6 +22,7 @@ from reports.masks import (
     contrasted,
     masked_models,
 )
+from reports.names import FORMS
 from reports.paired import draws_note, independent, mean_interval, moments, runs_entry
 from reports.relabelling import DRAWS, two_sided
 from reports.stats import holm
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 ALL_LAYERS = "all layers"
 _NULLS = ("initial", "permuted")  # what trained masks are compared with
 _COLUMNS = (
-    *("Layer", "trained", "untrained", "labels permuted"),
+    *("Factors", "Layer", "trained", "untrained", "labels permuted"),
     *("Δ untrained", "p (Holm)", "Δ labels permuted", "p (Holm)"),
     *("Jaccard D_a, similar (chance)", "Jaccard D_a, different (chance)", "Runs"),
 )
@@ -128,6 +129,7 @@ def _facts(draws: Sequence[MaskedModel]) -> dict[str, object]:
     first = draws[0].domains
     domains = sum(len(model.domains.names) for model in draws)
     facts: dict[str, object] = {**draws[0].keys, "domains": domains, "similarity": first.source}
+    facts |= {"widest": draws[0].widest()}
     sizes: Counter[int] = Counter()
     for pairs in (model.domains.pairs() for model in draws):
         sizes.update({} if pairs is None else dict(zip(pairs.strata, pairs.sizes, strict=True)))
@@ -213,7 +215,7 @@ def _means(
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, the rows of all seeds."""
     pooled = table[table["seed"].isna()]
-    first = pooled.drop_duplicates(MODEL).to_dict("records")
+    first = pooled.drop_duplicates(DATA).to_dict("records")
     notes = [_domains_note(cast("Mapping[str, Any]", row)) for row in first]
     if pooled["permuted_mean"].isna().all():
         notes.append(
@@ -267,6 +269,7 @@ def _entries(row: dict) -> list[Entry]:
         for name in ("jaccard_similar", "jaccard_different")
     ]
     return [
+        Entry(FORMS.get(row["form"], row["form"])),
         Entry(row["layer"]),
         *(Entry(spread(row[f"{kind}_mean"], row[f"{kind}_std"], 3)) for kind in KINDS),
         *(entry for pair in compared for entry in pair),

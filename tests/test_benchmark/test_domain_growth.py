@@ -12,7 +12,7 @@ from benchmark.assembly import build
 from benchmark.cost import parameter_counts
 from benchmark.domain_growth import FEW_DOMAINS, NUMS_DOMAINS, growth, store_growth
 from benchmark.random_log import config_on
-from benchmark.speed.ad_log import AD_LOG, ad_log_schema, protocol_of
+from benchmark.speed.ad_log import AD_LOG, NUM_IDS, ad_log_schema, protocol_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,38 @@ CLAIMS = {
 }
 
 
+WIDE = 352 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 + 1  # of the production log
+
+
 @pytest.fixture(scope="module")
-def counted() -> dict[tuple[str, int], dict[str, int]]:
-    return {(str(row["method"]), int(row["num_domains"])): row for row in growth(METHODS)}
+def rows() -> list[dict]:
+    return list(growth(METHODS))
 
 
-def test_every_method_is_counted_at_every_number_of_domains(counted) -> None:
-    assert list(counted) == [(method, num) for method in METHODS for num in NUMS_DOMAINS]
+@pytest.fixture(scope="module")
+def counted(rows) -> dict[tuple[str, int], dict[str, int]]:
+    return {(row["method"], row["num_domains"]): row for row in rows if row["sizes"] == "public"}
+
+
+def test_every_method_is_counted_at_every_number_of_domains(rows) -> None:
+    assert [(row["sizes"], row["method"], row["num_domains"]) for row in rows] == [
+        (sizes, method, num)
+        for sizes in ("public", "production")
+        for method in METHODS
+        for num in NUMS_DOMAINS
+    ]
+
+
+def test_served_bytes_are_those_of_all_copies_and_of_the_embedding(rows) -> None:
+    (row,) = (
+        row
+        for row in rows
+        if (row["sizes"], row["method"], row["num_domains"]) == ("production", "maml", 5_000)
+    )
+    table = 1 + NUM_IDS  # rows: that of the empty slot, and the ids of all fields
+
+    assert row["parameters"] == WIDE * 5_001
+    assert row["served_bytes"] == 4 * (WIDE * 5_001 + 16 * table)
 
 
 @pytest.mark.parametrize("num", NUMS_DOMAINS)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from benchmark.plans import Plan, Search, write_plan
-from reports import claims_of_methods, reached
-from reports.claims import CLAIMS
+from benchmark.studies import STUDIES
+from reports import claims_of_sparsity, reached
+from reports.analysis_plan import ANALYSIS
+from reports.claims import BESIDE, PARTS
 from reports.comparisons import estimate
 from reports.evidence import Evidence
 from reports.layout import to_markdown
@@ -56,7 +58,7 @@ def search_of(num_trials: int) -> SearchTrials:
 
 
 def test_every_claim_has_a_row_and_smoke_has_no_verdict(sample: pd.DataFrame) -> None:
-    assert list(dict.fromkeys(sample["claim"])) == [claim.name for claim in CLAIMS]
+    assert list(dict.fromkeys(sample["claim"])) == [claim.name for claim in ANALYSIS.claims]
     assert set(sample["verdict"]) == {NO_VERDICT, NOT_TESTABLE}
     assert of(sample, "online")["verdict"].tolist() == [NOT_TESTABLE]
 
@@ -78,6 +80,9 @@ def test_parts_are_all_that_a_claim_speaks_of(sample: pd.DataFrame) -> None:
         "individual_impractical": 2,
         "dcnv2_by_size": 2,
         "generated_harm": 2 * 2,
+        "small_domains": 2 * 2,  # backbones, groups of domains
+        "band_reached": 1 + 2,  # the main cell, and the bounds that the sample has
+        "l1_misses": 1,
     }
     for name, count in counts.items():
         assert len(of(sample, name)) == count, name
@@ -115,7 +120,52 @@ def test_counts_of_parameters_have_no_interval(sample: pd.DataFrame) -> None:
     rows = of(sample, "individual_impractical")
 
     assert (rows["low"] == rows["high"]).all()
-    assert rows["outcome"].tolist() == ["yes", "yes"]  # more than 100 times plain at 5,000 domains
+    assert rows["outcome"].tolist() == ["no", "no"]
+    copies = 5_001 * (352 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 + 1)
+    served = 4 * (copies + 16 * 567_001) / 2**30  # MAML's, with the embedding table
+    assert 10 ** rows["mean"].iloc[0] == pytest.approx(served / 16)
+
+
+def test_every_claim_of_the_plan_has_its_parts_or_says_that_it_has_none() -> None:
+    claims_of_plan = {claim.name: claim for claim in ANALYSIS.claims}
+
+    assert PARTS.keys() <= claims_of_plan.keys()
+    assert {name for name in claims_of_plan if name not in PARTS} == {"online"}
+    assert claims_of_plan["online"].contrasts.startswith("none")
+    assert {claim.beside for claim in ANALYSIS.claims} - {""} == set(BESIDE)
+    assert {claim.study for claim in ANALYSIS.claims} <= set(STUDIES)
+
+
+def test_masks_are_judged_on_the_binary_factors_and_fusion_stands_beside(
+    sample: pd.DataFrame,
+) -> None:
+    parts, beside = (of(sample, "masks", role)["part"] for role in ("part", "beside"))
+
+    assert parts.str.startswith("Binarization, rank correlation").all()
+    assert beside.str.startswith("Fusion, rank correlation").all()
+
+
+def test_ratios_are_how_far_the_outermost_layer_is_inside(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    table = reached.band_margins(runs)
+    sparsity = runs.sparsity().merge(table)
+    low, high = 0.15 - 0.02, 0.25 + 0.02
+    main = sparsity[sparsity["changes"] == ""]
+    layers = main[["layer0", "layer1"]]
+    expected = np.minimum(layers - low, high - layers).min(axis=1)
+
+    assert len(main)
+    assert main["inside"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_claims_on_ratios_are_of_the_cells_that_aim_at_a_band(sample: pd.DataFrame) -> None:
+    inside, outside = of(sample, "band_reached"), of(sample, "l1_misses")
+
+    assert set(inside["unit"]) == set(outside["unit"]) == {"ratio"}
+    assert inside["part"].str.endswith("inside of its bounds").all()
+    assert outside["part"].tolist() == [
+        "sparsity ratio of DNN +AdaSparse, l1 penalty, outside of its bounds"
+    ]
 
 
 def test_each_part_is_the_claimed_difference_in_the_claimed_direction(sample: pd.DataFrame) -> None:
@@ -195,7 +245,7 @@ def test_the_papers_printed_ranges_are_those_of_its_table() -> None:
     rows = [rows for log in table.values() for rows in log.values()]
     metrics = ("auc", "gauc")
     second = [row["adasparse"][m] - row["apg"][m] for row in rows for m in metrics]
-    texts = {claim.name: claim.paper for claim in CLAIMS}
+    texts = {claim.name: claim.paper for claim in ANALYSIS.claims}
 
     assert f"by +{min(second):.4f} to +{max(second):.4f}" in texts["adasparse_best"]
     for metric in metrics:
@@ -246,7 +296,7 @@ def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
 ) -> None:
     def first_part() -> Contrast:
         evidence = Evidence(load_runs(studied.store.out), "world", "scenario")
-        return claims_of_methods.rises_and_falls(evidence)[0].among(2)
+        return claims_of_sparsity.rises_and_falls(evidence)[0].among(2)
 
     part = first_part()  # layer0 prunes more than the bounds of the main cell allow
     assert part.outcome == "open"

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
 
-COUNTS = """program,backbone,method,num_domains,parameters,multiply_adds,claim
-0,dnn,star,10,110,11,100
-0,dnn,star,1000,10010,11,10000
-0,dnn,plain,10,10,9,
-0,dnn,plain,1000,10,9,
+COUNTS = """program,sizes,backbone,method,num_domains,parameters,multiply_adds,served_bytes,claim
+0,public,dnn,star,10,110,11,480,100
+0,public,dnn,star,1000,10010,11,40080,10000
+0,public,dnn,plain,10,10,9,80,
+0,public,dnn,plain,1000,10,9,80,
+0,production,dnn,star,1000,50010,51,200080,50000
 """
 TIMES = """model,num_domains,latency_batch1_p50_milliseconds,latency_batch1_p99_milliseconds,\
 latency_batch256_p50_milliseconds,latency_batch256_p99_milliseconds,serving_memory_mib,\
@@ -122,7 +123,7 @@ def test_damaged_file_is_named(counted: Folder, text: str) -> None:
 
 
 def test_unknown_methods_come_last(counted: Folder) -> None:
-    write(counted, "scaling.csv", COUNTS + "0,dnn,my_method,10,5,5,\n")
+    write(counted, "scaling.csv", COUNTS + "0,public,dnn,my_method,10,5,5,60,\n")
 
     table = tabulated(counted)
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.files import sole_writer
 from reports import verify
+from reports.analysis_plan import digest
 from reports.bundle import main
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ def test_bundle_has_the_evidence_and_no_copies(store: Store) -> None:
     assert names[0] == "README.txt"
     assert names[1:] == sorted(names[1:])
     assert not set(names) & {*COPIES, ".lock", ".report.lock"}
+
+
+def test_bundle_has_the_kept_analysis_plan_and_names_that_of_the_report(store: Store) -> None:
+    (store.out / "analysis_plan.toml").write_text("version = 0\n")
+    main([str(store.out)])
+
+    with zipfile.ZipFile(store.out / "bundle.zip") as archive:
+        assert archive.read("analysis_plan.toml") == b"version = 0\n"
+        assert f"analysis plan {digest()[:12]}" in archive.read("README.txt").decode()
 
 
 def test_bundle_is_the_same_for_a_copy_of_the_store(store: Store) -> None:
