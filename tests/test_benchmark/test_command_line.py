@@ -115,7 +115,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "formulations: 8 cells, 4 of them shared",
         "partitions: 8 cells, 4 of them shared",
         "sparsity: 8 cells, 4 of them shared",
-        "masks: 6 cells, 4 of them shared",
+        "masks: 8 cells, 6 of them shared",
         "controls: 8 cells, 4 of them shared",
         "ablations: 8 cells, 4 of them shared",
         "cost: 4 cells, 4 of them shared",

@@ -48,7 +48,7 @@ def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
     assert len(main) == 8
     on_first = {slot for slot in main if plan.slots[slot].backbone == "dnn"}
     assert on_first <= set(plan.studies["controls"])
-    assert len(plan.slots) == 8 + 4 + 10 + 2 + 6 + 18 + 4  # studies in their order, references last
+    assert len(plan.slots) == 8 + 4 + 10 + 4 + 6 + 18 + 4  # studies in their order, references last
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
     assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
 
