@@ -66,14 +66,13 @@ def seen_schema(
     """
     if config.is_blind:
         return schema.view(domain_from="none", task_from="none")
-    is_placebo = config.domains == "placebo"
     if coarser is not None:
         counts = (len(config.domain_columns), int(coarser.max()) + 1)
         return schema.view(
-            domain_from="coarser", task_from="coarser", coarser=counts, is_placebo=is_placebo
+            domain_from="coarser", task_from="coarser", coarser=counts, is_placebo=config.is_placebo
         )
     return schema.view(
         domain_from="task_id" if config.has_own_domains else "domain_id",
         task_from="domain_id" if config.has_full_task else "task_id",
-        is_placebo=is_placebo,
+        is_placebo=config.is_placebo,
     )

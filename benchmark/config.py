@@ -91,7 +91,7 @@ class RunConfig:
             raise ConfigError(
                 f"without a task there are no domain columns, got {', '.join(self.domain_columns)}"
             )
-        if self.domains == "placebo" and not self.task:
+        if self.is_placebo and self.is_blind:
             raise ConfigError("a placebo replaces the domains that methods see; give it a task")
         if not self.domain_columns and self.task:
             object.__setattr__(self, "domain_columns", self.partition)
@@ -138,7 +138,7 @@ class RunConfig:
             words.append("labels permuted")
         if self.is_blind:
             words.append("domain-blind")
-        if self.domains == "placebo":
+        if self.is_placebo:
             words.append("placebo domains")
         if self.has_full_task:
             words.append("task=full partition")
@@ -167,6 +167,11 @@ class RunConfig:
     def is_blind(self) -> bool:
         """Whether methods see no domain and no task."""
         return not self.task
+
+    @property
+    def is_placebo(self) -> bool:
+        """Whether methods see the domains and tasks of other rows."""
+        return self.domains == "placebo"
 
     @property
     def folder(self) -> tuple[str, str, str]:

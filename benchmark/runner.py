@@ -176,7 +176,7 @@ class _Run:
         if config.labels == "permuted":
             span = self.data.split["train"]
             permute_labels(rows[span.start : span.stop], config.seed)
-        donors = domain_donors(data)[: len(rows)] if config.domains == "placebo" else None
+        donors = domain_donors(data)[: len(rows)] if config.is_placebo else None
         self.rows = EncodedRows(rows, schema, device, coarser, donors)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size

@@ -61,7 +61,7 @@ def spans_of(data):
 
 
 def rows_of(config, log):
-    donors = domain_donors(log) if config.domains == "placebo" else None
+    donors = domain_donors(log) if config.is_placebo else None
     return EncodedRows(log.rows(), seen_schema(config, log.schema), "cpu", None, donors)
 
 
@@ -226,7 +226,7 @@ def test_placebo_trains_and_repeats_itself(cell_of, backbone, method):
 
     assert found[0] == found[1]
     record = store.read(folder)
-    assert record.config.domains == "placebo"
+    assert record.config.is_placebo
     assert np.isfinite(record.metrics["test"]["logloss"])
     assert not (folder / "weights.npz").exists()
     test = pl.read_parquet(folder / "predictions.parquet").filter(split="test")
