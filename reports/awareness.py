@@ -123,35 +123,40 @@ def _answer(row: Mapping[Hashable, Any]) -> str:
             f"{title}: not known; it takes two draws or seeds of the method, its placebo and the"
             " plain backbone."
         )
-    gain = _amount(row, "gain")
     if low > 0.0:
-        return f"{title}: of the gain of {gain} AUC, {_shared_out(row)}."
-    parts = " and ".join(_part(row, name) for name in WORDS)
-    what = f"a loss of {_amount(row, 'gain', -1.0)}" if high < 0.0 else f"{gain}"
-    doubt = "" if high < 0.0 else ", which cannot be told from 0"
-    return f"{title}: no gain to share out ({what} AUC{doubt}); {parts}."
+        return f"{title}: of the gain of {_amount(row, 'gain')} AUC, {_shared_out(row)}."
+    if high < 0.0:
+        return f"{title}: no gain but a loss of {_amount(row, 'gain', -1.0)} AUC; {_parts(row)}."
+    return (
+        f"{title}: no gain to share out, {_amount(row, 'gain')} AUC cannot be told from 0;"
+        f" {_parts(row)}."
+    )
 
 
 def _shared_out(row: Mapping[Hashable, float]) -> str:
-    """The two parts of a gain, and the share of the first."""
+    """The parts of a gain, and the share of awareness."""
     if not any(_sign(row, name) for name in WORDS):
         amounts = " and ".join(f"{_amount(row, name)} of {word}" for name, word in WORDS.items())
         return f"{amounts} cannot be told apart"
-    parts = " and ".join(_part(row, name) for name in WORDS)
     if math.isnan(row["share_low"]):
-        return parts
+        return _parts(row)
     mean, low, high = (number(100.0 * row[f"share_{end}"], 0) for end in ("mean", "low", "high"))
-    return f"{parts}; awareness is {mean}% [{low}, {high}] of it"
+    return f"{_parts(row)}; awareness is {mean}% [{low}%, {high}%] of it"
 
 
-def _part(row: Mapping[Hashable, float], name: str) -> str:
-    """What is said of one part of a gain."""
-    sign = _sign(row, name)
-    if sign > 0:
-        return f"{_amount(row, name)} is {WORDS[name]}"
-    if sign < 0:
+def _parts(row: Mapping[Hashable, float]) -> str:
+    """Both parts, the clear ones first."""
+    clear = [_clear_part(row, name) for name in WORDS if _sign(row, name)]
+    unclear = [f"{WORDS[name]}, {_amount(row, name)}," for name in WORDS if not _sign(row, name)]
+    if not clear:
+        return f"neither {' nor '.join(unclear)} can be told from 0"
+    return "; ".join([" and ".join(clear), *(f"{part} cannot be told from 0" for part in unclear)])
+
+
+def _clear_part(row: Mapping[Hashable, float], name: str) -> str:
+    if _sign(row, name) < 0:
         return f"{WORDS[name]} costs {_amount(row, name, -1.0)}"
-    return f"{WORDS[name]}, {_amount(row, name)}, cannot be told from 0"
+    return f"{_amount(row, name)} is {WORDS[name]}"
 
 
 def _sign(row: Mapping[Hashable, float], name: str) -> int:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 _ROW = 0.135  # inches, of one part of a method
 _FRAME = 0.75  # inches, for the title and the axis of a panel
 _GAP = 0.8  # rows between methods
-_FACES = {"gain": "full", "awareness": "full", "capacity": "none"}
+_STYLES: dict[str, dict[str, Any]] = {
+    "gain": {"elinewidth": 1.6, "markersize": 6.5},
+    "awareness": {"elinewidth": 0.9, "markersize": 5.5},
+    "capacity": {"elinewidth": 0.9, "markersize": 5.5, "markerfacecolor": "white"},
+}
 
 
 def draw(table: pd.DataFrame) -> Canvas:
@@ -45,7 +49,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
         for part, name in enumerate(PARTS):
             place = index * (len(PARTS) + _GAP) + part
             mean, low, high = (row[f"{name}_e4_{end}"] for end in ("mean", "low", "high"))
-            style: dict[str, Any] = look | {"fillstyle": _FACES[name], "elinewidth": 1.0}
+            style: dict[str, Any] = look | _STYLES[name]
             style |= {"xerr": [[mean - low], [high - mean]]} if low < high else {}
             panel.errorbar([mean], [place], linestyle="none", **style)
             places.append(place)
@@ -60,9 +64,9 @@ def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     return [
         "Each method's gain over the plain backbone on test, and its parts: domain awareness, what"
-        " it has more than its placebo, and capacity, what the placebo has more than the plain"
-        f" backbone. Means over the runs ({counts_text(table['runs'])}) with the 95% intervals of"
-        " the table above.",
+        " it has more than its placebo, and capacity (hollow), what the placebo has more than the"
+        f" plain backbone. Means over the runs ({counts_text(table['runs'])}), with 95% intervals as"
+        " in the table above.",
         *draws_note(table),
         *left_out(table),
     ]
