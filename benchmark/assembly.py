@@ -68,8 +68,11 @@ def seen_schema(
         return schema.view(domain_from="none", task_from="none")
     if coarser is not None:
         counts = (len(config.domain_columns), int(coarser.max()) + 1)
-        return schema.view(domain_from="coarser", task_from="coarser", coarser=counts)
+        return schema.view(
+            domain_from="coarser", task_from="coarser", coarser=counts, is_placebo=config.is_placebo
+        )
     return schema.view(
         domain_from="task_id" if config.has_own_domains else "domain_id",
         task_from="domain_id" if config.has_full_task else "task_id",
+        is_placebo=config.is_placebo,
     )

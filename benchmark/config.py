@@ -16,6 +16,7 @@ Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 EmbeddingOptimizer = Literal["sparse", "dense"]
 SplitKind = Literal["time", "shuffle"]
 Labels = Literal["given", "permuted"]
+Domains = Literal["given", "placebo"]
 
 RUN_ID_LENGTH = 12
 USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
@@ -58,6 +59,8 @@ class RunConfig:
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
     of domains has nothing but their inputs and click rates to go by.
+    With `domains` of a placebo, domain, task and e_d are those of another row; the inputs are the
+    row's own.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
@@ -79,6 +82,7 @@ class RunConfig:
     pinned: Mapping[str, Json] = field(default_factory=dict)
     plugins: Mapping[str, str] = field(default_factory=dict)
     labels: Labels = "given"
+    domains: Domains = "given"
     draw: int | None = None
     world_rows: int | None = None
 
@@ -87,6 +91,8 @@ class RunConfig:
             raise ConfigError(
                 f"without a task there are no domain columns, got {', '.join(self.domain_columns)}"
             )
+        if self.is_placebo and self.is_blind:
+            raise ConfigError("a placebo replaces the domains that methods see; give it a task")
         if not self.domain_columns and self.task:
             object.__setattr__(self, "domain_columns", self.partition)
 
@@ -132,6 +138,8 @@ class RunConfig:
             words.append("labels permuted")
         if self.is_blind:
             words.append("domain-blind")
+        if self.is_placebo:
+            words.append("placebo domains")
         if self.has_full_task:
             words.append("task=full partition")
         if self.has_own_domains:
@@ -161,6 +169,11 @@ class RunConfig:
         return not self.task
 
     @property
+    def is_placebo(self) -> bool:
+        """Whether methods see the domains and tasks of other rows."""
+        return self.domains == "placebo"
+
+    @property
     def folder(self) -> tuple[str, str, str]:
         """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
         return self.log, "+".join(self.partition), self.model
@@ -180,13 +193,14 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that can change a run; plug-ins and labels only where they are unusual."""
+        """Everything that can change a run; plug-ins, labels and domains only if unusual."""
         content = self.to_json()
         del content["protocol"]["name"]
         if not self.plugins:
             del content["plugins"]
-        if self.labels == "given":
-            del content["labels"]
+        for name in ("labels", "domains"):
+            if content[name] == "given":
+                del content[name]
         return content
 
     def to_json(self) -> dict[str, Any]:

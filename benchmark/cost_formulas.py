@@ -69,8 +69,9 @@ class PlainWork:
 class AdaSparseWork(PlainWork):
     """N (N + E_d) for a pruner of N values, N N or N E_d where it reads h or e_d alone.
 
-    The first pruner of "both" reads x_0, whose head is e_d: the two blocks of its matrix are added
-    before the product, so that it costs N N, not the N (N + E_d) of the paper's concatenation.
+    The first pruner of "both" reads x_0, whose head is e_d, but for a placebo: the two blocks of
+    its matrix are added before the product, so that it costs N N, not the N (N + E_d) of the
+    paper's concatenation.
     """
 
     def __init__(self, shape: ModelShape, config: AdaSparseConfig) -> None:
@@ -84,7 +85,7 @@ class AdaSparseWork(PlainWork):
         reads = self.config.pruner_input
         if reads == "e_d":
             return Work(row=n * self.shape.n_domain)
-        if reads == "h" or place == "input":
+        if reads == "h" or (place == "input" and self.shape.has_e_d_in_x_0):
             return Work(row=n * n)
         return Work(row=n * (n + self.shape.n_domain))
 

@@ -178,6 +178,7 @@ def configure(
         pinned=dict(change.pinned),
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
+        domains="placebo" if change.ids == "placebo" else "given",
         draw=data.draw,
         world_rows=None if data.draw is None else selection.world_rows,
     )

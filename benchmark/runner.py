@@ -22,6 +22,7 @@ from benchmark.evaluator import MaskMeter, domain_table, predict
 from benchmark.latency import latency
 from benchmark.metrics import auc, evaluate, row_logloss
 from benchmark.optimizers import make_optimizer
+from benchmark.placebo import domain_donors
 from benchmark.records import RunResult, RunStore
 from benchmark.seeding import generator, permute_labels, seed_dropout
 from benchmark.trainer import DevScores, TrainSplit, train
@@ -175,7 +176,8 @@ class _Run:
         if config.labels == "permuted":
             span = self.data.split["train"]
             permute_labels(rows[span.start : span.stop], config.seed)
-        self.rows = EncodedRows(rows, schema, device, coarser)
+        donors = domain_donors(data)[: len(rows)] if config.is_placebo else None
+        self.rows = EncodedRows(rows, schema, device, coarser, donors)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )

@@ -137,7 +137,7 @@ def _needs_of(name: str) -> str:
     if study.needs_truth:
         worlds = ", ".join(log for log in catalog.available() if catalog.is_world(log))
         return f"{name} needs a generated log in --data, one of {worlds}"
-    if study.has_blind_controls or study.is_nested:
+    if study.has_blind_controls or study.has_placebos or study.is_nested:
         columns = ", and a partition of several columns" if study.is_nested else ""
         return f"{name} needs a method beside {BASELINE}{columns}"
     changed = ", ".join(sorted({change.match or change.method for change in study.changes}))

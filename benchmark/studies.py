@@ -41,14 +41,14 @@ class Change:
     """A method, and what a study changes about its main cell.
 
     `pinned` are hyper-parameters that tuning does not choose; `ids` are the domains and tasks that
-    the method sees, none if it is `blind`; with `num_columns` both are the joint values of the
-    first so many domain columns; `match` names the method to whose dense parameters the hidden
-    layers are scaled; `labels` are those that it trains on.
+    the method sees, none if it is `blind`, another row's if a `placebo`; with `num_columns` both
+    are the joint values of the first so many domain columns; `match` names the method to whose
+    dense parameters the hidden layers are scaled; `labels` are those that it trains on.
     """
 
     method: str
     pinned: Mapping[str, Json] = field(default_factory=dict)
-    ids: Literal["own", "partition_as_task", "blind"] = "own"
+    ids: Literal["own", "partition_as_task", "blind", "placebo"] = "own"
     num_columns: int | None = None
     match: str = ""
     labels: Labels = "given"
@@ -77,14 +77,15 @@ class Study:
 
     Without changes it is every method on every backbone; all others are on the first backbone that
     is selected. `has_blind_controls` changes every method into its domain-blind control,
-    `is_nested` gives every method ever more domain columns. `references` are models that are no
-    networks. `worlds` are the generated logs that it is on, whatever --data says; `needs_truth`
-    keeps it to those logs of --data that are generated.
+    `has_placebos` gives every method domains that say nothing, `is_nested` ever more domain
+    columns. `references` are models that are no networks. `worlds` are the generated logs that it
+    is on, whatever --data says; `needs_truth` keeps it to those logs of --data that are generated.
     """
 
     summary: str
     changes: tuple[Change, ...] = ()
     has_blind_controls: bool = False
+    has_placebos: bool = False
     is_nested: bool = False
     references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
@@ -96,6 +97,8 @@ class Study:
         others = [method for method in methods if method != BASELINE]
         if self.has_blind_controls:
             changes += [blind_control(method) for method in others]
+        if self.has_placebos:
+            changes += [Change(method=method, ids="placebo") for method in others]
         if self.is_nested:
             changes += [
                 change for method in others for change in nested(method, num_domain_columns)
@@ -105,7 +108,8 @@ class Study:
     @property
     def compares_all(self) -> bool:
         """Whether it is every method on every backbone."""
-        return not (self.changes or self.has_blind_controls or self.is_nested or self.references)
+        changes_every_method = self.has_blind_controls or self.has_placebos or self.is_nested
+        return not (self.changes or self.references or changes_every_method)
 
 
 def blind_control(method: str) -> Change:
@@ -167,6 +171,7 @@ STUDIES = {
             Change(method="star", ids="partition_as_task"),
             Change(method="maml", ids="partition_as_task"),
         ),
+        has_placebos=True,
     ),
     "ablations": Study(
         summary="AdaSparse, STAR and APG with one part changed at a time",
@@ -217,6 +222,7 @@ ARTEFACTS = {  # a table or figure of the report -> the study that makes its run
     "significance": "main",
     "domains": "main",
     "coverage": "main",
+    "awareness": "controls",
 }
 
 

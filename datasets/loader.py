@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class Batch:
     """Encoded rows of one split.
 
-    Code 0 is a value unseen in train and domain 0 a domain unseen in train. `eval_domain_id`
-    numbers all tuples
-    of domain columns, seen or not: metrics group by it.
+    Code 0 is a value unseen in train and domain 0 a domain unseen in train. `domain_codes`,
+    `domain_id` and `task_id` are what methods see of the domain; of a placebo they are another
+    row's. `eval_domain_id` numbers all tuples of domain columns, seen or not: metrics group by it.
     """
 
     codes: Tensor  # (B, F) int32, domain fields first, the representative ahead of the others
     bags: tuple[Tensor, ...]  # one (B, M) int32 per multi-value field, -1 where a slot is empty
+    domain_codes: Tensor  # (B, D) int32, of the domain fields that e_d embeds
     domain_id: Tensor  # (B,) int32
     task_id: Tensor  # (B,) int32
     eval_domain_id: Tensor  # (B,) int32
@@ -40,7 +41,8 @@ class EncodedRows:
     """All rows of a prepared log as one int32 matrix, its columns as in `column_names`.
 
     What a batch holds as domain and as task is the schema's choice; `coarser` holds the coarser id
-    of each `eval_domain_id`, for schemas that choose those.
+    of each `eval_domain_id`, for schemas that choose those. `donors` are the positions (N,) of the
+    rows whose domains a placebo hands out.
     """
 
     def __init__(
@@ -49,33 +51,45 @@ class EncodedRows:
         schema: EncodedSchema,
         device: torch.device | str = "cpu",
         coarser: np.ndarray | None = None,
+        donors: np.ndarray | None = None,
     ) -> None:
         self.matrix = torch.from_numpy(rows).to(device)  # (N, C)
         self.coarser = None if coarser is None else torch.from_numpy(coarser).to(device)
         self.schema = schema
-        self.num_fields = len(schema.fields)
-        self._widths = (self.num_fields, *schema.bag_lengths, 1, 1, 1, 1)
+        self._widths = (len(schema.fields), *schema.bag_lengths, 1, 1, 1, 1)
+        self._placebo: Tensor | None = None  # (N, D + 3), domain fields and ids of other rows
+        if donors is not None:
+            columns = (self.matrix[:, : schema.num_domain_fields], self.matrix[:, -4:-1])
+            self._placebo = torch.cat(columns, dim=1)[torch.from_numpy(donors).to(device)]
 
     def __len__(self) -> int:
         return self.matrix.shape[0]
 
     def batch(self, row_ids: Tensor) -> Batch:
         """The rows with these positions, in this order; `row_ids` is (B,) int64."""
-        return self._view(self.matrix.index_select(0, row_ids))
+        other = None if self._placebo is None else self._placebo.index_select(0, row_ids)
+        return self._view(self.matrix.index_select(0, row_ids), other)
 
     def range(self, start: int, stop: int) -> Batch:
         """The rows from `start` up to `stop`, without copying the codes."""
-        return self._view(self.matrix[start:stop])
+        other = None if self._placebo is None else self._placebo[start:stop]
+        return self._view(self.matrix[start:stop], other)
 
-    def _view(self, block: Tensor) -> Batch:
+    def _view(self, block: Tensor, other: Tensor | None) -> Batch:
         codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
+        num_domain_fields = self.schema.num_domain_fields
+        seen = (codes[:, :num_domain_fields], domain_id, task_id, eval_domain_id)
+        if other is not None:
+            seen = other.split((num_domain_fields, 1, 1, 1), dim=1)
+        domain_codes, domain_id, task_id, seen_id = seen
         only = label.new_full((1, 1), ONLY).expand(len(label), 1)
         ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
         if self.coarser is not None:
-            ids["coarser"] = self.coarser[eval_domain_id]  # (B, 1)
+            ids["coarser"] = self.coarser[seen_id]  # (B, 1)
         return Batch(
             codes=codes,
             bags=tuple(bags),
+            domain_codes=domain_codes,
             domain_id=ids[self.schema.domain_from].squeeze(1),  # (B, 1) -> (B,)
             task_id=ids[self.schema.task_from].squeeze(1),
             eval_domain_id=eval_domain_id.squeeze(1),

@@ -188,7 +188,8 @@ class EncodedSchema:
     multi-value fields. Sizes count the codes of a field, code 0 included; `num_domains` and
     `num_tasks` count id 0 too. `domain_from` and `task_from` name the columns of the encoded rows
     that a batch holds as domain and as task, "coarser" for the ids of some of the domain fields,
-    "none" for one id, `ONLY`, in every row.
+    "none" for one id, `ONLY`, in every row. With `is_placebo` the domain fields, domains and tasks
+    that a method sees are those of another row, beside the row's own fields.
     """
 
     fields: tuple[str, ...]
@@ -201,6 +202,7 @@ class EncodedSchema:
     num_tasks: int
     domain_from: IdSource = "domain_id"
     task_from: IdSource = "task_id"
+    is_placebo: bool = False
 
     def view(
         self,
@@ -208,6 +210,7 @@ class EncodedSchema:
         domain_from: IdSource,
         task_from: IdSource,
         coarser: tuple[int, int] | None = None,
+        is_placebo: bool = False,
     ) -> EncodedSchema:
         """The same rows with other ids for domain and task.
 
@@ -219,6 +222,7 @@ class EncodedSchema:
             task_from: what is handed out as task.
             coarser: for coarser ids, the number of first domain fields that make them, and how
                 many ids there are, id 0 included.
+            is_placebo: whether ids and e_d are another row's.
         """
         counts: dict[IdSource, tuple[int, int]] = {  # of domain fields, of ids
             "domain_id": (self.num_domain_fields, self.num_domains),
@@ -235,4 +239,5 @@ class EncodedSchema:
             num_tasks=counts[task_from][1],
             domain_from=domain_from,
             task_from=task_from,
+            is_placebo=is_placebo,
         )

@@ -86,24 +86,21 @@ class CompactPredictor:
     def __call__(self, batch: Batch) -> Tensor:
         """Logits (B,)."""
         _backbone_of(self.model)
-        embedding = self.model.embedding
-        codes = batch.codes[:, : embedding.num_domain_fields]
         domains, inverse, counts = torch.unique(
-            codes, dim=0, return_inverse=True, return_counts=True
+            batch.domain_codes, dim=0, return_inverse=True, return_counts=True
         )
         order = torch.argsort(inverse, stable=True)  # (B,)
-        x_0 = embedding(batch)[order]  # (B, d), domain by domain
+        x_0, e_d = (part[order] for part in self.model.embedding(batch))  # domain by domain
         logits = x_0.new_empty(len(batch))
         start = 0
         for domain, count in zip(domains.tolist(), counts.tolist(), strict=True):
             rows = slice(start, start + count)
-            logits[order[rows]] = self._network(tuple(domain), x_0[rows])(x_0[rows])
+            logits[order[rows]] = self._network(tuple(domain), e_d[start])(x_0[rows])
             start += count
         return logits
 
-    def _network(self, domain: tuple[int, ...], x_0: Tensor) -> CompactNetwork:
+    def _network(self, domain: tuple[int, ...], e_d: Tensor) -> CompactNetwork:
         if domain not in self.networks:
-            e_d = x_0[0, : self.model.embedding.n_domain]
             self.networks[domain] = compile_domain(self.model, e_d)
         return self.networks[domain]
 

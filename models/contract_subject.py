@@ -89,6 +89,7 @@ class RandomRows:
         return Batch(
             codes=self.codes[row_ids],
             bags=tuple(bag[row_ids] for bag in self.bags),
+            domain_codes=self.codes[row_ids, : SCHEMA.num_domain_fields],
             domain_id=domain_id,
             task_id=self.task_id[row_ids],
             eval_domain_id=domain_id,

@@ -62,12 +62,10 @@ class CTRModel(nn.Module):
         method: tuple[MethodEntry, ConfigT],
     ) -> None:
         super().__init__()
-        self.embedding = FieldEmbedding(
-            schema, config.embedding_dim, sparse_gradient=config.sparse_gradient
-        )
         shape = ModelShape(
-            n_input=self.embedding.n_input,
-            n_domain=self.embedding.n_domain,
+            n_input=(len(schema.fields) + len(schema.bags)) * config.embedding_dim,
+            n_domain=schema.num_domain_fields * config.embedding_dim,
+            has_e_d_in_x_0=not schema.is_placebo,
             num_domains=schema.num_domains,
             num_tasks=schema.num_tasks,
             hidden_dims=config.hidden_dims,
@@ -77,14 +75,20 @@ class CTRModel(nn.Module):
         )
         method_entry, method_config = method
         backbone_entry, backbone_config = backbone
-        self.method = method_entry.build(method_config, shape)
+        method_part = method_entry.build(method_config, shape)
+        self.embedding = FieldEmbedding(
+            schema,
+            config.embedding_dim,
+            sparse_gradient=config.sparse_gradient,
+            has_e_d=method_part.reads_e_d,
+        )
+        self.method = method_part
         self.backbone = backbone_entry.build(backbone_config, shape, self.method)
         self.register_buffer("base_logit", torch.zeros(()))
 
     def embed(self, batch: Batch) -> DomainContext:
         """Look the rows up in the embedding table."""
-        x_0 = self.embedding(batch)  # (B, d)
-        e_d = x_0[:, : self.embedding.n_domain]  # (B, E_d)
+        x_0, e_d = self.embedding(batch)  # (B, d), (B, E_d)
         return DomainContext(batch.domain_id, batch.task_id, e_d, x_0)
 
     def score(self, context: DomainContext) -> Tensor:

@@ -148,8 +148,8 @@ FORMS: dict[Form, type[Gating]] = {
 class PrunedLayer(Function):
     """A layer h (B, N) with its pruner: h * pi (eq. 2), pi / gain, and r (B,): shut gates of a row.
 
-    Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None. Where h is
-    x_0, whose head is e_d, `e_d` is None and v = (W_layer + [W_domain, 0]) h: one product for two.
+    Equation: v = W_layer h + W_domain e_d + c, then `Gating`. Either matrix may be None. Where e_d
+    is the head of h, which is x_0, `e_d` is None and v = (W_layer + [W_domain, 0]) h: one product.
     """
 
     @staticmethod

@@ -90,7 +90,8 @@ class ModelShape:
     """Sizes and protocol choices that are the same for every method on a data set."""
 
     n_input: int  # d, width of x_0
-    n_domain: int  # E_d, width of e_d, the head of x_0
+    n_domain: int  # E_d, width of e_d
+    has_e_d_in_x_0: bool = True  # as its head; the e_d of a placebo is apart
     num_domains: int  # id 0, unseen in train, included
     num_tasks: int  # likewise
     hidden_dims: tuple[int, ...]
@@ -106,7 +107,7 @@ class DomainContext:
     domain_id: Tensor  # (B,)
     task_id: Tensor  # (B,)
     e_d: Tensor  # (B, E_d), embeddings of the domain-aware fields, never masked
-    x_0: Tensor  # (B, d), all embeddings, e_d first, never masked
+    x_0: Tensor  # (B, d), all embeddings, never masked
 
 
 class DomainLinear(nn.Module):
@@ -205,6 +206,11 @@ class DomainMethod(nn.Module):
     def auxiliary_logit(self, context: DomainContext) -> Tensor | None:
         """A (B,) logit that is added to the backbone's."""
         return None
+
+    @property
+    def reads_e_d(self) -> bool:
+        """Whether any layer may read `context.e_d`; else that of a placebo is not made."""
+        return True
 
     def penalty(self) -> Tensor | None:
         """A scalar added to the loss of the last training forward pass; None for nothing."""

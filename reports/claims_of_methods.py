@@ -53,14 +53,15 @@ def adasparse_is_best(evidence: Evidence) -> list[Part]:
 
 
 def controls(evidence: Evidence) -> list[Part]:
-    """AdaSparse against a plain network of its size, and against itself told no domain."""
+    """AdaSparse against a plain network of its size, itself told no domain, and its placebo."""
     backbone = next(iter(evidence.backbones()), "")
     own = evidence.subject(backbone, OWN)
     wide = evidence.subject(backbone, BASELINE, _is_width_matched)
     blind = evidence.subject(backbone, OWN, lambda config: config.is_blind)
+    placebo = evidence.subject(backbone, OWN, lambda config: config.is_placebo)
     return [
         evidence.gap(own, other, metric, needs="the study controls")
-        for other in (wide, blind)
+        for other in (wide, blind, placebo)
         for metric in METRICS
     ]
 

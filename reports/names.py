@@ -88,6 +88,8 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
         words.append(f"labels {config.labels}")
     if config.is_blind:
         words.append("domain-blind")
+    if config.domains != main.domains:
+        words.append(f"{config.domains} domains")
     if config.has_full_task:
         words.append("task = full partition")
     if config.has_own_domains:

@@ -99,11 +99,11 @@ class Pruner(DomainTransform):
     weight_domain: nn.Parameter | None
     weight_layer: nn.Parameter | None
 
-    def __init__(self, n: int, n_domain: int, config: AdaSparseConfig, *, is_input: bool) -> None:
-        """Make a pruner for n values; `is_input` says that they are x_0."""
+    def __init__(self, n: int, n_domain: int, config: AdaSparseConfig, *, holds_e_d: bool) -> None:
+        """Make a pruner for n values; `holds_e_d` says that e_d is their head."""
         super().__init__()
         reads = config.pruner_input
-        self.reads_x_0 = is_input and reads == "both"
+        self.finds_e_d_in_h = holds_e_d and reads == "both"
         self.weight_domain = nn.Parameter(torch.zeros(n, n_domain)) if reads != "h" else None
         self.weight_layer = nn.Parameter(torch.zeros(n, n)) if reads != "e_d" else None
         self.bias = nn.Parameter(torch.zeros(n))
@@ -128,7 +128,7 @@ class Pruner(DomainTransform):
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         pruned, share, sparsity = PrunedLayer.apply(
             h,
-            None if self.reads_x_0 else context.e_d,
+            None if self.finds_e_d_in_h else context.e_d,
             self.weight_layer,
             self.weight_domain,
             self.bias,
@@ -178,7 +178,8 @@ class AdaSparse(DomainMethod):
         if place == "tower" or (place == "input" and not self.config.prune_input):
             return None
         self._num_hidden += place == "hidden"
-        pruner = Pruner(n, self.shape.n_domain, self.config, is_input=place == "input")
+        holds_e_d = place == "input" and self.shape.has_e_d_in_x_0
+        pruner = Pruner(n, self.shape.n_domain, self.config, holds_e_d=holds_e_d)
         self._pruners[f"layer{0 if place == 'input' else self._num_hidden}"] = pruner
         return pruner
 

@@ -178,6 +178,10 @@ class Maml(DomainMethod):
         """All rows, or one half of each chunk."""
         return num_rows if self.config.outer == "symmetric" else num_rows - num_rows // 2
 
+    @property
+    def reads_e_d(self) -> bool:
+        return self.config.adaptive_lr
+
     def theta(self, model: Model) -> dict[str, Tensor]:
         """What the inner steps move, by qualified name."""
         backbone: dict[str, Tensor] = {

@@ -168,6 +168,10 @@ class Star(DomainMethod):
         self._norms.append(norm)
         return norm
 
+    @property
+    def reads_e_d(self) -> bool:
+        return self.config.auxiliary_input == "domain"
+
     def auxiliary_logit(self, context: DomainContext) -> Tensor | None:
         known = context.x_0 if self.config.auxiliary_input == "all" else context.e_d
         hidden = self.activation(self.auxiliary_hidden(known, context))

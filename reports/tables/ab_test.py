@@ -272,5 +272,5 @@ def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Simulated A/B test", position=25, study="ab_test", tabulate=tabulate, arrange=arrange
+    title="Simulated A/B test", position=27, study="ab_test", tabulate=tabulate, arrange=arrange
 )

@@ -64,7 +64,7 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 TABLE = Table(
     title="Ablations: one part changed at a time",
-    position=23,
+    position=25,
     study="ablations",
     tabulate=tabulate,
     arrange=arrange,

@@ -74,7 +74,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
-    position=26,
+    position=28,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

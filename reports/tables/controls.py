@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reports.capped import marked
@@ -26,9 +27,9 @@ _NOTES = [
     " change, in units of 0.0001, taken run by run. For the width-matched plain network, whose"
     " hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
     " difference to +AdaSparse.",
-    "AdaSparse owes its gain to domain awareness as far as Δ main is clearly below zero for its two"
-    " controls: itself told no domain, its pruner reading h only, and the width-matched plain"
-    " network.",
+    "AdaSparse has two controls here: itself told no domain, its pruner reading h only, and the"
+    " width-matched plain network. What part of each method's gain is domain awareness is told by"
+    " its placebo, which has the same parameters, in the table below.",
     "Task = full partition: the method's tasks are the domains that GAUC groups by, in place of one"
     " column's values. Domain = one column only: e_d and the domain id come from that column; the"
     " other domain columns stay ordinary inputs.",
@@ -39,9 +40,10 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """The scores and differences of `paired.compared`, with the parameters of each model.
 
-    `whole_statistics` is that of `own_statistics`.
+    `whole_statistics` is that of `own_statistics`. Placebos have a table of their own.
     """
     runs = runs.study("controls")
+    runs = replace(runs, cells=tuple(c for c in runs.cells if not c.config.is_placebo))
     table = compared(runs)
     if table.empty:
         return table

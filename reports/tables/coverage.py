@@ -87,7 +87,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="What GAUC covers, and calibration",
-    position=27,
+    position=29,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

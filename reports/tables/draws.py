@@ -137,7 +137,7 @@ def _summary(draws: pd.DataFrame) -> list[Entry]:
 
 TABLE = Table(
     title="Draws: how the draws of a generated log differ",
-    position=28,
+    position=30,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -215,4 +215,4 @@ def _number(row: Mapping[Hashable, float], name: str, digits: int) -> Entry:
     return Entry(number(np.nan if pd.isna(value) else value, digits, signed=name == "delta_e4"))
 
 
-TABLE = Table(title="Tuning ledger", position=30, study="main", tabulate=tabulate, arrange=arrange)
+TABLE = Table(title="Tuning ledger", position=31, study="main", tabulate=tabulate, arrange=arrange)

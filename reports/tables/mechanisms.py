@@ -216,7 +216,7 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Mechanisms: which method wins in which world",
-    position=24,
+    position=26,
     study="mechanisms",
     tabulate=tabulate,
     arrange=arrange,

@@ -66,7 +66,7 @@ def test_help_shows_exit_codes_and_examples(run_all):
         (["--only", "mechanisms", "--methods", "plain", "--dry-run"], "beside plain"),
         (["--only", "ab_test", "--data", "iaac", "--dry-run"], "one of synthetic_"),
         (["--world-rows", "1e6"], "at least 1, got '1e6'"),
-        (["--only", "controls", "--methods", "plain", "--dry-run"], "adasparse"),
+        (["--only", "controls", "--methods", "plain", "--dry-run"], "beside plain"),
         (["--dry-run", "--data", "synthetic_production/scenaro"], "scenario"),
         (["--sedes", "3"], "--sedes"),
         (["--data", "nowhere.toml"], "nowhere.toml"),

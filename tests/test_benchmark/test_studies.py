@@ -48,7 +48,7 @@ def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
     assert len(main) == 8
     on_first = {slot for slot in main if plan.slots[slot].backbone == "dnn"}
     assert on_first <= set(plan.studies["controls"])
-    assert len(plan.slots) == 8 + 4 + 10 + 4 + 6 + 18 + 4  # studies in their order, references last
+    assert len(plan.slots) == 8 + 4 + 10 + 4 + 8 + 18 + 4  # studies in their order, references last
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
     assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
 
@@ -70,7 +70,7 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
                     main.method_config[name] != config.pinned[name] for name in config.pinned
                 )
             else:
-                assert varied in ({"protocol"}, {"domain_columns"}, {"task"})
+                assert varied in ({"protocol"}, {"domain_columns"}, {"task"}, {"domains"})
 
 
 def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
@@ -106,7 +106,7 @@ def test_one_domain_column_leaves_nothing_to_vary_in_domains(tiny_log, tmp_path,
 
     plan = lay_out(select(), {"tiny": log})
 
-    assert len(own_cells(plan, "controls")) == 4  # domain-blind and width-matched
+    assert len(own_cells(plan, "controls")) == 6  # domain-blind, width-matched and placebo
     assert not plan.studies["partitions"]
     assert {config.domain_columns for config in plan.slots.values()} == {("place",), ()}
 

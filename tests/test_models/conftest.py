@@ -50,8 +50,8 @@ def make_batch(make_rows):
 def take_rows():
     def take(batch, rows):
         bags = tuple(bag[rows] for bag in batch.bags)
-        columns = (batch.domain_id, batch.task_id, batch.eval_domain_id, batch.label)
-        return Batch(batch.codes[rows], bags, *(column[rows] for column in columns))
+        ids = (batch.domain_codes, batch.domain_id, batch.task_id, batch.eval_domain_id)
+        return Batch(batch.codes[rows], bags, *(column[rows] for column in (*ids, batch.label)))
 
     return take
 

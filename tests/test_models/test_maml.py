@@ -113,7 +113,7 @@ def test_outer_gradient_of_a_quadratic(monkeypatch, outer, centres, expected, or
     monkeypatch.setattr(TaskRows, "losses", lambda *args: Quadratic.losses(*args))
     config = MamlConfig(inner_rate=0.1, support_rows=1, outer=outer, order=order)
     model, c = Quadratic(2.0), torch.tensor(centres, dtype=torch.float64)
-    rows = Batch(c, (), c, c, c, label=c)
+    rows = Batch(c, (), c, c, c, c, label=c)
 
     Maml(config, SHAPE).outer_loss(model, rows).backward()
 

@@ -248,7 +248,7 @@ def test_factor_penalty_is_a_decay_towards_one(make_model, make_batch):
 def oracle(model, batch):
     """The logits of DNN + STAR in evaluation, row by row in numpy."""
     values = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-    x_0 = model.embedding(batch).detach().numpy()
+    x_0 = model.embedding(batch)[0].detach().numpy()
     norm = "backbone.inputs.0."
     logits = []
     for row, task in zip(x_0, batch.task_id.tolist(), strict=True):

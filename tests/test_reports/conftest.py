@@ -44,14 +44,14 @@ CHANGES = {  # of the cells that a study has beside the main ones
     "controls": (
         ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
         ("adasparse", {"pinned": {"pruner_input": "h"}}),
+        *((method, {"domains": "placebo"}) for method in ("adasparse", "maml")),
     ),
     "ablations": (
         ("adasparse", {"pinned": {"penalty": "l1"}}),
         ("adasparse", {"pinned": {"prune_input": False}}),
     ),
     "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
-    "emerging": (),
-    "ab_test": (),
+    **dict.fromkeys(("emerging", "ab_test"), ()),
 }
 
 
@@ -209,7 +209,7 @@ class Folder:
 
     def logits(self, config: RunConfig) -> np.ndarray:
         """The truth with noise, less of it for AdaSparse, the same for every call."""
-        pins = len(str(config.pinned)) + 1000 * config.is_blind
+        pins = len(str(config.pinned)) + 1000 * config.is_blind + 2000 * config.is_placebo
         cell = [len(config.model), pins, sum(config.protocol.hidden_dims)]
         noise = np.random.default_rng([config.seed, *cell]).normal(size=NUM_ROWS)
         scale = 0.5 if config.method == "adasparse" else 1.0
