@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import PRESETS, Protocol
+from benchmark.protocol import PRESETS, TUNING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ SplitKind = Literal["time", "shuffle"]
 Labels = Literal["given", "permuted"]
 
 RUN_ID_LENGTH = 12
+SECOND_SEARCH = "second search"  # how cells and searches of it are named
 USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
 
 
@@ -57,7 +58,9 @@ class RunConfig:
     hash.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
-    of domains has nothing but their inputs and click rates to go by.
+    of domains has nothing but their inputs and click rates to go by. `search` is the one that the
+    tuned values are from: the first, but for a cell that asks what another would have found. As
+    `pinned` it is part of the slot, not of the run's hash.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
@@ -81,6 +84,7 @@ class RunConfig:
     labels: Labels = "given"
     draw: int | None = None
     world_rows: int | None = None
+    search: int = 1
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -89,6 +93,10 @@ class RunConfig:
             )
         if not self.domain_columns and self.task:
             object.__setattr__(self, "domain_columns", self.partition)
+        if not 1 <= self.search <= len(TUNING.sampler_seeds):
+            raise ConfigError(
+                f"search must be from 1 to {len(TUNING.sampler_seeds)}, got {self.search}"
+            )
 
     @property
     def model(self) -> str:
@@ -138,6 +146,8 @@ class RunConfig:
             words.append(f"domain={'+'.join(self.domain_columns)}")
         if self.protocol.hidden_dims not in USUAL_DIMS:
             words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
+        if self.search > 1:
+            words.append(SECOND_SEARCH)
         return words
 
     @property
@@ -169,7 +179,8 @@ class RunConfig:
     def run_id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
         content = self.identity()
-        del content["pinned"]
+        for name in ("pinned", "search"):
+            content.pop(name, None)
         return digest_of(content)[:RUN_ID_LENGTH]
 
     @property
@@ -180,13 +191,15 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that can change a run; plug-ins and labels only where they are unusual."""
+        """All that tells runs apart; plug-ins, labels and search only where they are unusual."""
         content = self.to_json()
         del content["protocol"]["name"]
         if not self.plugins:
             del content["plugins"]
         if self.labels == "given":
             del content["labels"]
+        if self.search == 1:
+            del content["search"]
         return content
 
     def to_json(self) -> dict[str, Any]:
