@@ -39,14 +39,14 @@ class Tuning:
         """A search of a cell, or of a backbone's own values if `method` is empty."""
         model = f"{backbone}+{method}" if method else backbone
         return Search(
-            stage="method" if method else "backbone",
             dataset=self.folder.dataset,
             draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,
             num_trials=num_trials,
-            dimensions=(*DIMENSIONS.get(method, ()), "regularisers.dropout"),
+            own_dimensions=DIMENSIONS[method],
+            shared_dimensions=(*STRUCTURE[backbone], "regularisers.dropout"),
             folder=f"tuning/{self.folder.dataset}/scenario/{model}/0123456789ab",
         )
 

@@ -53,14 +53,14 @@ class Store:
     def search(self, backbone: str, method: str) -> Search:
         model = f"{backbone}+{method}" if method else backbone
         return Search(
-            stage="method" if method else "backbone",
             dataset=self.folder.dataset,
             draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,
             num_trials=NUM_TRIALS,
-            dimensions=("regularisers.dropout",),
+            own_dimensions=(),
+            shared_dimensions=("regularisers.dropout",),
             folder=f"tuning/{self.folder.dataset}/scenario/{model}/0123456789ab",
         )
 
