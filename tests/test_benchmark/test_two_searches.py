@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.agenda import Agenda
 from benchmark.config import ConfigError
+from benchmark.dry_run import searched_models
 from benchmark.executors import Outcome
 from benchmark.given import read_given
 from benchmark.hyperparameters import shared_space
@@ -15,6 +16,7 @@ from benchmark.plans import read_plan
 from benchmark.protocol import PRESETS
 from benchmark.records import RunStore
 from benchmark.selection import logs_of
+from benchmark.studies import STUDIES
 from benchmark.tasks import TrialTask
 from benchmark.trials import Trial, read_best, write_trial
 from models.registry import available
@@ -171,6 +173,16 @@ def test_a_study_of_second_searches_alone_is_refused_where_there_are_none(log, s
 
     with pytest.raises(ConfigError, match=r"searches twice \(standard, paper\), and trials"):
         lay_out(selection, {"tiny": log})
+
+
+@pytest.mark.parametrize(("name", "count"), [("quick", 10 + 2), ("standard", 2 * (10 + 2 + 10))])
+def test_searches_of_a_preset_are_counted(select, name, count):
+    preset = PRESETS[name]
+    selection = select(
+        preset=preset, studies=list(STUDIES), data=preset.data, methods=available("methods")
+    )
+
+    assert len(searched_models(selection)) == count
 
 
 @pytest.mark.parametrize("search", [0, 3])

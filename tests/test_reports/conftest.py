@@ -27,6 +27,7 @@ METHODS = ("adasparse", "plain")
 SEEDS = (1, 2, 3)
 WORLD_ROWS = 6 * NUM_ROWS
 NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
+RETUNED = {"search": 2, "regularisers": Regularisers(dropout=0.1)}
 BLIND = {"domain_columns": (), "task": ""}
 TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_by": "patience"}
 COST = {"embedding_parameters": 4000, "dense_parameters": 500, "domain_parameters": 0}
@@ -52,6 +53,7 @@ CHANGES = {  # of the cells that a study has beside the main ones
     "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
     "emerging": (),
     "ab_test": (),
+    "retuned": tuple((method, RETUNED) for method in ("plain", "adasparse", "maml")),
 }
 
 
@@ -209,7 +211,7 @@ class Folder:
 
     def logits(self, config: RunConfig) -> np.ndarray:
         """The truth with noise, less of it for AdaSparse, the same for every call."""
-        pins = len(str(config.pinned)) + 1000 * config.is_blind
+        pins = len(str(config.pinned)) + 1000 * config.is_blind + 10_000 * (config.search - 1)
         cell = [len(config.model), pins, sum(config.protocol.hidden_dims)]
         noise = np.random.default_rng([config.seed, *cell]).normal(size=NUM_ROWS)
         scale = 0.5 if config.method == "adasparse" else 1.0
