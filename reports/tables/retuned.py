@@ -52,7 +52,7 @@ def _luck(table: pd.DataFrame) -> list[str]:
             lines.append(
                 f"{data_title(str(dataset), str(partition))}: a comparison of two models changes by"
                 f" about {' and '.join(parts)}, in units of 0.0001, when both are searched anew"
-                f" ({freedom} degrees of freedom)."
+                f" ({freedom} degree{'s' if freedom > 1 else ''} of freedom)."
             )
     return lines
 

@@ -40,7 +40,6 @@ HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones
     "formulations": (("adasparse", {"pinned": {"form": "binarization"}}),),
-    "partitions": (),
     "sparsity": (("adasparse", {"pinned": {"sparsity_bounds": [0.05, 0.1]}}),),
     "controls": (
         ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
@@ -51,8 +50,7 @@ CHANGES = {  # of the cells that a study has beside the main ones
         ("adasparse", {"pinned": {"prune_input": False}}),
     ),
     "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
-    "emerging": (),
-    "ab_test": (),
+    **dict.fromkeys(("partitions", "emerging", "ab_test"), ()),
     "retuned": tuple((method, RETUNED) for method in ("plain", "adasparse", "maml")),
 }
 
