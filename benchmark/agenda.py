@@ -46,7 +46,13 @@ class Agenda:
         self._former = read_former(store.out)
         bases = {} if given else layout.bases
         self.searches: dict[SearchKey, Searching] = {
-            key: Searching(key, base, layout.data[key.log], store.out, layout.num_trials)
+            key: Searching(
+                base,
+                layout.data[key.log],
+                store.out,
+                num_trials=layout.num_trials,
+                wanted=wanted,
+            )
             for key, base in bases.items()
         }
         self.slots: dict[str, RunConfig] = dict(layout.slots)
@@ -58,7 +64,7 @@ class Agenda:
             self._use(given)
         if not self.searches:
             self._todo = [slot for slot in self.slots if self._is_wanted(slot)]
-        self._open_searches()
+        self._hand_out()
 
     @property
     def plan(self) -> Plan:
@@ -116,7 +122,7 @@ class Agenda:
         if isinstance(task, TrialTask):
             searching = next(s for s in self.searches.values() if s.search.folder == task.folder)
             searching.settle(task, outcome)
-            self._open_searches()
+            self._hand_out()
             return
         assert isinstance(task, Cell)
         self._running.remove(task.config.run_id)
@@ -146,34 +152,20 @@ class Agenda:
         searches = [searching.search for searching in self.searches.values()]
         return unequal(searches, [len(searching.trials) for searching in self.searches.values()])
 
-    def _open_searches(self) -> None:
-        """Open what became possible, and hand finished values to the cells that wait for them."""
-        for key, searching in self.searches.items():
-            if searching.is_open:
-                continue
-            before = self.searches.get(key._replace(method="")) if key.method else None
-            if before is None:
-                searching.open(None, self._wanted)
-            elif before.best:
-                searching.open(before.best, self._wanted)
-        for slot in [slot for slot in self.slots if slot in self.waiting]:
+    def _hand_out(self) -> None:
+        """Hand the values of finished searches to the cells that wait for them."""
+        for slot in list(self.waiting):
             searching = self.searches[self._layout.search_of[slot]]
             if searching.best:
                 self.slots[slot] = with_tuned(self.slots[slot], searching.best)
                 self._release(slot)
-            elif self._has_failed(self._layout.search_of[slot]):
+            elif searching.is_finished:
                 self.waiting[slot] = SEARCH_FAILED
 
     def _release(self, slot: str) -> None:
         del self.waiting[slot]
         if self._is_wanted(slot):
             self._todo.append(slot)
-
-    def _has_failed(self, key: SearchKey) -> bool:
-        """Whether a search or the one that it builds on has ended without a complete trial."""
-        keys = [key, key._replace(method="")]
-        found = [self.searches[k] for k in keys if k in self.searches]
-        return any(searching.is_finished and not searching.best for searching in found)
 
     def _is_wanted(self, slot: str) -> bool:
         return self._store.state(self.slots[slot]) in self._wanted
@@ -187,9 +179,8 @@ class Agenda:
         for slot, config in self.slots.items():
             key = self._layout.search_of[slot]
             log = self._layout.data[key.log].spec
-            wanted = BestKey(
-                log.name, log.partition.name, key.backbone, key.method, config.protocol.name
-            )
+            names = (log.name, log.partition.name, key.backbone, key.method, key.search)
+            wanted = BestKey(*names, config.protocol.name)
             path, tuned = given.find(wanted)
             try:
                 self.slots[slot] = with_tuned(config, tuned)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import PRESETS, Protocol
+from benchmark.protocol import PRESETS, TUNING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ Labels = Literal["given", "permuted"]
 Domains = Literal["given", "placebo"]
 
 RUN_ID_LENGTH = 12
+SECOND_SEARCH = "second search"  # how cells and searches of it are named
 USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
 
 
@@ -61,6 +62,8 @@ class RunConfig:
     of domains has nothing but their inputs and click rates to go by.
     With `domains` of a placebo, domain, task and e_d are those of another row; the inputs are the
     row's own.
+    `search` is the one that the tuned values are from: the first, but for a cell that asks what
+    another would have found. As `pinned` it is part of the slot, not of the run's hash.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
@@ -85,6 +88,7 @@ class RunConfig:
     domains: Domains = "given"
     draw: int | None = None
     world_rows: int | None = None
+    search: int = 1
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -95,6 +99,10 @@ class RunConfig:
             raise ConfigError("a placebo replaces the domains that methods see; give it a task")
         if not self.domain_columns and self.task:
             object.__setattr__(self, "domain_columns", self.partition)
+        if not 1 <= self.search <= len(TUNING.sampler_seeds):
+            raise ConfigError(
+                f"search must be from 1 to {len(TUNING.sampler_seeds)}, got {self.search}"
+            )
 
     @property
     def model(self) -> str:
@@ -146,6 +154,8 @@ class RunConfig:
             words.append(f"domain={'+'.join(self.domain_columns)}")
         if self.protocol.hidden_dims not in USUAL_DIMS:
             words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
+        if self.search > 1:
+            words.append(SECOND_SEARCH)
         return words
 
     @property
@@ -182,7 +192,8 @@ class RunConfig:
     def run_id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
         content = self.identity()
-        del content["pinned"]
+        for name in ("pinned", "search"):
+            content.pop(name, None)
         return digest_of(content)[:RUN_ID_LENGTH]
 
     @property
@@ -193,7 +204,7 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that can change a run; plug-ins, labels and domains only if unusual."""
+        """All that tells runs apart; plug-ins, labels, domains and search only if unusual."""
         content = self.to_json()
         del content["protocol"]["name"]
         if not self.plugins:
@@ -201,6 +212,8 @@ class RunConfig:
         for name in ("labels", "domains"):
             if content[name] == "given":
                 del content[name]
+        if self.search == 1:
+            del content["search"]
         return content
 
     def to_json(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from benchmark.planning import SearchKey, searches_of
+from benchmark.planning import SearchKey
 from benchmark.protocol import TABLE_1, departures
 from benchmark.selection import Selection, check_not_empty, logs_of, models_of, search_log
 from benchmark.studies import STUDIES
@@ -41,14 +41,14 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
         for (log, backbone, change), num_seeds in cells
     ]
     lines += [
-        f"tuning of {log} {backbone}{'+' if method else ' (backbone)'}{method}:"
-        f" {selection.num_trials} trials, {_about(seconds.of_search(log, backbone, method))}"
-        for log, backbone, method in searched
+        f"tuning of {key.log} {key.backbone}+{key.change.label}: {selection.num_trials} trials,"
+        f" {_about(seconds.of_search(key))}"
+        for key in searched
     ]
     runs = [num * len(selection.draws_of(log)) for (log, *_), num in cells]
     count, trials = sum(runs), len(searched) * selection.num_trials
     total = sum(num * seconds.of_cell(*cell) for num, (cell, _) in zip(runs, cells, strict=True))
-    total += selection.num_trials * sum(seconds.of_search(*key) for key in searched)
+    total += selection.num_trials * sum(map(seconds.of_search, searched))
     minutes = (total / min(jobs, count) + start_up) / 60
     end = f"about {minutes:.1f} min with {jobs} jobs, more where later epochs are better"
     if math.isnan(minutes):
@@ -117,7 +117,10 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
         + f", {_seeds_text(selection, log)}"
         for log, rows in train_rows.items()
     ]
-    lines.append(f"preset {selection.preset.name}: {selection.num_trials} trials for each search")
+    again = ", two searches for each main cell" if logs_of("retuned", selection) else ""
+    lines.append(
+        f"preset {selection.preset.name}: {selection.num_trials} trials for each search{again}"
+    )
     return [*lines, *filter(None, [departures(protocols)])]
 
 
@@ -146,15 +149,15 @@ def _about(seconds: float) -> str:
 
 
 def searched_models(selection: Selection) -> list[SearchKey]:
-    """The searches of a call, those of backbones first."""
+    """The searches of a call."""
     if not selection.num_trials:
         return []
     keys = [
-        SearchKey(search_log(name, log, selection), backbone, change.method)
+        SearchKey(search_log(name, log, selection), backbone, change.method, change.search)
         for name in STUDIES
         for log, backbone, change in _cells_of(name, selection)
     ]
-    return searches_of(keys)
+    return list(dict.fromkeys(keys))
 
 
 def _num_columns(log: str) -> int:

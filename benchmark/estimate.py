@@ -14,13 +14,13 @@ from benchmark.random_log import model_on, random_rows, random_schema
 from benchmark.references.registry import REFERENCES, is_reference
 from benchmark.references.rows import FitRows
 from benchmark.runner import set_up_torch
-from benchmark.studies import BASELINE
 from benchmark.trainer import TrainSplit
 from datasets import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmark.planning import SearchKey
     from benchmark.protocol import Protocol
     from benchmark.selection import Selection
     from benchmark.studies import Change
@@ -43,9 +43,9 @@ class Estimates:
         """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
         return sum(self._measured(log, backbone, change.match or change.method, tasks_of(change)))
 
-    def of_search(self, log: str, backbone: str, method: str) -> float:
+    def of_search(self, key: SearchKey) -> float:
         """Seconds of a trial, which scores dev alone."""
-        return self._measured(log, backbone, method or BASELINE, FEW_TASKS)[0]
+        return self._measured(key.log, key.backbone, key.method, FEW_TASKS)[0]
 
     def _measured(
         self, log: str, backbone: str, method: str, num_tasks: int

@@ -59,7 +59,7 @@ def read_given(folder: Path) -> Given:
         first, other = values.setdefault(name, (path, tuned))
         if other != tuned:
             raise ConfigError(
-                f"--tuned {folder}: {first} and {path} differ about {'/'.join(name)};"
+                f"--tuned {folder}: {first} and {path} differ about {'/'.join(map(str, name))};"
                 " name a folder with one of them"
             )
     if not values:

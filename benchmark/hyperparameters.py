@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.config import ConfigError, Regularisers
-from benchmark.plans import SHARED
 from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES, is_reference
 from benchmark.trials import Tuned
-from models.interfaces import Range, search_space
+from models.interfaces import Choice, Range, search_space
 from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from benchmark.config import Json, RunConfig
-    from benchmark.plans import Stage
     from models.interfaces import SearchSpace
 
 REGULARISERS = {  # of every method on every backbone, plain too; or 0
@@ -29,34 +28,75 @@ REGULARISERS = {  # of every method on every backbone, plain too; or 0
 }
 
 
-def space_of(backbone: str, method: str, stage: Stage) -> SearchSpace:
-    """The values that a search varies, as `backbone.*`, `method.*` and `regularisers.*`.
+def own_space(backbone: str, method: str) -> SearchSpace:
+    """The values that the sampler proposes: a method's, as `method.*`; a reference's, `backbone.*`.
 
-    A backbone's own values are tuned on the plain method and then the same for every method; what
-    they are tuned beside are the regularisers, which every search has.
+    No other search on the backbone has them.
     """
     if is_reference(backbone):
         return _prefixed("backbone", search_space(REFERENCES[backbone].config))
-    own = (
-        _prefixed("backbone", search_space(load_backbone(backbone).config))
-        if stage == "backbone"
-        else _prefixed("method", search_space(load_method(method).config))
-    )
-    return own | _prefixed("regularisers", REGULARISERS)
+    return _prefixed("method", search_space(load_method(method).config))
 
 
-def drawn_regularisers(index: int) -> dict[str, Json]:
-    """The regularisers of the trial of this index, in every search of a network.
+def shared_space(backbone: str) -> SearchSpace:
+    """The values that every search on a backbone draws alike: its structure and the regularisers.
 
-    Each is 0 with the chance `zero_share`, else drawn from its range. Trial 0 has the papers' in
-    their place.
+    A reference stands alone and has none.
     """
-    stream = np.random.SeedSequence(TUNING.sampler_seed, spawn_key=(index,))
-    chances = np.random.default_rng(stream).random((len(REGULARISERS), 2)).tolist()
-    return {
-        f"{SHARED}{name}": 0.0 if chance < TUNING.zero_share else _at(where, share)
+    if is_reference(backbone):
+        return {}
+    return _prefixed("backbone", search_space(load_backbone(backbone).config)) | _prefixed(
+        "regularisers", REGULARISERS
+    )
+
+
+def shared_values(backbone: str, search: int, index: int) -> dict[str, Json]:
+    """What a trial tries of `shared_space`, by search and index alone, whatever the method.
+
+    The structure is drawn as its ranges declare. A regulariser is 0 with the chance `zero_share`,
+    else drawn from its range, and the same on every backbone. Trial 0 has the papers' values
+    instead.
+
+    Args:
+        backbone: its name.
+        search: which search of the model it is, from 1 on.
+        index: of the trial, from 1 on.
+    """
+    space = shared_space(backbone)
+    stream = np.random.SeedSequence(TUNING.sampler_seeds[search - 1], spawn_key=(index,))
+    rng = np.random.default_rng(stream)
+    chances = rng.random((len(REGULARISERS), 2)).tolist()
+    values = {
+        f"regularisers.{name}": 0.0 if chance < TUNING.zero_share else value_at(where, share)
         for (name, where), (chance, share) in zip(REGULARISERS.items(), chances, strict=True)
     }
+    for name, where in space.items():
+        if name not in values:
+            values[name] = value_at(where, rng.random())
+    return {name: values[name] for name in space}
+
+
+def value_at(where: Range | Choice, share: float) -> Json:
+    """The value below which this share of a range lies, or of the values of a choice.
+
+    Integers have equal shares, those of a logarithmic range that of the numbers which round to
+    them.
+
+    Args:
+        where: a range or a choice.
+        share: at least 0 and below 1.
+    """
+    if isinstance(where, Choice):
+        return where.values[math.floor(share * len(where.values))]
+    margin = 0.5 if has_integers(where) else 0.0
+    low, high = where.low - margin, where.high + margin
+    value = float(low * (high / low) ** share) if where.log else low + (high - low) * share
+    return min(math.floor(value + 0.5), int(where.high)) if has_integers(where) else value
+
+
+def has_integers(where: Range) -> bool:
+    """Whether a range is one of integers, as it is if both ends are."""
+    return isinstance(where.low, int) and isinstance(where.high, int)
 
 
 def defaults(backbone: str, method: str) -> Tuned:
@@ -98,7 +138,7 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
 
 
 def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
-    """A cell with what a trial drew, by the names of `space_of`.
+    """A cell with what a trial tries, by the names of its spaces.
 
     Raises:
         ConfigError: the method or the backbone refuses a value.
@@ -114,21 +154,14 @@ def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
     )
 
 
-def params_of(config: RunConfig, space: SearchSpace) -> dict[str, Json]:
-    """The values that a cell has now, by the names of a search space."""
+def params_of(config: RunConfig, names: Iterable[str]) -> dict[str, Json]:
+    """The values that a cell has now, by names of search spaces."""
     values = {
         **_prefixed("backbone", config.backbone_config),
         **_prefixed("method", config.method_config),
         **_prefixed("regularisers", asdict(config.regularisers)),
     }
-    return {name: values[name] for name in space}
-
-
-def _at(where: Range, share: float) -> float:
-    """The value below which this share of a range lies."""
-    if where.log:
-        return float(where.low * (where.high / where.low) ** share)
-    return where.low + (where.high - where.low) * share
+    return {name: values[name] for name in names}
 
 
 def _prefixed(part: str, values: Mapping[str, object]) -> dict:

@@ -77,7 +77,6 @@ def _search_lines(out: Path, plan: Plan) -> list[str]:
     trials = [
         trial
         for search in plan.searches
-        if search.folder
         for trial in read_trials(out / search.folder, search.num_trials)
     ]
     failed = sum(trial.state == "failed" for trial in trials)

@@ -15,27 +15,27 @@ from benchmark.selection import (
     models_of,
     search_log,
 )
-from benchmark.studies import BASELINE, REFERENCE, STUDIES, Change
+from benchmark.studies import STUDIES, Change
 from models.registry import plugin_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from benchmark.plans import Stage
     from datasets.prepare import PreparedData
 
 
 class SearchKey(NamedTuple):
-    """Which search a cell takes its values from; without a method it is that of the backbone."""
+    """Which search a cell takes its values from."""
 
     log: str  # in the words of --data
     backbone: str
     method: str
+    search: int
 
     @property
-    def stage(self) -> Stage:
-        """What is tuned."""
-        return "method" if self.method else "backbone"
+    def change(self) -> Change:
+        """The model that it varies."""
+        return Change(method=self.method, search=self.search)
 
 
 PlannedCell = tuple[str, str, Change]  # log, backbone, change
@@ -45,7 +45,7 @@ PlannedCell = tuple[str, str, Change]  # log, backbone, change
 class Layout:
     """The cells of a call before any tuning, in order, and what belongs to them.
 
-    `bases` are the cells that searches vary, those of backbones first, with `num_trials` each.
+    `bases` are the cells that searches vary, with `num_trials` each.
     """
 
     preset: str
@@ -97,7 +97,7 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
         studies=studies,
         logs=logs,
         search_of=search_of,
-        bases=_bases(selection, data, list(search_of.values())) if selection.num_trials else {},
+        bases=_bases(selection, data, search_of.values()) if selection.num_trials else {},
         data=data,
     )
 
@@ -113,15 +113,15 @@ def _cells(
     for word, log in data.items():
         first_words.setdefault(log.fingerprint, word)
 
-    def search_key(log: str, backbone: str, method: str) -> SearchKey:
+    def search_key(log: str, backbone: str, change: Change) -> SearchKey:
         fingerprint = data[search_log(name, log, selection)].fingerprint
-        return SearchKey(first_words[fingerprint], backbone, method)
+        return SearchKey(first_words[fingerprint], backbone, change.method, change.search)
 
     return [
         (
             _configure_change(selection, draw, data[draw], backbone, change),
             draw,
-            search_key(log, backbone, change.method),
+            search_key(log, backbone, change),
         )
         for log in logs_of(name, selection)
         for draw in selection.draws_of(log)
@@ -130,27 +130,14 @@ def _cells(
 
 
 def _bases(
-    selection: Selection, data: Mapping[str, PreparedData], keys: Sequence[SearchKey]
+    selection: Selection, data: Mapping[str, PreparedData], keys: Iterable[SearchKey]
 ) -> dict[SearchKey, RunConfig]:
-    """The cells that the searches of these keys vary, the backbones' first."""
-    return {
-        key: replace(
-            configure(selection, key.log, data[key.log], key.backbone, _main(key.method)),
-            seed=TUNING.training_seed,
-        )
-        for key in searches_of(keys)
-    }
-
-
-def searches_of(keys: Sequence[SearchKey]) -> list[SearchKey]:
-    """The searches that cells of these keys need, the backbones' first."""
-    networks = [key for key in keys if key.method != REFERENCE]
-    backbones = [SearchKey(key.log, key.backbone, "") for key in networks]
-    return list(dict.fromkeys([*backbones, *keys]))
-
-
-def _main(method: str) -> Change:
-    return Change(method=method or BASELINE)
+    """The cells that the searches of these keys vary."""
+    bases = {}
+    for key in dict.fromkeys(keys):
+        base = configure(selection, key.log, data[key.log], key.backbone, key.change)
+        bases[key] = replace(base, seed=TUNING.training_seed)
+    return bases
 
 
 def configure(
@@ -179,6 +166,7 @@ def configure(
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
         domains="placebo" if change.ids == "placebo" else "given",
+        search=change.search,
         draw=data.draw,
         world_rows=None if data.draw is None else selection.world_rows,
     )

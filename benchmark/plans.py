@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from benchmark.config import RunConfig, log_name
+from benchmark.config import SECOND_SEARCH, RunConfig, log_name
 from benchmark.files import write_text
 from benchmark.stored import SCHEMA_VERSION, RecordError, named_damage, read_json, read_versioned
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from benchmark.records import RunStore, SlotState
 
 PLAN = "plan.json"
-SHARED = "regularisers."  # how the names of what every network has begin
-Stage = Literal["backbone", "method"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """One Optuna study: where its trials are, how many there will be, and what they vary.
 
-    The stage `backbone` tunes a backbone's own values on the plain method, and `method` is empty.
-    `folder` is relative to the output folder, empty until what the search builds on is known.
+    It is the search `number` of its model, from 1 on; main cells have the values of the first.
+    The sampler proposes the values of `own_dimensions`; those of `shared_dimensions` are tried
+    alike by every search on the backbone. `folder` is relative to the output folder.
     """
 
-    stage: Stage
     dataset: str
     draw: int | None
     partition: str
     backbone: str
     method: str
+    number: int = 1
     num_trials: int
-    dimensions: tuple[str, ...]
-    folder: str = ""
+    own_dimensions: tuple[str, ...]
+    shared_dimensions: tuple[str, ...]
+    folder: str
 
     @property
     def log(self) -> str:
@@ -48,20 +48,15 @@ class Search:
         return log_name(self.dataset, self.draw)
 
     @property
-    def own_dimensions(self) -> tuple[str, ...]:
-        """The values of its method or backbone, which the sampler proposes."""
-        return tuple(name for name in self.dimensions if not name.startswith(SHARED))
-
-    @property
-    def shared_dimensions(self) -> tuple[str, ...]:
-        """The regularisers, which every search of a network draws alike."""
-        return tuple(name for name in self.dimensions if name.startswith(SHARED))
+    def dimensions(self) -> tuple[str, ...]:
+        """All values that its trials vary."""
+        return (*self.own_dimensions, *self.shared_dimensions)
 
     @property
     def title(self) -> str:
         """How messages name it."""
-        model = f"{self.backbone}+{self.method}" if self.method else f"backbone {self.backbone}"
-        return f"{self.log}/{self.partition} {model}"
+        words = f" ({SECOND_SEARCH})" if self.number > 1 else ""
+        return f"{self.log}/{self.partition} {self.backbone}+{self.method}{words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +207,7 @@ def read_former(out: Path) -> Former:
         return Former()
     return Former(
         slots={**{slot: _entry(plan, slot) for slot in plan.slots}, **plan.former.slots},
-        searches=(*(search for search in plan.searches if search.folder), *plan.former.searches),
+        searches=(*plan.searches, *plan.former.searches),
         studies={study: plan.calls_of(study) for study in {**plan.studies, **plan.former.studies}},
     )
 
@@ -247,7 +242,8 @@ def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _searches(block: Iterable[dict[str, Any]]) -> tuple[Search, ...]:
-    return tuple(Search(**search | {"dimensions": tuple(search["dimensions"])}) for search in block)
+    names = ("own_dimensions", "shared_dimensions")
+    return tuple(Search(**s | {name: tuple(s[name]) for name in names}) for s in block)
 
 
 def _waiting(slots: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

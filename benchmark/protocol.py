@@ -133,14 +133,15 @@ class Tuning:
     Trials are proposed in rounds of `trials_per_round`, each from the results of the rounds before,
     so that the number of processes changes nothing. The first `startup_trials` are random. All
     trials train with `training_seed`, and on a generated log on its draw `draw`; the final runs
-    have the seeds and draws from 1 on. The sampler proposes a method's or a backbone's own values.
-    Regularisers are drawn by the trial's index alone, the same in every search, and each is 0 with
-    the chance `zero_share`.
+    have the seeds and draws from 1 on. The sampler proposes a method's own values. A backbone's
+    structure and the regularisers are drawn by the trial's index alone, the same for every method
+    on the backbone, and each regulariser is 0 with the chance `zero_share`. Of `sampler_seeds` a
+    model's first search has the first, for both kinds of values, and its second search the second.
     """
 
     trials_per_round: int = 4
     startup_trials: int = 10
-    sampler_seed: int = 0
+    sampler_seeds: tuple[int, ...] = (0, 1)
     training_seed: int = 0
     draw: int = 0
     zero_share: float = 0.5
@@ -161,7 +162,8 @@ class Preset:
     kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
     worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
     backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
-    `tunes_every_log`, else they take the values that were found on the log of the main table.
+    `tunes_every_log`, else they take the values that were found on the log of the main table. The
+    models of the main table are searched `num_searches` times, which shows the luck of one search.
     Without `has_verdicts` its runs are too few and short for any word on a claim of the paper.
 
     A generated log is a family of draws, and a sentence about it is one about the family: every
@@ -176,6 +178,7 @@ class Preset:
     production: Protocol | None = None
     data: tuple[str, ...] = ("synthetic_production",)
     num_trials: int
+    num_searches: int
     num_draws: int
     main_seeds: int
     real_main_seeds: int
@@ -207,6 +210,7 @@ PRESETS = {
             summary="exercises everything, shows nothing",
             protocol=SMOKE,
             num_trials=2,
+            num_searches=1,
             num_draws=2,
             main_seeds=1,
             real_main_seeds=2,
@@ -222,6 +226,7 @@ PRESETS = {
             summary="a first comparison on the compact protocol",
             protocol=COMPACT,
             num_trials=4,
+            num_searches=1,
             num_draws=4,
             main_seeds=2,
             real_main_seeds=5,
@@ -236,6 +241,7 @@ PRESETS = {
             protocol=PAPER_PUBLIC,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
+            num_searches=2,
             num_draws=6,
             main_seeds=3,
             real_main_seeds=10,
@@ -251,6 +257,7 @@ PRESETS = {
             production=PAPER_PRODUCTION,
             data=("synthetic_production", "synthetic_public"),
             num_trials=20,
+            num_searches=2,
             num_draws=10,
             main_seeds=3,
             real_main_seeds=10,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from benchmark.config import RUN_ID_LENGTH, ConfigError, digest_of
-from benchmark.hyperparameters import params_of, space_of, with_params, with_tuned
+from benchmark.hyperparameters import (
+    own_space,
+    params_of,
+    shared_space,
+    shared_values,
+    with_params,
+)
 from benchmark.plans import Search
 from benchmark.protocol import TUNING
 from benchmark.stored import RecordError
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from benchmark.executors import Outcome
-    from benchmark.planning import SearchKey
     from benchmark.records import SlotState
     from datasets.prepare import PreparedData
     from models.interfaces import SearchSpace
@@ -33,36 +38,33 @@ class Searching:
     """
 
     def __init__(
-        self, key: SearchKey, base: RunConfig, data: PreparedData, out: Path, num_trials: int
+        self,
+        base: RunConfig,
+        data: PreparedData,
+        out: Path,
+        *,
+        num_trials: int,
+        wanted: Collection[SlotState],
     ) -> None:
-        self.out, self.data, self._base = out, data, base
-        self.space = space_of(key.backbone, key.method, key.stage)
+        """Take up what is stored and not wanted again."""
+        self.out, self.data, self._base, self._wanted = out, data, base, wanted
+        self._own, shared = own_space(base.backbone, base.method), shared_space(base.backbone)
         self.search = Search(
-            stage=key.stage,
             dataset=base.dataset,
             draw=base.draw,
             partition="+".join(base.partition),
-            backbone=key.backbone,
-            method=key.method,
+            backbone=base.backbone,
+            method=base.method,
+            number=base.search,
             num_trials=num_trials,
-            dimensions=tuple(self.space),
+            own_dimensions=tuple(self._own),
+            shared_dimensions=tuple(shared),
+            folder=_folder(base, self._own | shared),
         )
         self.trials: list[Trial] = []  # those of finished rounds, by index
         self.best: Tuned | None = None
-        self.is_open = False
         self._round: dict[int, Trial | None] = {}  # None: to do, or being done
         self._todo: list[tuple[int, dict[str, Json], RunConfig]] = []
-
-    def open(self, backbone: Tuned | None, wanted: Collection[SlotState]) -> None:
-        """Begin on the values of the backbone, and take up what is stored and not wanted again."""
-        if backbone is not None:
-            tuned = Tuned.of(self._base)
-            self._base = with_tuned(
-                self._base, replace(tuned, backbone_config=backbone.backbone_config)
-            )
-        self.is_open = True
-        self.search = replace(self.search, folder=_folder(self.search, self._base, self.space))
-        self._wanted = wanted
         self._advance()
 
     @property
@@ -127,13 +129,7 @@ class Searching:
         self._round = {}
 
     def _open_round(self) -> None:
-        from benchmark.tuner import next_round  # optuna is slow to import
-
-        start, count = len(self.trials), self.search.num_trials - len(self.trials)
-        size = min(TUNING.trials_per_round, count)
-        first = params_of(self._base, self.space)
-        proposals = next_round(self.space, first, self.trials, size)
-        for index, params in enumerate(proposals, start=start):
+        for index, params in enumerate(self._proposals(), start=len(self.trials)):
             try:
                 config = with_params(self._base, params)
             except ConfigError as error:
@@ -142,6 +138,21 @@ class Searching:
             self._round[index] = self._stored(index, config)
             if self._round[index] is None:
                 self._todo.append((index, params, config))
+
+    def _proposals(self) -> list[dict[str, Json]]:
+        """What the trials of the next round try; the first of all has the values of the base."""
+        from benchmark.tuner import next_round  # optuna is slow to import
+
+        start, search = len(self.trials), self.search
+        count = min(TUNING.trials_per_round, search.num_trials - start)
+        first = params_of(self._base, search.dimensions)
+        own = next_round(self._own, first, self.trials, count=count, search=search.number)
+        return [
+            first | values | shared_values(search.backbone, search.number, index)
+            if index
+            else first
+            for index, values in enumerate(own, start)
+        ]
 
     def _refused(self, index: int, params: Mapping[str, Json], error: str) -> Trial:
         """A failed trial of values that the method or the backbone does not take together."""
@@ -160,17 +171,14 @@ class Searching:
         return trial if is_kept else None
 
 
-def _folder(search: Search, base: RunConfig, space: SearchSpace) -> str:
+def _folder(base: RunConfig, space: SearchSpace) -> str:
     """Where the trials of a search are, by all that they depend on but their number."""
     content: dict[str, Json] = {
-        "stage": search.stage,
         "base": base.identity(),
         "space": {name: asdict(where) for name, where in space.items()},
         "tuning": asdict(TUNING),
     }
-    model = f"{search.backbone}+{search.method}" if search.method else search.backbone
-    search_id = digest_of(content)[:RUN_ID_LENGTH]
-    return "/".join(("tuning", search.log, search.partition, model, search_id))
+    return "/".join(("tuning", *base.folder, digest_of(content)[:RUN_ID_LENGTH]))
 
 
 def _failed(task: TrialTask, error: str, seconds: float) -> Trial:

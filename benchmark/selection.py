@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.protocol import TUNING
+from benchmark.protocol import PRESETS, TUNING
 from benchmark.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change
 from datasets import catalog
 
@@ -44,6 +44,11 @@ class Selection:
         """How many seeds each cell of a study has on a log, and on each draw of a generated one."""
         return self.num_seeds or self.preset.seeds_of(study, is_generated=catalog.is_generated(log))
 
+    @property
+    def num_searches(self) -> int:
+        """How many searches a model of the main table has."""
+        return self.preset.num_searches if self.num_trials else 0
+
     def draws_of(self, log: str) -> list[str]:
         """The logs that a word stands for."""
         if not catalog.is_generated(log) or catalog.has_draw(log):
@@ -54,7 +59,7 @@ class Selection:
 def logs_of(name: str, selection: Selection) -> list[str]:
     """The logs of a study, in the words of `--data`; of its worlds those named there come first."""
     study = STUDIES[name]
-    if name not in selection.studies:
+    if name not in selection.studies or (study.is_searched_again and selection.num_searches < 2):
         return []
     if study.worlds:
         has_cells = study.changes_of(selection.methods, 1)
@@ -97,7 +102,7 @@ def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[
     if study.compares_all:
         needed = set(selection.methods)
     mains = [Change(method=method) for method in selection.methods if method in needed]
-    backbones = selection.backbones if study.compares_all else selection.backbones[:1]
+    backbones = selection.backbones if study.is_on_all_backbones else selection.backbones[:1]
     return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
 
 
@@ -134,6 +139,9 @@ def check_not_empty(selection: Selection, cells: Collection[object]) -> None:
 def _needs_of(name: str) -> str:
     """What a study cannot do without."""
     study = STUDIES[name]
+    if study.is_searched_again:
+        presets = ", ".join(name for name, preset in PRESETS.items() if preset.num_searches > 1)
+        return f"{name} needs a preset that searches twice ({presets}), and trials"
     if study.needs_truth:
         worlds = ", ".join(log for log in catalog.available() if catalog.is_world(log))
         return f"{name} needs a generated log in --data, one of {worlds}"

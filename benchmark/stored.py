@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 6  # 6: draws of generated logs, what stopped a training
+SCHEMA_VERSION = 7  # 7: one search for a model, and which of its searches a cell is of
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

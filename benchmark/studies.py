@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.config import ConfigError
+from benchmark.config import SECOND_SEARCH, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,8 @@ class Change:
     `pinned` are hyper-parameters that tuning does not choose; `ids` are the domains and tasks that
     the method sees, none if it is `blind`, another row's if a `placebo`; with `num_columns` both
     are the joint values of the first so many domain columns; `match` names the method to whose
-    dense parameters the hidden layers are scaled; `labels` are those that it trains on.
+    dense parameters the hidden layers are scaled; `labels` are those that it trains on; `search` is
+    which of the model's searches chose its values.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Change:
     num_columns: int | None = None
     match: str = ""
     labels: Labels = "given"
+    search: int = 1
 
     @property
     def label(self) -> str:
@@ -62,6 +64,7 @@ class Change:
             words.append(f"domains of {self.num_columns} columns")
         words += [f"labels {self.labels}"] if self.labels != "given" else []
         words += [f"as many dense parameters as {self.match}"] if self.match else []
+        words += [SECOND_SEARCH] if self.search > 1 else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
     def differs(self, num_domain_columns: int) -> bool:
@@ -75,8 +78,9 @@ class Change:
 class Study:
     """Cells that answer one question: `changes` and the main cells that they are compared with.
 
-    Without changes it is every method on every backbone; all others are on the first backbone that
-    is selected. `has_blind_controls` changes every method into its domain-blind control,
+    Without changes it is every method on every backbone; so is one that `is_searched_again`, with
+    the values of a second search beside those of the first. All others are on the first backbone
+    that is selected. `has_blind_controls` changes every method into its domain-blind control,
     `has_placebos` gives every method domains that say nothing, `is_nested` ever more domain
     columns. `references` are models that are no networks. `worlds` are the generated logs that it
     is on, whatever --data says; `needs_truth` keeps it to those logs of --data that are generated.
@@ -87,6 +91,7 @@ class Study:
     has_blind_controls: bool = False
     has_placebos: bool = False
     is_nested: bool = False
+    is_searched_again: bool = False
     references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     needs_truth: bool = False
@@ -103,13 +108,22 @@ class Study:
             changes += [
                 change for method in others for change in nested(method, num_domain_columns)
             ]
+        if self.is_searched_again:
+            changes += [Change(method=method, search=2) for method in methods]
         return [change for change in changes if change.differs(num_domain_columns)]
 
     @property
     def compares_all(self) -> bool:
-        """Whether it is every method on every backbone."""
-        changes_every_method = self.has_blind_controls or self.has_placebos or self.is_nested
+        """Whether it is the main cells alone, every method on every backbone."""
+        changes_every_method = (
+            self.has_blind_controls or self.has_placebos or self.is_nested or self.is_searched_again
+        )
         return not (self.changes or self.references or changes_every_method)
+
+    @property
+    def is_on_all_backbones(self) -> bool:
+        """Whether it is on every backbone rather than on the first."""
+        return self.compares_all or self.is_searched_again
 
 
 def blind_control(method: str) -> Change:
@@ -205,6 +219,10 @@ STUDIES = {
     ),
     "ab_test": Study(
         summary="a simulated A/B test on generated logs; the cells of main", needs_truth=True
+    ),
+    "retuned": Study(
+        summary="the cells of main with the values of a second search, where the preset has one",
+        is_searched_again=True,
     ),
 }
 ARTEFACTS = {  # a table or figure of the report -> the study that makes its runs

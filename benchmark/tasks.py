@@ -59,9 +59,7 @@ class TrialTask:
     @property
     def title(self) -> str:
         """How messages name it."""
-        is_of_backbone = f"/{self.config.model}/" not in self.folder
-        stage = "backbone trial" if is_of_backbone else "trial"
-        return f"{self.config.title_without_seed} {stage} {self.index}"
+        return f"{self.config.title_without_seed} trial {self.index}"
 
     def run(self) -> None:
         """Leave the file of the trial."""

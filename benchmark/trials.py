@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.plans import Search
 
 BEST = "best.json"
+SEARCHED = ("dataset", "draw", "partition", "backbone", "method", "num_trials")  # in that file
 TrialState = Literal["complete", "failed"]
 
 
@@ -63,12 +64,13 @@ class Tuned:
 
 
 class BestKey(NamedTuple):
-    """A tuned model: `method` is empty for a backbone, `protocol` a name."""
+    """A tuned model, and which of its searches tuned it; `protocol` is a name."""
 
     dataset: str
     partition: str
     backbone: str
     method: str
+    search: int
     protocol: str
 
 
@@ -130,8 +132,8 @@ def write_best(folder: Path, search: Search, best: Trial) -> None:
     write_sealed(
         folder / BEST,
         {
-            **{name: getattr(search, name) for name in ("stage", "dataset", "draw", "partition")},
-            **{name: getattr(search, name) for name in ("backbone", "method", "num_trials")},
+            **{name: getattr(search, name) for name in SEARCHED},
+            "search": search.number,
             "protocol": best.config.protocol.name,
             "index": best.index,
             "value": best.value,
@@ -158,27 +160,27 @@ def read_best(path: Path) -> tuple[BestKey, Tuned]:
 
 
 def unequal(searches: Sequence[Search], counts: Sequence[int]) -> list[str]:
-    """One line per search with another number of trials than planned, or than the others.
+    """One line per cell whose whole budget of trials is not the planned one, or not the others'.
 
-    The others are the searches of the same stage and log; what most of them plan is the measure.
+    A cell's budget is that of all searches which lead to it. The others are the cells of the same
+    log, on whichever backbone; what most of them plan is the measure.
 
     Args:
         searches: all searches of a plan.
         counts: the trials that each has, failed ones too.
     """
-    planned: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
-    for search in searches:
-        planned[_log_of(search)][search.num_trials] += 1
-    lines = []
+    done: Counter[str] = Counter()
+    planned: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for search, count in zip(searches, counts, strict=True):
-        budgets = planned[_log_of(search)]
-        usual = max(budgets, key=lambda budget: (budgets[budget], budget))
-        if count != search.num_trials:
-            lines.append(f"{search.title}: {count} of {search.num_trials} trials")
-        elif count != usual:
-            lines.append(f"{search.title}: {count} trials, others of its log and stage {usual}")
+        done[search.title] += count
+        planned[search.dataset, search.partition][search.title] += search.num_trials
+    lines = []
+    for budgets in planned.values():
+        frequency = Counter(budgets.values())
+        usual = max(frequency, key=lambda budget: (frequency[budget], budget))
+        for cell, budget in budgets.items():
+            if done[cell] != budget:
+                lines.append(f"{cell}: {done[cell]} of {budget} trials")
+            elif budget != usual:
+                lines.append(f"{cell}: {budget} trials, others of its log {usual}")
     return lines
-
-
-def _log_of(search: Search) -> tuple[str, str, str]:
-    return search.stage, search.dataset, search.partition

@@ -2,8 +2,8 @@
 
 Optuna's studies live in memory. Before a round the study is made anew from the finished trials in
 the order of their indices, and every draw has a sampler of its own, seeded by the trial's index:
-what a trial tries depends on the trials of the rounds before it alone. Regularisers are not the
-sampler's: they depend on the trial's index alone.
+what the sampler proposes depends on the trials of the rounds before alone. It proposes a search's
+own values; those that it shares with other searches depend on the trial's index alone.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from benchmark.files import write_whole
-from benchmark.hyperparameters import drawn_regularisers, space_of
-from benchmark.plans import SHARED
+from benchmark.hyperparameters import has_integers, own_space
 from benchmark.protocol import TUNING
 from benchmark.trials import read_trials
 from models.interfaces import Range
@@ -37,42 +36,47 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def next_round(
-    space: SearchSpace, first: Mapping[str, Json], finished: Sequence[Trial], count: int
+    space: SearchSpace,
+    first: Mapping[str, Json],
+    finished: Sequence[Trial],
+    *,
+    count: int,
+    search: int,
 ) -> list[dict[str, Json]]:
-    """What the next `count` trials try, after the `finished` ones.
+    """What the next `count` trials try of a search's own values, after the `finished` ones.
 
     Args:
-        space: the values that are searched.
-        first: what trial 0 tries, the papers' values; the sampler sees the nearest in the space,
-            of those that it proposes.
+        space: these values.
+        first: what trial 0 tries, the papers' values; the sampler sees the nearest in the space.
         finished: all trials of the rounds before, by index.
         count: the number of trials of the round, or of what is left of it.
+        search: which search of the model it is, from 1 on.
     """
-    own = _own(space)
-    distributions = {name: _distribution(where) for name, where in own.items()}
-    study = optuna.create_study(direction="maximize", sampler=_sampler(0))
+    seed = TUNING.sampler_seeds[search - 1]
+    distributions = {name: _distribution(where) for name, where in space.items()}
+    study = optuna.create_study(direction="maximize", sampler=_sampler(seed, 0))
     for trial in finished:
         study.add_trial(_frozen(trial, space))
     proposals: list[dict[str, Json]] = []
     for index in range(len(finished), len(finished) + count):
-        study.sampler = _sampler(index)
+        study.sampler = _sampler(seed, index)
         if index == 0:
-            study.enqueue_trial(_in_space(first, own))
-        drawn = study.ask(distributions).params | drawn_regularisers(index)
-        proposals.append(dict(first) if index == 0 else {name: drawn[name] for name in space})
+            study.enqueue_trial(_in_space(first, space))
+        drawn = study.ask(distributions).params
+        proposals.append({name: (drawn if index else first)[name] for name in space})
     return proposals
 
 
 def write_journals(out: Path, plan: Plan) -> None:
     """Write every search of a plan as an Optuna study to browse, a journal per data set."""
     for dataset in dict.fromkeys(search.dataset for search in plan.searches):
-        searches = [s for s in plan.searches if s.dataset == dataset and s.folder]
+        searches = [search for search in plan.searches if search.dataset == dataset]
 
         def fill(part: Path, searches: list[Search] = searches) -> None:
             part.unlink(missing_ok=True)
             storage = JournalStorage(JournalFileBackend(str(part)))
             for search in searches:
-                space = space_of(search.backbone, search.method, search.stage)
+                space = own_space(search.backbone, search.method)
                 study = optuna.create_study(
                     direction="maximize", storage=storage, study_name=search.title
                 )
@@ -82,25 +86,20 @@ def write_journals(out: Path, plan: Plan) -> None:
         write_whole(out / "optuna" / f"{dataset}.journal", fill)
 
 
-def _sampler(index: int) -> optuna.samplers.TPESampler:
-    """The sampler of one trial."""
-    seed = np.random.SeedSequence([TUNING.sampler_seed, index]).generate_state(1)[0]
+def _sampler(seed: int, index: int) -> optuna.samplers.TPESampler:
+    """The sampler of one trial of a search whose seed this is."""
+    own_seed = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return optuna.samplers.TPESampler(
-        n_startup_trials=TUNING.startup_trials, constant_liar=True, seed=int(seed)
+        n_startup_trials=TUNING.startup_trials, constant_liar=True, seed=int(own_seed)
     )
 
 
 def _distribution(where: Range | Choice) -> BaseDistribution:
     if not isinstance(where, Range):
         return optuna.distributions.CategoricalDistribution(where.values)
-    if isinstance(where.low, int) and isinstance(where.high, int):
-        return optuna.distributions.IntDistribution(where.low, where.high, log=where.log)
+    if has_integers(where):
+        return optuna.distributions.IntDistribution(int(where.low), int(where.high), log=where.log)
     return optuna.distributions.FloatDistribution(where.low, where.high, log=where.log)
-
-
-def _own(space: SearchSpace) -> SearchSpace:
-    """What the sampler proposes: all but the regularisers."""
-    return {name: where for name, where in space.items() if not name.startswith(SHARED)}
 
 
 def _in_space(params: Mapping[str, Json], space: SearchSpace) -> dict[str, Json]:
@@ -116,17 +115,17 @@ def _in_space(params: Mapping[str, Json], space: SearchSpace) -> dict[str, Json]
 def _frozen(trial: Trial, space: SearchSpace) -> optuna.trial.FrozenTrial:
     """A finished trial as the sampler sees it; it ignores failed ones.
 
-    The regularisers stand beside it, with what else is known of the trial.
+    The values beside its own `space` stand with what else is known of the trial.
     """
-    states, own = optuna.trial.TrialState, _own(space)
-    regularisers = {name: trial.params[name] for name in space if name not in own}
+    states = optuna.trial.TrialState
+    shared = {name: value for name, value in trial.params.items() if name not in space}
     return optuna.trial.create_trial(
         state=states.COMPLETE if trial.state == "complete" else states.FAIL,
         value=trial.value,
-        params=_in_space(trial.params, own),
-        distributions={name: _distribution(where) for name, where in own.items()},
+        params=_in_space(trial.params, space),
+        distributions={name: _distribution(where) for name, where in space.items()},
         user_attrs={
             **{"index": trial.index, "run_id": trial.config.run_id, "error": trial.error},
-            **regularisers,
+            **shared,
         },
     )

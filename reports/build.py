@@ -199,7 +199,7 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
     studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
     searches: list[Json] = [
         [
-            {**asdict(entry.search), "dimensions": list(entry.search.dimensions)},
+            asdict(entry.search),
             entry.is_awaited,
             [_trial_digest(runs, entry, trial.index) for trial in entry.trials],
         ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from benchmark.config import Json, RunConfig
     from benchmark.plans import Plan, Search
     from benchmark.protocol import Protocol
     from benchmark.trials import Trial
@@ -62,10 +63,10 @@ def read_searches(out: Path, plan: Plan) -> tuple[SearchTrials, ...]:
     return tuple(
         SearchTrials(
             search=search,
-            trials=_trials(out, search),
+            trials=tuple(read_trials(out / search.folder, search.num_trials)),
             is_awaited=any(
-                _builds_on(plan, slot, search)
-                for slot in plan.slots
+                _leads_to(search, config)
+                for slot, config in plan.slots.items()
                 if plan.state_of(slot) == "missing"
             ),
         )
@@ -74,14 +75,15 @@ def read_searches(out: Path, plan: Plan) -> tuple[SearchTrials, ...]:
 
 
 def budget_errors(searches: Sequence[SearchTrials]) -> list[str]:
-    """One line per search that differs from the others of its log and stage, or from its plan.
+    """One line per cell whose whole budget differs from the others of its log, or from its plan.
 
     Trials that are still to come are no error. Trials of other epochs, rows of a batch or rules of
-    stopping are one: all trials of a log have one protocol.
+    stopping are one: all trials of a log have one protocol. So is a trial that tried other values
+    than the same trial of another method on the backbone, of those that all share.
     """
     settled = [entry for entry in searches if not entry.is_unfinished]
     lines = unequal([entry.search for entry in settled], [len(entry.trials) for entry in settled])
-    return lines + _other_protocols(settled)
+    return lines + _other_protocols(settled) + _other_shared_values(settled)
 
 
 def origin(guided: int, total: int, tuned_from: str) -> str:
@@ -103,9 +105,10 @@ def origin(guided: int, total: int, tuned_from: str) -> str:
     else:
         head = f"The search was random: {rule}, and no search came that far."
     return (
-        f"{head} Trial 0 has the papers' values; the rest were drawn at random. Regularisers always"
-        " are, by the trial's number alone: trial i has the same in every search of a network, each"
-        f" of them 0 with a chance of {TUNING.zero_share:.0%}."
+        f"{head} Trial 0 has the papers' values; the rest were drawn at random. A backbone's"
+        " structure and the regularisers always are, by the trial's number alone: trial i has the"
+        " same for every method on the backbone, and each regulariser is 0 with a chance of"
+        f" {TUNING.zero_share:.0%}."
     )
 
 
@@ -135,15 +138,27 @@ def _other_protocols(searches: Sequence[SearchTrials]) -> list[str]:
     return lines
 
 
-def _trials(out: Path, search: Search) -> tuple[Trial, ...]:
-    if not search.folder:  # what it builds on is not known yet
-        return ()
-    return tuple(read_trials(out / search.folder, search.num_trials))
+def _other_shared_values(searches: Sequence[SearchTrials]) -> list[str]:
+    """One line per shared value that is not that of the backbone's first search with the trial."""
+    first: dict[tuple[object, ...], Json] = {}
+    lines = []
+    for entry in searches:
+        search = entry.search
+        place = (search.dataset, search.partition, search.backbone, search.number)
+        for trial in entry.trials:
+            for name in search.shared_dimensions:
+                value = trial.params.get(name)
+                usual = first.setdefault((*place, trial.index, name), value)
+                if value != usual:
+                    lines.append(
+                        f"{search.title}: trial {trial.index} tried {name} {value}, other methods"
+                        f" {usual}"
+                    )
+    return lines
 
 
-def _builds_on(plan: Plan, slot: str, search: Search) -> bool:
-    """Whether a cell takes values that a search chooses."""
-    config = plan.slots[slot]
-    log = (config.dataset, "+".join(config.partition), config.backbone)
-    is_same_model = log == (search.dataset, search.partition, search.backbone)
-    return is_same_model and (search.stage == "backbone" or search.method == config.method)
+def _leads_to(search: Search, config: RunConfig) -> bool:
+    """Whether a cell takes the values that a search chooses."""
+    cell = (config.dataset, "+".join(config.partition), config.backbone, config.method)
+    model = (search.dataset, search.partition, search.backbone, search.method)
+    return (*cell, config.search) == (*model, search.number)

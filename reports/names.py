@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from benchmark.config import SECOND_SEARCH
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -94,6 +96,8 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
         words.append("task = full partition")
     if config.has_own_domains:
         words.append(f"domain = {joined(config.domain_columns)} only")
+    if config.search != main.search:
+        words.append(SECOND_SEARCH)
     return ", ".join(words)
 
 

@@ -75,7 +75,7 @@ def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
     again = run_all("--preset", "smoke", "--data", spec, "--out", out, *TWO_METHODS)
 
     assert again.returncode == 0
-    assert "20 of 20 trainings were done before" in again.stdout
+    assert "16 of 16 trainings were done before" in again.stdout
     changed = {p.name for p, time in before.items() if p.stat().st_mtime_ns != time}
     assert not changed & {"record.json", "predictions.parquet", "index.html", "table1.csv"}
 
@@ -85,7 +85,7 @@ def test_status_counts_the_cells(finished, run_all):
 
     assert done.returncode == 0
     assert "8 cells: 8 done, 0 failed, 0 missing" in done.stdout
-    assert "tuning: 12 trials: 12 done, 0 failed, 0 missing" in done.stdout
+    assert "tuning: 8 trials: 8 done, 0 failed, 0 missing" in done.stdout
 
 
 def test_report_only_needs_run_folders_alone(finished, run_all, tmp_path):

@@ -1,8 +1,7 @@
 """What MLflow is told of a plan and of former calls on its folder, as plain values.
 
-A parent is a cell: the slots that differ in seed and draw alone, or the search for a backbone's own
-values. Its children are the trials of its search and its final runs, those that have ended. Knows
-no MLflow.
+A parent is a cell: the slots that differ in seed and draw alone. Its children are the trials of its
+search and its final runs, those that have ended. Knows no MLflow.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ MAIN = "main"  # the study whose best cell is the winner
 
 @dataclass(slots=True, kw_only=True)
 class Parent:
-    """A cell, or the search for a backbone's values; `search` is the folder of its trials.
+    """A cell; `search` is the folder of its trials.
 
     `is_main` if it competes for the winner. It is FAILED if all has ended and a final run failed.
     """
@@ -45,7 +44,6 @@ class Parent:
     key: str
     name: str
     config: RunConfig  # of one of its children
-    stage: Literal["cell", "backbone"]
     studies: set[str] = field(default_factory=set)
     search: str = ""
     is_main: bool = False
@@ -62,8 +60,7 @@ class Parent:
     @property
     def tags(self) -> dict[str, str]:
         """What it can be found by."""
-        tags = base_tags(self.config) | {"stage": self.stage, "studies": self.studies_tag}
-        return tags | ({"method": ""} if self.stage == "backbone" else {})
+        return base_tags(self.config) | {"stage": "cell", "studies": self.studies_tag}
 
     @property
     def studies_tag(self) -> str:
@@ -93,9 +90,11 @@ def parents_of(store: RunStore, plan: Plan) -> list[Parent]:
             _add_final(parent, None if slot in whole.waiting else final_child(store, slot, config))
     for search in whole.searches:
         folder = store.out / search.folder
-        trials = read_trials(folder, search.num_trials) if search.folder else []
+        trials = read_trials(folder, search.num_trials)
         if trials:
-            _add_trials(_parent_of(search, trials[0].config, parents), folder, search, trials)
+            key = f"cell/{group_of(trials[0].config)}"
+            parent = parents.setdefault(key, _cell(key, trials[0].config))
+            _add_trials(parent, folder, search, trials)
     for parent in parents.values():
         _conclude(parent)
     return [parent for parent in parents.values() if parent.children]
@@ -141,7 +140,7 @@ def flat(content: Mapping[str, Json], prefix: str = "") -> dict[str, str]:
 def _cell(key: str, config: RunConfig) -> Parent:
     changes = f" ({', '.join(config.changes)})" if config.changes else ""
     name = f"{config.model}{changes}, {'+'.join(config.partition)}"  # lists cut long names short
-    return Parent(key=key, name=name, config=config, stage="cell")
+    return Parent(key=key, name=name, config=config)
 
 
 def _own(config: RunConfig) -> tuple[str, ...]:
@@ -192,19 +191,6 @@ def _add_final(parent: Parent, final: Child | None) -> None:
     parent.children.append(final)
     if final.is_failed and parent.status == "FINISHED":
         parent.status = "FAILED"
-
-
-def _parent_of(search: Search, config: RunConfig, parents: dict[str, Parent]) -> Parent:
-    """The cell that a search is for; a backbone's search has a parent of its own."""
-    if search.stage == "method":
-        key = f"cell/{group_of(config)}"
-        return parents.setdefault(key, _cell(key, config))
-    key, name = f"backbone/{group_of(config)}", f"backbone {search.backbone}, {search.partition}"
-    parent = Parent(key=key, name=name, config=config, stage="backbone")
-    for cell in parents.values():
-        if (cell.config.backbone, *_terms_of(cell.config)) == (config.backbone, *_terms_of(config)):
-            parent.studies |= cell.studies
-    return parents.setdefault(key, parent)
 
 
 def _add_trials(parent: Parent, folder: Path, search: Search, trials: list[Trial]) -> None:

@@ -13,6 +13,7 @@ from reports.keys import DATA
 from reports.layout import number, p_value
 from reports.names import TITLES
 from reports.paired import LOWER_IS_BETTER
+from reports.retuned import num_searches, search_notes
 from reports.stats import TEST_LEVEL
 from reports.style import COLUMN, in_order, look_of, panels
 
@@ -35,11 +36,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     A block is a data set, one draw of it if it is generated, and a backbone. A method's value there
     is its mean over the seeds for which all methods with a finished run have the metric.
     `friedman_p` tests that all methods have one rank (nan below three methods),
-    `critical_difference` is Nemenyi's; both are nan below three blocks.
+    `critical_difference` is Nemenyi's; both are nan below three blocks. `searches` is how many each
+    network had.
     """
     scores = runs.study("main").metrics()
     rows = [row for metric in _METRICS for row in _ranked(scores, metric)] if len(scores) else []
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(searches=num_searches(runs)) if rows else pd.DataFrame()
 
 
 def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
@@ -152,6 +154,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
         f" for {_METRICS[first['metric']]}. Methods:"
         f" {', '.join(TITLES.get(name, name) for name in in_order(list(table['method'])))}.",
+        *search_notes(table),
     ]
     if np.isnan(first["critical_difference"]):
         lines.append(

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from reports.ledger import SearchTrials
     from reports.load import Runs
 
-_STAGES = {
-    "backbone": "for each backbone's own values, on the plain method",
-    "method": "for each method on each backbone",
-}
-
 
 def tuning_section(runs: Runs) -> dict[str, list[str]]:
     """The section's paragraphs, the searches with unequal budgets, and those with trials to come.
@@ -58,18 +53,17 @@ def hyper_parameters(runs: Runs) -> dict[str, str]:
 
 
 def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
-    """The trials per search of each stage, and what all of them took."""
-    parts = []
-    for stage, words in _STAGES.items():
-        planned = {entry.search.num_trials for entry in searches if entry.search.stage == stage}
-        if planned:
-            parts.append(f"{' or '.join(map(str, sorted(planned)))} trials {words}")
+    """The trials of each model, and what all of them took."""
+    planned = sorted({entry.search.num_trials for entry in searches})
     trials = [trial for entry in searches for trial in entry.trials]
     failed = sum(trial.state == "failed" for trial in trials)
-    claim = " Within a log and stage every search had the same number." if is_equal else ""
+    claim = " Of a log every cell had the same number." if is_equal else ""
+    is_twice = any(entry.search.number > 1 for entry in searches)
+    again = " The networks of Table 1 were searched a second time, for other cells." * is_twice
     return (
-        f"Budget: {'; '.join(parts)}.{claim} In all {len(trials):,} trials ({failed:,} failed) took"
-        f" {sum(trial.seconds for trial in trials):,.0f} s and"
+        f"Budget: {' or '.join(map(str, planned))} trials for each method on each backbone, in one"
+        f" search of structure, own values and regularisers.{claim}{again} In all {len(trials):,}"
+        f" trials ({failed:,} failed) took {sum(trial.seconds for trial in trials):,.0f} s and"
         f" {sum(trial.sample_visits for trial in trials):,} rows in the loss."
     )
 
@@ -121,8 +115,7 @@ def _searched(searches: Iterable[SearchTrials], config: RunConfig) -> set[str]:
     return {
         name
         for search in (entry.search for entry in searches)
-        if search.backbone == config.backbone
-        and (search.stage == "backbone" or search.method == config.method)
+        if (search.backbone, search.method) == (config.backbone, config.method)
         for name in search.dimensions
     }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark.config import SECOND_SEARCH
 from benchmark.plans import Search
 from benchmark.trials import best_of
-from reports.keys import CELL, MODEL
+from reports.keys import CELL, DATA, MODEL
 from reports.layout import Entry, Layout, Table, blocks_of, number
 from reports.ledger import SearchTrials, expected_best, origin
-from reports.names import rank, title_of
+from reports.names import BASELINE, REFERENCE, data_title, rank, title_of
 from reports.paired import DIGITS, SCALE
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = DIGITS["auc"]
+_CHANGES = {1: "", 2: SECOND_SEARCH}  # of the cells that have a search's values
+_SEARCH = [*MODEL, "search"]
 _PLANNED = {"trials": "planned_trials", "final_runs": "planned_final_runs"}
 _TUNING = {  # name: heading, digits
     "num_own_dimensions": ("Own dims", 0),
     "num_shared_dimensions": ("Shared dims", 0),
     "epochs": ("Epochs", 1),
+    "optimizer_steps": ("Steps", 0),
     "sample_visits": ("Rows in the loss", 0),
     "row_passes": ("Row passes", 0),
     "seconds": ("Seconds", 1),
@@ -39,39 +43,44 @@ _FINAL = {
     "final_sample_visits": ("Final rows in the loss", 0),
     "final_seconds": ("Final seconds", 1),
 }
-_SUMMED = ("epochs", "sample_visits", "row_passes", "seconds")
+_WORK = {  # of a whole budget, which is compared with plain's
+    "optimizer_steps": "optimiser steps",
+    "sample_visits": "rows in the loss",
+    "row_passes": "row passes",
+    "seconds": "seconds",
+}
 _INTEGERS = (
     *("planned_trials", "trials", "failed_trials", "guided_trials", "best_trial"),
-    *("num_own_dimensions", "num_shared_dimensions", "sample_visits"),
+    *("num_own_dimensions", "num_shared_dimensions", "optimizer_steps", "sample_visits"),
     *("planned_final_runs", "final_runs", "final_sample_visits"),
 )
 _NOTES = [
     "A trial is a training on train that is scored on dev; test takes no part. Failed trials are"
-    " part of the budget, though of their work only the seconds are known. A backbone's own values"
-    " are tuned in a stage of their own, on the plain method, and are then the same for every"
-    " method on it.",
-    "Own dims count the tuned values of the method, in its stage those of the backbone; shared dims"
-    " are the regularisers of every network, of which trial i has the same values in every search:"
-    " plain on DNN, with no values of its own, is searched by them alone. The CSV file names all.",
-    "Epochs, rows in the loss, row passes and seconds are sums over the trials. A row counts each"
-    " time that it enters the loss. A row pass is one forward and backward pass of a row: MAML has"
-    " k + 1 for each row in the loss, for its k inner steps pass rows too. Seconds depend on the"
-    " machine.",
-    "Paper's values: the dev value of trial 0, which has the method's values as its paper gives"
-    " them, on the backbone's values as they were tuned in its own stage. Best: that of"
-    " the chosen trial; Δ is the difference in units of 0.0001. The choice was made on the same dev"
-    " rows, so the best value is optimistic.",
+    " part of the budget, though of their work only the seconds are known. One search is all that"
+    " leads to a cell: it varies the backbone's structure, the method's own values and the"
+    " regularisers together.",
+    "Own dims count the tuned values of the method, or of a reference; shared dims are the"
+    " backbone's structure and the regularisers, of which trial i has the same values for every"
+    " method on the backbone: plain, with no values of its own, is searched by them alone. The CSV"
+    " file names all.",
+    "Epochs, steps of the optimiser, rows in the loss, row passes and seconds are sums over the"
+    " trials. A row counts each time that it enters the loss. A row pass is one forward and"
+    " backward pass of a row: MAML has k + 1 for each row in the loss, for its k inner steps pass"
+    " rows too. Seconds depend on the machine.",
+    "Paper's values: the dev value of trial 0, which has all values as the papers of method and"
+    " backbone give them. Best: that of the chosen trial; Δ is the difference in units of 0.0001."
+    " The choice was made on the same dev rows, so the best value is optimistic.",
     "Best of n: the expected highest dev value of n trials (Dodge et al., 2019), as if they were"
     " drawn independently, with replacement, from the values of the complete trials. They were"
     " not: trial 0 is given, and what TPE proposes depends on the trials before.",
-    "Final runs are those of the main cell, with seeds that no trial had, and of a generated log on"
-    " draws that no trial had; rows and seconds (training with evaluation) are sums over the"
-    " finished ones.",
+    "Final runs are those of the main cell, or of the cell of the second search, with seeds that no"
+    " trial had, and of a generated log on draws that no trial had; rows and seconds (training with"
+    " evaluation) are sums over the finished ones.",
 ]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per search: a backbone's own stage first, then its methods.
+    """One row per search, `search` saying which of its model's; all second ones after the first.
 
     `guided_trials` were proposed from earlier ones, the others given or drawn at random. Where
     values were read from `tuned_from`, one row per model says what its final runs cost.
@@ -82,7 +91,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     most = max(entry.search.num_trials for entry in entries)
     sizes = [2**power for power in range(most.bit_length())]
     table = pd.DataFrame([_row(entry, sizes) for entry in entries])
-    table = table.merge(_final_runs(runs), on=MODEL, how="left")
+    table = table.merge(_final_runs(runs), on=_SEARCH, how="left")
     table["tuned_from"] = runs.tuned_from
     return table.astype(dict.fromkeys(_INTEGERS, "Int64"))
 
@@ -99,7 +108,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     return Layout(
         columns=columns,
         blocks=blocks_of(table, lambda block: _entries(block, expected)),
-        notes=[_origin(table), *_NOTES],
+        notes=[_origin(table), *_whole_budgets(table), *_NOTES],
     )
 
 
@@ -115,7 +124,7 @@ def _sorted(entries: list[SearchTrials]) -> list[SearchTrials]:
         search = entry.search
         log = logs.index((search.dataset, search.partition))
         backbone = (rank(search.backbone), search.backbone)
-        return log, backbone, search.stage != "backbone", rank(search.method)
+        return log, backbone, search.number, rank(search.method)
 
     return sorted(entries, key=position)
 
@@ -126,10 +135,11 @@ def _read_from_files(runs: Runs) -> list[SearchTrials]:
     return [
         SearchTrials(
             search=Search(
-                stage="method",
                 num_trials=0,
-                dimensions=(),
+                own_dimensions=(),
+                shared_dimensions=(),
                 draw=None,
+                folder="",
                 **dict(zip(MODEL, keys, strict=True)),
             ),
             trials=(),
@@ -145,7 +155,8 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
     best = best_of(entry.trials)
     best_value = max(values, default=np.nan)
     return {
-        **{name: getattr(search, name) for name in (*MODEL, "stage")},
+        **{name: getattr(search, name) for name in MODEL},
+        "search": search.number,
         "planned_trials": search.num_trials,
         "trials": len(entry.trials),
         "failed_trials": len(entry.trials) - len(values),
@@ -154,7 +165,9 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
         "own_dimensions": " ".join(own),
         "num_shared_dimensions": len(shared),
         "shared_dimensions": " ".join(shared),
-        **{name: sum(getattr(trial, name) for trial in entry.trials) for name in _SUMMED},
+        **{
+            name: sum(getattr(trial, name) for trial in entry.trials) for name in ("epochs", *_WORK)
+        },
         "paper_value": entry.paper_value,
         "best_value": best_value,
         "delta_e4": SCALE * (best_value - entry.paper_value),
@@ -164,16 +177,54 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
 
 
 def _final_runs(runs: Runs) -> pd.DataFrame:
-    """Per model the planned and finished runs of its main cell, and what the finished ones cost."""
-    planned = runs.models[runs.models["changes"] == ""][[*MODEL, "planned_runs"]]
+    """Per search the planned and finished runs of its cell, and what the finished ones cost."""
+    planned = _searched(runs.models)[[*_SEARCH, "planned_runs"]]
     parts = ["sample_visits", "train_seconds", "evaluate_seconds"]
-    costs = runs.costs().reindex(columns=[*CELL, *parts])
+    costs = _searched(runs.costs().reindex(columns=[*CELL, *parts]))
     costs["final_sample_visits"] = costs["sample_visits"]
     costs["final_seconds"] = costs["train_seconds"] + costs["evaluate_seconds"]
-    grouped = costs[costs["changes"] == ""].groupby(MODEL)
+    grouped = costs.groupby(_SEARCH)
     done = grouped[list(_FINAL)].sum(min_count=1).assign(final_runs=grouped.size())
-    merged = planned.merge(done.reset_index(), on=MODEL, how="left").fillna({"final_runs": 0})
+    merged = planned.merge(done.reset_index(), on=_SEARCH, how="left").fillna({"final_runs": 0})
     return merged.rename(columns={"planned_runs": "planned_final_runs"})
+
+
+def _searched(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells that have just the values of a search, with its number."""
+    parts = [
+        cells[cells["changes"] == changes].assign(search=number)
+        for number, changes in _CHANGES.items()
+    ]
+    return pd.concat(parts)
+
+
+def _whole_budgets(table: pd.DataFrame) -> list[str]:
+    """What each log's cells were searched with in all: trials, and work next to plain's."""
+    lines = []
+    for (dataset, partition), rows in table[table["planned_trials"] > 0].groupby(DATA, sort=False):
+        counts = sorted(set(rows["trials"]))
+        is_equal = len(counts) == 1 and (rows["trials"] == rows["planned_trials"]).all()
+        trials = f"{' or '.join(map(str, counts))} trials, {'equal' if is_equal else 'not equal'}"
+        lines.append(
+            f"Whole budget of a cell of {data_title(str(dataset), str(partition))}: {trials}"
+            f"{_work(rows)}."
+        )
+    return lines
+
+
+def _work(rows: pd.DataFrame) -> str:
+    """The least and the most work of a method, as multiples of plain's on the same backbone."""
+    place = [*DATA, "backbone", "search"]
+    networks = rows[rows["method"] != REFERENCE]
+    plain = networks[networks["method"] == BASELINE]
+    pairs = networks[networks["method"] != BASELINE].merge(plain, on=place, suffixes=("", "_plain"))
+    if pairs.empty or (pairs[[f"{name}_plain" for name in _WORK]] == 0).any(axis=None):
+        return ""
+    parts = []
+    for name, words in _WORK.items():
+        times = pairs[name].astype(float) / pairs[f"{name}_plain"].astype(float)
+        parts.append(f"{words} {number(times.min(), 2)} to {number(times.max(), 2)}")
+    return f"; of the methods as multiples of plain's on the same backbone: {', '.join(parts)}"
 
 
 def _entries(block: pd.DataFrame, expected: list[str]) -> list[list[Entry]]:
@@ -191,9 +242,8 @@ def _entries(block: pd.DataFrame, expected: list[str]) -> list[list[Entry]]:
     ]
 
 
-def _title(row: Mapping[Hashable, str]) -> str:
-    is_backbone = row["stage"] == "backbone"
-    return "Backbone stage" if is_backbone else title_of(row["backbone"], row["method"])
+def _title(row: Mapping[Hashable, Any]) -> str:
+    return title_of(row["backbone"], row["method"], _CHANGES[row["search"]])
 
 
 def _final_entries(row: Mapping[Hashable, float]) -> list[Entry]:

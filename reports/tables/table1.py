@@ -27,6 +27,7 @@ from reports.paired import (
     score_entries,
 )
 from reports.paper import paper_log, paper_scores
+from reports.retuned import num_searches, search_notes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -77,7 +78,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `_std` over the `pairs` that share a seed with the baseline; `_low` and `_high` bound the
     interval of `comparisons`, `<metric>_test` is its number there. `<metric>_star_test` is the
     number of the comparison with the second best where that earns a star. `paper_<metric>` and its
-    `_delta_e4` are the paper's. Undefined numbers are nan.
+    `_delta_e4` are the paper's. Undefined numbers are nan. `searches` is how many each network had.
     """
     tests = compare(runs)
     runs = runs.study("main", "references")
@@ -97,9 +98,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             means = best.mean(skipna=False)
             rows.append(keys | {f"{metric}_mean": means[metric] for metric in DIGITS})
     counts = [f"{metric}_{kind}" for metric in DIGITS for kind in ("test", "star_test")]
-    return pd.DataFrame(rows).astype(
-        dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64")
-    )
+    table = pd.DataFrame(rows).assign(searches=num_searches(runs))
+    return table.astype(dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64"))
 
 
 def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
@@ -158,7 +158,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     deltas = [
         name for title in _TITLES for name in (f"Δ {title}", f"Paper Δ ({title})")[: 1 + has_paper]
     ]
-    notes = [*_NOTES, *draws_note(table), *capped_note(table)]
+    notes = [*_NOTES, *search_notes(table), *draws_note(table), *capped_note(table)]
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []

@@ -12,6 +12,7 @@ from reports.intervals import interval_entry
 from reports.layout import Entry, Layout, Table, blocks_of, number, p_value
 from reports.names import title_of
 from reports.paired import SCALE, draws_note, runs_entry
+from reports.retuned import num_searches, search_notes
 from reports.stats import LEAST_RANKED, POWER, TEST_LEVEL
 
 if TYPE_CHECKING:
@@ -52,11 +53,16 @@ _NOTES = [
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The rows of `comparisons.compare`; differences are named `_e4`, in units of 0.0001."""
+    """The rows of `comparisons.compare`, with the number of `searches` of each network.
+
+    Differences are named `_e4`, in units of 0.0001.
+    """
     table = compare(runs)
     if table.empty:
         return table
-    scaled = table.assign(**{name: table[name] * SCALE for name in _SCALED})
+    scaled = table.assign(
+        **{name: table[name] * SCALE for name in _SCALED}, searches=num_searches(runs)
+    )
     return scaled.rename(columns={name: _e4(name) for name in _SCALED})
 
 
@@ -72,7 +78,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         *("Test", "Comparison", "Against", "Metric", "Δ", "p two-way", "p two-way (Holm)"),
         *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Runs"),
     ]
-    notes = [_detectable_note(table), *draws_note(table), *_NOTES]
+    notes = [_detectable_note(table), *search_notes(table), *draws_note(table), *_NOTES]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 

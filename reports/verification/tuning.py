@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from benchmark.protocol import TUNING
 from benchmark.stored import RecordError, named_damage, read_sealed
-from benchmark.trials import BEST, Tuned, best_of, read_best, read_trial, trial_path
+from benchmark.trials import BEST, SEARCHED, Tuned, best_of, read_best, read_trial, trial_path
 from reports.ledger import budget_errors, read_searches
 from reports.verification.folders import files_below
 from reports.verification.planned import log_key, protocols_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from benchmark.config import Json
@@ -23,26 +23,20 @@ if TYPE_CHECKING:
     from benchmark.trials import Trial
     from reports.verification.findings import Findings
 
+Model = tuple[str, str, str, str, int]  # data set, partition, backbone, method, search
 TRIAL_NAME = re.compile(r"trial_(\d{3,})\.json")
 
 
 def check_tuning(out: Path, plan: Plan, findings: Findings) -> None:
     """Check every search of the plan, every other trial, and what the final runs took."""
     seen: set[Path] = set()
-    chosen: dict[tuple[str, str, str, str], Tuned] = {}
-    drawn: dict[tuple[int, str], Json] = {}
+    chosen: dict[Model, Tuned] = {}
     for search in plan.searches:
-        if not search.folder:
-            findings.note(f"search of {search.title}: waits for that of its backbone")
-            continue
         seen.add(out / search.folder)
-        best = _check_search(out, plan, search, drawn, findings)
+        best = _check_search(out, plan, search, findings)
         if best:
-            log = (search.dataset, search.partition, search.backbone)
-            chosen[*log, search.method] = best
-            on = chosen.get((*log, ""), best).backbone_config
-            what = "backbone_config"
-            findings.compare(out / search.folder / BEST, what, best.backbone_config, on)
+            model = (search.backbone, search.method, search.number)
+            chosen[search.dataset, search.partition, *model] = best
     _check_others(out, seen, findings)
     for line in budget_errors(read_searches(out, plan)):
         findings.differences.append(f"tuning: unequal budgets: {line}")
@@ -52,30 +46,16 @@ def check_tuning(out: Path, plan: Plan, findings: Findings) -> None:
         findings.note(f"tuned values were read from {plan.tuned_from}, which is not checked")
 
 
-def _check_search(
-    out: Path,
-    plan: Plan,
-    search: Search,
-    drawn: dict[tuple[int, str], Json],
-    findings: Findings,
-) -> Tuned | None:
-    """The values that a search chose; what is wrong with its trials and its choice is named.
-
-    `drawn` are the regularisers of each trial's index, as the searches before had them.
-    """
+def _check_search(out: Path, plan: Plan, search: Search, findings: Findings) -> Tuned | None:
+    """The values that a search chose; what is wrong with its trials and its choice is named."""
     folder = out / search.folder
-    model = f"{search.backbone}+{search.method}" if search.method else search.backbone
-    start = f"tuning/{search.log}/{search.partition}/{model}/"
+    start = f"tuning/{search.log}/{search.partition}/{search.backbone}+{search.method}/"
     if not search.folder.startswith(start) or not folder.resolve().is_relative_to(out.resolve()):
         findings.differs(folder, f"folder of the search of {search.title}", search.folder, start)
         return None
     trials = _read_all(folder, findings)
     for trial in trials.values():
         _check_trial(trial_path(folder, trial.index), search, plan, trial, findings)
-        if trial.index:  # trial 0 has the papers' values
-            for name in trial.params.keys() & set(search.shared_dimensions):
-                value = drawn.setdefault((trial.index, name), trial.params[name])
-                findings.compare(trial_path(folder, trial.index), name, trial.params[name], value)
     planned = [trials[index] for index in range(search.num_trials) if index in trials]
     best = best_of(planned)
     if best and len(planned) == search.num_trials:
@@ -113,8 +93,8 @@ def _check_trial(path: Path, search: Search, plan: Plan, trial: Trial, findings:
     config = trial.config
     where = (config.log, "+".join(config.partition), config.backbone)
     findings.compare(path, "model", where, (search.log, search.partition, search.backbone))
-    if search.method:
-        findings.compare(path, "method", config.method, search.method)
+    findings.compare(path, "method", config.method, search.method)
+    findings.compare(path, "search", config.search, search.number)
     findings.compare(path, "seed", config.seed, TUNING.training_seed)
     protocol = protocols_of(plan).get(log_key(config), config.protocol)
     findings.compare(path, "protocol", config.protocol, protocol)
@@ -131,16 +111,9 @@ def _check_best(path: Path, search: Search, best: Trial, findings: Findings) -> 
         content = read_sealed(path)
         _, tuned = read_best(path)
         with named_damage(path):
-            for name in (
-                "stage",
-                "dataset",
-                "draw",
-                "partition",
-                "backbone",
-                "method",
-                "num_trials",
-            ):
+            for name in SEARCHED:
                 findings.compare(path, name, content[name], getattr(search, name))
+            findings.compare(path, "search", content["search"], search.number)
             findings.compare(path, "protocol", content["protocol"], best.config.protocol.name)
             findings.compare(path, "index", content["index"], best.index)
             findings.compare(path, "value", content["value"], best.value)
@@ -165,9 +138,7 @@ def _check_others(out: Path, seen: set[Path], findings: Findings) -> None:
                 findings.foreign(folder / name)
 
 
-def _check_final_runs(
-    plan: Plan, chosen: dict[tuple[str, str, str, str], Tuned], findings: Findings
-) -> None:
+def _check_final_runs(plan: Plan, chosen: Mapping[Model, Tuned], findings: Findings) -> None:
     """Every run has the values that the search of its model chose, but for what a study pins.
 
     A log without searches of its own has the values of another log of the plan.
@@ -176,7 +147,8 @@ def _check_final_runs(
         if slot in plan.waiting:
             continue
         path = findings.root / "runs" / "/".join(config.folder) / config.run_id
-        key = (config.dataset, "+".join(config.partition), config.backbone, config.method)
+        model = (config.backbone, config.method, config.search)
+        key = (config.dataset, "+".join(config.partition), *model)
         others = [values for name, values in chosen.items() if name[2:] == key[2:]]
         options = [chosen[key]] if key in chosen else others
         found = Tuned.of(config)

@@ -1,5 +1,6 @@
 """The agenda: rounds, dependencies and shared runs, whatever order tasks end in."""
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_every_search_gets_its_trials_and_every_cell_the_best_values(make):
     done = work(agenda)
 
     trials = [task for task in done if isinstance(task, TrialTask)]
-    assert len(trials) == 10 * (2 + 4)  # the backbones; two methods on each
+    assert len(trials) == 10 * 4  # two methods on two backbones
     assert len(agenda.slots) == 4 + 9  # main, ablations
     assert len(done) - len(trials) == len({c.run_id for c in agenda.slots.values()})
     assert agenda.num_open == 0
@@ -127,7 +128,7 @@ def test_order_and_number_of_workers_change_nothing(make, num_workers):
     assert parallel.slots == serial.slots
 
 
-@pytest.mark.parametrize("limit", [1, 5, 13, 37, 63])
+@pytest.mark.parametrize("limit", [1, 5, 13, 37, 43])
 def test_an_interrupted_agenda_goes_on_to_the_same_end(make, limit):
     whole = make("whole")
     total = len(work(whole))
@@ -156,7 +157,7 @@ def test_forty_trials_of_ten_cells_are_neither_lost_nor_done_twice(log, select, 
     last = Agenda(layout, cut, device="cpu")
     parts.append(work(last, rng=rng))
 
-    assert len(whole) == 12 * 40 + 10
+    assert len(whole) == 10 * 40 + 10
     assert sum(map(len, parts)) == len(whole)
     assert files_of(last) == files_of(Agenda(layout, serial, device="cpu"))
     assert last.unequal() == []
@@ -169,10 +170,9 @@ def test_more_trials_keep_the_first_ones(make, log, select, tmp_path):
 
     done = work(longer)
 
-    again = [task for task in done if isinstance(task, TrialTask)]
-    first = {task.folder for task in again if task.index < 10}
-    assert {task.index for task in again if "/dnn/" in task.folder} == set(range(10, 14))
-    assert all("/dnn" not in folder for folder in first)  # the best cross network may be another
+    again = [(task.folder, task.index) for task in done if isinstance(task, TrialTask)]
+    folders = {searching.search.folder for searching in longer.searches.values()}
+    assert sorted(again) == sorted(itertools.product(folders, range(10, 14)))
 
 
 def test_rounds_wait_for_each_other(make):
@@ -180,8 +180,9 @@ def test_rounds_wait_for_each_other(make):
 
     taken = list(iter(agenda.take, None))
 
-    assert [task.index for task in taken] == list(range(TUNING.trials_per_round))
-    assert {task.config.method for task in taken} == {"plain"}
+    one_round = list(range(TUNING.trials_per_round))
+    assert [task.index for task in taken] == 2 * one_round
+    assert {task.config.method for task in taken} == {"plain", "adasparse"}
 
 
 def test_trials_and_final_runs_have_no_seed_in_common(make):
@@ -203,11 +204,11 @@ def test_failed_trials_count_and_are_done_again_on_demand(make):
         for searching in agenda.searches.values()
         for trial in read_trials(searching.folder, 10)
     ]
-    assert states.count("failed") == 6
+    assert states.count("failed") == 4
     assert agenda.unequal() == []
     assert make().num_open == 0
     retried = work(make(wanted=("missing", "failed")))
-    assert sum(map(is_fourth_trial, retried)) >= 5  # or of a search on another cross network
+    assert sum(map(is_fourth_trial, retried)) == 4
 
 
 def test_a_draw_that_the_config_refuses_is_a_failed_trial(make, monkeypatch):
@@ -272,7 +273,7 @@ def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
         make("other", given=read_given(folder))
     with pytest.raises(ConfigError, match=r"no best.json below it"):
         read_given(tmp_path / "nowhere")
-    searching = tuned.searches["tiny", "dnn", "plain"]
+    searching = tuned.searches["tiny", "dnn", "plain", 1]
     other = next(trial for trial in searching.trials if Tuned.of(trial.config) != searching.best)
     write_best(searching.folder.with_name("other"), searching.search, other)
     with pytest.raises(ConfigError, match="differ about tiny/place"):
@@ -280,7 +281,7 @@ def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
 
 
 def test_given_values_are_those_of_the_protocol_of_the_call():
-    small, large, wanted = (BestKey("tiny", "place", "dnn", "plain", p) for p in "abc")
+    small, large, wanted = (BestKey("tiny", "place", "dnn", "plain", 1, p) for p in "abc")
     first, second = (
         (Path(), Tuned(backbone_config={}, method_config={}, regularisers=regularisers))
         for regularisers in (Regularisers(dropout=0.1), Regularisers(dropout=0.2))

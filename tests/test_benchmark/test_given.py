@@ -20,26 +20,27 @@ from benchmark.trials import BestKey, Trial, write_best
 def write(tmp_path, make_config):
     """A function that writes what a search of a protocol chose into a folder of its own."""
 
-    def write_file(name, protocol, dropout, num_trials=4):
+    def write_file(name, protocol, dropout, **changes):
         config = make_config(protocol=protocol, regularisers=Regularisers(dropout=dropout))
         search = Search(
-            stage="method",
             dataset="synthetic",
             draw=None,
             partition="scenario",
             backbone="dnn",
             method="plain",
-            num_trials=num_trials,
-            dimensions=("regularisers.dropout",),
+            num_trials=4,
+            own_dimensions=(),
+            shared_dimensions=("regularisers.dropout",),
+            folder="tuning",
         )
         trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
-        write_best(tmp_path / name, search, trial)
+        write_best(tmp_path / name, replace(search, **changes), trial)
 
     return write_file
 
 
-def key_of(protocol):
-    return BestKey("synthetic", "scenario", "dnn", "plain", protocol.name)
+def key_of(protocol, search=1):
+    return BestKey("synthetic", "scenario", "dnn", "plain", search, protocol.name)
 
 
 def test_of_two_searches_that_of_the_protocol_is_taken(write, tmp_path):
@@ -64,6 +65,23 @@ def test_searches_of_one_protocol_that_differ_are_refused_with_both_files(write,
         read_given(tmp_path)
 
 
+def test_a_model_has_the_values_of_its_first_search(write, tmp_path):
+    write("one", COMPACT, 0.1)
+    write("two", COMPACT, 0.2, number=2)
+
+    path, tuned = read_given(tmp_path).find(key_of(COMPACT))
+
+    assert path == tmp_path / "one" / "best.json"
+    assert tuned.regularisers.dropout == 0.1
+
+
+def test_values_of_a_second_search_alone_are_no_models(write, tmp_path):
+    write("two", COMPACT, 0.2, number=2)
+
+    with pytest.raises(ConfigError, match=r"no best.json for synthetic/scenario dnn\+plain"):
+        read_given(tmp_path).find(key_of(COMPACT))
+
+
 def test_a_model_that_was_not_tuned_is_named(write, tmp_path):
     write("one", COMPACT, 0.1)
 
@@ -75,7 +93,7 @@ def test_a_value_that_the_method_refuses_is_named_with_its_file(log, select, tmp
     selection = select(studies=["main"], backbones=("dnn",), methods=("adasparse",))
     layout = lay_out(selection, {"tiny": log})
     config = next(iter(layout.slots.values()))
-    key = BestKey("tiny", "place+item", "dnn", "adasparse", config.protocol.name)
+    key = BestKey("tiny", "place+item", "dnn", "adasparse", 1, config.protocol.name)
     values = replace(defaults("dnn", "adasparse"), method_config={"beta": 0.5})
     given = Given(folder=Path("old"), values={key: (Path("old/best.json"), values)})
 

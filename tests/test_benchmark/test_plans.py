@@ -14,14 +14,14 @@ from benchmark.stored import RecordError
 from reports.load import load_runs
 
 SEARCH = Search(
-    stage="method",
     dataset="synthetic",
     draw=None,
     partition="scenario",
     backbone="dnn",
     method="plain",
     num_trials=2,
-    dimensions=("regularisers.dropout",),
+    own_dimensions=(),
+    shared_dimensions=("regularisers.dropout",),
     folder="tuning/synthetic/scenario/dnn+plain/aaaa",
 )
 
@@ -59,7 +59,6 @@ def content_of(store, name="plan"):
 def test_slots_and_searches_that_a_call_has_not_are_kept_as_they_were(make_config, store, call):
     call(store, 1, 2, folder="a", waiting=[2])
     call(store, 3, folder="b")
-    call(store, 3, folder="")  # ended before its search began
     call(store, 1, folder="c")
 
     one, two, three = (make_config(seed=seed) for seed in (1, 2, 3))

@@ -161,14 +161,15 @@ def test_plan_names_state_and_run_of_each_slot(make_config, store):
     slots = {config.slot_id: config for config in (done, failed, missing)}
 
     search = Search(
-        stage="method",
         dataset="synthetic",
         draw=None,
         partition="scenario",
         backbone="dnn",
         method="plain",
         num_trials=2,
-        dimensions=("regularisers.dropout",),
+        own_dimensions=(),
+        shared_dimensions=("regularisers.dropout",),
+        folder="tuning",
     )
     plan = Plan(
         preset="smoke",

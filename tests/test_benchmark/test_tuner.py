@@ -1,23 +1,27 @@
 """Proposals of trials: the papers' values first, and the same ones however the search goes on."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from benchmark.config import Regularisers
 from benchmark.hyperparameters import (
-    REGULARISERS,
-    drawn_regularisers,
+    own_space,
     params_of,
-    space_of,
+    shared_space,
+    shared_values,
     with_params,
     with_tuned,
 )
-from benchmark.protocol import TUNING
+from benchmark.planning import configure
+from benchmark.protocol import PRESETS, TUNING
 from benchmark.references.registry import REFERENCES
+from benchmark.studies import Change
 from benchmark.trials import Trial, Tuned, best_of
 from benchmark.tuner import next_round
 from models.interfaces import Choice, Range, tuned
-from models.registry import available, load_backbone, load_method
+from models.registry import available
 
 SPACE = {
     "method.rate": Range(low=1e-3, high=1.0, log=True),
@@ -25,9 +29,8 @@ SPACE = {
     "method.form": Choice(("a", "b", None)),
 }
 FIRST = {"method.rate": 0.0, "method.steps": 2, "method.form": "b"}
-SEARCHES = [(backbone, "", "backbone") for backbone in available("backbones")]
-SEARCHES += [("dnn", method, "method") for method in available("methods")]
-SEARCHES += [(name, "reference", "method") for name in REFERENCES]
+NETWORKS = list(itertools.product(available("backbones"), available("methods")))
+SEARCHES = [*NETWORKS, *((name, "reference") for name in REFERENCES)]
 
 
 def value_of(params):
@@ -41,11 +44,16 @@ def trial(make_config, index, params, state="complete"):
     return Trial(index=index, config=make_config(), params=params, state=state, value=value)
 
 
-def search(make_config, num_trials, rounds, failed=()):
+def proposed(trials, count, space=SPACE, first=FIRST, search=1):
+    """What the next trials try."""
+    return next_round(space, first, trials, count=count, search=search)
+
+
+def search(make_config, num_trials, rounds, failed=(), number=1):
     """All trials of a search in rounds of these sizes."""
     trials = []
     for size in rounds:
-        proposals = next_round(SPACE, FIRST, trials, min(size, num_trials - len(trials)))
+        proposals = proposed(trials, min(size, num_trials - len(trials)), search=number)
         for params in proposals:
             index = len(trials)
             state = "failed" if index in failed else "complete"
@@ -72,8 +80,8 @@ def test_a_round_asked_for_again_in_part_is_the_same(make_config, size):
     trials = search(make_config, 24, [4] * 6)
     start = size - size % TUNING.trials_per_round
 
-    again = next_round(SPACE, FIRST, trials[:start], TUNING.trials_per_round)
-    part = next_round(SPACE, FIRST, trials[:start], 2)
+    again = proposed(trials[:start], TUNING.trials_per_round)
+    part = proposed(trials[:start], 2)
 
     assert again == [one.params for one in trials[start : start + TUNING.trials_per_round]]
     assert part == again[:2]
@@ -108,105 +116,50 @@ def test_best_of_equal_trials_is_the_earliest(make_config):
     assert best_of(trials).index == 0
 
 
-@pytest.mark.parametrize(("backbone", "method", "stage"), SEARCHES)
-def test_a_search_has_few_own_dimensions_that_hold_the_defaults(backbone, method, stage):
-    space = space_of(backbone, method, stage)
+def test_two_searches_differ_in_all_but_the_papers_values(make_config):
+    first, second = (search(make_config, 12, [4] * 3, number=number) for number in (1, 2))
 
-    own = [name for name in space if not name.startswith("regularisers.")]
-    shared = [name for name in space if name.startswith("regularisers.")]
+    assert first[0].params == second[0].params == FIRST
+    for one, other in zip(first[1:], second[1:], strict=True):
+        assert one.params["method.rate"] != other.params["method.rate"]
+        for backbone in available("backbones"):
+            assert shared_values(backbone, 1, one.index) != shared_values(backbone, 2, one.index)
+
+
+@pytest.mark.parametrize(("backbone", "method"), SEARCHES)
+def test_a_search_has_few_own_dimensions_that_hold_the_defaults(backbone, method):
+    own, shared = own_space(backbone, method), shared_space(backbone)
+
     assert len(own) <= 4
-    assert len(shared) == (0 if method == "reference" else 3)
-    for where in space.values():
+    assert not own.keys() & shared.keys()
+    for where in (own | shared).values():
         assert isinstance(where, Choice) or where.low < where.high
 
 
-def regularisers_in(params):
-    return {name: value for name, value in params.items() if name.startswith("regularisers.")}
-
-
-def test_trial_i_has_the_same_regularisers_in_every_search(make_config):
-    for backbone, method, stage in SEARCHES:
-        if method == "reference":
-            continue
-        space = space_of(backbone, method, stage)
-        base = make_config(backbone=backbone, method=method or "plain")
-        configs = {"backbone_config": backbone, "method_config": method or "plain"}
-        first = {name: where_default(name, configs) for name in space}
-        trials = []
-        for size in (4, 4, 4, 2):
-            for params in next_round(space, first, trials, size):
-                trials.append(done(base, len(trials), params))
-        assert trials[0].params == first
-        for one in trials[1:]:
-            assert regularisers_in(one.params) == drawn_regularisers(one.index)
-            assert list(one.params) == list(space)
-
-
-def where_default(name, configs):
-    """The papers' value of a searched name."""
-    part, _, field = name.partition(".")
-    if part == "regularisers":
-        return getattr(Regularisers(), field)
-    load = load_backbone if part == "backbone" else load_method
-    return getattr(load(configs[f"{part}_config"]).config(), field)
-
-
-def done(config, index, params):
-    """A complete trial whose value depends on its index alone."""
-    return Trial(index=index, config=config, params=params, state="complete", value=index % 5)
-
-
-def test_a_search_without_own_values_is_the_stream_of_regularisers(make_config):
-    space = space_of("dnn", "plain", "method")
-    first = {f"regularisers.{name}": 0.0 for name in REGULARISERS}
-
-    proposals = next_round(space, first, [], 6)
-
-    assert proposals == [first, *(drawn_regularisers(index) for index in range(1, 6))]
-
-
-def test_regularisers_are_zero_half_of_the_time_and_else_in_their_range():
-    draws = [drawn_regularisers(index) for index in range(4000)]
-    zeros = []
-    for name, where in REGULARISERS.items():
-        values = np.array([draw[f"regularisers.{name}"] for draw in draws])
-        zeros.append(values == 0.0)
-        kept = values[values > 0.0]
-        middle = (where.low * where.high) ** 0.5 if where.log else (where.low + where.high) / 2
-        assert zeros[-1].mean() == pytest.approx(0.5, abs=0.03)
-        assert where.low <= kept.min() < kept.max() <= where.high
-        assert (kept < middle).mean() == pytest.approx(0.5, abs=0.04)
-    assert np.logical_and.reduce(zeros).mean() == pytest.approx(1 / 8, abs=0.02)  # independent
-
-
-def test_regularisers_teach_the_sampler_nothing(make_config):
-    space = SPACE | {"regularisers.dropout": Range(low=0.0, high=0.3)}
-    first = FIRST | {"regularisers.dropout": 0.0}
+def test_shared_values_teach_the_sampler_nothing(make_config):
     histories = []
     for dropout in (0.0, 0.3):
         trials = search(make_config, 12, [4] * 3)
         params = [one.params | {"regularisers.dropout": dropout} for one in trials]
         trials = [trial(make_config, index, one) for index, one in enumerate(params)]
-        histories.append(next_round(space, first, trials, 4))
+        histories.append(proposed(trials, 4))
 
     assert histories[0] == histories[1]
 
 
-@pytest.mark.parametrize(("backbone", "method", "stage"), SEARCHES)
-def test_whatever_is_drawn_can_be_built(log, select, make_config, backbone, method, stage):
-    from benchmark.planning import configure
-    from benchmark.studies import Change
-
-    base = configure(select(), "tiny", log, backbone, Change(method=method or "plain"))
-    space = space_of(backbone, method, stage)
-    first = params_of(base, space)
+@pytest.mark.parametrize(("backbone", "method"), SEARCHES)
+def test_whatever_is_drawn_can_be_built(log, select, backbone, method):
+    base = configure(select(), "tiny", log, backbone, Change(method=method))
+    own, shared = own_space(backbone, method), shared_space(backbone)
+    first = params_of(base, own | shared)
 
     assert with_params(base, first) == base
-    for where, value in zip(space.values(), first.values(), strict=True):
+    for where, value in zip((own | shared).values(), first.values(), strict=True):
         assert not isinstance(where, Choice) or value in where.values
-    for params in next_round(space, first, [], 60):
-        config = with_params(base, params)
-        assert params_of(config, space) == params
+    proposals = proposed([], 60, space=own, first=first)
+    for index, values in enumerate(proposals[1:], start=1):
+        params = values | shared_values(backbone, 1, index)
+        assert params_of(with_params(base, params), own | shared) == params
 
 
 @pytest.mark.parametrize(
@@ -233,3 +186,13 @@ def test_pinned_values_win_over_tuned_ones(make_config):
     assert merged.method_config["ramp_epochs"] == 0.3
     assert merged.regularisers.dropout == 0.1
     assert merged.slot_id == config.slot_id
+
+
+def test_every_search_of_a_preset_has_a_seed_of_its_own():
+    seeds = TUNING.sampler_seeds
+
+    assert len(set(seeds)) == len(seeds)
+    assert all(1 <= preset.num_searches <= len(seeds) for preset in PRESETS.values())
+    assert {name: preset.num_searches for name, preset in PRESETS.items()} == {
+        **{"smoke": 1, "quick": 1, "standard": 2, "paper": 2}
+    }

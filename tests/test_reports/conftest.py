@@ -27,6 +27,7 @@ METHODS = ("adasparse", "plain")
 SEEDS = (1, 2, 3)
 WORLD_ROWS = 6 * NUM_ROWS
 NULL_WORLD = {"dataset": "synthetic_none", "data_fingerprint": "e" * 16}
+RETUNED = {"search": 2, "regularisers": Regularisers(dropout=0.1)}
 BLIND = {"domain_columns": (), "task": ""}
 TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_by": "patience"}
 COST = {"embedding_parameters": 4000, "dense_parameters": 500, "domain_parameters": 0}
@@ -39,7 +40,6 @@ HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones
     "formulations": (("adasparse", {"pinned": {"form": "binarization"}}),),
-    "partitions": (),
     "sparsity": (("adasparse", {"pinned": {"sparsity_bounds": [0.05, 0.1]}}),),
     "controls": (
         ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
@@ -51,7 +51,8 @@ CHANGES = {  # of the cells that a study has beside the main ones
         ("adasparse", {"pinned": {"prune_input": False}}),
     ),
     "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
-    **dict.fromkeys(("emerging", "ab_test"), ()),
+    **dict.fromkeys(("partitions", "emerging", "ab_test"), ()),
+    "retuned": tuple((method, RETUNED) for method in ("plain", "adasparse", "maml")),
 }
 
 
@@ -210,6 +211,7 @@ class Folder:
     def logits(self, config: RunConfig) -> np.ndarray:
         """The truth with noise, less of it for AdaSparse, the same for every call."""
         pins = len(str(config.pinned)) + 1000 * config.is_blind + 2000 * config.is_placebo
+        pins += 10_000 * (config.search - 1)
         cell = [len(config.model), pins, sum(config.protocol.hidden_dims)]
         noise = np.random.default_rng([config.seed, *cell]).normal(size=NUM_ROWS)
         scale = 0.5 if config.method == "adasparse" else 1.0

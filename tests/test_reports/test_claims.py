@@ -45,14 +45,15 @@ def of(table: pd.DataFrame, name: str, role: str = "part") -> pd.DataFrame:
 def search_of(num_trials: int) -> SearchTrials:
     """A search of so many trials, none of them done."""
     search = Search(
-        stage="method",
         dataset="world",
         draw=None,
         partition="scenario",
         backbone="dnn",
         method="plain",
         num_trials=num_trials,
-        dimensions=(),
+        own_dimensions=(),
+        shared_dimensions=(),
+        folder="tuning",
     )
     return SearchTrials(search=search, trials=(), is_awaited=False)
 

@@ -80,14 +80,14 @@ class World:
     def search(self, **changes):
         config = self.config(method="star")
         search = Search(
-            stage="method",
             dataset=config.dataset,
             draw=config.draw,
             partition="scenario",
             backbone="dnn",
             method="star",
             num_trials=2,
-            dimensions=("method.rate",),
+            own_dimensions=("method.rate",),
+            shared_dimensions=(),
             folder="tuning/synthetic/scenario/dnn+star/aaaa",
         )
         return replace(search, **changes)

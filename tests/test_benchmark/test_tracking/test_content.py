@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.config import Regularisers
 from benchmark.tracking.content import flat, group_of, parents_of, winners
 
 
@@ -75,17 +76,20 @@ def test_history_has_scores_by_split_and_each_schedule_once(grid):
     ]
 
 
-def test_a_backbone_search_is_a_parent_of_its_own(grid):
-    search = grid.search(stage="backbone", method="", folder="tuning/synthetic/scenario/dnn/bbbb")
+def test_a_second_search_and_its_cell_have_a_parent_of_their_own(grid):
+    search = grid.search(number=2, folder="tuning/synthetic/scenario/dnn+star/bbbb")
+    again = grid.final("star", 1, search=2, regularisers=Regularisers(dropout=0.2))
     for index in range(2):
-        grid.trial(index, 0.5, folder=search.folder, config=grid.config(method="plain", seed=0))
-    plan = grid.plan(searches=(search,))
+        trial = grid.config(method="star", seed=0, search=2)
+        grid.trial(index, 0.5, folder=search.folder, config=trial)
+    slots = {**grid.plan().slots, again.slot_id: again}
+    plan = grid.plan(slots=slots, searches=(grid.search(), search))
 
     parents = parents_of(grid.store, plan)
 
-    assert [len(parent.finals) for parent in parents] == [2, 2, 0]
-    assert parents[2].name == "backbone dnn, scenario"
-    assert (parents[2].tags["stage"], parents[2].tags["studies"]) == ("backbone", "main")
+    assert [len(parent.finals) for parent in parents] == [2, 2, 1]
+    assert [parent.search for parent in parents] == ["", grid.search().folder, search.folder]
+    assert parents[2].name == "dnn+star (second search), scenario"
 
 
 def test_a_cell_is_running_until_all_its_slots_have_ended(grid):

@@ -89,10 +89,10 @@ def test_a_part_keeps_runs_studies_and_winner_and_importing_it_twice_changes_not
 
 
 @pytest.mark.parametrize("change", OTHER.values(), ids=OTHER)
-def test_backbone_searches_of_two_protocols_or_logs_are_two_parents(called, empty_database, change):
-    tuning = "tuning/synthetic/scenario/dnn"
+def test_searches_of_two_protocols_or_logs_are_of_two_cells(called, empty_database, change):
+    tuning = "tuning/synthetic/scenario/dnn+plain"
     for name, study, changes in (("bbbb", "controls", {}), ("cccc", "main", change)):
-        search = called.search(stage="backbone", method="", folder=f"{tuning}/{name}")
+        search = called.search(method="plain", folder=f"{tuning}/{name}")
         for index in range(2):
             config = called.config(seed=0, backbone_config={"depth": index}, **changes)
             called.trial(index, 0.5, folder=search.folder, config=config)
@@ -102,13 +102,11 @@ def test_backbone_searches_of_two_protocols_or_logs_are_two_parents(called, empt
     rebuild(called, empty_database)
 
     assert called.content() == without_lost_marks(runs)
-    studies = {k: tags["studies"] for k, (_, tags, *_) in runs.items() if "backbone/" in k}
-    assert sorted(studies.values()) == ["controls,main", "main"]
     parents = {
         key.split("/")[-2]: runs[key][0] for key in runs if key.startswith(f"tune/{tuning}/")
     }
-    assert studies[parents["bbbb"]] == "controls,main"
-    assert studies[parents["cccc"]] == "main"
+    studies = {name: runs[parent][1]["studies"] for name, parent in parents.items()}
+    assert studies == {"bbbb": "controls,main", "cccc": "main"}
 
 
 def test_a_search_that_was_replaced_in_a_former_call_is_not_rebuilt(called, empty_database):

@@ -166,14 +166,15 @@ def plan_again(
 
 def search(draw: int) -> Search:
     return Search(
-        stage="method",
         dataset="world",
         draw=draw,
         partition="scenario",
         backbone="dnn",
         method="plain",
         num_trials=2,
-        dimensions=(),
+        own_dimensions=(),
+        shared_dimensions=(),
+        folder=f"tuning/world@{draw}/scenario/dnn+plain/0123456789ab",
     )
 
 

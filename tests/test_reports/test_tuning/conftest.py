@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from reports.layout import Layout
     from reports.ledger import SearchTrials
 
-DIMENSIONS = {  # that searches vary, regularisers apart; "" is a backbone's own stage
-    "": ("backbone.num_cross_layers", "backbone.rank"),
+STRUCTURE = {"dnn": (), "dcnv2": ("backbone.num_cross_layers", "backbone.rank")}
+DIMENSIONS = {
+    "plain": (),
+    "star": ("method.momentum",),
     "maml": ("method.inner_rate", "method.inner_steps"),
     "adasparse": ("method.alpha_max",),
 }
@@ -36,23 +38,22 @@ class Tuning:
         self.out: Path = folder.store.out
 
     def search(self, backbone: str, method: str, num_trials: int = 4) -> Search:
-        """A search of a cell, or of a backbone's own values if `method` is empty."""
-        model = f"{backbone}+{method}" if method else backbone
+        """A search of a main cell."""
         return Search(
-            stage="method" if method else "backbone",
             dataset=self.folder.dataset,
             draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,
             num_trials=num_trials,
-            dimensions=(*DIMENSIONS.get(method, ()), "regularisers.dropout"),
-            folder=f"tuning/{self.folder.dataset}/scenario/{model}/0123456789ab",
+            own_dimensions=DIMENSIONS[method],
+            shared_dimensions=(*STRUCTURE[backbone], "regularisers.dropout"),
+            folder=f"tuning/{self.folder.dataset}/scenario/{backbone}+{method}/0123456789ab",
         )
 
     def grid(self) -> tuple[Search, ...]:
         """Two methods on two backbones, on purpose not in the order of the table."""
-        models = [(b, m) for m in ("adasparse", "plain", "") for b in ("dcnv2", "dnn")]
+        models = [(b, m) for m in ("adasparse", "plain") for b in ("dcnv2", "dnn")]
         return tuple(self.search(*model) for model in models)
 
     def trials(self, search: Search, *values: float | None, start: int = 0) -> None:
@@ -61,8 +62,8 @@ class Tuning:
         for index, value in enumerate(values, start):
             trial = Trial(
                 index=index,
-                config=self.folder.config(search.backbone, search.method or "plain", 0),
-                params={"regularisers.dropout": 0.1 * index},
+                config=self.folder.config(search.backbone, search.method, 0),
+                params=dict.fromkeys(search.dimensions, 0.1 * index),
                 state="failed" if value is None else "complete",
                 value=value,
                 error="NonFiniteLossError: the loss is nan" if value is None else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -9,13 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.trials import read_trial, unequal, write_trial
-from reports.build import problems_of
-from reports.ledger import budget_errors, expected_best
+from reports.ledger import expected_best
 from reports.load import load_runs
 
 if TYPE_CHECKING:
-    from conftest import Tuning
+    from conftest import Folder, Tuning
 
 
 @pytest.mark.parametrize(
@@ -39,18 +38,20 @@ def test_expected_best_is_undefined_beyond_the_values() -> None:
     assert np.isnan(expected_best([], 1))
 
 
-def test_ledger_lists_the_backbone_stage_first_then_the_methods(tuning: Tuning) -> None:
-    tuning.tuned_and_finished()
+def test_ledger_lists_one_search_for_each_model_then_the_second_ones(tuning: Tuning) -> None:
+    again = [replace(search, number=2) for search in tuning.grid()]
+    tuning.folder.plan(searches=[*again, *tuning.grid()])
 
     table = tuning.table()
 
-    keys = list(table[["backbone", "stage", "method"]].itertuples(index=False, name=None))
-    cells = [("backbone", ""), ("method", "plain"), ("method", "adasparse")]
+    keys = list(table[["backbone", "search", "method"]].itertuples(index=False, name=None))
+    cells = [(number, method) for number in (1, 2) for method in ("plain", "adasparse")]
     assert keys == [(backbone, *cell) for backbone in ("dnn", "dcnv2") for cell in cells]
     assert [row[0].text for row in tuning.layout().blocks[1].rows] == [
-        "Backbone stage",
         "DCNv2",
         "+AdaSparse",
+        "DCNv2, second search",
+        "+AdaSparse, second search",
     ]
 
 
@@ -108,55 +109,55 @@ def test_ledger_of_a_search_without_a_complete_trial_has_no_best(tuning: Tuning)
 
 
 def test_ledger_says_what_final_runs_cost(tuning: Tuning) -> None:
-    searches = [tuning.search("dcnv2", method) for method in ("", "adasparse")]
-    first, *_ = tuning.folder.plan(searches=searches)
+    first, *_ = tuning.folder.plan(searches=[tuning.search("dcnv2", "adasparse")])
     tuning.folder.run(first)
 
-    row = tuning.table().iloc[1]
+    row = tuning.table().iloc[0]
 
     assert first.model == "dcnv2+adasparse"
     assert (row["final_runs"], row["planned_final_runs"]) == (1, 3)
     assert (row["final_sample_visits"], row["final_seconds"]) == (10_240, 2.0)
-    assert tuning.shown(1)["Final runs"] == "1 of 3"
-    assert tuning.shown()["Final runs"] == ""
+    assert tuning.shown()["Final runs"] == "1 of 3"
 
 
-def test_ledger_of_a_search_that_builds_on_unknown_values_has_no_trials(tuning: Tuning) -> None:
-    search = replace(tuning.search("dnn", "plain"), folder="")
-    tuning.folder.plan(searches=[search], waiting=["dnn+plain"])
-    tuning.trials(search, 0.5)  # in the output folder itself
+def test_final_runs_of_a_second_search_are_those_of_its_cell(
+    tuning: Tuning, studied: Folder
+) -> None:
+    first = tuning.search("dnn", "maml")
+    configs = studied.plan_studies(searches=[first, replace(first, number=2)])
+    dropped = next(config for config in configs if config.method == "maml" and config.search == 2)
+    shutil.rmtree(studied.store.run_folder(dropped))
 
-    assert tuning.shown()["Trials"] == "0 of 4"
+    table = tuning.table()
 
-
-def test_ledger_leaves_out_a_trial_that_was_edited(tuning: Tuning) -> None:
-    tuning.tuned_and_finished()
-    search = tuning.grid()[1]
-    path = tuning.path(search, 3)
-    path.write_text(path.read_text("utf-8").replace("0.75", "0.95"), encoding="utf-8")
-
-    lines = budget_errors(tuning.entries())
-
-    assert lines == ["world/scenario dnn+adasparse: 3 of 4 trials"]
+    assert table[["search", "planned_final_runs", "final_runs"]].to_numpy().tolist() == [
+        [1, 3, 3],
+        [2, 3, 2],
+    ]
 
 
-def test_trials_of_other_epochs_are_a_budget_error(tuning: Tuning) -> None:
-    tuning.tuned_and_finished()
-    search = tuning.search("dnn", "maml")
-    tuning.folder.plan(searches=[*tuning.grid(), search])
-    tuning.trials(search, 0.7, 0.6, 0.8, 0.75)
-    honest = read_trial(tuning.out / search.folder, 1)
-    longer = replace(honest.config.protocol, max_epochs=honest.config.protocol.max_epochs + 1)
+def test_ledger_compares_whole_budgets_with_plains(tuning: Tuning) -> None:
+    searches = [tuning.search("dcnv2", method) for method in ("plain", "adasparse", "maml")]
+    tuning.folder.plan(searches=searches)
+    for search in searches:
+        tuning.trials(search, 0.7, 0.6, 0.8, 0.75)
 
-    write_trial(
-        tuning.out / search.folder,
-        replace(honest, config=replace(honest.config, protocol=longer)),
+    note = tuning.layout().notes[1]
+
+    assert note == (
+        "Whole budget of a cell of world (domains: scenario): 4 trials, equal; of the methods as"
+        " multiples of plain's on the same backbone: optimiser steps 1.00 to 1.00, rows in the loss"
+        " 1.00 to 1.00, row passes 1.00 to 2.50, seconds 1.00 to 1.00."
     )
 
-    assert budget_errors(tuning.entries()) == [
-        "world/scenario dnn+maml: trial 1 has another protocol"
-    ]
-    assert problems_of(tuning.out) == budget_errors(tuning.entries())
+
+def test_ledger_says_where_whole_budgets_are_not_equal(tuning: Tuning) -> None:
+    searches = [tuning.search("dnn", "plain"), tuning.search("dnn", "adasparse")]
+    tuning.folder.plan(searches=searches)
+    tuning.trials(searches[0], 0.7, 0.6, 0.8, 0.75)
+    tuning.trials(searches[1], 0.7, 0.6, 0.8)
+
+    assert "scenario): 3 or 4 trials, not equal; of the methods" in tuning.layout().notes[1]
 
 
 @pytest.mark.parametrize(("failed", "guided"), [(0, 8), (3, 4)])
@@ -172,7 +173,7 @@ def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, 
     assert f"TPE proposed {guided} of the 20 trials." in tuning.layout().notes[0]
 
 
-def test_no_trial_is_guided_where_regularisers_alone_are_searched(tuning: Tuning) -> None:
+def test_no_trial_is_guided_where_shared_values_alone_are_searched(tuning: Tuning) -> None:
     search = tuning.search("dnn", "plain", num_trials=20)
     tuning.folder.plan(searches=[search])
     tuning.trials(search, *[0.6] * 20)
@@ -181,7 +182,7 @@ def test_no_trial_is_guided_where_regularisers_alone_are_searched(tuning: Tuning
 
     assert entry.search.own_dimensions == ()
     assert entry.guided_trials == 0
-    assert "each of them 0 with a chance of 50%" in tuning.layout().notes[0]
+    assert "each regulariser is 0 with a chance of 50%" in tuning.layout().notes[0]
 
 
 def test_twelve_trials_are_still_a_random_search(tuning: Tuning) -> None:
@@ -190,52 +191,6 @@ def test_twelve_trials_are_still_a_random_search(tuning: Tuning) -> None:
     tuning.trials(search, *[0.6] * 12)
 
     assert "search was random" in tuning.layout().notes[0]
-
-
-def test_unequal_of_equal_searches_is_empty(tuning: Tuning) -> None:
-    searches = tuning.grid()
-    backbone = [replace(s, num_trials=9) for s in searches if s.stage == "backbone"]
-    other_log = replace(tuning.search("dnn", "plain", 7), dataset="other")
-
-    mixed = [*(s for s in searches if s.stage == "method"), *backbone, other_log]
-
-    assert unequal(mixed, [s.num_trials for s in mixed]) == []
-
-
-def test_unequal_names_what_lacks_trials_and_what_had_another_plan(tuning: Tuning) -> None:
-    searches = [tuning.search("dnn", m, n) for m, n in (("plain", 4), ("maml", 2), ("star", 4))]
-
-    assert unequal(searches, [4, 2, 3]) == [
-        "world/scenario dnn+maml: 2 trials, others of its log and stage 4",
-        "world/scenario dnn+star: 3 of 4 trials",
-    ]
-
-
-def test_unequal_of_two_searches_names_the_one_with_less(tuning: Tuning) -> None:
-    searches = [tuning.search("dnn", "maml", 2), tuning.search("dnn", "plain", 4)]
-
-    assert unequal(searches, [2, 4]) == [
-        "world/scenario dnn+maml: 2 trials, others of its log and stage 4"
-    ]
-
-
-def test_searches_that_cells_wait_for_are_unfinished_and_no_error(tuning: Tuning) -> None:
-    searches = [tuning.search("dnn", method) for method in ("", "plain", "adasparse")]
-    tuning.folder.plan(searches=searches, waiting=["dnn+adasparse"])
-    tuning.trials(searches[0], 0.7, 0.6, 0.8, 0.75)
-    tuning.trials(searches[2], 0.7)
-
-    entries = tuning.entries()
-
-    assert [entry.is_unfinished for entry in entries] == [False, False, True]
-    assert budget_errors(entries) == ["world/scenario dnn+plain: 0 of 4 trials"]
-
-
-def test_a_backbone_stage_is_unfinished_while_a_method_waits_for_it(tuning: Tuning) -> None:
-    searches = [tuning.search(backbone, "") for backbone in ("dnn", "dcnv2")]
-    tuning.folder.plan(searches=searches, waiting=["dnn+adasparse"])
-
-    assert [entry.is_unfinished for entry in tuning.entries()] == [True, False]
 
 
 def test_trials_beyond_the_plan_do_not_count(tuning: Tuning) -> None:

@@ -51,17 +51,16 @@ class Store:
         return self.folder.store.run_folder(self.folder.config(backbone, method, seed))
 
     def search(self, backbone: str, method: str) -> Search:
-        model = f"{backbone}+{method}" if method else backbone
         return Search(
-            stage="method" if method else "backbone",
             dataset=self.folder.dataset,
             draw=self.folder.draw,
             partition="scenario",
             backbone=backbone,
             method=method,
             num_trials=NUM_TRIALS,
-            dimensions=("regularisers.dropout",),
-            folder=f"tuning/{self.folder.dataset}/scenario/{model}/0123456789ab",
+            own_dimensions=(),
+            shared_dimensions=("regularisers.dropout",),
+            folder=f"tuning/{self.folder.dataset}/scenario/{backbone}+{method}/0123456789ab",
         )
 
     def tuning(self, backbone: str = "dnn", method: str = "plain") -> Path:
@@ -97,7 +96,7 @@ class Store:
         """A whole grid with its tuning and card."""
         searches = [
             self.search(backbone, method)
-            for method in ("", "plain", "adasparse")
+            for method in ("plain", "adasparse")
             for backbone in ("dnn", "dcnv2")
         ]
         configs = self.folder.plan(SEEDS, searches=tuple(searches))
@@ -161,7 +160,7 @@ class Store:
 
     def write_trials(self, search: Search) -> None:
         """Trials of which the last is the best and has the values of the final runs."""
-        config = self.folder.config(search.backbone, search.method or "plain", 0)
+        config = self.folder.config(search.backbone, search.method, 0)
         folder = self.out / search.folder
         for index, value in enumerate(VALUES):
             params = {"regularisers.dropout": asdict(config.regularisers)["dropout"]}

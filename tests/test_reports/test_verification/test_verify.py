@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -22,7 +23,7 @@ def test_verify_of_a_sound_store_counts_what_it_checked(reported: Store, capsys)
 
     last = capsys.readouterr().out.splitlines()[-1]
     assert code == 0
-    assert last.startswith("0 differences; checked 8 runs, 252 metrics, 40 domains, 12 trials, ")
+    assert last.startswith("0 differences; checked 8 runs, 252 metrics, 40 domains, 8 trials, ")
     assert " 0 table cells" not in last
 
 
@@ -48,7 +49,8 @@ def test_verify_of_what_is_no_store_is_one_line(tmp_path: Path, capsys) -> None:
 
 def test_verify_of_another_schema_is_bad_input(store: Store, capsys) -> None:
     path = store.out / "plan.json"
-    path.write_text(path.read_text().replace('"schema_version": 6', '"schema_version": 4'))
+    content = json.loads(path.read_text()) | {"schema_version": 4}
+    path.write_text(json.dumps(content))
 
     assert main([str(store.out)]) == 2
     assert "schema version 4" in capsys.readouterr().err

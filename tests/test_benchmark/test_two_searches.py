@@ -1,0 +1,224 @@
+"""One search leads to each cell, with equal trials; a preset may search the main cells twice."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from benchmark.agenda import Agenda
+from benchmark.config import ConfigError
+from benchmark.dry_run import searched_models
+from benchmark.executors import Outcome
+from benchmark.given import read_given
+from benchmark.hyperparameters import shared_space
+from benchmark.planning import lay_out
+from benchmark.plans import read_plan
+from benchmark.protocol import PRESETS
+from benchmark.records import RunStore
+from benchmark.selection import logs_of
+from benchmark.studies import STUDIES
+from benchmark.tasks import TrialTask
+from benchmark.trials import Trial, read_best, write_trial
+from models.registry import available
+from reports.verify import verify
+
+TWICE = replace(PRESETS["smoke"], num_searches=2, max_changes=None)
+
+
+def do_trials(agenda, limit=None):
+    """Try what is ready, without training; the value is a number of the configuration's."""
+    done = []
+    while (limit is None or len(done) < limit) and isinstance(task := agenda.take(), TrialTask):
+        value = int(task.config.run_id, 16) % 1000 / 1000
+        trial = Trial(
+            index=task.index, config=task.config, params=task.params, state="complete", value=value
+        )
+        write_trial(task.out / task.folder, trial)
+        agenda.settle(Outcome(task=task, seconds=0.1))
+        done.append(task)
+    return done
+
+
+@pytest.fixture
+def make(log, select, tmp_path):
+    """A function that makes an agenda over an output folder."""
+
+    def agenda(name="out", *, given=None, studies=("main", "retuned"), **changes):
+        values = {"preset": TWICE, "num_trials": 6, "num_seeds": 1} | changes
+        layout = lay_out(select(studies=studies, **values), {"tiny": log})
+        return Agenda(layout, RunStore(tmp_path / name), device="cpu", given=given)
+
+    return agenda
+
+
+def test_each_model_has_one_search_and_plain_dnn_too(make):
+    agenda = make(studies=("main", "references"), methods=available("methods"))
+
+    tasks = do_trials(agenda)
+
+    assert len(agenda.searches) == 2 * 5 + 2
+    assert len(tasks) == 6 * len(agenda.searches)
+    on_plain = [task for task in tasks if task.config.model == "dnn+plain"]
+    assert sorted(task.index for task in on_plain) == list(range(6))
+
+
+def test_trial_k_of_every_method_tries_the_same_shared_values(make):
+    agenda = make(methods=available("methods"))
+
+    tried = defaultdict(list)
+    for task in do_trials(agenda):
+        names = shared_space(task.config.backbone)
+        place = (task.config.backbone, task.config.search, task.index)
+        tried[place].append({name: task.params[name] for name in names})
+
+    assert {len(values) for values in tried.values()} == {5}  # methods
+    assert all(value == values[0] for values in tried.values() for value in values)
+    assert len({str(values[0]) for values in tried.values()}) > len(tried) / 2
+
+
+@pytest.mark.parametrize("limit", [2, 7])  # in the middle of a round
+def test_a_round_that_was_interrupted_goes_on_with_what_it_would_have_tried(make, limit):
+    whole = {(t.folder, t.index): t.params for t in do_trials(make("whole"))}
+    first = do_trials(make("cut"), limit)
+
+    rest = do_trials(make("cut"))
+
+    assert len(first) + len(rest) == len(whole)
+    assert {(t.folder, t.index): t.params for t in (*first, *rest)} == whole
+
+
+def test_two_searches_have_their_own_folders_draws_and_cells(make):
+    agenda = make(methods=("adasparse",), backbones=("dnn",))
+    tasks = do_trials(agenda)
+
+    first, second = (agenda.searches["tiny", "dnn", "adasparse", number] for number in (1, 2))
+    assert first.search.folder != second.search.folder
+    assert second.search.title == "tiny/place+item dnn+adasparse (second search)"
+    params = [[t.params for t in tasks if t.folder == s.search.folder] for s in (first, second)]
+    assert params[0][0] == params[1][0]  # the papers' values
+    assert all(one != other for one, other in zip(*(p[1:] for p in params), strict=True))
+    main, again = (
+        [agenda.slots[slot] for slot in agenda.plan.studies[study]] for study in ("main", "retuned")
+    )
+    assert again == [*main, *(config for config in again if config.search == 2)]
+    for config in again:
+        best = (first, second)[config.search - 1].best
+        assert config.regularisers == best.regularisers
+        assert {**config.method_config} == {**best.method_config}
+    assert len({config.slot_id for config in again}) == len(again) == 2
+    assert again[1].changes == ["second search"]
+
+
+def test_a_second_search_changes_nothing_else(make):
+    agenda = make(methods=("plain",), backbones=("dcnv2",))
+
+    first, second = (agenda._layout.bases["tiny", "dcnv2", "plain", number] for number in (1, 2))
+
+    assert replace(second, search=1) == first
+    assert first.run_id == second.run_id
+    assert first.slot_id != second.slot_id
+
+
+def test_equal_choices_of_two_searches_are_one_run(make, monkeypatch):
+    monkeypatch.setattr("benchmark.searching.best_of", lambda trials: trials[0])
+    agenda = make(methods=("plain",), backbones=("dnn",))
+    do_trials(agenda)
+
+    configs = list(agenda.slots.values())
+
+    assert [config.search for config in configs] == [1, 2]
+    assert configs[0].run_id == configs[1].run_id
+
+
+def test_best_files_say_which_search_they_are_of(make):
+    agenda = make(methods=("plain",), backbones=("dnn",))
+    do_trials(agenda)
+
+    found = [read_best(searching.folder / "best.json") for searching in agenda.searches.values()]
+
+    assert [key.search for key, _ in found] == [1, 2]
+    assert [tuned for _, tuned in found] == [s.best for s in agenda.searches.values()]
+
+
+def test_given_values_are_those_of_the_first_search_and_nothing_is_searched_again(make):
+    tuned = make(methods=("plain",))
+    do_trials(tuned)
+
+    agenda = make(
+        "other",
+        given=read_given(tuned._store.out / "tuning"),
+        num_trials=0,  # as the command line has it then
+        methods=("plain",),
+    )
+
+    assert {config.search for config in agenda.slots.values()} == {1}
+    assert agenda.slots.items() <= tuned.slots.items()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"preset": PRESETS["smoke"]}, {"num_trials": 0}, {"studies": ["main"]}]
+)
+def test_without_a_second_search_there_are_no_cells_of_it(log, select, changes):
+    values = {"preset": TWICE, "studies": ["main", "retuned"], "num_trials": 2} | changes
+    selection = select(**values)
+
+    assert logs_of("retuned", selection) == []
+    layout = lay_out(selection, {"tiny": log})
+    assert {config.search for config in layout.slots.values()} == {1}
+    assert {key.search for key in layout.bases} <= {1}
+
+
+def test_a_study_of_second_searches_alone_is_refused_where_there_are_none(log, select):
+    selection = select(preset=PRESETS["quick"], studies=["retuned"])
+
+    with pytest.raises(ConfigError, match=r"searches twice \(standard, paper\), and trials"):
+        lay_out(selection, {"tiny": log})
+
+
+@pytest.mark.parametrize(("name", "count"), [("quick", 10 + 2), ("standard", 2 * (10 + 2 + 10))])
+def test_searches_of_a_preset_are_counted(select, name, count):
+    preset = PRESETS[name]
+    selection = select(
+        preset=preset, studies=list(STUDIES), data=preset.data, methods=available("methods")
+    )
+
+    assert len(searched_models(selection)) == count
+
+
+@pytest.mark.parametrize("search", [0, 3])
+def test_a_search_that_no_model_has_is_refused(make_config, search):
+    with pytest.raises(ConfigError, match=f"search must be from 1 to 2, got {search}"):
+        make_config(search=search)
+
+
+def test_cells_of_second_searches_have_the_seeds_of_other_studies(log, select):
+    preset = replace(TWICE, real_main_seeds=4, real_seeds=3)
+    layout = lay_out(select(preset=preset, num_seeds=None), {"tiny": log})
+
+    seeds = {layout.slots[slot].seed for slot in layout.studies["retuned"]}
+    second = [config for config in layout.slots.values() if config.search == 2]
+
+    assert seeds == {1, 2, 3}
+    assert {(c.backbone, c.method) for c in second} == {
+        (backbone, method) for backbone in ("dnn", "dcnv2") for method in ("adasparse", "plain")
+    }
+    assert len(second) == 3 * 4
+
+
+@pytest.mark.slow
+def test_command_line_searches_twice_reports_and_verifies(run_all, tiny_log, tmp_path):
+    out = tmp_path / "out"
+    words = ("--preset", "standard", "--data", tiny_log, "--out", out, "--only", "retuned")
+    words = (*words, "--seeds", 2, "--trials", 2, "--backbones", "dcnv2", "--jobs", 2)
+    words = (*words, "--methods", "plain", "adasparse", "star")
+
+    dry = run_all("--dry-run", *words)
+    done = run_all(*words)
+
+    assert "2 trials for each search, two searches for each main cell" in dry.stdout
+    assert done.returncode == 0, done.stderr
+    assert len(read_plan(out).searches) == 6
+    assert verify(out).differences == []
+    text = (out / "report" / "tables" / "retuned.md").read_text()
+    assert "a comparison of two models changes by about" in text
+    assert "(2 degrees of freedom)" in text
