@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from datasets.cache import file_digest, shared_folder
-from datasets.encode import encode_log
+from datasets.encode import BLOCKS, CLUSTERS, encode_log
 from datasets.known import CANDIDATES, SIMILARITY
 from datasets.spec import (
     UNSEEN,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from datasets.rawlog import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 3  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 4  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +87,17 @@ class PreparedData:
     def row_ids(self) -> np.ndarray:
         """The 0-based number in the raw log of each row of train, dev and test, int64."""
         return np.load(self.directory / "row_id.npy", mmap_mode="r")[: self.candidates.start]
+
+    def blocks(self) -> np.ndarray:
+        """The block of time, within its split, of each row of train, dev and test, int16."""
+        return np.load(self.directory / BLOCKS, mmap_mode="r")
+
+    def clusters(self) -> np.ndarray | None:
+        """The cluster of each row of train, dev and test, int32; none where the spec names none."""
+        if self.spec.cluster is None:
+            return None
+        clusters: np.ndarray = np.load(self.directory / CLUSTERS, mmap_mode="r")
+        return clusters
 
     def p_click(self) -> np.ndarray | None:
         """The true click probability of each row of train, dev and test; generated logs only."""
@@ -232,6 +243,7 @@ def _describe(
         "source": spec.source.description,
         "label": spec.label,
         "timestamp": spec.timestamp,
+        "cluster": spec.cluster,
         "partition": spec.partition.name,
         "representative": spec.representative,
         "files": [
