@@ -21,7 +21,7 @@ from datasets.codefile import CodeFile, write_row_major
 from datasets.domains import Domains, number_domains
 from datasets.known import write_known
 from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
-from datasets.splits import RowOrder, by_shuffle, by_time, time_keys
+from datasets.splits import RowOrder, order_rows, time_keys
 from datasets.staging import Staged
 from datasets.vocabulary import (
     Encoded,
@@ -35,6 +35,7 @@ from datasets.vocabulary import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from datasets.prepare import PrepareOptions
     from datasets.rawlog import RawLog
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -51,7 +52,7 @@ class Fitted:
 
 
 def encode_log(
-    raw: RawLog, spec: DatasetSpec, folder: Path, max_train_rows: int | None, split_seed: int
+    raw: RawLog, spec: DatasetSpec, folder: Path, options: PrepareOptions
 ) -> dict[str, Any]:
     """Fill `folder` with the prepared files of a log; returns its schema, split and card.
 
@@ -60,8 +61,7 @@ def encode_log(
     """
     staged, name = Staged(raw, spec, folder), _name_of(raw, spec)
     times = _times(staged, spec)
-    rows = _order(staged, times, name, split_seed).keep_latest(max_train_rows)
-    rows = rows.followed_by(staged.num_candidates)
+    rows = order_rows(times, staged.num_rows, name, options).followed_by(staged.num_candidates)
     _write_groups(staged, spec, rows, times, folder)
     del times
     label = read_labels(staged, spec.label)[rows.order]
@@ -135,12 +135,6 @@ def _times(staged: Staged, spec: DatasetSpec) -> np.ndarray | None:
         return None
     keys = time_keys(staged.blocks(spec.timestamp), staged.size, staged.raw.locate)
     return keys[: staged.num_rows]
-
-
-def _order(staged: Staged, times: np.ndarray | None, name: str, split_seed: int) -> RowOrder:
-    if times is None:
-        return by_shuffle(staged.num_rows, split_seed, name)
-    return by_time(times, name)
 
 
 def _write_groups(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from datasets.provenance import Source
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdSource = Literal["domain_id", "task_id", "coarser", "none"]
 SplitName = Literal["train", "dev", "test"]
+SplitVariant = Literal["shuffled", "cut 1", "cut 2", "cut 3"]  # of a log that has times
+SplitKind = Literal["time", "shuffle", SplitVariant]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
 ONLY = 1  # id of every row where methods see no domain
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
+
+VARIANTS: tuple[SplitVariant, ...] = get_args(SplitVariant)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SEPARATORS = ("/", "\\", "+", "\0")  # of folders, and of the columns of a partition
