@@ -25,6 +25,7 @@ class Protocol:
     runs longer, so that no method has more candidates than another. Training stops after
     `patience_epochs` without a better candidate, or at the cap of `max_epochs`; the best candidate
     is always restored. Both are whole epochs: every method has seen all rows as often.
+    Embeddings start at N(0, `embedding_std`^2), whatever the method.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Protocol:
     max_fields: int | None
     activation: Activation = "tanh"  # AdaSparse, section 3
     learning_rate: float = 1e-3  # AdaSparse, section 4.1.2, with Adam
+    embedding_std: float = 0.01  # above 0; AdaSparse leaves it open
     max_epochs: int = 6
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
@@ -50,6 +52,9 @@ class Protocol:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "embedding_std"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0.0 <= self.first_selectable_epoch <= self.max_epochs:
             raise ValueError(
                 "first_selectable_epoch must lie in the epochs, 0 to"

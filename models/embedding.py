@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
 
-INITIAL_STD = 0.01
-
 
 class FieldEmbedding(RowTable):
     """Looks up all fields of a batch in one table, by one gather.
@@ -25,23 +23,25 @@ class FieldEmbedding(RowTable):
     Row 0 of the table is the empty slot of bags: it is zero and so is its gradient. The rows of
     each field follow, then those of each bag, in the order of the schema. Domain fields come
     first, so that e_d is the head of x_0. A bag is the mean of its slots that are not empty, zero
-    if all are. Parameters are zero until `initialise`.
+    if all are. Parameters are zero until `initialise`, which draws them from N(0, `std`^2).
 
     Paper: AdaSparse (Yang et al., CIKM 2022, arXiv 2206.13108), section 2.
     Equation: x_0 = h^1 = [e_d ; e_a], the concatenated embeddings of all fields.
     Deviation: the paper gives neither the embedding size nor initial values; all methods share one
-        size, N(0, 0.01^2), and this one table, which their domain-aware parts read as well.
+        size, one start, and this one table, which their domain-aware parts read as well.
     """
 
     offsets: Tensor
 
-    def __init__(self, schema: EncodedSchema, embedding_dim: int, *, sparse_gradient: bool) -> None:
+    def __init__(
+        self, schema: EncodedSchema, embedding_dim: int, *, std: float, sparse_gradient: bool
+    ) -> None:
         *starts, num_rows = accumulate((*schema.field_sizes, *schema.bag_sizes), initial=1)
         super().__init__(num_rows, embedding_dim, sparse_gradient=sparse_gradient)
         self.num_fields = len(schema.fields)
         self.num_domain_fields = schema.num_domain_fields
         self.bag_lengths = schema.bag_lengths
-        self.embedding_dim = embedding_dim
+        self.embedding_dim, self.std = embedding_dim, std
         widths = [1] * self.num_fields + list(schema.bag_lengths)
         offsets = [start for start, width in zip(starts, widths, strict=True) for _ in range(width)]
         self.register_buffer(
@@ -60,8 +60,8 @@ class FieldEmbedding(RowTable):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Rows from N(0, 0.01^2); the empty slot's is zero."""
-        self.weight.normal_(0.0, INITIAL_STD, generator=generator)
+        """Rows from N(0, std^2); the empty slot's is zero."""
+        self.weight.normal_(0.0, self.std, generator=generator)
         self.weight[0].zero_()
 
     def layout(self, counts: Sequence[Tensor]) -> Tensor:
