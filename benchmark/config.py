@@ -7,18 +7,20 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import PRESETS, Protocol
+from benchmark.protocol import USUAL_STD, Protocol
+from benchmark.settings import base_of, setting_of, setting_words
+from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datasets.spec import SplitKind
+
 Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 EmbeddingOptimizer = Literal["sparse", "dense"]
-SplitKind = Literal["time", "shuffle"]
 Labels = Literal["given", "permuted"]
 
 RUN_ID_LENGTH = 12
-USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
 
 
 class ConfigError(ValueError):
@@ -55,6 +57,8 @@ class RunConfig:
     domain and one task. `pinned` are the method's hyper-parameters that a study fixes, whatever
     tuning found: `method_config` holds them too, so they are part of the slot, not of the run's
     hash.
+    The protocol may be another than the preset's, and `split` another than the log's own, one of
+    `VARIANTS`; then `data_fingerprint` is that of the log so split.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
     of domains has nothing but their inputs and click rates to go by.
@@ -136,9 +140,18 @@ class RunConfig:
             words.append("task=full partition")
         if self.has_own_domains:
             words.append(f"domain={'+'.join(self.domain_columns)}")
-        if self.protocol.hidden_dims not in USUAL_DIMS:
+        base = base_of(self.protocol)
+        if self.protocol.hidden_dims != base.hidden_dims:
             words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
+        words += setting_words(setting_of(self.protocol, base))
+        if self.has_split_variant:
+            words.append(f"split {self.split}")
         return words
+
+    @property
+    def has_split_variant(self) -> bool:
+        """Whether the log is split another way than it is by default."""
+        return self.split in VARIANTS
 
     @property
     def has_full_task(self) -> bool:
@@ -180,9 +193,14 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that can change a run; plug-ins and labels only where they are unusual."""
+        """Everything that can change a run.
+
+        Plug-ins, labels and the start of the embeddings are part of it only where they are unusual.
+        """
         content = self.to_json()
         del content["protocol"]["name"]
+        if self.protocol.embedding_std == USUAL_STD:
+            del content["protocol"]["embedding_std"]
         if not self.plugins:
             del content["plugins"]
         if self.labels == "given":

@@ -13,6 +13,7 @@ Activation = Literal["tanh", "relu"]
 SelectionMetric = Literal["auc", "gauc"]
 
 SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
+USUAL_STD = 0.01  # of the embeddings' start, whatever the preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Protocol:
     max_fields: int | None
     activation: Activation = "tanh"  # AdaSparse, section 3
     learning_rate: float = 1e-3  # AdaSparse, section 4.1.2, with Adam
-    embedding_std: float = 0.01  # above 0; AdaSparse leaves it open
+    embedding_std: float = USUAL_STD  # above 0; AdaSparse leaves it open
     max_epochs: int = 6
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
@@ -164,9 +165,11 @@ class Preset:
     `data` are the logs if none is named; those with the paper's production log for a model have the
     `production` protocol, if there is one. Of a real log at most `max_train_rows` train rows are
     kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
-    worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
-    backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
-    `tunes_every_log`, else they take the values that were found on the log of the main table.
+    worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models, or
+    settings of the protocol, for a backbone and log; a setting is tried with at most
+    `most_compared` methods, without it with all. Every search has `num_trials`; logs that only a
+    study adds are searched too if `tunes_every_log`, else they take the values that were found on
+    the log of the main table.
     Without `has_verdicts` its runs are too few and short for any word on a claim of the paper.
 
     A generated log is a family of draws, and a sentence about it is one about the family: every
@@ -189,6 +192,7 @@ class Preset:
     world_rows: int
     num_worlds: int
     max_changes: int | None = None
+    most_compared: int | None = None
     tunes_every_log: bool = False
     has_verdicts: bool = True
 
@@ -220,6 +224,7 @@ PRESETS = {
             world_rows=8_192,
             num_worlds=2,
             max_changes=2,
+            most_compared=2,
             has_verdicts=False,
         ),
         Preset(
@@ -234,6 +239,7 @@ PRESETS = {
             max_train_rows=170_000,
             world_rows=120_000,
             num_worlds=2,
+            most_compared=2,
         ),
         Preset(
             name="standard",

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.config import ConfigError
+from benchmark.settings import Setting, setting_words
+from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmark.config import Json, Labels
+    from benchmark.protocol import Protocol
+    from datasets.spec import SplitVariant
 
 BASELINE = "plain"
 WORLDS = (  # of one layout; they differ in how the domains do
@@ -29,6 +33,19 @@ SPARSITY_BOUNDS: tuple[list[Json], ...] = (  # beside AdaSparse's own, 0.15 to 0
     [0.3, 0.35],
     [0.35, 0.4],
 )
+SETTINGS: tuple[Setting, ...] = (  # those of a preset's own protocol are no change
+    {"embedding_dim": 8},
+    {"embedding_dim": 16},
+    {"embedding_dim": 32},
+    {"activation": "tanh"},
+    {"activation": "relu"},
+    {"learning_rate": 3e-4},
+    {"learning_rate": 1e-3},
+    {"learning_rate": 3e-3},
+    {"embedding_std": 0.01},
+    {"embedding_std": 0.1},
+    {"embedding_std": 0.3},
+)
 BLIND_PINS: Mapping[str, Mapping[str, Json]] = {  # what then takes the place of e_d
     "adasparse": {"pruner_input": "h"},
     "apg": {"condition": "h"},
@@ -42,7 +59,8 @@ class Change:
     `pinned` are hyper-parameters that tuning does not choose; `ids` are the domains and tasks that
     the method sees, none if it is `blind`; with `num_columns` both are the joint values of the
     first so many domain columns; `match` names the method to whose dense parameters the hidden
-    layers are scaled; `labels` are those that it trains on.
+    layers are scaled; `labels` are those that it trains on; `setting` are other values of the
+    protocol, and `split` is another split of the log than its own.
     """
 
     method: str
@@ -51,6 +69,8 @@ class Change:
     num_columns: int | None = None
     match: str = ""
     labels: Labels = "given"
+    setting: Setting = field(default_factory=Setting)
+    split: SplitVariant | None = None
 
     @property
     def label(self) -> str:
@@ -61,6 +81,8 @@ class Change:
             words.append(f"domains of {self.num_columns} columns")
         words += [f"labels {self.labels}"] if self.labels != "given" else []
         words += [f"as many dense parameters as {self.match}"] if self.match else []
+        words += setting_words(self.setting)
+        words += [f"split {self.split}"] if self.split else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
     def differs(self, num_domain_columns: int) -> bool:
@@ -76,7 +98,8 @@ class Study:
 
     Without changes it is every method on every backbone; all others are on the first backbone that
     is selected. `has_blind_controls` changes every method into its domain-blind control,
-    `is_nested` gives every method ever more domain columns. `references` are models that are no
+    `is_nested` gives every method ever more domain columns, `has_settings` tries the methods under
+    other settings of the protocol and on other splits. `references` are models that are no
     networks. `worlds` are the generated logs that it is on, whatever --data says; `needs_truth`
     keeps it to those logs of --data that are generated.
     """
@@ -85,6 +108,7 @@ class Study:
     changes: tuple[Change, ...] = ()
     has_blind_controls: bool = False
     is_nested: bool = False
+    has_settings: bool = False
     references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     needs_truth: bool = False
@@ -104,7 +128,8 @@ class Study:
     @property
     def compares_all(self) -> bool:
         """Whether it is every method on every backbone."""
-        return not (self.changes or self.has_blind_controls or self.is_nested or self.references)
+        changes = self.changes or self.has_blind_controls or self.is_nested or self.has_settings
+        return not (changes or self.references)
 
 
 def blind_control(method: str) -> Change:
@@ -124,6 +149,17 @@ def nested(method: str, num_domain_columns: int) -> list[Change]:
     changes = [Change(method=method, num_columns=k) for k in range(1, num_domain_columns)]
     whole = [] if method in WITHOUT_TASKS else [Change(method=method, ids="partition_as_task")]
     return changes + whole
+
+
+def settings_of(protocol: Protocol, *, has_times: bool) -> list[Change]:
+    """Every other setting and split of the cells of a log, as changes of the plain method."""
+    settings = [
+        Change(method=BASELINE, setting=setting)
+        for setting in SETTINGS
+        if any(getattr(protocol, name) != value for name, value in setting.items())
+    ]
+    splits = [Change(method=BASELINE, split=split) for split in VARIANTS if has_times]
+    return [*splits[:1], *settings, *splits[1:]]
 
 
 STUDIES = {
@@ -178,6 +214,11 @@ STUDIES = {
             Change(method="apg", pinned={"condition": "e_d"}),
             Change(method="star", pinned={"partitioned_norm": False}),
         ),
+    ),
+    "sensitivity": Study(
+        summary="whether the order of methods is another under other settings of the protocol, on"
+        " shuffled rows and in other periods of time",
+        has_settings=True,
     ),
     "cost": Study(summary="what every method costs in parameters and time; the cells of main"),
     "references": Study(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from benchmark.settings import setting_of, setting_words
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -84,6 +86,9 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
     words = [_pin_title(name, value) for name, value in config.pinned.items()]
     if config.protocol.hidden_dims != main.protocol.hidden_dims:
         words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
+    words += setting_words(setting_of(config.protocol, main.protocol))
+    if config.split != main.split:
+        words.append(f"split {config.split}")
     if config.labels != main.labels:
         words.append(f"labels {config.labels}")
     if config.is_blind:
