@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from benchmark.grid import Execute, Grid
     from benchmark.records import RunStore, SlotState
     from benchmark.selection import Selection
+    from datasets.prepare import PreparedData
+    from datasets.spec import SplitVariant
 
 ROOT = Path(__file__).resolve().parent
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -123,10 +125,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.domain_growth import store_growth
     from benchmark.executors import stop_workers
     from benchmark.given import read_given
-    from benchmark.grid import Grid, check_device, prepare_log
-    from benchmark.overview import card_line
+    from benchmark.grid import Grid, check_device
     from benchmark.plans import refuse_other_version
-    from benchmark.selection import logs_to_prepare
     from reports.analysis_plan import register
 
     check_device(args.device)
@@ -137,13 +137,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         Copies(store.out, args.tracking_uri, has_mlflow=not args.no_mlflow),
     )
     given = read_given(args.tuned) if args.tuned else None
-    selection, cache = selection_of(args), ROOT / "datasets" / "data" / "prepared"
-    logs = {}
-    for name, is_named in logs_to_prepare(selection).items():
-        print(f"preparing {name}", flush=True)
-        folder = args.data_dir if is_named else None
-        logs[name] = prepare_log(name, folder, cache, selection)
-        print(card_line(logs[name].card))
+    selection = selection_of(args)
+    logs = prepare_logs(selection, args.data_dir)
     wanted: list[SlotState] = ["missing"]
     wanted += ["failed"] if args.retry_failed or args.fresh else []
     wanted += ["done"] if args.fresh else []
@@ -163,6 +158,30 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     if problems:
         print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
     return FAILED if problems else OK
+
+
+def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, PreparedData]:
+    """All logs of a call by their words, then those that a study splits another way."""
+    from benchmark.grid import prepare_log
+    from benchmark.overview import card_line
+    from benchmark.planning import variants_to_prepare
+    from benchmark.selection import logs_to_prepare
+
+    logs: dict[str, PreparedData] = {}
+
+    def prepare(word: str, log: str, variant: SplitVariant | None = None) -> None:
+        print(f"preparing {word}", flush=True)
+        cache = ROOT / "datasets" / "data" / "prepared"
+        logs[word] = prepare_log(log, folders[log], cache, selection, variant)
+        print(card_line(logs[word].card))
+
+    named = logs_to_prepare(selection)
+    folders = {log: data_dir if is_named else None for log, is_named in named.items()}
+    for log in named:
+        prepare(log, log)
+    for word, (log, variant) in variants_to_prepare(selection, logs).items():
+        prepare(word, log, variant)
+    return logs
 
 
 def report_only(store: RunStore) -> int:

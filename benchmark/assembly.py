@@ -45,6 +45,7 @@ def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
             hidden_dims=protocol.hidden_dims,
             activation=protocol.activation,
             dropout=config.regularisers.dropout,
+            embedding_std=protocol.embedding_std,
             sparse_gradient=config.embedding_optimizer == "sparse",
         ),
         backbone=(backbone, backbone.config(**config.backbone_config)),

@@ -7,20 +7,22 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import PRESETS, TUNING, Protocol
+from benchmark.protocol import TUNING, USUAL_STD, Protocol
+from benchmark.settings import base_of, setting_of, setting_words
+from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datasets.spec import SplitKind
+
 Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 EmbeddingOptimizer = Literal["sparse", "dense"]
-SplitKind = Literal["time", "shuffle"]
 Labels = Literal["given", "permuted"]
 Domains = Literal["given", "placebo"]
 
 RUN_ID_LENGTH = 12
 SECOND_SEARCH = "second search"  # how cells and searches of it are named
-USUAL_DIMS = {p.hidden_dims for preset in PRESETS.values() for p in preset.protocols}
 
 
 class ConfigError(ValueError):
@@ -57,6 +59,8 @@ class RunConfig:
     domain and one task. `pinned` are the method's hyper-parameters that a study fixes, whatever
     tuning found: `method_config` holds them too, so they are part of the slot, not of the run's
     hash.
+    The protocol may be another than the preset's, and `split` another than the log's own, one of
+    `VARIANTS`; then `data_fingerprint` is that of the log so split.
     `plugins` are the digests of the files of a backbone or method from outside the repository.
     Labels that are `permuted` are those of train, shuffled within each domain: what is then learned
     of domains has nothing but their inputs and click rates to go by.
@@ -144,19 +148,31 @@ class RunConfig:
         words = [f"{name}={value}" for name, value in self.pinned.items()]
         if self.labels == "permuted":
             words.append("labels permuted")
-        if self.is_blind:
-            words.append("domain-blind")
-        if self.is_placebo:
-            words.append("placebo domains")
-        if self.has_full_task:
-            words.append("task=full partition")
-        if self.has_own_domains:
-            words.append(f"domain={'+'.join(self.domain_columns)}")
-        if self.protocol.hidden_dims not in USUAL_DIMS:
+        words += self._changes_of_domains
+        base = base_of(self.protocol)
+        if self.protocol.hidden_dims != base.hidden_dims:
             words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
+        words += setting_words(setting_of(self.protocol, base))
+        if self.has_split_variant:
+            words.append(f"split {self.split}")
         if self.search > 1:
             words.append(SECOND_SEARCH)
         return words
+
+    @property
+    def _changes_of_domains(self) -> list[str]:
+        words = {
+            "domain-blind": self.is_blind,
+            "placebo domains": self.is_placebo,
+            "task=full partition": self.has_full_task,
+            f"domain={'+'.join(self.domain_columns)}": self.has_own_domains,
+        }
+        return [word for word, is_so in words.items() if is_so]
+
+    @property
+    def has_split_variant(self) -> bool:
+        """Whether the log is split another way than it is by default."""
+        return self.split in VARIANTS
 
     @property
     def has_full_task(self) -> bool:
@@ -204,9 +220,15 @@ class RunConfig:
         return digest_of(slot)[:RUN_ID_LENGTH]
 
     def identity(self) -> dict[str, Any]:
-        """All that tells runs apart; plug-ins, labels, domains and search only if unusual."""
+        """All that tells runs apart.
+
+        Plug-ins, labels, domains, search and the start of the embeddings are part of it only where
+        they are unusual.
+        """
         content = self.to_json()
         del content["protocol"]["name"]
+        if self.protocol.embedding_std == USUAL_STD:
+            del content["protocol"]["embedding_std"]
         if not self.plugins:
             del content["plugins"]
         for name in ("labels", "domains"):

@@ -44,24 +44,29 @@ def store_data(store: RunStore, data: PreparedData) -> None:
     store.write_data(data.fingerprint, card, domains)
 
 
+def known_rows(data: PreparedData, split: SplitName) -> pl.DataFrame:
+    """What the store keeps of the rows of a split whatever the model, in their order.
+
+    The columns are split, row_id, eval_domain_id, label, block (of time, within the split) and,
+    where the log names one, cluster.
+    """
+    start, stop = data.split[split].start, data.split[split].stop
+    rows, clusters = data.rows(), data.clusters()
+    columns = {
+        "row_id": data.row_ids()[start:stop],
+        "eval_domain_id": rows[start:stop, -2],
+        "label": rows[start:stop, -1].astype(np.int8),
+        "block": data.blocks()[start:stop],
+        **({} if clusters is None else {"cluster": clusters[start:stop]}),
+    }
+    return pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all())
+
+
 def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
-    """One row per dev and test row: split, row_id, eval_domain_id, label, p_click."""
-    frames = []
-    rows = data.rows()  # its last columns are eval_domain_id and label
-    for split in SCORED:
-        span = data.split[split]
-        start, stop = span.start, span.stop
-        frames.append(
-            pl.DataFrame(
-                {
-                    "row_id": data.row_ids()[start:stop],
-                    "eval_domain_id": rows[start:stop, -2],
-                    "label": rows[start:stop, -1].astype(np.int8),
-                    "p_click": p_click[start:stop],
-                }
-            ).select(pl.lit(split).alias("split"), pl.all())
-        )
-    return pl.concat(frames)
+    """The `known_rows` of dev and test, and the column p_click."""
+    known = pl.concat(known_rows(data, split) for split in SCORED)
+    own = [p_click[data.split[split].start : data.split[split].stop] for split in SCORED]
+    return known.with_columns(p_click=np.concatenate(own))
 
 
 def _ceiling(truth: pl.DataFrame) -> dict[str, Json]:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from benchmark.planning import SearchKey
 from benchmark.protocol import TABLE_1, departures
-from benchmark.selection import Selection, check_not_empty, logs_of, models_of, search_log
+from benchmark.selection import (
+    LogFacts,
+    Selection,
+    check_not_empty,
+    logs_of,
+    models_of,
+    search_log,
+)
 from benchmark.studies import STUDIES
 from datasets import catalog
 from datasets.spec import DomainPartition
@@ -96,7 +103,7 @@ def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
     return [
         (log, *model)
         for log in logs_of(name, selection)
-        for model in models_of(name, selection, _num_columns(log))
+        for model in models_of(name, selection, log, _facts(log))
     ]
 
 
@@ -160,10 +167,10 @@ def searched_models(selection: Selection) -> list[SearchKey]:
     return list(dict.fromkeys(keys))
 
 
-def _num_columns(log: str) -> int:
-    """The number of domain columns of a `--data` value."""
+def _facts(log: str) -> LogFacts:
+    """What is known of a `--data` value before its rows are read."""
     source, columns = catalog.source_of(log)
     spec = catalog.load(source).spec
     if columns:
         spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
-    return len(spec.partition.columns)
+    return LogFacts(len(spec.partition.columns), spec.timestamp is not None)

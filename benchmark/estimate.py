@@ -14,6 +14,7 @@ from benchmark.random_log import model_on, random_rows, random_schema
 from benchmark.references.registry import REFERENCES, is_reference
 from benchmark.references.rows import FitRows
 from benchmark.runner import set_up_torch
+from benchmark.settings import with_setting
 from benchmark.trainer import TrainSplit
 from datasets import catalog
 
@@ -41,17 +42,20 @@ class Estimates:
 
     def of_cell(self, log: str, backbone: str, change: Change) -> float:
         """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
-        return sum(self._measured(log, backbone, change.match or change.method, tasks_of(change)))
+        protocol = with_setting(self._selection.protocol_of(log), change.setting)
+        method = change.match or change.method
+        return sum(self._measured(log, protocol, backbone, method, tasks_of(change)))
 
     def of_search(self, key: SearchKey) -> float:
         """Seconds of a trial, which scores dev alone."""
-        return self._measured(key.log, key.backbone, key.method, FEW_TASKS)[0]
+        protocol = self._selection.protocol_of(key.log)
+        return self._measured(key.log, protocol, key.backbone, key.method, FEW_TASKS)[0]
 
     def _measured(
-        self, log: str, backbone: str, method: str, num_tasks: int
+        self, log: str, protocol: Protocol, backbone: str, method: str, num_tasks: int
     ) -> tuple[float, float]:
         """Training with its evaluations on dev, and the final evaluation."""
-        protocol, rows = self._selection.protocol_of(log), most_train_rows(self._selection, log)
+        rows = most_train_rows(self._selection, log)
         if rows is None:
             return math.nan, math.nan
         key = (protocol.name, backbone, method, rows, num_tasks)

@@ -16,7 +16,7 @@ from benchmark.tasks import Cell, TrialTask
 from benchmark.trials import read_trial
 from datasets import catalog
 from datasets.prepare import PrepareOptions, prepare
-from datasets.spec import DomainPartition
+from datasets.spec import VARIANTS, DomainPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from benchmark.records import RunStore, SlotState
     from benchmark.selection import Selection
     from datasets.prepare import PreparedData
+    from datasets.spec import SplitVariant
 
 
 def prepare_log(
-    name: str, data_dir: Path | None, cache_dir: Path, selection: Selection
+    name: str,
+    data_dir: Path | None,
+    cache_dir: Path,
+    selection: Selection,
+    variant: SplitVariant | None = None,
 ) -> PreparedData:
     """Prepare one log: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
 
@@ -43,6 +48,7 @@ def prepare_log(
         max_fields=selection.protocol_of(name).max_fields,
         max_train_rows=None if catalog.is_generated(name) else selection.preset.max_train_rows,
         split_seed=SPLIT_SEED,
+        variant=variant,
     )
     entry = catalog.load(source, world_rows=selection.world_rows)
     return prepare(entry, data_dir, cache_dir, options)
@@ -75,7 +81,7 @@ class Grid:
                 are given lack one.
             OSError: the output folder cannot be written.
         """
-        _check_names(logs.values())
+        _check_names(data for data in logs.values() if data.card["split_kind"] not in VARIANTS)
         for data in {data.fingerprint: data for data in logs.values()}.values():
             store_data(store, data)
         layout = lay_out(selection, logs)

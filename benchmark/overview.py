@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from benchmark.plans import Plan
     from benchmark.records import RunStore, SlotState
+    from datasets.spec import SplitKind
 
+SPLIT_WORDS: dict[SplitKind, str] = {
+    "time": "split by time",
+    "shuffle": "split by a seeded shuffle (no timestamp)",
+    "shuffled": "the same rows split by a seeded shuffle",
+    "cut 1": "the first 80% of the rows split by time",
+    "cut 2": "80% of the rows from 10% on split by time",
+    "cut 3": "the last 80% of the rows split by time",
+}
 LISTS = ("datasets", "backbones", "methods", "presets", "studies", "figures", "tables")
 
 
@@ -100,5 +109,4 @@ def card_line(card: Mapping[str, Any]) -> str:
     line = f"  {card['name']}: " + ", ".join(f"{split} {rows[split]:,}" for split in rows) + " rows"
     if card["train_rows_dropped_by_cap"]:
         line += f"; the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out"
-    how = "by time" if card["split_kind"] == "time" else "by a seeded shuffle (no timestamp)"
-    return f"{line}; split {how}"
+    return f"{line}; {SPLIT_WORDS[card['split_kind']]}"

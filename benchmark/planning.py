@@ -9,12 +9,14 @@ from benchmark.config import RunConfig
 from benchmark.hyperparameters import defaults, with_tuned
 from benchmark.protocol import TUNING
 from benchmark.selection import (
+    LogFacts,
     Selection,
     check_not_empty,
     logs_of,
     models_of,
     search_log,
 )
+from benchmark.settings import with_setting
 from benchmark.studies import STUDIES, Change
 from models.registry import plugin_digests
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from datasets.prepare import PreparedData
+    from datasets.spec import SplitVariant
 
 
 class SearchKey(NamedTuple):
@@ -58,6 +61,43 @@ class Layout:
     data: Mapping[str, PreparedData]  # by their words in --data
 
 
+def variants_to_prepare(
+    selection: Selection, data: Mapping[str, PreparedData]
+) -> dict[str, tuple[str, SplitVariant]]:
+    """The logs that cells need split another way than by default, by words of their own.
+
+    Args:
+        selection: what the user asked for.
+        data: the prepared logs of `logs_to_prepare`, by their words.
+    """
+    return {
+        _split_word(log, change.split): (log, change.split)
+        for name in STUDIES
+        for _, log, _, change in _models(name, selection, data)
+        if change.split is not None
+    }
+
+
+def _split_word(log: str, split: SplitVariant | None) -> str:
+    return log if split is None else f"{log}, {split}"
+
+
+def _models(
+    name: str, selection: Selection, data: Mapping[str, PreparedData]
+) -> list[tuple[str, str, str, Change]]:
+    """The models of a study, draw by draw: log, draw of it, backbone and change."""
+    return [
+        (log, draw, backbone, change)
+        for log in logs_of(name, selection)
+        for draw in selection.draws_of(log)
+        for backbone, change in models_of(name, selection, draw, _facts(data[draw]))
+    ]
+
+
+def _facts(data: PreparedData) -> LogFacts:
+    return LogFacts(len(data.spec.partition.columns), data.spec.timestamp is not None)
+
+
 def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     """All cells and searches of a call.
 
@@ -66,7 +106,7 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
 
     Args:
         selection: what the user asked for.
-        data: the prepared logs of `logs_to_prepare`, by their words.
+        data: the prepared logs of `logs_to_prepare` and `variants_to_prepare`, by their words.
 
     Raises:
         ConfigError: there is no cell.
@@ -78,14 +118,14 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     for name in STUDIES:
         members: dict[str, RunConfig] = {}
         cells = _cells(name, selection, data)
-        most = max((selection.seeds_of(name, log) for _, log, _ in cells), default=0)
+        most = max((selection.seeds_of(name, log) for _, log, *_ in cells), default=0)
         for seed in range(1, most + 1):
-            for first, log, key in cells:
+            for first, log, own, key in cells:
                 if seed > selection.seeds_of(name, log):
                     continue
                 config = replace(first, seed=seed)
                 members[config.slot_id] = config
-                logs[config.slot_id] = data[log]
+                logs[config.slot_id] = own
                 search_of.setdefault(config.slot_id, key)
         slots |= members
         studies[name] = tuple(members)
@@ -104,29 +144,25 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
 
 def _cells(
     name: str, selection: Selection, data: Mapping[str, PreparedData]
-) -> list[tuple[RunConfig, str, SearchKey]]:
-    """The cells of a study, draw by draw, with their logs and searches.
+) -> list[tuple[RunConfig, str, PreparedData, SearchKey]]:
+    """The cells of a study, draw by draw, with the words and rows of their logs and their searches.
 
     Equal logs have one search.
     """
     first_words: dict[str, str] = {}
-    for word, log in data.items():
-        first_words.setdefault(log.fingerprint, word)
+    for word, prepared in data.items():
+        first_words.setdefault(prepared.fingerprint, word)
 
     def search_key(log: str, backbone: str, change: Change) -> SearchKey:
         fingerprint = data[search_log(name, log, selection)].fingerprint
         return SearchKey(first_words[fingerprint], backbone, change.method, change.search)
 
-    return [
-        (
-            _configure_change(selection, draw, data[draw], backbone, change),
-            draw,
-            search_key(log, backbone, change),
-        )
-        for log in logs_of(name, selection)
-        for draw in selection.draws_of(log)
-        for backbone, change in models_of(name, selection, len(data[draw].spec.partition.columns))
-    ]
+    cells = []
+    for log, draw, backbone, change in _models(name, selection, data):
+        own = data[_split_word(draw, change.split)]
+        config = _configure_change(selection, draw, own, backbone, change)
+        cells.append((config, draw, own, search_key(log, backbone, change)))
+    return cells
 
 
 def _bases(
@@ -154,7 +190,7 @@ def configure(
         partition=data.spec.partition.columns,
         domain_columns=domain_columns,
         task=task,
-        protocol=selection.protocol_of(log),
+        protocol=with_setting(selection.protocol_of(log), change.setting),
         backbone=backbone,
         method=change.method,
         seed=1,

@@ -13,6 +13,7 @@ Activation = Literal["tanh", "relu"]
 SelectionMetric = Literal["auc", "gauc"]
 
 SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
+USUAL_STD = 0.01  # of the embeddings' start, whatever the preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Protocol:
     runs longer, so that no method has more candidates than another. Training stops after
     `patience_epochs` without a better candidate, or at the cap of `max_epochs`; the best candidate
     is always restored. Both are whole epochs: every method has seen all rows as often.
+    Embeddings start at N(0, `embedding_std`^2), whatever the method.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Protocol:
     max_fields: int | None
     activation: Activation = "tanh"  # AdaSparse, section 3
     learning_rate: float = 1e-3  # AdaSparse, section 4.1.2, with Adam
+    embedding_std: float = USUAL_STD  # above 0; AdaSparse leaves it open
     max_epochs: int = 6
     evaluations_per_epoch: int = 2
     first_selectable_epoch: float = 1.0
@@ -50,6 +53,9 @@ class Protocol:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "embedding_std"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0.0 <= self.first_selectable_epoch <= self.max_epochs:
             raise ValueError(
                 "first_selectable_epoch must lie in the epochs, 0 to"
@@ -160,10 +166,12 @@ class Preset:
     `data` are the logs if none is named; those with the paper's production log for a model have the
     `production` protocol, if there is one. Of a real log at most `max_train_rows` train rows are
     kept, the latest by time. A generated one has `world_rows` rows in all. A study of several
-    worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models for a
-    backbone and log. Every search has `num_trials`; logs that only a study adds are searched too if
-    `tunes_every_log`, else they take the values that were found on the log of the main table. The
-    models of the main table are searched `num_searches` times, which shows the luck of one search.
+    worlds is on the first `num_worlds` of them, and has at most `max_changes` changed models of a
+    kind, or settings of the protocol, for a backbone and log; a setting is tried with at most
+    `most_compared` methods, without it with all. Every search has `num_trials`; logs that only a
+    study adds are searched too if `tunes_every_log`, else they take the values that were found on
+    the log of the main table. The models of the main table are searched `num_searches` times, which
+    shows the luck of one search.
     Without `has_verdicts` its runs are too few and short for any word on a claim of the paper.
 
     A generated log is a family of draws, and a sentence about it is one about the family: every
@@ -187,6 +195,7 @@ class Preset:
     world_rows: int
     num_worlds: int
     max_changes: int | None = None
+    most_compared: int | None = None
     tunes_every_log: bool = False
     has_verdicts: bool = True
 
@@ -219,6 +228,7 @@ PRESETS = {
             world_rows=8_192,
             num_worlds=2,
             max_changes=2,
+            most_compared=2,
             has_verdicts=False,
         ),
         Preset(
@@ -234,6 +244,7 @@ PRESETS = {
             max_train_rows=170_000,
             world_rows=120_000,
             num_worlds=2,
+            most_compared=2,
         ),
         Preset(
             name="standard",

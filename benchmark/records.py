@@ -36,7 +36,7 @@ class RunResult:
     """What a finished run hands to the store; equal runs differ in their last two blocks.
 
     `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
-    split, row_id, eval_domain_id, label, logit; `history` step, epoch, split, loss, auc and the
+    of `datacard.known_rows`, then logit; `history` step, epoch, split, loss, auc and the
     method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
     prune. `candidates` holds the logits of the candidates of a generated log, in their order.
     `weights` are the parameters and buffers of a model that is to be kept, by name.

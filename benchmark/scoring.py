@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from benchmark.datacard import SCORED
+from benchmark.datacard import SCORED, known_rows
 from benchmark.metrics import evaluate, expected_scores
 
 if TYPE_CHECKING:
@@ -35,15 +35,8 @@ def p_click(data: PreparedData, split: SplitName) -> NDArray | None:
 
 
 def predictions(data: PreparedData, split: SplitName, logit: NDArray) -> pl.DataFrame:
-    """The stored predictions of a split."""
-    span = data.split[split]
-    columns = {
-        "row_id": data.row_ids()[span.start : span.stop],
-        "eval_domain_id": eval_domains(data, split),
-        "label": labels(data, split),
-        "logit": logit,
-    }
-    return pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all())
+    """The stored predictions of a split: its `known_rows` and their logits."""
+    return known_rows(data, split).with_columns(logit=pl.Series(logit))
 
 
 def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:

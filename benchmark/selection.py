@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.config import ConfigError
 from benchmark.protocol import PRESETS, TUNING
-from benchmark.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change
+from benchmark.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change, settings_of
 from datasets import catalog
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from benchmark.config import EmbeddingOptimizer
     from benchmark.protocol import Preset, Protocol
+
+
+FAVOURITE = "adasparse"  # the first to be compared where a preset compares few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,13 @@ class Selection:
         return [catalog.at_draw(log, draw) for draw in range(1, self.preset.num_draws + 1)]
 
 
+class LogFacts(NamedTuple):
+    """What the cells of a study on a log depend on."""
+
+    num_domain_columns: int
+    has_times: bool
+
+
 def logs_of(name: str, selection: Selection) -> list[str]:
     """The logs of a study, in the words of `--data`; of its worlds those named there come first."""
     study = STUDIES[name]
@@ -88,14 +98,20 @@ def logs_to_prepare(selection: Selection) -> dict[str, bool]:
     return logs
 
 
-def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[tuple[str, Change]]:
-    """The models of a study as backbone and change, as far as their methods are selected."""
+def models_of(
+    name: str, selection: Selection, log: str, facts: LogFacts
+) -> list[tuple[str, Change]]:
+    """The models of a study as backbone and change, as far as their methods are selected.
+
+    `log` is a word of --data, or a draw of one.
+    """
     study = STUDIES[name]
     if study.references:
         return [(reference, Change(method=REFERENCE)) for reference in study.references]
-    changes = study.changes_of(selection.methods, num_domain_columns)[
-        : selection.preset.max_changes
-    ]
+    most = selection.preset.max_changes
+    changes = study.changes_of(selection.methods, facts.num_domain_columns, most)
+    if study.has_settings:
+        changes = _under_settings(selection, log, facts)
     if not changes and not study.compares_all:
         return []
     needed = {BASELINE, *(change.match or change.method for change in changes)}
@@ -104,6 +120,19 @@ def models_of(name: str, selection: Selection, num_domain_columns: int) -> list[
     mains = [Change(method=method) for method in selection.methods if method in needed]
     backbones = selection.backbones if study.is_on_all_backbones else selection.backbones[:1]
     return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
+
+
+def _under_settings(selection: Selection, log: str, facts: LogFacts) -> list[Change]:
+    """Every compared method under every setting; none where there is nothing to compare."""
+    others = sorted(set(selection.methods) - {BASELINE}, key=lambda method: method != FAVOURITE)
+    if BASELINE not in selection.methods or not others:
+        return []
+    settings = settings_of(selection.protocol_of(log), has_times=facts.has_times)
+    return [
+        replace(setting, method=method)
+        for setting in settings[: selection.preset.max_changes]
+        for method in [BASELINE, *others][: selection.preset.most_compared]
+    ]
 
 
 def search_log(name: str, log: str, selection: Selection) -> str:
@@ -145,6 +174,8 @@ def _needs_of(name: str) -> str:
     if study.needs_truth:
         worlds = ", ".join(log for log in catalog.available() if catalog.is_world(log))
         return f"{name} needs a generated log in --data, one of {worlds}"
+    if study.has_settings:
+        return f"{name} needs {BASELINE} and a method beside it"
     if study.has_blind_controls or study.has_placebos or study.is_nested:
         columns = ", and a partition of several columns" if study.is_nested else ""
         return f"{name} needs a method beside {BASELINE}{columns}"

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.config import SECOND_SEARCH, ConfigError
+from benchmark.settings import SETTINGS, Setting, setting_words
+from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmark.config import Json, Labels
+    from benchmark.protocol import Protocol
+    from datasets.spec import SplitVariant
 
 BASELINE = "plain"
 WORLDS = (  # of one layout; they differ in how the domains do
@@ -44,7 +48,8 @@ class Change:
     the method sees, none if it is `blind`, another row's if a `placebo`; with `num_columns` both
     are the joint values of the first so many domain columns; `match` names the method to whose
     dense parameters the hidden layers are scaled; `labels` are those that it trains on; `search` is
-    which of the model's searches chose its values.
+    which of the model's searches chose its values; `setting` are other values of the protocol, and
+    `split` is another split of the log than its own.
     """
 
     method: str
@@ -54,6 +59,8 @@ class Change:
     match: str = ""
     labels: Labels = "given"
     search: int = 1
+    setting: Setting = field(default_factory=Setting)
+    split: SplitVariant | None = None
 
     @property
     def label(self) -> str:
@@ -64,6 +71,8 @@ class Change:
             words.append(f"domains of {self.num_columns} columns")
         words += [f"labels {self.labels}"] if self.labels != "given" else []
         words += [f"as many dense parameters as {self.match}"] if self.match else []
+        words += setting_words(self.setting)
+        words += [f"split {self.split}"] if self.split else []
         words += [SECOND_SEARCH] if self.search > 1 else []
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
@@ -82,8 +91,9 @@ class Study:
     the values of a second search beside those of the first. All others are on the first backbone
     that is selected. `has_blind_controls` changes every method into its domain-blind control,
     `has_placebos` gives every method domains that say nothing, `is_nested` ever more domain
-    columns. `references` are models that are no networks. `worlds` are the generated logs that it
-    is on, whatever --data says; `needs_truth` keeps it to those logs of --data that are generated.
+    columns, `has_settings` tries the methods under other settings of the protocol and on other
+    splits. `references` are models that are no networks. `worlds` are the generated logs that it is
+    on, whatever --data says; `needs_truth` keeps it to those logs of --data that are generated.
     """
 
     summary: str
@@ -92,31 +102,41 @@ class Study:
     has_placebos: bool = False
     is_nested: bool = False
     is_searched_again: bool = False
+    has_settings: bool = False
     references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     needs_truth: bool = False
 
-    def changes_of(self, methods: Sequence[str], num_domain_columns: int) -> list[Change]:
-        """The changes whose methods are among these, on a log of so many domain columns."""
-        changes = [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)]
+    def changes_of(
+        self, methods: Sequence[str], num_domain_columns: int, most: int | None = None
+    ) -> list[Change]:
+        """The changes whose methods are among these, on a log of so many domain columns.
+
+        Of each kind of change there are at most `most`.
+        """
         others = [method for method in methods if method != BASELINE]
-        if self.has_blind_controls:
-            changes += [blind_control(method) for method in others]
-        if self.has_placebos:
-            changes += [Change(method=method, ids="placebo") for method in others]
-        if self.is_nested:
-            changes += [
-                change for method in others for change in nested(method, num_domain_columns)
-            ]
-        if self.is_searched_again:
-            changes += [Change(method=method, search=2) for method in methods]
-        return [change for change in changes if change.differs(num_domain_columns)]
+        kinds = [
+            [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)],
+            [blind_control(method) for method in others if self.has_blind_controls],
+            [Change(method=method, ids="placebo") for method in others if self.has_placebos],
+            [c for m in others if self.is_nested for c in nested(m, num_domain_columns)],
+            [Change(method=method, search=2) for method in methods if self.is_searched_again],
+        ]
+        return [
+            change
+            for kind in kinds
+            for change in [change for change in kind if change.differs(num_domain_columns)][:most]
+        ]
 
     @property
     def compares_all(self) -> bool:
         """Whether it is the main cells alone, every method on every backbone."""
         changes_every_method = (
-            self.has_blind_controls or self.has_placebos or self.is_nested or self.is_searched_again
+            self.has_blind_controls
+            or self.has_placebos
+            or self.is_nested
+            or self.is_searched_again
+            or self.has_settings
         )
         return not (self.changes or self.references or changes_every_method)
 
@@ -143,6 +163,17 @@ def nested(method: str, num_domain_columns: int) -> list[Change]:
     changes = [Change(method=method, num_columns=k) for k in range(1, num_domain_columns)]
     whole = [] if method in WITHOUT_TASKS else [Change(method=method, ids="partition_as_task")]
     return changes + whole
+
+
+def settings_of(protocol: Protocol, *, has_times: bool) -> list[Change]:
+    """Every other setting and split of the cells of a log, as changes of the plain method."""
+    settings = [
+        Change(method=BASELINE, setting=setting)
+        for setting in SETTINGS
+        if any(getattr(protocol, name) != value for name, value in setting.items())
+    ]
+    splits = [Change(method=BASELINE, split=split) for split in VARIANTS if has_times]
+    return [*splits[:1], *settings, *splits[1:]]
 
 
 STUDIES = {
@@ -202,6 +233,11 @@ STUDIES = {
             Change(method="apg", pinned={"condition": "e_d"}),
             Change(method="star", pinned={"partitioned_norm": False}),
         ),
+    ),
+    "sensitivity": Study(
+        summary="whether the order of methods is another under other settings of the protocol, on"
+        " shuffled rows and in other periods of time",
+        has_settings=True,
     ),
     "cost": Study(summary="what every method costs in parameters and time; the cells of main"),
     "references": Study(

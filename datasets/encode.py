@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from datasets.blocks import cluster_codes, time_blocks
 from datasets.codefile import CodeFile, write_row_major
 from datasets.domains import Domains, number_domains
 from datasets.known import write_known
 from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
-from datasets.splits import RowOrder, by_shuffle, by_time, time_keys
+from datasets.splits import RowOrder, order_rows, time_keys
 from datasets.staging import Staged
 from datasets.vocabulary import (
     Encoded,
@@ -34,9 +35,11 @@ from datasets.vocabulary import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from datasets.prepare import PrepareOptions
     from datasets.rawlog import RawLog
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
 NUM_THREADS = 2  # features encoded at a time; each holds a column of positions in memory
 
 
@@ -49,7 +52,7 @@ class Fitted:
 
 
 def encode_log(
-    raw: RawLog, spec: DatasetSpec, folder: Path, max_train_rows: int | None, split_seed: int
+    raw: RawLog, spec: DatasetSpec, folder: Path, options: PrepareOptions
 ) -> dict[str, Any]:
     """Fill `folder` with the prepared files of a log; returns its schema, split and card.
 
@@ -57,8 +60,10 @@ def encode_log(
         DataError: a line is malformed or a value is not allowed.
     """
     staged, name = Staged(raw, spec, folder), _name_of(raw, spec)
-    rows = _order(staged, spec, name, split_seed).keep_latest(max_train_rows)
-    rows = rows.followed_by(staged.num_candidates)
+    times = _times(staged, spec)
+    rows = order_rows(times, staged.num_rows, name, options).followed_by(staged.num_candidates)
+    _write_groups(staged, spec, rows, times, folder)
+    del times
     label = read_labels(staged, spec.label)[rows.order]
     _check_classes(spec, name, label, rows)
     codes = CodeFile(folder / "columns.bin", staged.size)
@@ -124,11 +129,28 @@ def _name_of(raw: RawLog, spec: DatasetSpec) -> str:
     return f"{raw.described_by}: {name}" if raw.described_by else name
 
 
-def _order(staged: Staged, spec: DatasetSpec, name: str, split_seed: int) -> RowOrder:
+def _times(staged: Staged, spec: DatasetSpec) -> np.ndarray | None:
+    """The time keys of the rows of the log, in raw order; none without a timestamp."""
     if spec.timestamp is None:
-        return by_shuffle(staged.num_rows, split_seed, name)
+        return None
     keys = time_keys(staged.blocks(spec.timestamp), staged.size, staged.raw.locate)
-    return by_time(keys[: staged.num_rows], name)
+    return keys[: staged.num_rows]
+
+
+def _write_groups(
+    staged: Staged, spec: DatasetSpec, rows: RowOrder, times: np.ndarray | None, folder: Path
+) -> None:
+    """Write which rows of train, dev and test are close: `BLOCKS`, and `CLUSTERS` if named."""
+    order = rows.order[: rows.bounds[-1]]
+    own = None if times is None else times[order]
+    blocks = [
+        time_blocks(len(part), None if own is None else own[part.start : part.stop])
+        for part in rows.ranges().values()
+    ]
+    np.save(folder / BLOCKS, np.concatenate(blocks))
+    if spec.cluster is not None:
+        column = tokenize(staged.blocks(spec.cluster), staged.size)
+        np.save(folder / CLUSTERS, cluster_codes(column, order))
 
 
 def _check_classes(spec: DatasetSpec, name: str, label: np.ndarray, rows: RowOrder) -> None:

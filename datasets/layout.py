@@ -21,8 +21,8 @@ class Layout:
     """How the files of a log are read: patterns, text layout, and what its values mean.
 
     `columns` name those of text files without a header. `missing` are texts that stand for a
-    missing value of a feature. `positive` are the labels that count as 1, all others as 0; without
-    them labels are 0 and 1.
+    missing value of a feature or a cluster. `positive` are the labels that count as 1, all others
+    as 0; without them labels are 0 and 1.
 
     Raises:
         DataError: a value is not allowed.
@@ -66,8 +66,8 @@ class Layout:
     def values_of(self, frame: pl.LazyFrame, spec: DatasetSpec) -> pl.LazyFrame:
         """Rows of text with missing values as nulls, labels as 0 and 1, and times as ISO-8601."""
         if self.missing:
-            features = pl.col([feature.name for feature in spec.features])
-            frame = frame.with_columns(pl.when(~features.is_in(self.missing)).then(features))
+            inputs = pl.col(spec.inputs)
+            frame = frame.with_columns(pl.when(~inputs.is_in(self.missing)).then(inputs))
         if self.positive:
             frame = frame.with_columns(is_positive(pl.col(spec.label), self.positive))
         if self.timestamp_format is not None and spec.timestamp is not None:

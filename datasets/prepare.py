@@ -12,15 +12,17 @@ import numpy as np
 import polars as pl
 
 from datasets.cache import file_digest, shared_folder
-from datasets.encode import encode_log
+from datasets.encode import BLOCKS, CLUSTERS, encode_log
 from datasets.known import CANDIDATES, SIMILARITY
 from datasets.spec import (
     UNSEEN,
+    VARIANTS,
     DataError,
     DatasetSpec,
     DomainPartition,
     EncodedSchema,
     SplitName,
+    SplitVariant,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from datasets.rawlog import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 3  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 4  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -42,25 +44,34 @@ class PrepareOptions:
     features, and `max_train_rows` keeps the latest train rows (the last ones of the shuffle without
     a timestamp); the earlier ones take no part in anything. `split_seed` drives the shuffle.
 
+    `variant` splits a log that has times another way: "shuffled" are the same rows in a random
+    order, split into the same sizes; a "cut" is a window of 80% of the rows in the order of time,
+    from 0%, 10% or 20% of them on, split by time.
+
     Raises:
-        DataError: a number is below 1.
+        DataError: a number is below 1, or the variant is none of `spec.VARIANTS`.
     """
 
     partition: DomainPartition | None = None
     max_fields: int | None = None
     max_train_rows: int | None = None
     split_seed: int = 0
+    variant: SplitVariant | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_fields", "max_train_rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise DataError(f"{name} must be at least 1, got {value}")
+        if self.variant not in (None, *VARIANTS):
+            raise DataError(
+                f"unknown split variant {self.variant!r}; allowed: {', '.join(VARIANTS)}"
+            )
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared log on disk; the rows of train, dev and test follow each other in time order.
+    """A prepared log on disk; the rows of train, dev and test follow each other.
 
     `candidates` are the rows after them, those of a simulated A/B test; generated logs only.
     `card` describes the log in plain JSON values, for records and reports.
@@ -87,6 +98,17 @@ class PreparedData:
     def row_ids(self) -> np.ndarray:
         """The 0-based number in the raw log of each row of train, dev and test, int64."""
         return np.load(self.directory / "row_id.npy", mmap_mode="r")[: self.candidates.start]
+
+    def blocks(self) -> np.ndarray:
+        """The block of time, within its split, of each row of train, dev and test, int16."""
+        return np.load(self.directory / BLOCKS, mmap_mode="r")
+
+    def clusters(self) -> np.ndarray | None:
+        """The cluster of each row of train, dev and test, int32; none where the spec names none."""
+        if self.spec.cluster is None:
+            return None
+        clusters: np.ndarray = np.load(self.directory / CLUSTERS, mmap_mode="r")
+        return clusters
 
     def p_click(self) -> np.ndarray | None:
         """The true click probability of each row of train, dev and test; generated logs only."""
@@ -158,19 +180,23 @@ def prepare(
     """Prepare a log, or open it from the cache if the same was prepared before.
 
     Raises:
-        DataError: the raw files are missing, malformed or do not fit the spec.
+        DataError: the raw files are missing, malformed or do not fit the spec, or a variant of the
+            split is asked for where no timestamp is there.
     """
     root = data_dir or entry.default_dir
     raw = _read_raw(entry, root)
     spec = _effective_spec(entry.spec, raw.absent, options)
     if spec.partition != entry.spec.partition:  # what is known is known of the spec's domains
         raw = replace(raw, candidates=None, similarity=None)
+    if options.variant is not None:
+        _check_times(spec, options.variant)
+        raw = replace(raw, candidates=None)  # an A/B test follows the period of the log
     digests = [file_digest(path) for path in raw.files]
     fingerprint = _fingerprint(spec, raw, digests, options)
 
     def build(folder: Path) -> dict[str, Any]:
         logger.info("preparing %s in %s", spec.name, cache_dir / fingerprint)
-        return encode_log(raw, spec, folder, options.max_train_rows, options.split_seed)
+        return encode_log(raw, spec, folder, options)
 
     folder, meta = shared_folder(cache_dir, fingerprint, build)
     return PreparedData(
@@ -201,19 +227,29 @@ def _effective_spec(
     return spec if options.max_fields is None else spec.limited_to(options.max_fields)
 
 
+def _check_times(spec: DatasetSpec, variant: SplitVariant) -> None:
+    if spec.timestamp is None:
+        raise DataError(
+            f"data set {spec.name!r}: the split {variant!r} needs a timestamp, and the log has"
+            " none; leave the variant out"
+        )
+
+
 def _fingerprint(
     spec: DatasetSpec, raw: RawLog, digests: list[str], options: PrepareOptions
 ) -> str:
     """Digest of all that the prepared bytes depend on; neither prose nor file names are part."""
     parts = asdict(spec)
     del parts["source"], parts["finer"]
+    is_shuffled = spec.timestamp is None or options.variant == "shuffled"
     content = {
         "version": PREPARATION_VERSION,
         "spec": parts,
         "files": digests,
         "identity": raw.identity,
         "max_train_rows": options.max_train_rows,
-        "split_seed": None if spec.timestamp else options.split_seed,
+        "split_seed": options.split_seed if is_shuffled else None,
+        "variant": options.variant,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -232,6 +268,7 @@ def _describe(
         "source": spec.source.description,
         "label": spec.label,
         "timestamp": spec.timestamp,
+        "cluster": spec.cluster,
         "partition": spec.partition.name,
         "representative": spec.representative,
         "files": [

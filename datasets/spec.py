@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from datasets.provenance import Source
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdSource = Literal["domain_id", "task_id", "coarser", "none"]
 SplitName = Literal["train", "dev", "test"]
+SplitVariant = Literal["shuffled", "cut 1", "cut 2", "cut 3"]  # of a log that has times
+SplitKind = Literal["time", "shuffle", SplitVariant]
 
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
 ONLY = 1  # id of every row where methods see no domain
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
+
+VARIANTS: tuple[SplitVariant, ...] = get_args(SplitVariant)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SEPARATORS = ("/", "\\", "+", "\0")  # of folders, and of the columns of a partition
@@ -95,12 +99,13 @@ class DatasetSpec:
     """One log: its label, time and feature columns, and how it falls into domains.
 
     `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote
-    4). `finer` lists further partitions worth studying. `source` says where the log comes from,
-    under which terms, and what its label means; it changes no prepared byte.
+    4). `cluster` is the column of users, whose rows are not independent of each other; it may be a
+    feature too. `finer` lists further partitions worth studying. `source` says where the log comes
+    from, under which terms, and what its label means; it changes no prepared byte.
 
     Raises:
-        DataError: the name cannot name a folder, a column is named twice, or a domain column is not
-            a categorical feature.
+        DataError: the name cannot name a folder, a column is named twice, the clusters are the
+            label or the timestamp, or a domain column is not a categorical feature.
     """
 
     name: str
@@ -110,6 +115,7 @@ class DatasetSpec:
     partition: DomainPartition
     representative: str
     source: Source
+    cluster: str | None = None
     finer: tuple[DomainPartition, ...] = ()
 
     def __post_init__(self) -> None:
@@ -118,13 +124,18 @@ class DatasetSpec:
                 f"name {self.name!r} may hold letters, digits, '-' and '_' only, and starts with a"
                 " letter or a digit; it names folders"
             )
-        names = [self.label, *([self.timestamp] if self.timestamp else [])]
-        names += [feature.name for feature in self.features]
+        features = [feature.name for feature in self.features]
+        names = [self.label, *([self.timestamp] if self.timestamp else []), *features]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError(
                 f"data set {self.name!r}: columns named twice: {', '.join(repeated)}; the label,"
                 " the timestamp and the features must all be different"
+            )
+        if self.cluster is not None and self.cluster in (self.label, self.timestamp, ""):
+            raise DataError(
+                f"data set {self.name!r}: cluster {self.cluster!r} must be the column of users, not"
+                " the label or the timestamp; name another column or leave it out"
             )
         for partition in (self.partition, *self.finer):
             self._check_partition(partition)
@@ -144,6 +155,18 @@ class DatasetSpec:
                 )
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of the features, then that of the clusters if it is none of them."""
+        features = [feature.name for feature in self.features]
+        is_apart = self.cluster is not None and self.cluster not in features
+        return (*features, self.cluster) if self.cluster and is_apart else tuple(features)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read of the log, each once: label, timestamp and inputs."""
+        return (self.label, *([self.timestamp] if self.timestamp else []), *self.inputs)
+
+    @property
     def domain_columns(self) -> tuple[str, ...]:
         """The partition's columns, the representative first: the order of the encoded fields."""
         others = (name for name in self.partition.columns if name != self.representative)
@@ -160,10 +183,11 @@ class DatasetSpec:
         )
 
     def without(self, columns: tuple[str, ...]) -> DatasetSpec:
-        """The same log without the named timestamp or feature columns."""
+        """The same log without the named timestamp, cluster or feature columns."""
         return replace(
             self,
             timestamp=None if self.timestamp in columns else self.timestamp,
+            cluster=None if self.cluster in columns else self.cluster,
             features=tuple(feature for feature in self.features if feature.name not in columns),
         )
 

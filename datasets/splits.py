@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,10 +14,17 @@ from datasets.spec import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from datasets.spec import SplitName
+    from datasets.prepare import PrepareOptions
+    from datasets.spec import SplitKind, SplitName, SplitVariant
 
 SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
 SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
+WHOLE = (0.0, 1.0)  # of a log, as shares of its rows in the order of time
+CUTS: dict[SplitVariant, tuple[float, float]] = {
+    "cut 1": (0.0, 0.8),
+    "cut 2": (0.1, 0.9),
+    "cut 3": (0.2, 1.0),
+}
 NAIVE_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S%.f",
@@ -34,17 +41,26 @@ ZONED_FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """Which raw row stands where, and where the splits end; rows of no split come last."""
+    """Which raw row stands where, and where the splits end; rows of no split come last.
+
+    Neither dropped train rows nor those outside a window of time are part of the order.
+    """
 
     order: np.ndarray  # (N,) integers: raw row of each prepared row
     bounds: tuple[int, int, int]  # ends of train, dev and test
-    kind: Literal["time", "shuffle"]
+    kind: SplitKind
     train_rows_dropped: int = 0
+    rows_outside: int = 0
 
     @property
     def num_train(self) -> int:
         """Rows of train; they come first."""
         return self.bounds[0]
+
+    @property
+    def num_raw(self) -> int:
+        """Raw rows, also those that are no part of the order."""
+        return len(self.order) + self.train_rows_dropped + self.rows_outside
 
     def ranges(self) -> dict[SplitName, range]:
         """The contiguous rows of every split."""
@@ -57,30 +73,64 @@ class RowOrder:
         """The same order, then as many raw rows that come after those of the log."""
         if not num_rows:
             return self
-        first = len(self.order) + self.train_rows_dropped
-        order = np.concatenate([self.order, _compact(np.arange(first, first + num_rows))])
-        return RowOrder(order, self.bounds, self.kind, self.train_rows_dropped)
+        added = _compact(np.arange(self.num_raw, self.num_raw + num_rows))
+        return replace(self, order=np.concatenate([self.order, added]))
 
     def keep_latest(self, max_train_rows: int | None) -> RowOrder:
         """The same order without the earlier train rows beyond `max_train_rows`."""
         dropped = max(0, self.num_train - max_train_rows) if max_train_rows is not None else 0
         train, dev, test = (bound - dropped for bound in self.bounds)
-        return RowOrder(self.order[dropped:], (train, dev, test), self.kind, dropped)
+        return replace(
+            self, order=self.order[dropped:], bounds=(train, dev, test), train_rows_dropped=dropped
+        )
+
+    def shuffled(self, seed: int) -> RowOrder:
+        """The same rows in a seeded random order, cut into splits of the same sizes."""
+        order = np.random.default_rng(seed).permutation(self.order)
+        return replace(self, order=order)
 
 
-def by_time(keys: np.ndarray, name: str) -> RowOrder:
+def order_rows(
+    times: np.ndarray | None, num_rows: int, name: str, options: PrepareOptions
+) -> RowOrder:
+    """The order and the splits that the options ask for.
+
+    Args:
+        times: (num_rows,) the `time_keys` of the log, none of one without a timestamp.
+        num_rows: the rows of the log.
+        name: how errors name the log.
+        options: only a log with times has another variant than its own.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    variant = options.variant
+    if times is None:
+        return by_shuffle(num_rows, options.split_seed, name).keep_latest(options.max_train_rows)
+    window = WHOLE if variant is None else CUTS.get(variant, WHOLE)
+    rows = by_time(times, name, window)
+    rows = rows.keep_latest(options.max_train_rows)
+    rows = rows.shuffled(options.split_seed) if variant == "shuffled" else rows
+    return replace(rows, kind=variant or "time")
+
+
+def by_time(keys: np.ndarray, name: str, window: tuple[float, float] = WHOLE) -> RowOrder:
     """Stable order by timestamp; rows of one timestamp stay in one split.
+
+    The rows outside `window`, which is given in shares of all rows, take no part in anything.
 
     Raises:
         DataError: equal timestamps leave a split empty.
     """
-    order = _compact(np.argsort(keys, kind="stable"))
+    first, last = (round(share * len(keys)) for share in window)
+    order = _compact(np.argsort(keys, kind="stable")[first:last])
     in_order = keys[order]
-    cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(keys))]
+    cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(order))]
     _check_not_empty(
-        cuts, len(keys), f"{name}: the log has {len(keys)} rows and many equal timestamps"
+        cuts, len(order), f"{name}: the log has {len(order)} rows and many equal timestamps"
     )
-    return RowOrder(order, (cuts[0], cuts[1], len(keys)), "time")
+    bounds = (cuts[0], cuts[1], len(order))
+    return RowOrder(order, bounds, "time", rows_outside=len(keys) - len(order))
 
 
 def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:

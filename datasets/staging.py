@@ -26,7 +26,7 @@ PROBE_BYTES = 1 << 20
 
 
 class Staged:
-    """The label, timestamp and features of a log as text in raw row order, and the truth.
+    """The columns of a log that its spec names as text in raw row order, and the truth.
 
     Candidates of an A/B test follow the `num_rows` rows of the log; `size` counts them too.
     """
@@ -40,9 +40,10 @@ class Staged:
         """
         self.raw = raw
         self.path = folder / "staged.parquet"
-        names = [spec.label, *([spec.timestamp] if spec.timestamp else [])]
-        names += [feature.name for feature in spec.features]
-        columns = [pl.col(names).cast(pl.String), *([pl.col(raw.truth)] if raw.truth else [])]
+        columns = [
+            pl.col(spec.columns).cast(pl.String),
+            *([pl.col(raw.truth)] if raw.truth else []),
+        ]
         parts = [raw.frame] if raw.candidates is None else [raw.frame, raw.candidates]
         self._write(pl.concat([part.select(columns) for part in parts]))
         self.size = int(pq.ParquetFile(self.path).metadata.num_rows)

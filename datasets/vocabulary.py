@@ -90,7 +90,7 @@ def encode_numeric(
     Raises:
         DataError: a value is text or infinite.
     """
-    values = _numbers(column, len(rows.order) + rows.train_rows_dropped, locate)
+    values = _numbers(column, rows.num_raw, locate)
     train = np.empty(rows.num_train)
     for part, own in zip(_parts(rows.order), _parts(train), strict=False):
         own[:] = values[part[: len(own)]]

@@ -35,6 +35,7 @@ CONFIG = ModelConfig(
     hidden_dims=(12, 10, 6),
     activation="tanh",
     dropout=0.0,
+    embedding_std=0.01,
     sparse_gradient=False,
 )
 EMBEDDING_SCALE = 50.0  # far from the near-zero start, where everything is almost linear

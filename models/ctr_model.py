@@ -31,6 +31,7 @@ class ModelConfig:
     hidden_dims: tuple[int, ...]
     activation: Activation
     dropout: float
+    embedding_std: float  # of the embedding table's initial values
     sparse_gradient: bool  # of the embedding table and of per-domain tables
 
     def __post_init__(self) -> None:
@@ -42,6 +43,8 @@ class ModelConfig:
             raise ValueError(f"unknown activation {self.activation!r}; allowed: tanh, relu")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not self.embedding_std > 0.0:
+            raise ValueError(f"embedding_std must be above 0, got {self.embedding_std}")
 
 
 class CTRModel(nn.Module):
@@ -71,6 +74,7 @@ class CTRModel(nn.Module):
             hidden_dims=config.hidden_dims,
             activation=config.activation,
             dropout=config.dropout,
+            embedding_std=config.embedding_std,
             sparse_gradient=config.sparse_gradient,
         )
         method_entry, method_config = method
@@ -79,6 +83,7 @@ class CTRModel(nn.Module):
         self.embedding = FieldEmbedding(
             schema,
             config.embedding_dim,
+            std=config.embedding_std,
             sparse_gradient=config.sparse_gradient,
             has_e_d=method_part.reads_e_d,
         )

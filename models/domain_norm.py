@@ -14,7 +14,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from models.domain_table import DomainTable
-from models.embedding import INITIAL_STD
 from models.interfaces import DomainTransform
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class PartitionedNorm(DomainTransform):
         sigma^2 of the rows of p in the batch in training, and moving averages of p in evaluation;
         STAR, section 3.2.
     Shapes: gamma, beta (d,); gamma_p, beta_p (D, d); running mean and variance (D, 2, d).
-    Deviation: eps is 1e-3, as in public code. Embeddings start at N(0, s^2) with s = 0.01: an eps
+    Deviation: eps is 1e-3, as in public code. Embeddings start at N(0, s^2), s usually 0.01: an eps
         far below s^2, with gamma = 1, would lift them to a deviation of 1, a hundred times what
         the same network reads under any other method.
     Deviation: gamma starts at sqrt(s^2 + eps), where the paper has 1, and running statistics at
@@ -116,12 +115,13 @@ class PartitionedNorm(DomainTransform):
         """Make the normalisation of n values; `groups` finds the rows of each task."""
         super().__init__()
         self.momentum, self.min_rows, self.variance_floor = momentum, min_rows, variance_floor
+        self.first_std = shape.embedding_std
         self.groups = groups
         self.gamma = nn.Parameter(torch.zeros(n))
         self.beta = nn.Parameter(torch.zeros(n))
         self.own_gamma = DomainTable(shape, (n,), 1.0)
         self.own_beta = DomainTable(shape, (n,), 0.0)
-        start = torch.tensor([0.0, INITIAL_STD**2]).view(1, 2, 1)
+        start = torch.tensor([0.0, self.first_std**2]).view(1, 2, 1)
         self.register_buffer("statistics", start.repeat(shape.num_tasks, 1, n))
         self.register_buffer("updates", torch.zeros(shape.num_tasks, dtype=torch.int64))
         self.register_buffer("whole_updates", torch.zeros(shape.num_tasks, dtype=torch.int64))
@@ -129,7 +129,7 @@ class PartitionedNorm(DomainTransform):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """The identity for values of the embeddings' first scale."""
-        self.gamma.fill_((INITIAL_STD**2 + self.variance_floor) ** 0.5)
+        self.gamma.fill_((self.first_std**2 + self.variance_floor) ** 0.5)
         self.beta.zero_()
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
 
-INITIAL_STD = 0.01
-
 
 class FieldEmbedding(RowTable):
     """Looks up all fields of a batch in one table, by one gather.
@@ -26,12 +24,13 @@ class FieldEmbedding(RowTable):
     each field follow, then those of each bag, in the order of the schema. Domain fields come
     first, so that e_d is the head of x_0. The domain fields of a placebo have rows of their own
     after all others, for e_d alone: what x_0 reads is not moved by e_d. A bag is the mean of its
-    slots that are not empty, zero if all are. Parameters are zero until `initialise`.
+    slots that are not empty, zero if all are. Parameters are zero until `initialise`, which draws
+    them from N(0, `std`^2).
 
     Paper: AdaSparse (Yang et al., CIKM 2022, arXiv 2206.13108), section 2.
     Equation: x_0 = h^1 = [e_d ; e_a], the concatenated embeddings of all fields.
     Deviation: the paper gives neither the embedding size nor initial values; all methods share one
-        size, N(0, 0.01^2), and this one table, which their domain-aware parts read as well.
+        size, one start, and this one table, which their domain-aware parts read as well.
     """
 
     offsets: Tensor
@@ -41,6 +40,7 @@ class FieldEmbedding(RowTable):
         schema: EncodedSchema,
         embedding_dim: int,
         *,
+        std: float,
         sparse_gradient: bool,
         has_e_d: bool = True,
     ) -> None:
@@ -50,7 +50,7 @@ class FieldEmbedding(RowTable):
         *starts, num_rows = accumulate(sizes, initial=1)
         super().__init__(num_rows, embedding_dim, sparse_gradient=sparse_gradient)
         self.bag_lengths = schema.bag_lengths
-        self.embedding_dim = embedding_dim
+        self.embedding_dim, self.std = embedding_dim, std
         self.num_own, self.num_own_rows = len(own_sizes), sum(own_sizes)  # of a placebo
         num_e_d = self.num_own if schema.is_placebo else schema.num_domain_fields
         self.n_domain = num_e_d * embedding_dim  # width of e_d
@@ -64,10 +64,10 @@ class FieldEmbedding(RowTable):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Rows from N(0, 0.01^2), the own ones of a placebo last; the empty slot's is zero."""
+        """Rows from N(0, std^2), the own ones of a placebo last; the empty slot's is zero."""
         of_x_0 = len(self.weight) - self.num_own_rows
         for rows in self.weight.split((of_x_0, self.num_own_rows)):
-            rows.normal_(0.0, INITIAL_STD, generator=generator)
+            rows.normal_(0.0, self.std, generator=generator)
         self.weight[0].zero_()
 
     def layout(self, counts: Sequence[Tensor]) -> Tensor:

@@ -97,6 +97,7 @@ class ModelShape:
     hidden_dims: tuple[int, ...]
     activation: Activation
     dropout: float
+    embedding_std: float  # of the embeddings' initial values, the first scale of x_0
     sparse_gradient: bool  # of all tables of which a step looks up some rows
 
 

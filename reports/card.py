@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from benchmark.config import SplitKind
+    from datasets.spec import SplitKind
 
 
 class _Facts(TypedDict):

@@ -75,8 +75,12 @@ class Runs:
 
     @cached_property
     def fingerprints(self) -> dict[Log, str]:
-        """The prepared logs of the plan, the draws of a generated one in order."""
-        found = {log_of(cell.config): cell.config.data_fingerprint for cell in self.cells}
+        """The prepared logs of the plan, the draws of a generated one in order.
+
+        Logs that a study splits another way are not among them.
+        """
+        configs = [cell.config for cell in self.cells if not cell.config.has_split_variant]
+        found = {log_of(config): config.data_fingerprint for config in configs}
         places = {log.family: place for place, log in reversed(list(enumerate(found)))}
         return dict(sorted(found.items(), key=lambda item: (places[item[0].family], item[0].draw)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from benchmark.config import SECOND_SEARCH
+from benchmark.settings import setting_of, setting_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,19 +87,25 @@ def changes_of(config: RunConfig, main: RunConfig) -> str:
     words = [_pin_title(name, value) for name, value in config.pinned.items()]
     if config.protocol.hidden_dims != main.protocol.hidden_dims:
         words.append(f"width-matched ({'-'.join(map(str, config.protocol.hidden_dims))})")
+    words += setting_words(setting_of(config.protocol, main.protocol))
+    if config.split != main.split:
+        words.append(f"split {config.split}")
     if config.labels != main.labels:
         words.append(f"labels {config.labels}")
-    if config.is_blind:
-        words.append("domain-blind")
-    if config.domains != main.domains:
-        words.append(f"{config.domains} domains")
-    if config.has_full_task:
-        words.append("task = full partition")
-    if config.has_own_domains:
-        words.append(f"domain = {joined(config.domain_columns)} only")
+    words += _changes_of_domains(config, main)
     if config.search != main.search:
         words.append(SECOND_SEARCH)
     return ", ".join(words)
+
+
+def _changes_of_domains(config: RunConfig, main: RunConfig) -> list[str]:
+    words = {
+        "domain-blind": config.is_blind,
+        f"{config.domains} domains": config.domains != main.domains,
+        "task = full partition": config.has_full_task,
+        f"domain = {joined(config.domain_columns)} only": config.has_own_domains,
+    }
+    return [word for word, is_so in words.items() if is_so]
 
 
 def _pin_title(name: str, value: Json) -> str:

@@ -31,7 +31,6 @@ PLUG_INS = {
     "reports/tables": "TABLE",
 }
 WITHOUT_CONSTANT = {"datasets/catalog/custom.py"}  # its spec is the user's TOML file
-MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
 
@@ -121,14 +120,6 @@ def test_plug_in_exports_the_constant_of_its_folder(name: str) -> None:
     if expected == ["SPEC"]:
         is_read = "read_raw" in {function.name for function in functions_of(tree)}
         assert is_read != ("WORLD" in assigned_names(tree))  # a log is read or generated
-
-
-def test_files_are_short() -> None:
-    lengths = {
-        str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_files()
-    }
-
-    assert {path: length for path, length in lengths.items() if length > MAX_FILE_LINES} == {}
 
 
 def test_functions_are_short() -> None:

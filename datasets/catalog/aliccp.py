@@ -79,6 +79,7 @@ SPEC = DatasetSpec(
     name="aliccp",
     label="click",
     timestamp=None,
+    cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         FeatureSpec(name="scenario"),

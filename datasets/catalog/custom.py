@@ -26,6 +26,7 @@ TYPES: dict[str, type | UnionType] = {
     "positive": list,
     "timestamp": str,
     "timestamp_format": str,
+    "cluster": str,
     "partition": list,
     "representative": str,
     "features": list,
@@ -112,6 +113,7 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         name=content["name"],
         label=content["label"],
         timestamp=content.get("timestamp"),
+        cluster=content.get("cluster"),
         features=tuple(
             _feature(entry, place) for place, entry in enumerate(content["features"], 1)
         ),
@@ -156,10 +158,10 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout, described_by: Pa
     """All files of the patterns one after the other, in the order of their names."""
     paths = _find(root, layout.files)
     tables = tuple(_open(path, spec, layout) for path in paths)
-    columns = [spec.label, *([spec.timestamp] if spec.timestamp else [])]
-    columns += [feature.name for feature in spec.features]
-    _check_columns(tables, columns)
-    frame = pl.concat([table.scan().select(pl.col(columns).cast(pl.String)) for table in tables])
+    _check_columns(tables, spec.columns)
+    frame = pl.concat(
+        [table.scan().select(pl.col(spec.columns).cast(pl.String)) for table in tables]
+    )
     return RawLog(
         frame=layout.values_of(frame, spec),
         files=tuple(paths),
@@ -196,7 +198,7 @@ def _open(path: Path, spec: DatasetSpec, layout: Layout) -> Table:
     return TextTable.open(path, layout.separator, layout.columns)
 
 
-def _check_columns(tables: tuple[Table, ...], needed: list[str]) -> None:
+def _check_columns(tables: tuple[Table, ...], needed: tuple[str, ...]) -> None:
     """Name the file that lacks a column, and one that has it."""
     for table in tables:
         for name in needed:

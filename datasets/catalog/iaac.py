@@ -60,6 +60,7 @@ SPEC = DatasetSpec(
     name="iaac",
     label="is_trade",
     timestamp="context_timestamp",
+    cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         FeatureSpec(name="user_gender_id"),

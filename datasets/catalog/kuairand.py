@@ -95,6 +95,7 @@ SPEC = DatasetSpec(
     name="kuairand",
     label="is_click",
     timestamp="time_ms",
+    cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         FeatureSpec(name="tab"),

@@ -88,6 +88,7 @@ SPEC = DatasetSpec(
     name="movielens",
     label="liked",
     timestamp="timestamp",
+    cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         FeatureSpec(name="gender"),

@@ -52,6 +52,7 @@ SPEC = DatasetSpec(
     name="taobao_ads",
     label="clk",
     timestamp="time_stamp",
+    cluster="user",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         FeatureSpec(name="pid"),

@@ -48,6 +48,7 @@ DOMAINS = _words(
 GROUPS = _words(
     "user member gender sex age segment group device platform occupation degree active os"
 )
+USERS = _words("user member visitor uid")
 _ACTIONS = _words(
     "like follow comment forward share hate favorite favourite fav collect cart buy bought"
     " purchase order pay paid conversion convert converted cvr trade install attributed click"
@@ -73,9 +74,15 @@ def label_rank(name: str) -> int:
 def domain_score(name: str) -> int:
     """2 for the usual names of scenarios and places, 1 for those of groups of users, else 0."""
     words = set(words_of(name))
-    if words <= {"user", "member", "id"}:  # one user is no group
+    if is_user(name):  # one user is no group
         return 0
     return 2 if not DOMAINS.isdisjoint(words) else int(not GROUPS.isdisjoint(words))
+
+
+def is_user(name: str) -> bool:
+    """Whether a name is that of users themselves, such as `user`, `userId` or `uid`."""
+    words = set(words_of(name))
+    return not USERS.isdisjoint(words) and words <= USERS | {"id"}
 
 
 def is_token(name: str) -> bool | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
+from datasets.profiling.names import is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
 from datasets.profiling.timeformats import TimeColumn, recognise
 from datasets.spec import DataError
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from datasets.profiling.profile import LogProfile
     from datasets.profiling.sniff import LogFiles
 
+LEAST_USERS = 50  # fewer say little of how much users differ
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """All that a TOML file of a log says, and what else its owner should know.
 
-    `features` are in the order of what each alone says about the label, domain columns first.
+    `cluster` is the column of users, if one is evident. `features` are in the order of what each
+    alone says about the label, domain columns first.
     """
 
     files: LogFiles
@@ -31,6 +35,7 @@ class Proposal:
     other_labels: tuple[Label, ...]
     time: TimeColumn | None
     other_times: tuple[TimeColumn, ...]
+    cluster: Column | None
     features: tuple[Column, ...]
     left_out: tuple[Column, ...]
     partition: Candidate
@@ -79,6 +84,7 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
         other_labels=tuple(other for other in candidates_of(profile) if other.name != label.name),
         time=time,
         other_times=tuple(others.values()),
+        cluster=next((column for column in kept if _is_cluster(column)), None),
         features=_in_order(kept, partition),
         left_out=tuple(column for column in columns if column.left_out),
         partition=partition,
@@ -92,6 +98,12 @@ def _times(profile: LogProfile, label: Label, files: LogFiles) -> list[TimeColum
     found = [recognise(profile.rows[name]) for name in names]
     times = [time for time in found if time is not None]
     return sorted(times, key=lambda time: time.score, reverse=True)
+
+
+def _is_cluster(column: Column) -> bool:
+    """Whether a column holds users by its name, and enough of them."""
+    is_categorical = column.kind == "categorical"
+    return is_categorical and is_user(column.name) and column.distinct >= LEAST_USERS
 
 
 def _in_order(columns: list[Column], partition: Candidate) -> tuple[Column, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 
 import polars as pl
 
+from datasets.blocks import UNITS, epoch_unit
 from datasets.layout import read_time
 from datasets.profiling.names import words_of
 from datasets.spec import DataError
@@ -36,10 +37,6 @@ FORMATS = (
     "%a %b %d %H:%M:%S %z %Y",
 )
 DIGITS = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d%H")  # sort as integers
-UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-EARLIEST, LATEST = (
-    int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) for year in (1990, 2050)
-)
 TIME_WORDS = frozenset(
     ("time", "timestamp", "ts", "date", "datetime", "day", "dt", "created", "at")
 )
@@ -97,7 +94,7 @@ def readable_time(text: str | None) -> str:
         value = int(float(text or ""))
     except ValueError:
         return text or ""
-    unit = _unit(value, value)
+    unit = epoch_unit(value, value)
     if unit is None:
         return text or ""
     seconds = value / UNITS[unit]
@@ -109,7 +106,7 @@ def _integers(name: str, values: pl.Series) -> TimeColumn | None:
     low, high = (int(value) for value in (values.min(), values.max()))  # type: ignore[arg-type]
     rising = values.is_sorted()
     named = is_named_as_time(name)
-    unit = _unit(low, high)
+    unit = epoch_unit(low, high)
     probe = values.gather_every(max(1, len(values) // PROBE_VALUES)).cast(pl.String)
     digits = next((layout for layout in DIGITS if _fits(probe, layout)), None)
     if unit is not None and (named or rising) and low != high:
@@ -130,13 +127,6 @@ def _integers(name: str, values: pl.Series) -> TimeColumn | None:
         num_distinct=values.n_unique(),
         is_sorted=rising,
     )
-
-
-def _unit(low: int, high: int) -> str | None:
-    fitting = (
-        name for name, size in UNITS.items() if EARLIEST * size <= low <= high <= LATEST * size
-    )
-    return next(fitting, None)
 
 
 def _is_readable(values: pl.Series) -> bool:

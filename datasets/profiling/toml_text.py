@@ -34,6 +34,7 @@ def toml_text(proposal: Proposal) -> str:
         *_text_layout(proposal),
         *_label(proposal),
         *_timestamp(proposal),
+        *_cluster(proposal),
         *_partition(proposal),
         "",
         "# The domain columns, then the others by what each alone says about the label.",
@@ -122,6 +123,13 @@ def _timestamp(proposal: Proposal) -> list[str]:
         also = f"  # guess: {time.alternative} fits as well" if time.alternative else ""
         lines.append(f"timestamp_format = {_quoted(time.layout)}{also}")
     return lines
+
+
+def _cluster(proposal: Proposal) -> list[str]:
+    users = proposal.cluster
+    if users is None:
+        return []
+    return [f"cluster = {_quoted(users.name)}  # guess: {users.distinct:,} users"]
 
 
 def _partition(proposal: Proposal) -> list[str]:

@@ -101,6 +101,7 @@ def production_spec(name: str, mechanism: str) -> DatasetSpec:
         name=name,
         label=PRODUCTION.label,
         timestamp=PRODUCTION.timestamp,
+        cluster="user_id",
         features=(
             *(FeatureSpec(name=name) for name in names),
             FeatureSpec(name="user_id"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.records import RunStore
     from reports.verification.findings import Findings
 
-ROWS = ["split", "row_id", "eval_domain_id", "label"]
+ROWS = ["split", "row_id", "eval_domain_id", "label", "block", "cluster"]  # as far as known
 SPLITS = ("train", "dev", "test")
 FILES = {
     "card.json",

@@ -7,10 +7,11 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmark.config import USUAL_DIMS, RunConfig, digest_of, log_name
+from benchmark.config import RunConfig, digest_of, log_name
 from benchmark.plans import PLAN
 from benchmark.protocol import TUNING
 from benchmark.records import RECORD
+from benchmark.settings import SETTING_WORDS, base_of, setting_of
 from benchmark.stored import RecordError, named_damage, read_json
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def check_plan(store: RunStore, plan: Plan, findings: Findings) -> None:
 def protocols_of(plan: Plan) -> dict[str, Protocol]:
     """The protocol of each log by its `log_key`: that of most cells."""
     return {
-        key: _usual([config.protocol for config in _unmatched(configs)])
+        key: _usual([config.protocol for config in _unvaried(_unmatched(configs))])
         for key, configs in _by_log(plan.slots.values()).items()
     }
 
@@ -97,7 +98,8 @@ def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
     """One protocol, split, set of features and embedding optimiser per log."""
     for configs in _by_log(plan.slots.values()).values():
         kept = [_comparable(config) for config in configs]
-        usual = {name: _usual([facts[name] for facts in kept]) for name in kept[0]}
+        names = dict.fromkeys(name for facts in kept for name in facts)
+        usual = {name: _usual([f[name] for f in kept if name in f]) for name in names}
         dims = _usual([config.protocol.hidden_dims for config in _unmatched(configs)])
         for config, facts in zip(configs, kept, strict=True):
             path = store.out / PLAN
@@ -110,7 +112,7 @@ def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
 
 def _is_matched(config: RunConfig) -> bool:
     """Whether hidden layers were scaled to the size of another model."""
-    return config.protocol.hidden_dims not in USUAL_DIMS
+    return config.protocol.hidden_dims != base_of(config.protocol).hidden_dims
 
 
 def _unmatched(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
@@ -118,11 +120,20 @@ def _unmatched(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
     return [config for config in configs if not _is_matched(config)] or configs
 
 
+def _unvaried(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
+    """The cells with their preset's values of the protocol; all where none has them."""
+    own = [c for c in configs if not setting_of(c.protocol, base_of(c.protocol))]
+    return own or configs
+
+
 def _comparable(config: RunConfig) -> dict[str, Hashable]:
-    """What no study changes about a cell."""
+    """What no study changes about a cell; a changed protocol is named so."""
+    base = base_of(config.protocol)
+    is_changed = config.protocol.name != base.name
+    values = {name: getattr(base, name) for name in SETTING_WORDS if is_changed}
     return {
-        "protocol": replace(config.protocol, name="", hidden_dims=()),
-        "split": config.split,
+        "protocol": replace(config.protocol, name="", hidden_dims=(), **values),
+        **({} if config.has_split_variant else {"split": config.split}),
         "features": config.features,
         "partition": config.partition,
         "embedding_optimizer": config.embedding_optimizer,

@@ -187,14 +187,20 @@ def _columns_of(metrics: Mapping[str, float], columns: Sequence[str]) -> list[tu
 
 
 def _digest(predictions: pl.DataFrame) -> str:
-    """Of the rows that predictions are of: split, id, domain and label, in their order."""
+    """Of the rows that predictions are of: what is known of them, in their order."""
     digest = hashlib.sha256()
-    for name in ROWS:
+    for name in _known(predictions):
+        digest.update(name.encode())
         values = predictions[name]
         kind = pl.UInt8 if name == "split" else pl.Int64
         codes = values.eq("test") if name == "split" else values
         digest.update(codes.cast(kind).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def _known(rows: pl.DataFrame) -> list[str]:
+    """The columns of `ROWS` that a table has; a log without users has no clusters."""
+    return [name for name in ROWS if name in rows.columns]
 
 
 def _check_rows(log: Log, digests: Mapping[Path, str], findings: Findings) -> None:
@@ -217,7 +223,10 @@ def _name_first(found: pl.DataFrame, usual: pl.DataFrame, path: Path, findings: 
     if found.height != usual.height:
         findings.differs(path, "rows", found.height, usual.height)
         return
-    for name in ROWS:
+    if _known(found) != _known(usual):
+        findings.differs(path, "columns", ", ".join(_known(found)), ", ".join(_known(usual)))
+        return
+    for name in _known(usual):
         wrong = np.flatnonzero((found[name] != usual[name]).to_numpy())
         if wrong.size:
             first = int(wrong[0])

@@ -10,6 +10,7 @@ from benchmark.grid import prepare_log
 from benchmark.protocol import COMPACT, PRESETS
 from benchmark.selection import Selection
 from benchmark.studies import studies_named
+from datasets.spec import VARIANTS
 
 SMOKE = PRESETS["smoke"]
 WHOLE = replace(SMOKE, max_changes=None, num_worlds=5)  # all cells of every study
@@ -48,6 +49,29 @@ def log(tiny_log, tmp_path, select):
     text = tiny_log.read_text().replace('partition = ["place"]', partition)
     tiny_log.write_text(text)
     return prepare_log(str(tiny_log), None, tmp_path / "cache", select())
+
+
+@pytest.fixture(scope="session")
+def with_variants():
+    """A function that adds stand-ins for the split variants of prepared logs, by their words."""
+
+    def add(logs):
+        variants = {
+            f"{word}, {name}": replace(
+                log, fingerprint=f"{word} {name}", card=log.card | {"split_kind": name}
+            )
+            for word, log in logs.items()
+            for name in VARIANTS
+        }
+        return {**logs, **variants}
+
+    return add
+
+
+@pytest.fixture
+def logs(log, with_variants):
+    """The log by its word, and its split variants."""
+    return with_variants({"tiny": log})
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
     assert lines[1] == f"synthetic_production: at most 5,461 train rows, {runs}"
     assert lines[3] == "preset smoke: 2 trials for each search"
     assert "there hidden layers 128-64-32, batch 256 on its public log" in lines[4]
-    assert lines[-13:-1] == [
+    assert lines[-14:-1] == [
         "main: 4 cells",
         "formulations: 8 cells, 4 of them shared",
         "partitions: 8 cells, 4 of them shared",
@@ -118,13 +118,14 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "masks: 8 cells, 6 of them shared",
         "controls: 8 cells, 4 of them shared",
         "ablations: 8 cells, 4 of them shared",
+        "sensitivity: 12 cells, 4 of them shared",
         "cost: 4 cells, 4 of them shared",
         "references: 4 cells",
         "mechanisms: 12 cells, 6 of them shared",
         "emerging: 4 cells, 4 of them shared",
         "ab_test: 4 cells, 4 of them shared",
     ]
-    assert total.startswith("8 trials and 36 cells, about")
+    assert total.startswith("8 trials and 44 cells, about")
     assert not out.exists()
 
 

@@ -74,6 +74,9 @@ def test_truth_in_the_store_is_that_of_dev_and_test_rows(world, stored):
         own = truth.filter(split=split)
         assert own["row_id"].to_list() == world.row_ids()[span].tolist()
         assert own["p_click"].to_list() == world.p_click()[span].tolist()
+        assert own["cluster"].to_list() == world.clusters()[span].tolist()
+        assert own["block"].to_list() == world.blocks()[span].tolist()
+        assert own["block"].n_unique() == 20
     assert truth["label"].mean() == pytest.approx(truth["p_click"].mean(), abs=0.03)
 
 

@@ -42,7 +42,7 @@ def test_a_run_on_permuted_labels_starts_as_its_main_cell_and_is_scored_on_given
     log, select, tmp_path
 ):
     main = configure(select(), "tiny", log, "dnn", Change(method="adasparse"))
-    protocol = replace(main.protocol, learning_rate=0.02)
+    protocol = replace(main.protocol, name="fast", learning_rate=0.02)
     permuted = configure(
         select(), "tiny", log, "dnn", Change(method="adasparse", labels="permuted")
     )

@@ -28,6 +28,7 @@ class Model(nn.Module):
             hidden_dims=(2,),
             activation="tanh",
             dropout=0.0,
+            embedding_std=0.01,
             sparse_gradient=is_row_wise,
         )
         self.embedding = fresh_table(is_row_wise=is_row_wise)

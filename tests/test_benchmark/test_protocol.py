@@ -53,10 +53,10 @@ def test_presets_select_within_their_epochs(preset):
     assert TUNING.draw not in range(1, preset.num_draws + 1)
 
 
-def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(log, select):
+def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(logs, select):
     preset = replace(PRESETS["smoke"], real_main_seeds=4, real_seeds=3)
 
-    plan = lay_out(select(preset=preset, num_seeds=None), {"tiny": log})
+    plan = lay_out(select(preset=preset, num_seeds=None), logs)
 
     def seeds(study):
         return {plan.slots[slot].seed for slot in plan.studies[study]}

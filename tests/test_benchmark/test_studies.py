@@ -40,21 +40,21 @@ def own_cells(plan, study):
     return [plan.slots[slot] for slot in plan.studies[study] if slot not in main]
 
 
-def test_main_table_comes_first_and_shared_cells_are_there_once(log, select):
-    plan = lay_out(select(), {"tiny": log})
+def test_main_table_comes_first_and_shared_cells_are_there_once(logs, select):
+    plan = lay_out(select(), logs)
 
     main = plan.studies["main"]
     assert tuple(plan.slots)[: len(main)] == main
     assert len(main) == 8
     on_first = {slot for slot in main if plan.slots[slot].backbone == "dnn"}
     assert on_first <= set(plan.studies["controls"])
-    assert len(plan.slots) == 8 + 4 + 10 + 4 + 8 + 18 + 4  # studies in their order, references last
+    assert len(plan.slots) == 8 + 4 + 10 + 4 + 8 + 18 + 44 + 4  # studies in their order
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
     assert set(plan.logs) == set(plan.search_of) == set(plan.slots)
 
 
-def test_cells_of_a_study_differ_only_in_what_it_varies(log, select):
-    plan = lay_out(select(methods=available("methods")), {"tiny": log})
+def test_cells_of_a_study_differ_only_in_what_it_varies(logs, select):
+    plan = lay_out(select(methods=available("methods")), logs)
     mains = mains_of(plan)
 
     for study in ("controls", "ablations"):
@@ -84,8 +84,8 @@ def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
     assert not star.has_own_domains
 
 
-def test_ablations_are_on_the_first_backbone(log, select):
-    plan = lay_out(select(backbones=("dcnv2", "dnn")), {"tiny": log})
+def test_ablations_are_on_the_first_backbone(logs, select):
+    plan = lay_out(select(backbones=("dcnv2", "dnn")), logs)
 
     assert {config.backbone for config in own_cells(plan, "ablations")} == {"dcnv2"}
     assert {tuple(config.pinned.items()) for config in own_cells(plan, "ablations")} == {
@@ -101,10 +101,12 @@ def test_ablations_are_on_the_first_backbone(log, select):
     }
 
 
-def test_one_domain_column_leaves_nothing_to_vary_in_domains(tiny_log, tmp_path, select):
+def test_one_domain_column_leaves_nothing_to_vary_in_domains(
+    tiny_log, tmp_path, select, with_variants
+):
     log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
-    plan = lay_out(select(), {"tiny": log})
+    plan = lay_out(select(), with_variants({"tiny": log}))
 
     assert len(own_cells(plan, "controls")) == 6  # domain-blind, width-matched and placebo
     assert not plan.studies["partitions"]
@@ -123,8 +125,8 @@ def test_nested_domains_take_one_column_after_the_other(log, select):
     }
 
 
-def test_all_cells_of_a_model_take_their_values_from_one_search(log, select):
-    plan = lay_out(select(), {"tiny": log})
+def test_all_cells_of_a_model_take_their_values_from_one_search(logs, select):
+    plan = lay_out(select(), logs)
 
     for slot, config in plan.slots.items():
         assert plan.search_of[slot] == ("tiny", config.backbone, config.method, 1)
@@ -133,8 +135,8 @@ def test_all_cells_of_a_model_take_their_values_from_one_search(log, select):
     assert TUNING.training_seed not in {config.seed for config in plan.slots.values()}
 
 
-def test_studies_keep_to_the_selected_methods(log, select):
-    plan = lay_out(select(methods=("plain",)), {"tiny": log})
+def test_studies_keep_to_the_selected_methods(logs, select):
+    plan = lay_out(select(methods=("plain",)), logs)
 
     assert {name: len(slots) for name, slots in plan.studies.items()} == {
         "main": 4,
@@ -144,6 +146,7 @@ def test_studies_keep_to_the_selected_methods(log, select):
         "masks": 0,
         "controls": 0,
         "ablations": 0,
+        "sensitivity": 0,
         "cost": 4,
         "references": 4,
         "mechanisms": 0,

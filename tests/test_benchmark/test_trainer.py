@@ -47,6 +47,7 @@ def make_model(method="plain", seed=1, *, sparse_gradient=True, **options):
         hidden_dims=PROTOCOL.hidden_dims,
         activation="tanh",
         dropout=0.0,
+        embedding_std=0.01,
         sparse_gradient=sparse_gradient,
     )
     entry = load_method(method)

@@ -15,13 +15,13 @@ SMOKE = PRESETS["smoke"]
 
 
 @pytest.fixture
-def worlds(log):
+def worlds(log, with_variants):
     """Stand-ins for the prepared draws of the worlds, by their words."""
     found = {}
     for name, draw in product(WORLDS, range(SMOKE.num_draws + 1)):
         spec, word = replace(log.spec, name=name), f"{name}@{draw}"
         found[word] = replace(log, spec=spec, fingerprint=word, card=log.card | {"draw": draw})
-    return found
+    return with_variants(found)
 
 
 def drawn(*worlds, num=SMOKE.num_draws):

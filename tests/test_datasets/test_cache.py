@@ -124,7 +124,8 @@ def test_only_the_prepared_files_remain(prepare_log, tiny):
     data = prepare_log(tiny)
 
     names = {path.name for path in data.directory.iterdir()}
-    assert names == {"rows.npy", "row_id.npy", "frequencies.npy", "domains.parquet", "meta.json"}
+    arrays = {"rows.npy", "row_id.npy", "block.npy", "frequencies.npy"}
+    assert names == {*arrays, "domains.parquet", "meta.json"}
     visible = [path for path in data.directory.parent.iterdir() if path.name[0] != "."]
     assert visible == [data.directory]
     digests = json.loads((data.directory / "meta.json").read_text())["content"]["digests"]

@@ -10,6 +10,7 @@ import pytest
 
 from datasets import catalog
 from datasets.prepare import PrepareOptions, prepare
+from datasets.profiling.names import is_user
 from datasets.spec import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,9 +40,8 @@ def test_entry_reads_the_columns_of_its_spec(name, write_raw):
 
     raw = entry.read_raw(write_raw(name))
 
-    spec = entry.spec.without(raw.absent)
-    needed = {spec.label, spec.timestamp, *(feature.name for feature in spec.features)}
-    assert needed - {None} <= set(raw.frame.collect_schema().names())
+    needed = set(entry.spec.without(raw.absent).columns)
+    assert needed <= set(raw.frame.collect_schema().names())
     assert raw.files or raw.identity
 
 
@@ -53,6 +53,9 @@ def test_entry_is_prepared(name, write_raw):
     assert sorted(data.row_ids().tolist()) == list(range(data.candidates.start))
     assert data.card["split_kind"] == ("shuffle" if name in WITHOUT_TIME else "time")
     assert data.domains()["train_impressions"].sum() == data.card["rows"]["train"]
+    users = [field for field in data.schema.fields if is_user(field)]
+    assert [data.spec.cluster] == users  # of a log with users, their ids
+    assert len(data.clusters()) == len(data.blocks()) == data.candidates.start
     for partition in data.spec.finer:
         finer = prepared(name, data.directory.parents[1], partition=partition)
         assert len(finer.domains()) >= len(data.domains())

@@ -75,6 +75,7 @@ def test_proposal_names_label_time_partition_and_kinds(log, tmp_path):
     assert content["name"] == "shop"
     assert content["label"] == "click"
     assert content["timestamp"] == "time"
+    assert content["cluster"] == "userId"
     assert content["partition"] == ["scenario"]
     by_name = {
         entry if isinstance(entry, str) else entry["name"]: entry for entry in content["features"]

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from datasets.describe import main
 from datasets.profiling.columns import NO_VALUE, judge
 from datasets.profiling.leaks import MIN_CLASS_ROWS, examine, held_out_auc
-from datasets.profiling.names import follows_click, is_token, words_of
+from datasets.profiling.names import follows_click, is_token, is_user, words_of
 from datasets.profiling.partitions import candidate_partitions
 from datasets.profiling.profile import LogProfile, Volume
 from datasets.profiling.skew import skew_of
@@ -218,9 +219,22 @@ def test_readable_time():
     assert readable_time("2018-09-18") == "2018-09-18"
 
 
+@pytest.mark.parametrize("num_users", [49, 50])
+def test_clusters_are_proposed_of_many_users(capsys, tmp_path, num_users):
+    rows = (f"{row % 3},u{row % num_users},{row % 7 % 2}\n" for row in range(600))
+    (tmp_path / "log.csv").write_text("site,userId,click\n" + "".join(rows))
+
+    main([str(tmp_path / "log.csv")])
+
+    line = f'cluster = "userId"  # guess: {num_users} users\n'
+    assert (line in capsys.readouterr().out) == (num_users == 50)
+
+
 def test_names():
     assert words_of("userGender_id2") == ["user", "gender", "id", "2"]
     assert [is_token(name) for name in ("price_level", "user_num", "x")] == [True, False, None]
+    assert all(map(is_user, ("user", "userId", "uid", "member_id")))
+    assert not any(map(is_user, ("id", "user_gender", "user_num", "item_id")))
     leaks = ("is_like", "playTime", "watch_time_ms", "noclk", "buys", "long_view")
     assert all(map(follows_click, leaks))
     assert not any(map(follows_click, ("price", "likelihood", "duration_ms", "display")))

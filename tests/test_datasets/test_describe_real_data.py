@@ -33,7 +33,7 @@ def test_all_leaks_of_kuairand_are_found(capsys):
     found = {line.split('"')[1] for line in text.splitlines() if "left out: LEAK?" in line}
     assert found == set(LEAKS)
     assert (content["label"], content["timestamp"]) == ("is_click", "time_ms")
-    assert content["partition"] == ["tab"]
+    assert (content["partition"], content["cluster"]) == (["tab"], "user_id")
     assert "duplicates: 5,460 rows" in remarks
     tab = next(line for line in remarks.splitlines() if line.endswith("<- proposed"))
     assert tab.split()[4] == "3"  # of one class

@@ -66,6 +66,7 @@ def make_model():
             "hidden_dims": (12, 10, 6),
             "activation": "tanh",
             "dropout": 0.0,
+            "embedding_std": 0.01,
             "sparse_gradient": False,
         }
         model = CTRModel(

@@ -29,6 +29,7 @@ def make_layer(n_in=9, n_out=6, *, activation="tanh", condition="e_d", **options
         hidden_dims=(n_out,),
         activation=activation,
         dropout=0.0,
+        embedding_std=0.01,
         sparse_gradient=False,
     )
     config = ApgConfig(condition=condition, **options)

@@ -69,10 +69,16 @@ def test_initial_weights_fit_the_activation(make_model, activation, bound):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("embedding_dim", 0), ("hidden_dims", ()), ("hidden_dims", (8, 0)), ("dropout", 1.0)],
+    [
+        ("embedding_dim", 0),
+        ("hidden_dims", ()),
+        ("hidden_dims", (8, 0)),
+        ("dropout", 1.0),
+        ("embedding_std", 0.0),
+    ],
 )
 def test_config_out_of_range_is_refused(name, value):
     good = {"embedding_dim": 8, "hidden_dims": (4,), "activation": "tanh", "dropout": 0.0}
 
     with pytest.raises(ValueError, match=name):
-        ModelConfig(**good | {"sparse_gradient": True} | {name: value})
+        ModelConfig(**good | {"embedding_std": 0.01, "sparse_gradient": True} | {name: value})

@@ -14,7 +14,7 @@ STARTS = {"tab": 1, "age": 5, "user": 8, "item": 58, "tags": 98}  # rows, after 
 
 @pytest.fixture
 def embedding(schema):
-    table = FieldEmbedding(schema, 8, sparse_gradient=False)
+    table = FieldEmbedding(schema, 8, std=0.01, sparse_gradient=False)
     table.initialise(torch.Generator().manual_seed(1))
     return table
 
@@ -51,7 +51,7 @@ def test_empty_bag_is_zero_even_if_the_padding_row_is_not(embedding, make_batch)
 
 @pytest.mark.parametrize("sparse_gradient", [False, True])
 def test_padding_row_has_no_gradient(schema, make_batch, sparse_gradient):
-    embedding = FieldEmbedding(schema, 8, sparse_gradient=sparse_gradient)
+    embedding = FieldEmbedding(schema, 8, std=0.01, sparse_gradient=sparse_gradient)
 
     x_0, other = (embedding(make_batch(50))[0] for _ in range(2))
     x_0.square().add(other).sum().backward()
@@ -65,7 +65,7 @@ def test_padding_row_has_no_gradient(schema, make_batch, sparse_gradient):
 def test_sparse_gradient_equals_the_dense_one(schema, make_batch):
     gradients = []
     for sparse_gradient in (False, True):
-        embedding = FieldEmbedding(schema, 8, sparse_gradient=sparse_gradient)
+        embedding = FieldEmbedding(schema, 8, std=0.01, sparse_gradient=sparse_gradient)
         embedding.initialise(torch.Generator().manual_seed(1))
         embedding(make_batch(50))[0].square().sum().backward()
         gradients.append(embedding.weight.grad.to_dense())
@@ -75,7 +75,7 @@ def test_sparse_gradient_equals_the_dense_one(schema, make_batch):
 
 def test_log_without_bags_needs_no_padding(schema, make_batch):
     embedding = FieldEmbedding(
-        replace(schema, bags=(), bag_sizes=(), bag_lengths=()), 8, sparse_gradient=False
+        replace(schema, bags=(), bag_sizes=(), bag_lengths=()), 8, std=0.01, sparse_gradient=False
     )
     embedding.initialise(torch.Generator().manual_seed(1))
     batch = replace(make_batch(5), bags=())
@@ -94,13 +94,13 @@ def test_layout_numbers_rows_as_the_table_does(embedding, schema):
     assert numbers[STARTS["tags"]] == 400
 
 
-def test_initial_rows_are_small_and_normal(schema):
-    embedding = FieldEmbedding(
-        replace(schema, field_sizes=(4, 3, 5000, 40)), 16, sparse_gradient=False
-    )
+@pytest.mark.parametrize("std", [0.01, 0.3])
+def test_initial_rows_are_normal_of_the_given_scale(schema, std):
+    sizes = replace(schema, field_sizes=(4, 3, 5000, 40))
+    embedding = FieldEmbedding(sizes, 16, std=std, sparse_gradient=False)
 
     embedding.initialise(torch.Generator().manual_seed(1))
 
     assert embedding.weight[0].count_nonzero() == 0
-    assert embedding.weight[1:].std().item() == pytest.approx(0.01, rel=0.02)
-    assert embedding.weight[1:].mean().item() == pytest.approx(0.0, abs=1e-4)
+    assert embedding.weight[1:].std().item() == pytest.approx(std, rel=0.02)
+    assert embedding.weight[1:].mean().item() == pytest.approx(0.0, abs=std / 100)

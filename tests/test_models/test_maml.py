@@ -23,6 +23,7 @@ SHAPE = ModelShape(
     hidden_dims=(2,),
     activation="tanh",
     dropout=0.0,
+    embedding_std=0.01,
     sparse_gradient=False,
 )
 

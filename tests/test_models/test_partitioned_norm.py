@@ -67,16 +67,18 @@ def test_norm_forgets_a_constant_of_a_domain_and_leaves_the_others(norm, context
     assert torch.equal(after[20:], before[20:])
 
 
+@pytest.mark.parametrize("std", [0.01, 0.3])
 @pytest.mark.parametrize("floor", [1e-5, 1e-3, 0.5])
-def test_norm_starts_as_the_identity(make_model, context, floor):
-    layer = make_model("dnn", "star", options={"variance_floor": floor}).backbone.inputs[0]
-    z = 0.01 * torch.randn(9, 40, generator=torch.Generator().manual_seed(8))
+def test_norm_starts_as_the_identity(make_model, context, floor, std):
+    options = {"variance_floor": floor}
+    layer = make_model("dnn", "star", options=options, embedding_std=std).backbone.inputs[0]
+    z = std * torch.randn(9, 40, generator=torch.Generator().manual_seed(8))
 
     torch.testing.assert_close(layer.eval()(z, context([0, 1, 2] * 3)), z)
     # In training a domain of normal values of the embeddings' first deviation keeps its scale.
-    big = 0.01 * torch.randn(4000, 40, generator=torch.Generator().manual_seed(9))
+    big = std * torch.randn(4000, 40, generator=torch.Generator().manual_seed(9))
     spread = layer.train()(big, context([1] * 4000)).std().item()
-    assert spread == pytest.approx(0.01, rel=0.02)
+    assert spread == pytest.approx(std, rel=0.02)
 
 
 def test_few_rows_move_the_running_statistics_in_proportion(norm, context):

@@ -103,6 +103,24 @@ def test_verify_names_a_label_that_one_run_has_alone(store: Store, has_truth: bo
     assert all(line.startswith(name) for line in lines)
 
 
+@pytest.mark.parametrize("cluster", [None, 9])
+def test_verify_names_a_cluster_that_one_run_has_alone(store: Store, cluster: int | None) -> None:
+    run, first = store.run(seed=2), pl.col("row_id") == 0
+    for record in store.folder.store.out.glob("runs/**/record.json"):
+        frame = pl.read_parquet(record.parent / "predictions.parquet")
+        frame = frame.with_columns(cluster=pl.lit(1, pl.Int32))
+        if record.parent == run:
+            other = pl.when(first).then(cluster).otherwise("cluster").alias("cluster")
+            frame = frame.with_columns(other) if cluster else frame.drop("cluster")
+        store.forge_frame(record.parent, "predictions.parquet", frame)
+    (store.out / "data" / ("f" * 16) / "truth.parquet").unlink()
+
+    (line,) = store.differences()
+
+    assert line.startswith(f"{store.name(run)}/predictions.parquet: c")
+    assert ("cluster of row 0" in line) == (cluster is not None)
+
+
 def test_verify_names_a_logit_that_is_not_finite(store: Store) -> None:
     run = store.run()
     frame = pl.read_parquet(run / "predictions.parquet")

@@ -1,0 +1,62 @@
+"""How the difference of two models changes from one setting to another."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from scipy import stats
+
+from reports.comparisons import estimate
+from reports.paired import mean_interval
+from reports.stats import LEVEL, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmark.records import RunRecord
+    from reports.keys import Replicate
+    from reports.two_way import Estimate
+
+METRIC = "auc"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How much more AUC one model has on test than another: run by run, and as an estimate."""
+
+    runs: Mapping[Replicate, float]
+    estimate: Estimate
+
+
+def gap_of(own: Mapping[Replicate, RunRecord], other: Mapping[Replicate, RunRecord]) -> Gap:
+    """The gap of two models of one setting, over the draws and seeds that both have."""
+    values = {
+        place: own[place].metrics["test"][METRIC] - other[place].metrics["test"][METRIC]
+        for place in sorted(own.keys() & other.keys())
+    }
+    return Gap(values, estimate(own, other, METRIC))
+
+
+def change_of(gap: Gap, base: Gap) -> Interval:
+    """A gap less the same gap under the base setting, with its 95% interval.
+
+    Of several draws both are taken draw by draw. On a single log the test rows of two splits are
+    others, and those of two settings the same, so that their errors are at most as large as those
+    of independent gaps: squares of errors are added, with the degrees of freedom of Welch (1947).
+    """
+    places = sorted(gap.runs.keys() & base.runs.keys())
+    if len({place.draw for place in places}) > 1:
+        changes = [gap.runs[place] - base.runs[place] for place in places]
+        return mean_interval(pd.Series(changes, [place.draw for place in places]))
+    return independent_change(gap.estimate, base.estimate)
+
+
+def independent_change(own: Estimate, base: Estimate) -> Interval:
+    """The difference of two independent estimates; its bounds are nan where one has no error."""
+    mean, error = own.mean - base.mean, math.hypot(own.error, base.error)
+    parts = own.error**4 / own.freedom + base.error**4 / base.freedom
+    half = error * float(stats.t.ppf((1.0 + LEVEL) / 2.0, error**4 / parts))
+    return Interval(mean, mean - half, mean + half, min(own.num, base.num))

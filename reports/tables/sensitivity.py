@@ -1,0 +1,253 @@
+"""Sensitivity: whether the order of methods is another under other settings and splits."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.capped import capped_note, capped_share, marked
+from reports.gap_changes import METRIC, change_of, gap_of
+from reports.intervals import bounds, interval_entry
+from reports.keys import CELL, DATA
+from reports.layout import UNDEFINED, Entry, Layout, Table, blocks_of, number, spread
+from reports.names import BASELINE, TITLES, data_title, title_of
+from reports.paired import DIGITS, SCALE, draws_note, moments, rows_of, runs_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+    from benchmark.records import RunRecord
+    from reports.keys import Replicate
+    from reports.load import Runs
+
+    Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
+
+_AS_USUAL = "as in Table 1"
+_NO_CHANGE = "no change seen"
+_NOTES = [
+    "Test split. A setting is the same for all methods; their hyper-parameters are those found for"
+    " Table 1, and no setting has a search of its own. Plain: the AUC of the plain backbone, mean ±"
+    " sample standard deviation over the runs. Δ: the difference of a method to it under the same"
+    " setting, in units of 0.0001 of AUC, with its 95% interval. It is bold where it differs from"
+    " the Δ of the first row: the interval of the difference of the two excludes 0.",
+    "Order: the methods by their mean AUC, the best first; tau: Kendall's rank correlation with the"
+    " order of the first row. An order counts as changed where two methods have changed places and"
+    " the interval of the change of their difference excludes 0.",
+    "Split shuffled: the same rows in a seeded random order, cut into splits of the same sizes."
+    " Split cut 1, 2 and 3: 80% of the rows, from the start of the log, from 10% and from 20% of"
+    " the rows on, each split by time. Their test rows are others than those of the first row.",
+    "Over several draws the change of a difference is taken draw by draw; on a single log the"
+    " errors of both differences are added as those of independent ones, which makes its interval"
+    " rather too wide.",
+]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per log, backbone, setting (`changes`, empty as in Table 1) and method.
+
+    `delta_e4_*` is the difference to the plain backbone under the setting, `change_e4_*` what it is
+    more than under the first one. `order`, `tau` and `turned`, the pairs that have clearly changed
+    places, are those of the setting.
+    """
+    runs = runs.study("sensitivity")
+    scores = runs.metrics()
+    if scores.empty:
+        return scores
+    rows: list[dict[str, object]] = []
+    for _, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+        base = _finished(runs, models, "")
+        for changes in models["changes"].unique():
+            own = _finished(runs, models, str(changes))
+            of_setting, first = _order(own, base), base if changes else {}
+            rows += [
+                {name: model[name] for name in (*CELL, "planned_runs", "draws")}
+                | _numbers(rows_of(scores, {name: model[name] for name in CELL}))
+                | _gaps(own, first, str(model["method"]))
+                | of_setting
+                for model in models[models["changes"] == changes].to_dict("records")
+            ]
+    return pd.DataFrame(rows)
+
+
+def _finished(runs: Runs, models: pd.DataFrame, changes: str) -> Models:
+    """The finished runs of the methods under one setting, in the order of tables."""
+    found: dict[str, dict[Replicate, RunRecord]] = {}
+    place = tuple(models[[*DATA, "backbone"]].iloc[0])
+    for method in models["method"].unique():
+        key = (*place, method, changes)
+        own = {c.replicate: c.record for c in runs.cells if c.record is not None and c.key == key}
+        found |= {method: own} if own else {}
+    return found
+
+
+def _numbers(own: pd.DataFrame) -> dict[str, object]:
+    return {"runs": len(own), "capped": capped_share(own)} | moments(METRIC, own[METRIC])
+
+
+def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
+    """The difference of a method to the plain backbone, and how it has changed from the base."""
+    gap, first = (
+        gap_of(models.get(method, {}), {} if method == BASELINE else models.get(BASELINE, {}))
+        for models in (own, base)
+    )
+    change = change_of(gap, first).times(SCALE)
+    return bounds("delta_e4", gap.estimate.interval().times(SCALE)) | bounds("change_e4", change)
+
+
+def _order(own: Models, base: Models) -> dict[str, object]:
+    """The methods of a setting by their means, and how that differs from the first setting's."""
+    means, first = _means(own), _means(base)
+    order = sorted(means, key=lambda method: -means[method])
+    both = [method for method in means if method in first]
+    tau = stats.kendalltau([means[m] for m in both], [first[m] for m in both]).statistic
+    return {
+        "order": " > ".join(TITLES.get(method, method) for method in order),
+        "tau": float(tau) if len(both) > 1 else np.nan,
+        "turned": "; ".join(_turned(own, base, means, first)),
+    }
+
+
+def _means(models: Models) -> dict[str, float]:
+    return {
+        method: float(np.mean([record.metrics["test"][METRIC] for record in found.values()]))
+        for method, found in models.items()
+    }
+
+
+def _turned(
+    own: Models, base: Models, means: Mapping[str, float], first: Mapping[str, float]
+) -> Iterator[str]:
+    """The pairs of methods that have clearly changed places, as they stand now."""
+    for pair in combinations([method for method in means if method in first], 2):
+        above, below = sorted(pair, key=lambda method: -means[method])
+        if first[above] >= first[below]:
+            continue
+        change = change_of(gap_of(own[above], own[below]), gap_of(base[above], base[below]))
+        if _excludes_zero(change.low, change.high):
+            yield f"{TITLES.get(above, above)} above {TITLES.get(below, below)}"
+
+
+def _excludes_zero(low: float, high: float) -> bool:
+    return low > 0.0 or high < 0.0
+
+
+def arrange(table: pd.DataFrame) -> Layout:
+    """One block per data set and backbone, one row per setting."""
+    methods = [method for method in table["method"].unique() if method != BASELINE]
+
+    def entries(block: pd.DataFrame) -> list[list[Entry]]:
+        return [_entries(rows, methods) for _, rows in block.groupby("changes", sort=False)]
+
+    columns = [
+        *("Setting", "Plain"),
+        *(f"Δ {TITLES.get(method, method)}" for method in methods),
+        *("Order", "tau", "Does the order change?", "Runs"),
+    ]
+    computed = [_moves(rows) for _, rows in table.groupby([*DATA, "backbone"], sort=False)]
+    notes = [*computed, _count_note(table), *_NOTES, *draws_note(table), *capped_note(table)]
+    return Layout(
+        columns=columns,
+        blocks=blocks_of(table, entries),
+        notes=notes,
+        wraps=frozenset({len(columns) - 4, len(columns) - 2}),
+    )
+
+
+def _entries(rows: pd.DataFrame, methods: list[str]) -> list[Entry]:
+    """One setting."""
+    by_method = {row["method"]: row for row in rows.to_dict("records")}
+    plain = by_method[BASELINE]
+    worst: dict[Hashable, float] = {"capped": float(rows["capped"].max())}
+    return [
+        Entry(marked(plain["changes"] or _AS_USUAL, worst)),
+        Entry(spread(plain[f"{METRIC}_mean"], plain[f"{METRIC}_std"], DIGITS[METRIC])),
+        *(_gap_entry(by_method.get(method)) for method in methods),
+        Entry(plain["order"]),
+        Entry(number(plain["tau"], 2)),
+        Entry(_answer(rows)),
+        runs_entry(plain),
+    ]
+
+
+def _gap_entry(row: dict | None) -> Entry:
+    """The difference of a method to plain, bold where it has clearly changed."""
+    if row is None:
+        return Entry("")
+    text = interval_entry(row, "delta_e4", 1).text
+    return Entry(text, _excludes_zero(row["change_e4_low"], row["change_e4_high"]))
+
+
+def _answer(rows: pd.DataFrame) -> str:
+    """Whether the order of the first row holds under a setting."""
+    if (rows["changes"] == "").all():
+        return ""
+    turned = str(rows["turned"].iloc[0])
+    if turned:
+        return f"yes: {turned}"
+    return UNDEFINED if rows["change_e4_low"].isna().all() else _NO_CHANGE
+
+
+def _moves(block: pd.DataFrame) -> str:
+    """Which settings move the gaps of methods more than the methods differ, in words."""
+    first = block[block["changes"] == ""]
+    means = first[f"{METRIC}_mean"]
+    place = block.iloc[0]
+    where = f"{data_title(place['dataset'], place['partition'])},"
+    where += f" {title_of(place['backbone'], BASELINE)}"
+    if means.isna().any():
+        return f"{where}: not all methods have a finished run under the settings of Table 1."
+    spread_of_methods = float(means.max() - means.min()) * SCALE
+    is_clear = (block["change_e4_low"] > 0.0) | (block["change_e4_high"] < 0.0)
+    moved = block[is_clear & (block["change_e4_mean"].abs() > spread_of_methods)]
+    found = [
+        f"{changes} ({', '.join(map(_move, rows.to_dict('records')))})"
+        for changes, rows in moved.groupby("changes", sort=False)
+    ]
+    verdict = "Settings that clearly move the Δ of a method by more than that: "
+    verdict = verdict + "; ".join(found) if found else "No setting clearly moves a Δ by more"
+    return (
+        f"{where}: under the settings of Table 1 the best of {len(first)} methods, the plain"
+        f" backbone among them, is {number(spread_of_methods, 1)} above the worst. {verdict}."
+        f"{_level(block, first)}"
+    )
+
+
+def _move(row: dict) -> str:
+    title = TITLES.get(row["method"], row["method"])
+    return f"{title} {number(row['change_e4_mean'], 1, signed=True)}"
+
+
+def _level(block: pd.DataFrame, first: pd.DataFrame) -> str:
+    """How far the plain backbone itself moves at most; empty without another finished setting."""
+    plain = block[(block["method"] == BASELINE) & (block["changes"] != "")]
+    base = first.loc[first["method"] == BASELINE, f"{METRIC}_mean"].iloc[0]
+    moves = ((plain[f"{METRIC}_mean"] - base) * SCALE).dropna()
+    if moves.empty:
+        return ""
+    most = moves.abs().idxmax()
+    return (
+        " The AUC of the plain backbone itself moves most under"
+        f" {plain.loc[most, 'changes']}: {number(moves[most], 1, signed=True)}."
+    )
+
+
+def _count_note(table: pd.DataFrame) -> str:
+    """How many changes were looked at."""
+    count = int(table["change_e4_low"].notna().sum())
+    return (
+        f"{count} changes of a Δ have an interval. None is corrected for the others: where nothing"
+        f" changes, about {number(0.05 * count, 1)} of them exclude 0."
+    )
+
+
+TABLE = Table(
+    title="Sensitivity: does the order of methods change?",
+    position=29,
+    study="sensitivity",
+    tabulate=tabulate,
+    arrange=arrange,
+)

@@ -1,0 +1,162 @@
+"""The table of settings: gaps, their changes and the order of methods, against hand-made scores."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmark.plans import Plan, write_plan
+from benchmark.protocol import COMPACT
+from benchmark.settings import with_setting
+from reports.gap_changes import independent_change
+from reports.load import load_runs
+from reports.tables.sensitivity import TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Folder
+
+STD = {"protocol": with_setting(COMPACT, {"embedding_std": 0.1})}
+SHUFFLED = {"split": "shuffled", "data_fingerprint": "d" * 16}
+SETTINGS: dict[str, dict] = {"": {}, "split shuffled": SHUFFLED, "embedding std 0.1": STD}
+AUC = {  # of the draws 1 to 3
+    "": {"plain": [0.700, 0.710, 0.720], "adasparse": [0.710, 0.721, 0.732]},
+    "split shuffled": {"plain": [0.750, 0.760, 0.780], "adasparse": [0.770, 0.745, 0.770]},
+    "embedding std 0.1": {"plain": [0.702, 0.711, 0.723], "adasparse": [0.692, 0.700, 0.712]},
+}
+MAML = {"": [0.705, 0.716, 0.727], "embedding std 0.1": [0.698, 0.707, 0.717]}
+
+
+def aucs_of(changes: str, method: str) -> list[float]:
+    return MAML[changes] if method == "maml" else AUC[changes][method]
+
+
+@pytest.fixture
+def draws(folder_of: type[Folder], tmp_path: Path) -> list[Folder]:
+    """Three draws of a log, of which MAML is missing where rows are shuffled."""
+    folders = [folder_of(tmp_path / "out", draw=draw) for draw in (1, 2, 3)]
+    slots = {}
+    for place, folder in enumerate(folders):
+        for changes, fields in SETTINGS.items():
+            for method in ("plain", "adasparse", "maml"):
+                config = folder.config("dnn", method, 1, **fields)
+                slots[config.slot_id] = config
+                if changes in MAML or method != "maml":
+                    folder.run(config, auc=aucs_of(changes, method)[place])
+        folder.write_data()
+    study = {"sensitivity": tuple(slots), "main": tuple(slots)[:3]}
+    write_plan(folders[0].store, Plan(preset="quick", slots=slots, studies=study))
+    return folders
+
+
+def row_of(table: pd.DataFrame, changes: str, method: str) -> pd.Series:
+    return table[(table["changes"] == changes) & (table["method"] == method)].squeeze()
+
+
+def t_interval(values: np.ndarray) -> tuple[float, float, float]:
+    interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return values.mean(), interval.low, interval.high
+
+
+def bounds_of(row: pd.Series, name: str) -> list[float]:
+    return [row[f"{name}_e4_{part}"] for part in ("mean", "low", "high")]
+
+
+@pytest.mark.parametrize("changes", ["split shuffled", "embedding std 0.1"])
+def test_gaps_and_their_changes_are_taken_draw_by_draw(draws: list[Folder], changes: str) -> None:
+    table = TABLE.tabulate(load_runs(draws[0].store.out))
+
+    gap, base = (
+        1e4 * (np.array(AUC[c]["adasparse"]) - np.array(AUC[c]["plain"])) for c in (changes, "")
+    )
+    row = row_of(table, changes, "adasparse")
+    assert bounds_of(row, "delta") == pytest.approx(t_interval(gap))
+    assert bounds_of(row, "change") == pytest.approx(t_interval(gap - base))
+    plain = row_of(table, changes, "plain")
+    assert plain["auc_mean"] == pytest.approx(np.mean(AUC[changes]["plain"]))
+    assert np.isnan(bounds_of(plain, "delta")).all()
+    assert np.isnan(bounds_of(row_of(table, "", "adasparse"), "change")).all()
+
+
+def test_order_changes_only_where_the_interval_says_so(draws: list[Folder]) -> None:
+    table = TABLE.tabulate(load_runs(draws[0].store.out))
+
+    found = table.drop_duplicates("changes").set_index("changes")[["order", "tau", "turned"]]
+    assert found.loc[""].tolist() == ["AdaSparse > MAML > plain", pytest.approx(1.0), ""]
+    order, tau, turned = found.loc["embedding std 0.1"]
+    assert (order, tau) == ("plain > MAML > AdaSparse", pytest.approx(-1.0))
+    assert set(turned.split("; ")) == {
+        *("plain above MAML", "plain above AdaSparse", "MAML above AdaSparse")
+    }
+    shuffled = found.loc["split shuffled"].tolist()  # changed places, but not clearly
+    assert shuffled == ["plain > AdaSparse", pytest.approx(-1.0), ""]
+
+
+def test_sentence_names_the_settings_that_move_gaps_beyond_the_methods(
+    draws: list[Folder],
+) -> None:
+    layout = TABLE.arrange(TABLE.tabulate(load_runs(draws[0].store.out)))
+
+    note = layout.notes[0]
+    assert "the best of 3 methods, the plain backbone among them, is 110.0 above the worst" in note
+    assert "by more than that: embedding std 0.1 (AdaSparse \N{MINUS SIGN}216.7" in note
+    assert "shuffled (" not in note
+    assert note.endswith("moves most under split shuffled: +533.3.")
+    (block,) = layout.blocks
+    texts = {row[0].text: [entry.text for entry in row] for row in block.rows}
+    answers = {
+        name: row[layout.columns.index("Does the order change?")] for name, row in texts.items()
+    }
+    assert answers["as in Table 1"] == ""
+    assert answers["split shuffled"] == "no change seen"
+    assert answers["embedding std 0.1"].startswith("yes: plain above")
+    assert [entry.is_best for entry in block.rows[2]][2:4] == [True, True]
+    assert not any(entry.is_best for entry in block.rows[1])
+
+
+def test_one_log_adds_the_errors_of_both_gaps() -> None:
+    seeds = np.array([0.010, 0.014, 0.018]), np.array([0.002, 0.001, 0.003])
+    own, base = (
+        SimpleNamespace(mean=gaps.mean(), error=stats.sem(gaps), freedom=2, num=3) for gaps in seeds
+    )
+
+    found = independent_change(own, base)
+
+    welch = stats.ttest_ind(*seeds, equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    assert found.mean == pytest.approx(0.012)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_one_seed_has_no_answer(folder: Folder) -> None:
+    configs = [
+        folder.config("dnn", method, 1, **fields)
+        for fields in ({}, STD)
+        for method in ("plain", "adasparse")
+    ]
+    slots = {config.slot_id: config for config in configs}
+    for config, auc in zip(configs, (0.70, 0.71, 0.72, 0.70), strict=True):
+        folder.run(config, auc=auc)
+    folder.write_data()
+    plan = Plan(preset="quick", slots=slots, studies={"sensitivity": tuple(slots)})
+    write_plan(folder.store, plan)
+
+    table = TABLE.tabulate(load_runs(folder.store.out))
+    layout = TABLE.arrange(table)
+
+    rows = {row[0].text: [entry.text for entry in row] for row in layout.blocks[0].rows}
+    assert rows["embedding std 0.1"][4:6] == ["\N{MINUS SIGN}1.00", "n/a"]
+    assert rows["as in Table 1"][2] == "+100.0"
+
+
+def test_logs_split_another_way_are_no_logs_of_the_report(draws: list[Folder]) -> None:
+    runs = load_runs(draws[0].store.out)
+
+    assert list(runs.fingerprints.values()) == [folder.fingerprint for folder in draws]
+    assert {cell.changes for cell in runs.cells} == set(SETTINGS)
