@@ -50,6 +50,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `capped` is the largest share among the arms of runs that the cap on epochs stopped.
     """
     runs = runs.study("controls")
+    if not runs.records:
+        return pd.DataFrame()
     placebos = {cell.key for cell in runs.cells if cell.config.is_placebo}
     rows: list[dict[str, object]] = []
     for model in runs.models.to_dict("records"):

@@ -75,6 +75,10 @@ def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
         ),
         ({"task": ""}, "synthetic/scenario+item dnn+plain (domain-blind) seed 1"),
         (
+            {"domains": "placebo"},
+            "synthetic/scenario+item dnn+plain (placebo domains) seed 1",
+        ),
+        (
             {"domain_columns": ("scenario",)},
             "synthetic/scenario+item dnn+plain (domain=scenario) seed 1",
         ),

@@ -280,3 +280,23 @@ def test_true_domains_beat_their_placebo_where_they_matter(tmp_path, tiny_log, s
         scores.append(store.read_run(config).metrics["test"]["auc"])
 
     assert scores[0] > scores[1] + 0.05
+
+
+@pytest.mark.slow
+def test_controls_have_their_placebos_through_the_command_line(run_all, tiny_log):
+    report = tiny_log.parent / "out" / "report"
+
+    done = run_all(
+        *("--preset", "quick", "--data", tiny_log, "--out", report.parent, "--seeds", 2),
+        *("--only", "awareness", "--methods", "plain", "adasparse", "star", "--trials", 0),
+        has_mlflow=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    table = pl.read_csv(report / "tables" / "awareness.csv")
+    assert table["method"].to_list() == ["star", "star", "adasparse", "adasparse"]
+    assert table["runs"].to_list() == [2] * 4
+    added = 4 * PRESETS["quick"].protocol.embedding_dim  # three places, and those unseen
+    assert table["added_parameters"].to_list() == [0, 0, added, added]
+    assert (report / "figures" / "gain_parts.png").is_file()
+    assert "STAR on DNN" in (report / "index.html").read_text()

@@ -64,6 +64,7 @@ def aucs(folder: Folder, method: str, **changes: object) -> np.ndarray:
         ({"pinned": {"beta": 1.5, "bounds": [0.1, 0.2]}}, "beta 1.5, bounds [0.1, 0.2]"),
         ({"task": "scenario+position"}, "task = full partition"),
         ({"domain_columns": ("scenario",)}, "domain = scenario only"),
+        ({"domains": "placebo"}, "placebo domains"),
         (WIDE, "width-matched (149-75-37)"),
     ],
 )
@@ -195,8 +196,8 @@ def test_adaptation_is_the_difference_to_the_unadapted_start(studied: Folder) ->
     frame = tabulated(adaptation.TABLE, studied)
 
     losses = [studied.scores(studied.config("dnn", "maml", seed))["logloss"] for seed in (1, 2, 3)]
-    (row,) = frame.to_dict("records")
-    assert row["method"] == "maml"
+    row = row_of(frame, "maml")
+    assert set(frame["changes"]) == {"", "placebo domains"}
     assert row["logloss_delta_e4_mean"] == pytest.approx(1e4 * (np.mean(losses) - 0.75))
     assert row["runs_better"] == sum(loss < 0.75 for loss in losses)
     assert texts_of(adaptation.arrange(frame))["+MAML"]["Unadapted"] == "0.75000 ± 0.00000"
