@@ -35,8 +35,10 @@ _NOTES = [
     " setting, in units of 0.0001 of AUC, with its 95% interval. It is bold where it differs from"
     " the Δ of the first row: the interval of the difference of the two excludes 0.",
     "Order: the methods by their mean AUC, the best first; tau: Kendall's rank correlation with the"
-    " order of the first row. An order counts as changed where two methods have changed places and"
-    " the interval of the change of their difference excludes 0.",
+    " order of the first row. Two methods have changed their order where they have changed places"
+    " and the interval of the change of their difference excludes 0: one is above the other where"
+    " the interval of the difference itself excludes 0 too, else the former lead is no longer"
+    " seen.",
     "Split shuffled: the same rows in a seeded random order, cut into splits of the same sizes."
     " Split cut 1, 2 and 3: 80% of the rows, from the start of the log, from 10% and from 20% of"
     " the rows on, each split by time. Their test rows are others than those of the first row.",
@@ -50,8 +52,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per log, backbone, setting (`changes`, empty as in Table 1) and method.
 
     `delta_e4_*` is the difference to the plain backbone under the setting, `change_e4_*` what it is
-    more than under the first one. `order`, `tau` and `turned`, the pairs that have clearly changed
-    places, are those of the setting.
+    more than under the first one. `order`, `tau` and `turned`, the pairs whose order has changed,
+    in words, are those of the setting.
     """
     runs = runs.study("sensitivity")
     scores = runs.metrics()
@@ -121,14 +123,21 @@ def _means(models: Models) -> dict[str, float]:
 def _turned(
     own: Models, base: Models, means: Mapping[str, float], first: Mapping[str, float]
 ) -> Iterator[str]:
-    """The pairs of methods that have clearly changed places, as they stand now."""
+    """The pairs of methods that have changed places and whose difference has clearly changed.
+
+    One is clearly above the other now, or the lead of the other is no longer seen.
+    """
     for pair in combinations([method for method in means if method in first], 2):
         above, below = sorted(pair, key=lambda method: -means[method])
         if first[above] >= first[below]:
             continue
-        change = change_of(gap_of(own[above], own[below]), gap_of(base[above], base[below]))
-        if _excludes_zero(change.low, change.high):
-            yield f"{TITLES.get(above, above)} above {TITLES.get(below, below)}"
+        gap = gap_of(own[above], own[below])
+        change = change_of(gap, gap_of(base[above], base[below]))
+        if not _excludes_zero(change.low, change.high):
+            continue
+        higher, lower = TITLES.get(above, above), TITLES.get(below, below)
+        is_clear = _excludes_zero(gap.estimate.interval().low, gap.estimate.interval().high)
+        yield f"{higher} above {lower}" if is_clear else f"{lower} no longer seen above {higher}"
 
 
 def _excludes_zero(low: float, high: float) -> bool:
@@ -187,7 +196,7 @@ def _answer(rows: pd.DataFrame) -> str:
         return ""
     turned = str(rows["turned"].iloc[0])
     if turned:
-        return f"yes: {turned}"
+        return turned
     return UNDEFINED if rows["change_e4_low"].isna().all() else _NO_CHANGE
 
 

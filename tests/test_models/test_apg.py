@@ -35,9 +35,8 @@ def make_layer(n_in=9, n_out=6, *, activation="tanh", condition="e_d", **options
     config = ApgConfig(condition=condition, **options)
     layer = Apg(config, shape).linear(n_in, n_out, "hidden").double()
     generator = torch.Generator().manual_seed(3)
-    for module in layer.modules():
-        if hasattr(module, "initialise"):
-            module.initialise(generator)
+    for module in (part for part in layer.modules() if hasattr(part, "initialise")):
+        module.initialise(generator)
     return layer
 
 

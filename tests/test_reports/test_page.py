@@ -12,7 +12,7 @@ import pytest
 from benchmark.command_line import parse
 from benchmark.datacard import store_data
 from benchmark.grid import prepare_log
-from benchmark.planning import lay_out
+from benchmark.planning import lay_out, variants_to_prepare
 from benchmark.plans import Plan, write_plan
 from benchmark.selection import logs_to_prepare
 from benchmark.studies import STUDIES
@@ -45,6 +45,8 @@ def planned_by(words: list[str], cache: Path) -> Planned:
     """What the front door plans for these words."""
     selection = selection_of(parse(words))
     logs = {name: prepare_log(name, None, cache, selection) for name in logs_to_prepare(selection)}
+    for word, (name, variant) in variants_to_prepare(selection, logs).items():
+        logs[word] = prepare_log(name, None, cache, selection, variant)
     return lay_out(selection, logs)
 
 

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 STD = {"protocol": with_setting(COMPACT, {"embedding_std": 0.1})}
 SHUFFLED = {"split": "shuffled", "data_fingerprint": "d" * 16}
-SETTINGS: dict[str, dict] = {"": {}, "split shuffled": SHUFFLED, "embedding std 0.1": STD}
+SIZE = {"protocol": with_setting(COMPACT, {"embedding_dim": 16})}
+SETTINGS: dict[str, dict] = {
+    **{"": {}, "split shuffled": SHUFFLED},
+    **{"embedding std 0.1": STD, "embedding size 16": SIZE},
+}
 AUC = {  # of the draws 1 to 3
     "": {"plain": [0.700, 0.710, 0.720], "adasparse": [0.710, 0.721, 0.732]},
     "split shuffled": {"plain": [0.750, 0.760, 0.780], "adasparse": [0.770, 0.745, 0.770]},
     "embedding std 0.1": {"plain": [0.702, 0.711, 0.723], "adasparse": [0.692, 0.700, 0.712]},
+    "embedding size 16": {"plain": [0.700, 0.710, 0.720], "adasparse": [0.6995, 0.7105, 0.7185]},
 }
 MAML = {"": [0.705, 0.716, 0.727], "embedding std 0.1": [0.698, 0.707, 0.717]}
 
@@ -68,7 +73,7 @@ def bounds_of(row: pd.Series, name: str) -> list[float]:
     return [row[f"{name}_e4_{part}"] for part in ("mean", "low", "high")]
 
 
-@pytest.mark.parametrize("changes", ["split shuffled", "embedding std 0.1"])
+@pytest.mark.parametrize("changes", [name for name in SETTINGS if name])
 def test_gaps_and_their_changes_are_taken_draw_by_draw(draws: list[Folder], changes: str) -> None:
     table = TABLE.tabulate(load_runs(draws[0].store.out))
 
@@ -94,6 +99,7 @@ def test_order_changes_only_where_the_interval_says_so(draws: list[Folder]) -> N
     assert set(turned.split("; ")) == {
         *("plain above MAML", "plain above AdaSparse", "MAML above AdaSparse")
     }
+    assert found.loc["embedding size 16"]["turned"] == "AdaSparse no longer seen above plain"
     shuffled = found.loc["split shuffled"].tolist()  # changed places, but not clearly
     assert shuffled == ["plain > AdaSparse", pytest.approx(-1.0), ""]
 
@@ -106,6 +112,7 @@ def test_sentence_names_the_settings_that_move_gaps_beyond_the_methods(
     note = layout.notes[0]
     assert "the best of 3 methods, the plain backbone among them, is 110.0 above the worst" in note
     assert "by more than that: embedding std 0.1 (AdaSparse \N{MINUS SIGN}216.7" in note
+    assert "; embedding size 16 (AdaSparse" in note
     assert "shuffled (" not in note
     assert note.endswith("moves most under split shuffled: +533.3.")
     (block,) = layout.blocks
@@ -115,7 +122,7 @@ def test_sentence_names_the_settings_that_move_gaps_beyond_the_methods(
     }
     assert answers["as in Table 1"] == ""
     assert answers["split shuffled"] == "no change seen"
-    assert answers["embedding std 0.1"].startswith("yes: plain above")
+    assert answers["embedding std 0.1"].startswith("plain above")
     assert [entry.is_best for entry in block.rows[2]][2:4] == [True, True]
     assert not any(entry.is_best for entry in block.rows[1])
 
