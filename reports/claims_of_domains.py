@@ -96,7 +96,7 @@ def _in_bins(evidence: Evidence, wanted: Iterable[tuple[str, str, int]]) -> list
                 label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
                 f" GAUC of bin {number}",
                 measure=found.interval,
-                shared=found.shared,
+                estimate=found,
                 needs="two seeds or more of both, with both classes in the bin",
                 blocked=blocked_by(subjects[method], subjects[other]),
                 replicates=evidence.replicates,

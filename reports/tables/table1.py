@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from reports.bootstrap import NUM_BLOCKS
 from reports.capped import capped_note, marked
 from reports.comparisons import compare
 from reports.intervals import interval_entry
@@ -44,10 +43,8 @@ _NOTES = [
     " block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
-    " Its 95% interval allows for other seeds and for other test rows (at most"
-    f" {NUM_BLOCKS} blocks of consecutive rows are resampled, blocks of time where the log"
-    " has times, else random groups), and is not corrected for the number of"
-    " comparisons.",
+    " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
+    " number of comparisons; the notes of the table of tests say how.",
     "* The best of its column beats the second best, chosen by mean AUC on dev: both the paired t"
     " test over the seeds and the two-way test have p < 0.05 after Holm's correction over the tests"
     " of the block. Every star and every Δ links to its row in the table of tests, which says"
