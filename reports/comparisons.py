@@ -168,15 +168,23 @@ def draws_of(both: list[tuple[RunRecord, RunRecord]]) -> list[int]:
 def _estimate(
     both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers | None
 ) -> Estimate:
-    places = [Replicate(draw_of(one.config), one.config.seed) for one, _ in both]
     found = two_way_estimate(
         _deltas(both, metric),
         lambda: _of_rows(both, metric),
         draws_of(both),
-        table=None if peers is None else peers.scores(metric, places),
+        table=_table(both, metric, peers) if both and peers else None,
         tuning=NONE if peers is None else peers.tuning(metric),
     )
     return replace(found, limit=WIDEST.get(metric, math.inf))
+
+
+def _table(
+    both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers
+) -> NDArray[np.float64]:
+    """The scores of all models of the table in the same runs, these two models first."""
+    places = [Replicate(draw_of(one.config), one.config.seed) for one, _ in both]
+    own, other = (record.config.method for record in both[0])
+    return peers.scores(metric, places, (own, other))
 
 
 def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:

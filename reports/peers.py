@@ -39,15 +39,15 @@ class Peers:
     cells: Mapping[str, Replicates]  # by method
     again: Mapping[str, Replicates]
 
-    def scores(self, metric: str, places: Sequence[Replicate]) -> NDArray[np.float64]:
-        """(M, S) of the models that have all of these runs; those without the metric are left out.
-
-        So every difference of two models is judged by models with its own runs.
-        """
+    def scores(
+        self, metric: str, places: Sequence[Replicate], pair: tuple[str, str]
+    ) -> NDArray[np.float64]:
+        """(M, S) of the models that have all of these runs and the metric, the pair first."""
+        names = [*pair, *(name for name in self.cells if name not in pair)]
         table = [
-            [runs[place].metrics["test"][metric] for place in places]
-            for runs in self.cells.values()
-            if runs.keys() >= set(places)
+            [self.cells[name][place].metrics["test"][metric] for place in places]
+            for name in names
+            if self.cells[name].keys() >= set(places)
         ]
         found = np.array(table, np.float64).reshape(len(table), len(places))
         return found[np.isfinite(found).all(axis=1)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 LEAST_POOLED = 3  # models: of two the spread of their difference is all there is
-POOLING_LEVEL = 0.3  # of the test that refuses to pool; docs/inference.md has what it does
+POOLING_LEVEL, NOISY_LEVEL = 0.35, 0.01  # of tests; docs/inference.md has how often all is wrong
 
 
 def by_draw(values: ArrayLike, draws: ArrayLike) -> NDArray[np.float64]:
@@ -44,34 +44,51 @@ def own_component(values: NDArray[np.float64]) -> Component:
     return Component(float(shifted.var(ddof=1)) / values.size, values.size - 1)
 
 
-def pooled_component(deltas: NDArray[np.float64], table: NDArray[np.float64]) -> Component:
-    """The variance of the mean of the differences of two of a table's models over S replicates.
+def pooled_component(table: NDArray[np.float64]) -> Component:
+    """The variance of the mean difference of two models, by the spread of all models of a table.
 
-    It is 2 / S times the residual mean square of models and replicates, a two-way layout without
-    repetition, with (M - 1)(S - 1) degrees of freedom: all models lend their spread to each
-    difference. Models need not be alike in it. So the part of the residual that is the difference's
-    own is first tested against the rest, one-sided at `POOLING_LEVEL`; where it is larger, it alone
-    is used (a test that decides on pooling: Bancroft, Biometrics 20, 1964).
+    It is 2 / S times the residual mean square of M models and S replicates, a two-way layout
+    without repetition, with (M - 1)(S - 1) degrees of freedom. Models need not be alike in their
+    spread. So a third model that has more of it than the others is left out, one after the other
+    (F test of its part of the residual at `NOISY_LEVEL`); and where the difference's own part is
+    larger than the rest (at `POOLING_LEVEL`), it alone is used. On tests that decide on pooling:
+    Bancroft, Biometrics 20 (1964).
 
     Args:
-        deltas: (S,) the differences of two models.
-        table: (M, S) the values of all models of the table, of these two too.
+        table: (M, S), the two models first.
     """
-    own = own_component(deltas)
-    num_models, num = table.shape
-    if num_models < LEAST_POOLED or num < 2 or not np.isfinite(table).all():
+    own = own_component(table[0] - table[1])
+    num = table.shape[1]
+    if num < 2 or len(table) < LEAST_POOLED:
         return own
     shifted = table - table[0]
     shifted = shifted - shifted[:, :1]  # exactly 0 where models differ by constants
-    residual = shifted - shifted.mean(axis=0) - shifted.mean(axis=1, keepdims=True) + shifted.mean()
-    total = float((residual**2).sum())
+    while len(shifted) > LEAST_POOLED:
+        without = [np.delete(shifted, third, axis=0) for third in range(2, len(shifted))]
+        rest = min(without, key=_residual)
+        part = _residual(shifted) - _residual(rest)
+        if not _is_larger(part, _residual(rest), len(shifted), num, NOISY_LEVEL):
+            break
+        shifted = rest
+    num_models, total = len(shifted), _residual(shifted)
     of_own = own.variance * num * (num - 1) / 2.0
-    freedom = (num_models - 1) * (num - 1)
-    rest, rest_freedom = max(total - of_own, 0.0), (num_models - 2) * (num - 1)
-    least = float(stats.f.isf(POOLING_LEVEL, num - 1, rest_freedom))
-    if of_own / (num - 1) > least * rest / rest_freedom:
+    if _is_larger(of_own, max(total - of_own, 0.0), num_models, num, POOLING_LEVEL):
         return own
+    freedom = (num_models - 1) * (num - 1)
     return Component(2.0 * total / freedom / num, freedom)
+
+
+def _residual(table: NDArray[np.float64]) -> float:
+    """The residual sum of squares of a two-way layout without repetition."""
+    centred = table - table.mean(axis=0)
+    return float(((centred - centred.mean(axis=1, keepdims=True)) ** 2).sum())
+
+
+def _is_larger(part: float, rest: float, num_models: int, num: int, level: float) -> bool:
+    """Whether one model's, or one difference's, part of the residual is larger than the rest."""
+    freedom = (num_models - 2) * (num - 1)
+    least = float(stats.f.isf(level, num - 1, freedom))
+    return part / (num - 1) > least * rest / freedom
 
 
 def tuning_component(differences: NDArray[np.float64]) -> Component:
@@ -116,7 +133,7 @@ def two_way_estimate(
         rows: gives the component of the rows of one log; asked only where it counts.
         draws: (R,) the number of each run's draw; by default all are of one.
         table: (M, R) the values of the models over which the spread is pooled, `values` being the
-            differences of two of them; without it the spread is that of the values alone.
+            differences of its first two; without it the spread is that of the values alone.
         tuning: the component of the tuned values.
     """
     draws = np.zeros(values.size) if draws is None else np.asarray(draws)
@@ -124,6 +141,6 @@ def two_way_estimate(
     mean = float(means.mean()) if means.size else np.nan
     if means.size < 2 or np.isnan(mean):
         return Estimate(mean, means.size, UNKNOWN)
-    own = own_component(means) if table is None else pooled_component(means, by_draw(table, draws))
+    own = own_component(means) if table is None else pooled_component(by_draw(table, draws))
     of_rows = NONE if np.unique(draws).size > 1 else rows()
     return Estimate(mean, means.size, own, of_rows, tuning)

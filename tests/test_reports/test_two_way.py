@@ -36,53 +36,72 @@ def test_pooled_variance_is_the_residual_mean_square_of_models_and_seeds(monkeyp
     monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
     table = table_of(1)
 
-    found = pooled_component(table[1] - table[3], table)
+    found = pooled_component(table)
 
     expected, freedom = residual_mean_square(table)
     assert found.variance == pytest.approx(2.0 * expected / 4)
     assert found.freedom == freedom == 4 * 3
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("factor", [0.1, 1.0, 2.0, 9.0])
 def test_pooling_is_refused_by_the_f_test_of_the_difference_against_the_rest(factor):
     table = table_of(2)
-    table[0] = table[0].mean() + factor * (table[0] - table[0].mean())
+    table[0] = table[1] + factor * np.random.default_rng(3).normal(size=4)
     deltas = table[0] - table[1]
 
-    found = pooled_component(deltas, table)
+    found = pooled_component(table)
 
     mean_square, freedom = residual_mean_square(table)
     of_own = deltas.var(ddof=1) / 2
     of_rest = (mean_square * freedom - 3 * of_own) / 9
     is_refused = stats.f.sf(of_own / of_rest, 3, 9) < two_way.POOLING_LEVEL
     assert (found == own_component(deltas)) == is_refused
-    assert is_refused or factor < 4.0
-    assert not is_refused or factor > 0.5
+    assert is_refused or factor < 9.0
+    assert not is_refused or factor > 0.1
 
 
-@pytest.mark.parametrize(
-    "table", [table_of(3, 2), np.empty((0, 4)), np.where(table_of(3) > 4.0, np.nan, table_of(3))]
-)
+@pytest.mark.parametrize("factor", [1.0, 3.0, 30.0])
+def test_third_model_that_is_noisier_than_the_others_is_left_out(monkeypatch, factor):
+    monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
+    table = table_of(3, 6, 5)
+    table[4] = table[4].mean() + factor * (table[4] - table[4].mean())
+
+    found = pooled_component(table)
+
+    without = np.delete(table, 4, axis=0)
+    (square, freedom), (rest, rest_freedom) = map(residual_mean_square, (table, without))
+    ratio = (square * freedom - rest * rest_freedom) / (freedom - rest_freedom) / rest
+    is_out = stats.f.sf(ratio, 4, 16) < two_way.NOISY_LEVEL
+    assert found.variance == pytest.approx(2 / 5 * (rest if is_out else square))
+    assert found.freedom == (16 if is_out else 20)
+    assert is_out == (factor == 30.0)
+
+
+def test_of_three_models_none_is_left_out(monkeypatch):
+    monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
+    table = table_of(4, 3)
+    table[2] *= 100.0
+
+    assert pooled_component(table).freedom == 2 * 3
+
+
+@pytest.mark.parametrize("table", [table_of(3, 2), table_of(3, 5, 1)])
 def test_spread_is_the_differences_own_where_there_is_nothing_to_pool(table):
-    deltas = np.array([1.0, 2.0, 4.0, 5.0])
-
-    assert pooled_component(deltas, table) == Component(pytest.approx(10 / 3 / 4), 3)
+    assert str(pooled_component(table)) == str(own_component(table[0] - table[1]))
 
 
 def test_models_that_differ_by_constants_leave_no_variance():
-    table = 0.1 * np.array([1, 2, 3])[:, np.newaxis] + np.zeros(4)
+    table = 0.1 * np.array([1, 2, 3, 4])[:, np.newaxis] + np.zeros(4)
 
-    assert pooled_component(table[1] - table[0], table).variance == 0.0
+    assert pooled_component(table).variance == 0.0
 
 
-def test_pooling_survives_a_deterministic_model():
+def test_pooling_survives_a_deterministic_pair():
     table = table_of(4)
     table[0], table[1] = 0.7, 0.6
 
-    found = pooled_component(table[0] - table[1], table)
-
     assert own_component(table[0] - table[1]).variance == 0.0
-    assert found.variance > 0.0
+    assert pooled_component(table).variance > 0.0
 
 
 def test_tuning_component_is_the_worked_one():
@@ -135,9 +154,8 @@ def test_spread_of_draws_is_pooled_over_the_means_of_draws():
 
     found = two_way_estimate(table[0] - table[1], lambda: NONE, draws, table=table)
 
-    means = by_draw(table, draws)
-    assert means.shape == (5, 3)
-    assert found.replicates == pooled_component(means[0] - means[1], means)
+    assert by_draw(table, draws).shape == (5, 3)
+    assert found.replicates == pooled_component(by_draw(table, draws))
 
 
 @pytest.mark.parametrize("values", [[], [0.1], [0.1, np.nan]])

@@ -72,10 +72,9 @@ def ends(values: list[float]) -> tuple[float, float]:
 
 def pooled_ends(family: Family, method: str, metric: str) -> tuple[float, float]:
     """The 95% interval of a gain, the spread over draws being pooled over the methods."""
-    names = ("adasparse", "plain", "maml")
+    names = (method, "plain", "maml")
     table = np.array([[scores(one, name, metric).mean() for one in family.draws] for name in names])
-    gains = table[names.index(method)] - table[names.index("plain")]
-    spread = pooled_component(gains, table)
+    gains, spread = table[0] - table[1], pooled_component(table)
     half = stats.t.ppf(0.975, spread.freedom) * np.sqrt(spread.variance)
     return gains.mean() - half, gains.mean() + half
 
