@@ -190,7 +190,7 @@ def _table(
 def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:
     """What all differences owe to the choice of the test rows of one log."""
     sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
-    return rows_component(np.array(sums), clusters(both[0][0]).groupings)
+    return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
 
 
 def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers) -> dict[str, object]:

@@ -187,7 +187,7 @@ def bin_gain(
     def of_rows() -> Component:
         is_own = pairs[0][0].bin == place[0]
         sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in pairs]
-        return rows_component(np.array(sums), [g[is_own] for g in pairs[0][0].groupings])
+        return rows_component(np.array(sums), *(g[is_own] for g in pairs[0][0].groupings))
 
     found = two_way_estimate(gains, of_rows, [run.draw for run in both])
     return replace(found, limit=WIDEST.get(metric, np.inf))

@@ -57,7 +57,7 @@ def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
     requests = np.arange(summands.shape[1])
     return {
         name: two_way_estimate(
-            uplift[:, i], partial(rows_component, added[:, :, i], [requests])
+            uplift[:, i], partial(rows_component, added[:, :, i], None, requests)
         ).interval()
         for i, name in enumerate(MEASURES)
     }

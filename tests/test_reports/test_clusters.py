@@ -59,47 +59,53 @@ def test_variance_is_about_that_of_a_bootstrap_of_blocks(metric):
         drawn.append(evaluate(label[rows], logit[rows], domain[rows])[metric])
 
     sums = clusters.sums(influences_of(label, logit, domain)[metric])
-    found = rows_component(np.array([sums, sums]), clusters.groupings)
+    found = rows_component(np.array([sums, sums]), None, *clusters.groupings)
 
     assert found.variance == pytest.approx(np.var(drawn) * 20 / 19, rel=0.15)  # 3 errors of 1,000
     assert found.freedom == 19
 
 
-def brute_force(first, second, *groupings):
-    """The sum over pairs of rows that share a cluster of some grouping."""
-    together = np.zeros((first.size, first.size))
-    for grouping, sign in groupings:
-        num = np.unique(grouping).size
-        is_same = grouping[:, np.newaxis] == grouping
-        together += sign * is_same * num / (num - 1)
-    return float(first @ together @ second)
+def brute_force(first, second, weights):
+    """The sum over all pairs of rows with their weights, and its mirror's mean."""
+    return float(first @ (weights + weights.T) @ second) / 2.0
 
 
-def test_shared_variance_is_the_mean_over_pairs_of_seeds_and_of_rows_that_share_a_cluster():
+def together(grouping):
+    """(N, N) whether two rows share a cluster, with the factor of so many."""
+    num = np.unique(grouping).size
+    return (grouping[:, np.newaxis] == grouping) * num / (num - 1)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_shared_variance_is_the_mean_over_pairs_of_seeds_and_of_rows_that_belong_together(sign):
     random = np.random.default_rng(4)
     block, user = np.arange(200) // 10, random.integers(0, 30, 200)
-    effects = random.normal(size=20)[block] + random.normal(size=30)[user]
+    waves = np.repeat(random.normal(size=10), 2) * np.tile([1.0, sign], 10)  # alike or opposite
+    effects = 3.0 * waves[block] + random.normal(size=30)[user]
     added = effects - effects.mean() + random.normal(size=(3, 200))
     clusters = clusters_of(block, user)
 
-    found = rows_component(np.array([clusters.sums(one) for one in added]), clusters.groupings)
+    sums = np.array([clusters.sums(one) for one in added])
+    found = rows_component(sums, *clusters.groupings)
 
-    ways = [(block, 1.0), (user, 1.0), (clusters.cell, -1.0)]
-    pairs = [brute_force(added[i], added[j], *ways) for i in range(3) for j in range(3) if i != j]
+    neighbours = (block[:, np.newaxis] + 1 == block) * 20 / 19
+    weights = together(block) + together(user) - together(clusters.cell)
+    weights = weights + (neighbours if sign > 0.0 else 0.0)
+    pairs = [brute_force(added[i], added[j], weights) for i in range(3) for j in range(3) if i != j]
     assert found.variance == pytest.approx(np.mean(pairs))
     assert found.freedom == 19
 
 
-def test_two_ways_are_never_less_than_either():
+def test_blocks_and_users_are_never_less_than_either():
     random = np.random.default_rng(5)
-    block = np.arange(400) // 20
-    clusters = clusters_of(block, np.arange(400))  # one row of each user
+    clusters = clusters_of(np.arange(400) // 20, np.arange(400))  # one row of each user
     added = random.normal(size=400)
 
     sums = np.tile(clusters.sums(added - added.mean()), (2, 1))
-    found = rows_component(sums, clusters.groupings)
+    found = rows_component(sums, *clusters.groupings)
 
-    single = [rows_component(sums, [grouping]).variance for grouping in clusters.groupings]
+    block, user = clusters.groupings
+    single = [rows_component(sums, *ways).variance for ways in ((block,), (None, user))]
     assert found.variance >= max(single) - 1e-12
 
 
@@ -107,7 +113,7 @@ def test_seeds_that_disagree_about_the_rows_give_the_variance_of_their_mean():
     added = np.array([1.0, -1.0, 1.0, -1.0, 0.0])
     sums = np.array([2.0 * added, -added])  # their covariance is negative
 
-    found = rows_component(sums, [np.arange(5)])
+    found = rows_component(sums, np.arange(5))
 
     assert found.variance == pytest.approx(5 / 4 * ((0.5 * added) ** 2).sum())
     assert found.freedom == 4
@@ -117,6 +123,6 @@ def test_seeds_that_disagree_about_the_rows_give_the_variance_of_their_mean():
     ("sums", "clusters"), [(np.zeros((2, 5)), np.arange(5)), (np.ones((2, 5)), np.zeros(5, int))]
 )
 def test_rows_without_variance_and_a_single_cluster_are_no_certainty(sums, clusters):
-    found = rows_component(sums, [clusters])
+    found = rows_component(sums, clusters)
 
     assert np.isnan([found.variance, found.freedom]).all()

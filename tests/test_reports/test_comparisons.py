@@ -254,6 +254,6 @@ def test_rows_belong_together_as_the_store_says(finished: Folder, has_users: boo
         ]
     )
     clusters = clusters_of(*names.values())
-    expected = rows_component(np.array([clusters.sums(d) for d in added]), clusters.groupings)
+    expected = rows_component(np.array([clusters.sums(d) for d in added]), *clusters.groupings)
     assert found.rows.variance == pytest.approx(expected.variance)
     assert found.rows.freedom == 9

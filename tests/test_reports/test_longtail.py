@@ -74,7 +74,7 @@ def test_gain_of_a_bin_varies_as_that_of_its_rows_alone(rows, bins, metric):
     ]
     deltas = np.array([added[0] - added[2], added[1] - added[3]])
     clusters = clusters_of(rows.block[kept])
-    expected = rows_component(np.array([clusters.sums(d) for d in deltas]), clusters.groupings)
+    expected = rows_component(np.array([clusters.sums(d) for d in deltas]), *clusters.groupings)
     assert found.rows.variance == pytest.approx(expected.variance)
     assert (found.num, found.rows.freedom) == (2, 19)
 

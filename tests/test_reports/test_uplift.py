@@ -21,7 +21,7 @@ def interval_of(added):
     requests = np.arange(added.shape[1])
     shifted = added - added.mean(axis=1, keepdims=True)
     return two_way_estimate(
-        added.sum(axis=1), lambda: rows_component(shifted, [requests])
+        added.sum(axis=1), lambda: rows_component(shifted, None, requests)
     ).interval()
 
 
