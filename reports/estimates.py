@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from scipy import optimize, stats
 
 from reports.stats import LEVEL, POWER, Interval, detectable_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FREEDOM_DIGITS = 1  # of the degrees of freedom behind a detectable difference
 LEAST_TAIL = 1e-300
@@ -49,7 +45,7 @@ class Estimate:
     @property
     def error(self) -> float:
         """The standard error; nan where a component is unknown, or where all are 0."""
-        variance = sum(part.variance for part in self._parts())
+        variance = self.replicates.variance + self.rows.variance + self.tuning.variance
         return math.sqrt(variance) if variance != 0.0 else math.nan
 
     @property
@@ -61,15 +57,13 @@ class Estimate:
         """How many standard errors the mean exceeds with this probability, if it is 0 in truth.
 
         The mean of the components' Student quantiles, weighted by their variances (Cochran and Cox,
-        Experimental Designs, 1957, section 4.14): with few degrees of freedom Satterthwaite's
-        approximation is exceeded far too often, this one is not.
+        Experimental Designs, 1957). With few degrees of freedom Satterthwaite's approximation is
+        exceeded far too often, this one is not.
         """
-        if math.isnan(self.error):
-            return math.nan
-        parts = [part for part in self._parts() if part.variance > 0.0]
+        parts = self._sources()
         quantiles = stats.t.isf(tail, [part.freedom for part in parts])
         weighted = (part.variance * float(q) for part, q in zip(parts, quantiles, strict=True))
-        return sum(weighted) / sum(part.variance for part in parts)
+        return sum(weighted) / self.error**2
 
     def interval(self, level: float = LEVEL) -> Interval:
         """The interval of Cochran and Cox; its bounds are nan without an error."""
@@ -81,16 +75,13 @@ class Estimate:
     def p_value(self) -> float:
         """Two-sided, of a mean of 0: the level at which the interval ends there; nan without error.
 
-        Raises nothing: the tail lies between those of Student's t with the fewest and the most
-        degrees of freedom of the components.
+        It lies between those of Student's t with the fewest and the most degrees of freedom.
         """
         if math.isnan(self.error):
             return math.nan
         size = abs(self.mean) / self.error
-        freedoms = [part.freedom for part in self._parts() if part.variance > 0.0]
         low, high = (
-            max(float(stats.t.sf(size, freedom)), LEAST_TAIL)
-            for freedom in (max(freedoms), min(freedoms))
+            max(float(stats.t.sf(size, freedom)), LEAST_TAIL) for freedom in self._freedoms()[::-1]
         )
         if low == high or self.critical(high) >= size:
             return 2.0 * high
@@ -104,14 +95,13 @@ class Estimate:
         """Those of the Student distribution that has the critical value of `LEVEL` intervals."""
         if math.isnan(self.error):
             return math.nan
-        freedoms = [part.freedom for part in self._parts() if part.variance > 0.0]
         tail = (1.0 - LEVEL) / 2.0
         wanted = self.critical(tail)
+        low, high = self._freedoms()
 
         def excess(freedom: float) -> float:
             return float(stats.t.isf(tail, freedom)) - wanted
 
-        low, high = min(freedoms), max(freedoms)
         if low == high or excess(low) <= 0.0 or excess(high) >= 0.0:
             return low
         return float(optimize.brentq(excess, low, high))
@@ -135,5 +125,12 @@ class Estimate:
         )
         return replace(self, num=num, replicates=scaled)
 
-    def _parts(self) -> Iterator[Component]:
-        yield from (self.replicates, self.rows, self.tuning)
+    def _sources(self) -> list[Component]:
+        """The components that add to the variance."""
+        parts = (self.replicates, self.rows, self.tuning)
+        return [part for part in parts if part.variance > 0.0]
+
+    def _freedoms(self) -> tuple[float, float]:
+        """The fewest and the most degrees of freedom of a source."""
+        freedoms = [part.freedom for part in self._sources()]
+        return min(freedoms), max(freedoms)
