@@ -138,7 +138,7 @@ def _in_groups(
                 label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
                 f" GAUC of {names[number]}",
                 measure=found.interval,
-                shared=found.shared,
+                estimate=found,
                 needs=f"two seeds or more of both, with both classes in {names[number]}",
                 blocked=blocked_by(subjects[method], subjects[other]),
                 replicates=evidence.replicates,

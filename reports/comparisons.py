@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reports.clusters import rows_component
 from reports.delong import contrast
+from reports.estimates import NONE
 from reports.few_rows import few_rows
-from reports.keys import CELL, DATA, Family, draw_of
+from reports.keys import CELL, DATA, Family, Replicate, draw_of
 from reports.names import BASELINE, data_title, title_of
 from reports.paired import DIGITS, LOWER_IS_BETTER, WIDEST
-from reports.scored import labels, num_blocks, placed, resampled
+from reports.peers import peers_of
+from reports.scored import clusters, influence_sums, labels, placed
 from reports.stats import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
-from reports.two_way import Estimate, by_draw, two_way_estimate
+from reports.two_way import by_draw, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.records import RunRecord
-    from reports.keys import Replicate
+    from reports.estimates import Component, Estimate
     from reports.load import Runs
-
-    Replicates = Mapping[Replicate, RunRecord]  # the finished runs of a cell
+    from reports.peers import Peers, Replicates
 
 Key = tuple[str, ...]  # the values of `CELL`
 
@@ -48,8 +50,9 @@ def compare(runs: Runs) -> pd.DataFrame:
     comparison and metric, over the `pairs` of runs with a common draw and seed, `test` being its
     number.
 
-    `delta_*` is the method minus the other: mean and 95% interval for other seeds and other time
-    blocks of the test period, with its standard `error`, its degrees of `freedom` and `two_way_p`.
+    `delta_*` is the method minus the other: mean and 95% interval for other seeds, other test rows
+    and, if `has_tuning`, other tuned values, with its standard `error`, its degrees of `freedom`
+    and `two_way_p`; the spread of the seeds is pooled over the block's methods.
     `t_p` and `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these
     very models for other test rows, `delong_runs` counts the runs in which that test finds a
     difference by itself. `mde` is the least true difference that `two_way_p` would find. What is
@@ -62,21 +65,23 @@ def compare(runs: Runs) -> pd.DataFrame:
     backbone. A comparison is a `star` where the method is better and both its corrected t test and
     its corrected two-way test are significant, and the log has enough rows of both classes.
     """
-    runs = runs.study("main")
-    seeds = _records(runs)
+    main = runs.study("main")
+    seeds = _records(main)
     blocks = []
-    for keys, models in runs.models.groupby(PLACE, sort=False):
+    for keys, models in main.models.groupby(PLACE, sort=False):
+        family = Family(str(keys[0]), str(keys[1]))
+        peers = peers_of(runs, family, str(keys[2]))
         cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]
         rows = [
             _named(left, right)
             | {"kind": kind, "metric": metric}
-            | _tests(_common(seeds[left], seeds[right]), metric)
+            | _tests(_common(seeds[left], seeds[right]), metric, peers)
             for left, right, kind in _comparisons(seeds, cells)
             for metric in DIGITS
         ]
         if rows:
             table = _corrected(pd.DataFrame(rows), [str(key) for key in keys])
-            table["star"] &= not few_rows(runs, Family(str(keys[0]), str(keys[1])))
+            table["star"] &= not few_rows(main, family)
             blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
         return pd.DataFrame()
@@ -85,15 +90,19 @@ def compare(runs: Runs) -> pd.DataFrame:
     return table
 
 
-def estimate(own: Replicates, other: Replicates, metric: str) -> Estimate:
+def estimate(
+    own: Replicates, other: Replicates, metric: str, peers: Peers | None = None
+) -> Estimate:
     """How much more one cell has of a metric on test than another, over their common seeds.
 
-    Its error is for other seeds and other time blocks of the test period.
+    Its error is for other seeds and other test rows. Of two main cells of one table, `peers`, the
+    spread of the seeds is pooled over all of them, and what tuning varies is part of it where they
+    were searched twice.
 
     Raises:
         ValueError: the two cells are not of the same prepared log.
     """
-    return _estimate(_common(own, other), metric)
+    return _estimate(_common(own, other), metric, peers)
 
 
 def _records(runs: Runs) -> dict[Key, dict[Replicate, RunRecord]]:
@@ -156,18 +165,38 @@ def draws_of(both: list[tuple[RunRecord, RunRecord]]) -> list[int]:
     return [draw_of(one.config) for one, _ in both]
 
 
-def _estimate(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Estimate:
-    drawn = [resampled(one)[metric] - resampled(two)[metric] for one, two in both]
-    units = num_blocks(both[0][0]) if both else 0
-    resamples = np.array(drawn).T if drawn else np.empty((0, 0))
-    found = two_way_estimate(_deltas(both, metric), resamples, units, draws_of(both))
+def _estimate(
+    both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers | None
+) -> Estimate:
+    found = two_way_estimate(
+        _deltas(both, metric),
+        lambda: _of_rows(both, metric),
+        draws_of(both),
+        table=_table(both, metric, peers) if both and peers else None,
+        tuning=NONE if peers is None else peers.tuning(metric),
+    )
     return replace(found, limit=WIDEST.get(metric, math.inf))
 
 
-def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, object]:
+def _table(
+    both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers
+) -> NDArray[np.float64]:
+    """The scores of all models of the table in the same runs, these two models first."""
+    places = [Replicate(draw_of(one.config), one.config.seed) for one, _ in both]
+    own, other = (record.config.method for record in both[0])
+    return peers.scores(metric, places, (own, other))
+
+
+def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:
+    """What all differences owe to the choice of the test rows of one log."""
+    sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
+    return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
+
+
+def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers) -> dict[str, object]:
     """The columns of a row of `compare` that follow from the runs of one comparison alone."""
     deltas = by_draw(_deltas(both, metric), draws_of(both))
-    found = _estimate(both, metric)
+    found = _estimate(both, metric, peers)
     interval = found.interval()
     return {
         "pairs": len(both),
@@ -176,6 +205,7 @@ def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str) -> dict[str, ob
         "delta_high": interval.high,
         "error": found.error,
         "freedom": found.freedom,
+        "has_tuning": found.tuning != NONE,
         "two_way_p": found.p_value,
         "mde": found.detectable,
         "t_p": paired_p_value(deltas),

@@ -38,7 +38,8 @@ def contrast(
 
     Each model is given by its `placements` of the same rows. A mean of AUCs is a linear contrast of
     correlated AUCs, of which DeLong's variance needs the mean placements alone: so what models
-    share in their rows is part of it, and no independence of seeds is assumed.
+    share in their rows is part of it, and no independence of seeds is assumed. Rows are taken as
+    independent, those of one user or time too.
     """
     is_click = np.asarray(label, bool)
     shares = np.mean(left, axis=0) - np.mean(right, axis=0)

@@ -12,6 +12,7 @@ from reports.comparisons import estimate
 from reports.keys import Family, family_of
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
+from reports.peers import peers_of
 from reports.stats import Interval
 from reports.verdicts import (
     LEAST_REPLICATES,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from benchmark.records import RunRecord
+    from reports.estimates import Estimate
     from reports.keys import Replicate
     from reports.load import Runs
     from reports.verdicts import Budget, Expected
@@ -43,7 +45,7 @@ class Part:
     `unit` is "e-4" for differences of metrics, else what `measure` counts in: `COUNTED` are powers
     of ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing
     is settled whatever the interval. `replicates` are the values that the interval is over, and
-    `shared` is what of its standard error more of them do not reduce.
+    `estimate` is what it is made of, if it is not Student's of their mean.
     """
 
     label: str
@@ -56,7 +58,7 @@ class Part:
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
-    shared: float = 0.0
+    estimate: Estimate | None = None
 
     def among(self, num_parts: int) -> Contrast:
         """The contrast as one of so many parts of a claim."""
@@ -73,16 +75,20 @@ class Part:
             needs=self.needs if math.isnan(interval.low) else "",
             blocked=self.blocked,
             replicates=self.replicates,
-            shared=self.shared,
+            estimate=self.estimate,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model of a comparison, and its finished runs by draw and seed."""
+    """One model of a comparison, and its finished runs by draw and seed.
+
+    `table` is the backbone whose main cell it is, empty for other cells.
+    """
 
     title: str
     runs: dict[Replicate, RunRecord]
+    table: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ class Evidence:
         ]
         changes = found[0].changes if found else NOT_PLANNED
         records = {cell.replicate: cell.record for cell in found if cell.record is not None}
-        return Subject(title=model_title(backbone, method, changes), runs=records)
+        title = model_title(backbone, method, changes)
+        return Subject(title=title, runs=records, table="" if changes else backbone)
 
     def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> Subject:
         """A model with hyper-parameters that a study fixes."""
@@ -119,7 +126,7 @@ class Evidence:
         """The model with these values of `keys.CELL`."""
         cells = [cell for cell in self.runs.cells if cell.key == key]
         records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
-        return Subject(title=model_title(*key[2:]), runs=records)
+        return Subject(title=model_title(*key[2:]), runs=records, table="" if key[4] else key[2])
 
     def gap(
         self,
@@ -132,11 +139,13 @@ class Evidence:
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
         """How much better the left one is on test, for other seeds and other test rows."""
-        found = estimate(left.runs, right.runs, metric)
+        are_peers = left.table == right.table != ""
+        peers = peers_of(self.runs, self.family, left.table) if are_peers else None
+        found = estimate(left.runs, right.runs, metric, peers)
         return Part(
             label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
             measure=found.interval,
-            shared=found.shared,
+            estimate=found,
             paper=paper,
             expected=expected,
             needs=needs,

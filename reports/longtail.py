@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.metrics import group_scores
 from reports.bins import NUM_BINS, bins_by_domain
 from reports.blocks import BLOCK
-from reports.bootstrap import NUM_BLOCKS, block_weights, time_blocks
+from reports.clusters import clusters_of, rows_component
 from reports.intervals import bounds
 from reports.keys import Family
 from reports.names import BASELINE
@@ -27,26 +27,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.records import RunRecord
+    from reports.estimates import Component, Estimate
     from reports.keys import Replicate
     from reports.load import Runs
     from reports.scored import ScoredRows
-    from reports.two_way import Estimate
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
 INTERVAL_NOTE = (
     "Intervals: 95%, for other seeds and other test rows; none with one seed. What the seeds share,"
-    " the choice of the test rows, is the covariance of their gains over resamples of"
-    f" {NUM_BLOCKS} blocks of consecutive rows, to first order; the rest is their own spread, with"
-    " Student's t. They are not corrected for the number of comparisons."
+    " the choice of the test rows, is the covariance of their gains over blocks of time, and over"
+    " users where the log names them, to first order; the rest is their own spread. Critical values"
+    " are those of Cochran and Cox. They are not corrected for the number of comparisons."
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BinScores:
-    """GAUC and AUC of one run in each bin, and the same in B resamples of the test rows."""
+    """GAUC and AUC of one run in each bin, and what each cell of the test rows adds to them.
+
+    The rows of a cell are of one bin, and agree in the ways in which rows belong together.
+    """
 
     scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
-    resampled: NDArray[np.float64]  # (B, bins, metrics)
+    sums: NDArray[np.float64]  # (C, metrics)
+    bin: NDArray[np.integer]  # (C,)
+    groupings: Sequence[NDArray[np.integer]]  # (C,) each
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -123,24 +128,22 @@ def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
     return _scores_of(file_of(record), bins.tobytes())
 
 
-@lru_cache(maxsize=4096)  # some thirty kilobytes each
+@lru_cache(maxsize=256)  # a few kilobytes without users, with them up to 40 bytes per test row
 def _scores_of(file: File, bins: bytes) -> BinScores:
     return bin_scores(scored_rows(file), np.frombuffer(bins, np.int64))
 
 
 def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
     """Those of a run's test rows by the domains' bins."""
-    label, logit, domain = rows
-    row_bin, weights = bins[domain] - 1, block_weights(label.size)
-    cell = time_blocks(label.size) * NUM_BINS + row_bin
-    values, errors = [], []
-    for group in (domain, row_bin):
-        values.append(_mean_aucs(label, logit, group, row_bin))
-        by_row = influences(label, logit, group, row_bin)
-        by_block = np.bincount(cell, by_row, weights.shape[1] * NUM_BINS)
-        errors.append(weights @ by_block.reshape(-1, NUM_BINS))
-    scores = np.stack(values, axis=-1)
-    return BinScores(scores, scores + np.stack(errors, axis=-1))
+    label, logit, domain = rows.label, rows.logit, rows.domain
+    row_bin = bins[domain] - 1
+    clusters = clusters_of(*rows.groupings, row_bin)
+    *groupings, bin_of_cell = clusters.groupings
+    groups = (domain, row_bin)
+    scores = [_mean_aucs(label, logit, group, row_bin) for group in groups]
+    added = [clusters.sums(influences(label, logit, group, row_bin)) for group in groups]
+    values, sums = (np.stack(parts, axis=-1) for parts in (scores, added))
+    return BinScores(values, sums, bin_of_cell, groupings)
 
 
 def _mean_aucs(
@@ -182,8 +185,13 @@ def bin_gain(
     """How much more of a metric one model has in a bin than another, over their common runs."""
     place = (number - 1, METRICS.index(metric))
     both = sorted(own.keys() & other.keys())
-    gains = [own[run].scores[place] - other[run].scores[place] for run in both]
-    drawn = [own[run].resampled[:, *place] - other[run].resampled[:, *place] for run in both]
-    draws = [run.draw for run in both]
-    found = two_way_estimate(np.array(gains), np.array(drawn).T, NUM_BLOCKS, draws)
+    pairs = [(own[run], other[run]) for run in both]
+    gains = np.array([one.scores[place] - two.scores[place] for one, two in pairs])
+
+    def of_rows() -> Component:
+        is_own = pairs[0][0].bin == place[0]
+        sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in pairs]
+        return rows_component(np.array(sums), *(g[is_own] for g in pairs[0][0].groupings))
+
+    found = two_way_estimate(gains, of_rows, [run.draw for run in both])
     return replace(found, limit=WIDEST.get(metric, np.inf))

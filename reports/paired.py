@@ -38,8 +38,9 @@ DRAWS_NOTE = (
     "Of a generated log with several draws every run is of one draw and seed. Scores and"
     " differences are means over all its runs, each difference being of two runs with the same draw"
     " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
-    " means of the draws (Student's t, one degree of freedom less than there are draws), which hold"
-    " what differs between draws, seeds and rows: they speak of such logs, not of one. What is"
+    " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
+    " cells are compared, their spread is pooled over the methods), which hold what differs between"
+    " draws, seeds and rows: they speak of such logs, not of one. What is"
     " per domain or row is computed draw by draw; counts of domains and rows are totals over the"
     " draws."
 )

@@ -42,11 +42,13 @@ def influences(
 ) -> NDArray[np.float64]:
     """(N,) what each row adds to the error of its stratum's mean AUC of groups, to first order.
 
-    The mean is weighted by rows over the groups of both classes, as GAUC is, with these weights
-    taken as given; each group lies in one stratum. The sum of squares estimates the variance. As
-    in DeLong's, those around the mean of n placements are scaled by n / (n - 1). A row that is
-    alone in its group and class tells nothing about its own spread; it is taken around the mean of
-    its stratum, which makes the variance too large rather than too small.
+    The mean is weighted by rows over the groups of both classes, as GAUC is; each group lies in one
+    stratum. A row moves the AUC of its group by its placement (DeLong et al., 1988), and its
+    group's weight in the mean. The sum of squares estimates the variance over independent rows, the
+    squares of sums by cluster that over independent clusters. As in DeLong's, placements around the
+    mean of n of them are scaled by the root of n / (n - 1). A row that is alone in its group and
+    class tells nothing about its own spread; it is taken around the mean of its stratum, in place
+    of what its group's weight adds, which makes the variance too large rather than too small.
     """
     shares = placements(label, score, group)
     added, kept = np.zeros(label.size), ~np.isnan(shares)
@@ -56,10 +58,12 @@ def influences(
     rows, clicks = np.bincount(group), np.bincount(group[label == 1], minlength=group.max() + 1)
     won = np.bincount(group, np.where(label == 1, shares, 0.0))
     auc = won[group] / clicks[group]  # of the row's group
-    weight = rows[group] / np.bincount(stratum)[stratum]
-    mean = (np.bincount(stratum, auc) / np.maximum(np.bincount(stratum), 1))[stratum]
+    in_stratum = np.bincount(stratum)[stratum]
+    mean = np.bincount(stratum, auc)[stratum] / in_stratum
     own = np.where(label == 1, clicks[group], rows[group] - clicks[group])  # rows of its class
     is_alone = own == 1
     scale = np.sqrt(own / np.maximum(own - 1, 1))
-    added[kept] = weight * scale * (shares - np.where(is_alone, mean, auc)) / own
+    of_auc = rows[group] * scale * (shares - np.where(is_alone, mean, auc)) / own
+    has_lone = np.minimum(clicks, rows - clicks)[group] == 1
+    added[kept] = (of_auc + np.where(has_lone, 0.0, auc - mean)) / in_stratum
     return added

@@ -1,63 +1,21 @@
-"""Two searches of each main cell: how far their outcomes are apart, and how large chance is."""
+"""Two searches of each main cell: how far their outcomes are apart, and what tables say of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
-from reports.keys import MODEL
-from reports.paired import DIGITS, differences, rows_of, run_pairs
+from reports.keys import MODEL, Family
+from reports.paired import DIGITS, SCALE, differences, rows_of, run_pairs
+from reports.peers import peers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike
-
     from reports.load import Runs
 
 STUDY = "retuned"
-
-
-@dataclass(frozen=True, slots=True)
-class TuningNoise:
-    """The variance that the luck of one search gives a model's score, and its freedom.
-
-    A comparison of two models holds the luck of both searches: twice the variance.
-    """
-
-    variance: float
-    freedom: int
-
-    @property
-    def anew(self) -> float:
-        """The standard deviation of a comparison's change when both models are searched anew.
-
-        Before and after it holds the luck of two searches, of four in all.
-        """
-        return float(np.sqrt(4.0 * self.variance))
-
-
-def tuning_noise(backbones: Sequence[ArrayLike]) -> TuningNoise:
-    """The noise of one search from pairs of searches, pooled over backbones.
-
-    A difference of two searches holds the luck of both, so that its variance is twice that of one.
-    What another draw of the shared values does alike to all models of a backbone is no part of a
-    comparison, and is removed with their mean. nan where no backbone has two models, or where a
-    difference is undefined.
-
-    Args:
-        backbones: for each backbone (M,) differences, second search minus first, of its models.
-    """
-    values = [np.asarray(found, np.float64) for found in backbones]
-    freedom = sum(max(found.size - 1, 0) for found in values)
-    if not freedom:
-        return TuningNoise(np.nan, 0)
-    squares = sum(float(((found - found.mean()) ** 2).sum()) for found in values if found.size)
-    return TuningNoise(squares / (2.0 * freedom), freedom)
 
 
 def compare_searches(runs: Runs) -> pd.DataFrame:
@@ -65,9 +23,11 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
 
     `<metric>_first` and `<metric>_second` are the means on test with the values of either search,
     `<metric>_delta_e4_mean` and `_std` are second minus first, run by run, in units of 0.0001.
+    `<metric>_anew_e4` is the standard deviation by which a comparison of two models of the backbone
+    changes when both are searched anew: before and after it holds the luck of two searches each.
     `planned_runs` and `draws` are those of the second search.
     """
-    runs = runs.study(STUDY)
+    everything, runs = runs, runs.study(STUDY)
     scores = runs.metrics()
     if scores.empty:
         return pd.DataFrame()
@@ -80,8 +40,11 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
         )
         row: dict[str, object] = {**keys, "runs": len(run_pairs(second, first, "auc"))}
         row |= {name: model[name] for name in ("planned_runs", "draws")}
+        family = Family(model["dataset"], model["partition"])
+        peers = peers_of(everything, family, model["backbone"])
         for metric in DIGITS:
             pairs = run_pairs(second, first, metric).mean(skipna=False)
+            row[f"{metric}_anew_e4"] = SCALE * np.sqrt(2.0 * peers.tuning(metric).variance)
             row |= {f"{metric}_first": pairs["other"], f"{metric}_second": pairs["own"]}
         rows.append(row | differences(second, first, "delta"))
     return pd.DataFrame(rows)
@@ -94,7 +57,7 @@ def num_searches(runs: Runs) -> int:
     return max((entry.search.number for entry in runs.searches), default=0)
 
 
-def search_notes(table: pd.DataFrame) -> list[str]:
+def search_notes(table: pd.DataFrame, *, is_contained: bool) -> list[str]:
     """What a table of comparisons says of the luck of tuning, by its column `searches`."""
     searches = table["searches"].iloc[0]
     if searches == 1:
@@ -103,8 +66,9 @@ def search_notes(table: pd.DataFrame) -> list[str]:
             " tuning. Another search may choose other values and so change a difference."
         ]
     if searches > 1:
+        contained = "contain" if is_contained else "do not contain"
         return [
-            "Every network was searched a second time; the table of second searches says how far"
-            " the two are apart."
+            f"Every network was searched a second time: intervals and tests {contained} how far the"
+            " two are apart, which the table of second searches shows."
         ]
     return []

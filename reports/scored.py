@@ -1,4 +1,4 @@
-"""What the stored test rows of a run say, each file read and resampled once."""
+"""What the stored test rows of a run say, each file read once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from reports.bootstrap import resampled_metrics, time_blocks
+from benchmark.metrics import row_logloss
+from reports.clusters import Clusters, clusters_of
 from reports.logits import refuse_broken
-from reports.placements import placements
+from reports.placements import influences, placements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.records import RunRecord
+
+NUM_BLOCKS = 20  # of equally many rows, where the store names no blocks
 
 
 class File(NamedTuple):
@@ -30,16 +33,28 @@ class File(NamedTuple):
 
 
 class ScoredRows(NamedTuple):
-    """The test rows of a run in the order of time, (N,) each."""
+    """The test rows of a run in the order of time, (N,) each; `user` only where the log has it."""
 
     label: NDArray[np.int8]
     logit: NDArray[np.float32]
     domain: NDArray[np.int32]
+    block: NDArray[np.integer]
+    user: NDArray[np.int32] | None = None
+
+    @property
+    def groupings(self) -> tuple[NDArray[np.integer], ...]:
+        """The ways in which rows belong together."""
+        return (self.block,) if self.user is None else (self.block, self.user)
 
 
-def resampled(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
-    """LogLoss, AUC and GAUC of a run on test in each resample of `bootstrap`."""
-    return _resampled(file_of(record))
+def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
+    """(C,) of LogLoss, AUC and GAUC on test: what the rows of each cell of `clusters` add to it."""
+    return _influence_sums(file_of(record))
+
+
+def clusters(record: RunRecord) -> Clusters:
+    """The clusters of the test rows, the same for all runs on a log."""
+    return _clusters(file_of(record))
 
 
 def placed(record: RunRecord) -> NDArray[np.float64]:
@@ -52,11 +67,6 @@ def labels(record: RunRecord) -> NDArray[np.int8]:
     return scored_rows(file_of(record)).label
 
 
-def num_blocks(record: RunRecord) -> int:
-    """How many blocks of time the test rows are cut into."""
-    return int(time_blocks(labels(record).size).max(initial=-1)) + 1
-
-
 def file_of(record: RunRecord) -> File:
     """The predictions of a run as they are now, a key for what was computed from them."""
     path = record.path / "predictions.parquet"
@@ -64,10 +74,22 @@ def file_of(record: RunRecord) -> File:
     return File(path, facts.st_mtime_ns, facts.st_size)
 
 
-@lru_cache(maxsize=4096)  # some ten kilobytes each
-def _resampled(file: File) -> Mapping[str, NDArray[np.float64]]:
-    rows = scored_rows(file)
-    return resampled_metrics(rows.label, rows.logit, rows.domain)
+@lru_cache(maxsize=256)  # a few hundred bytes without users, with them up to 24 per test row
+def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
+    rows, by_cell = scored_rows(file), _clusters(file).sums
+    if rows.label.size == 0:
+        return dict.fromkeys(("logloss", "auc", "gauc"), np.empty(0))
+    loss, everything = row_logloss(rows.label, rows.logit), np.zeros(rows.label.size, np.int64)
+    return {
+        "logloss": by_cell((loss - loss.mean()) / loss.size),
+        "auc": by_cell(influences(rows.label, rows.logit, everything, everything)),
+        "gauc": by_cell(influences(rows.label, rows.logit, rows.domain, everything)),
+    }
+
+
+@lru_cache(maxsize=64)
+def _clusters(file: File) -> Clusters:
+    return clusters_of(*scored_rows(file).groupings)
 
 
 @lru_cache(maxsize=64)  # about the runs of one data set and backbone
@@ -83,11 +105,18 @@ def scored_rows(file: File) -> ScoredRows:
     Raises:
         RecordError: a logit is nan or infinite.
     """
-    rows = (
-        pl.scan_parquet(file.path)
-        .filter(pl.col("split") == "test")
-        .select("label", "logit", "eval_domain_id")
-        .collect()
-    )
+    rows = pl.read_parquet(file.path).filter(pl.col("split") == "test")
     refuse_broken(file.path, rows["logit"].to_numpy())
-    return ScoredRows(*(rows[name].to_numpy() for name in rows.columns))
+    block = rows["block"].to_numpy() if "block" in rows.columns else time_blocks(rows.height)
+    return ScoredRows(
+        label=rows["label"].to_numpy(),
+        logit=rows["logit"].to_numpy(),
+        domain=rows["eval_domain_id"].to_numpy(),
+        block=block,
+        user=rows["cluster"].to_numpy() if "cluster" in rows.columns else None,
+    )
+
+
+def time_blocks(num_rows: int) -> NDArray[np.int64]:
+    """(N,) the block of each row of a store that names none, rows being in the order of time."""
+    return np.arange(num_rows) * min(NUM_BLOCKS, num_rows) // max(num_rows, 1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports.auction import MIXED
+from reports.clusters import rows_component
+from reports.estimates import Component, Estimate
 from reports.stats import Interval, over_draws
-from reports.two_way import estimate_of, two_way_interval
+from reports.two_way import own_component, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEASURES = ("ctr", "cpc", "revenue")
-RESAMPLES = 2_000
-RESAMPLE_SEED = 0
-RESAMPLED_ROWS = 1 << 22  # drawn at a time, which bounds the memory
 LEAST_REQUESTS = 10  # of a domain that is judged
 TIE = 1e-12  # sums of the same numbers in another order differ by less
 
@@ -42,35 +42,25 @@ class UpliftedDomains:
 def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
     """The relative uplift of each of `MEASURES` in percent: mean over seeds and interval.
 
+    It allows for other seeds and other requests. To first order a request adds to the uplift of a
+    sum its share of that sum less its share of the other model's.
+
     Args:
         summands: (S, R, 4): per seed and request clicks and revenue, then those of the other model.
     """
-    num_seeds, num_requests, _ = summands.shape
-    if num_seeds == 0:
-        return dict.fromkeys(MEASURES, Interval(np.nan, np.nan, np.nan, 0))
-    uplift = _percent(summands.sum(axis=1))  # (S, 3)
-    by_request = summands.transpose(1, 0, 2).reshape(num_requests, -1)  # (R, S * 4)
-    totals = resampled_totals(by_request).reshape(-1, num_seeds, 4)  # (B, S, 4)
-    resampled = _percent(totals)  # (B, S, 3)
+    totals = summands.sum(axis=1, keepdims=True)  # (S, 1, 4)
+    uplift = _percent(totals)[:, 0]  # (S, 3)
+    clicks, revenue, other_clicks, other_revenue = np.moveaxis(_ratio(summands, totals), -1, 0)
+    of_clicks, of_revenue = clicks - other_clicks, revenue - other_revenue  # (S, R)
+    shares = np.stack([of_clicks, of_revenue - of_clicks, of_revenue], axis=-1)
+    added = (uplift[:, np.newaxis] + 100.0) * shares  # (S, R, 3)
+    requests = np.arange(summands.shape[1])
     return {
-        name: two_way_interval(uplift[:, i], resampled[:, :, i], num_requests)
+        name: two_way_estimate(
+            uplift[:, i], partial(rows_component, added[:, :, i], None, requests)
+        ).interval()
         for i, name in enumerate(MEASURES)
     }
-
-
-def resampled_totals(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(B, K) column sums of (R, K) rows drawn with replacement, the same draws in every call."""
-    num_rows = len(values)
-    random = np.random.default_rng(RESAMPLE_SEED)
-    step = max(1, RESAMPLED_ROWS // num_rows)
-    totals = []
-    for low in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - low)
-        drawn = random.integers(num_rows, size=(count, num_rows))
-        drawn += num_rows * np.arange(count)[:, np.newaxis]
-        times = np.bincount(drawn.ravel(), minlength=count * num_rows)
-        totals.append(times.reshape(count, num_rows).astype(np.float64) @ values)
-    return np.concatenate(totals)
 
 
 def uplifted_domains(
@@ -131,8 +121,9 @@ def _share(is_up: NDArray[np.bool_]) -> Interval:
     shares, size = is_up.mean(axis=1), is_up.shape[1] + 4
     smoothed = (float(is_up.mean()) * is_up.shape[1] + 2.0) / size
     variance = smoothed * (1.0 - smoothed) / size
-    interval = estimate_of(shares, variance, is_up.shape[1]).interval()
-    return interval.clipped(0.0, 1.0).times(100.0)
+    of_domains = Component(variance, is_up.shape[1] - 1)
+    interval = Estimate(float(shares.mean()), shares.size, own_component(shares), of_domains)
+    return interval.interval().clipped(0.0, 1.0).times(100.0)
 
 
 def _percent(totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,4 +139,4 @@ def _percent(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ratio(numerator: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(numerator, other, out=np.full(other.shape, np.nan), where=other != 0.0)
+    return np.divide(numerator, other, out=np.full(numerator.shape, np.nan), where=other != 0.0)

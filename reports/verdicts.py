@@ -9,20 +9,19 @@ them is refuted, which many contrasts would be by chance: those tests share the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from scipy import stats
 
 from reports.analysis_plan import ANALYSIS
 from reports.capped import MOST_CAPPED
+from reports.estimates import NONE, UNKNOWN, Component, Estimate
 from reports.stats import POWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from reports.stats import Interval
 
@@ -54,8 +53,9 @@ RULE = (
     f" ±{MARGIN:g}, and refuted if the corrected one lies outside. A claim of several parts is"
     " reproduced if all are seen, each at the level of 5% (one-sided: intervals of 90%), and not"
     " reproduced if one is refuted, at 5% of all parts together (Bonferroni: corrected intervals);"
-    " else it is inconclusive. Intervals are two-way (seeds and blocks of test rows) unless a row"
-    " says otherwise, on a generated log of several draws over the means of its draws. A part is"
+    " else it is inconclusive. Intervals are two-way (seeds, pooled over the main"
+    " cells of a backbone, and test rows in blocks of time and users) unless a row says otherwise,"
+    " on a generated log of several draws over the means of its draws. A part is"
     f" inconclusive that rests on a model of which over {100 * MOST_CAPPED:.0f}% of the runs were"
     " stopped by the cap on epochs, on AdaSparse beyond the bounds of sparsity that it speaks of,"
     " or on a log with too few rows of a class. On generated logs a claim can only hold, or not"
@@ -74,8 +74,8 @@ class Contrast:
     for readers alone. `margin` is what counts as a difference, 0 for other quantities than AUC and
     GAUC. A `p_value` of a further test has to be significant too before anything is settled.
     `needs` says what is missing, if the interval is, and `blocked` why nothing is settled whatever
-    the interval. `replicates` are the values that the interval is over, and `shared` is the part of
-    its standard error that more of them do not reduce: that of the test rows.
+    the interval. `replicates` are the values that the interval is over, and `estimate` is what the
+    interval is made of, if it is not Student's of their mean.
     """
 
     label: str
@@ -89,7 +89,7 @@ class Contrast:
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
-    shared: float = 0.0
+    estimate: Estimate | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -122,29 +122,46 @@ class Contrast:
         """About how many `replicates` would settle it with a power of `stats.POWER`.
 
         The true difference is taken to be the estimate, and the spread that of these replicates.
-        Student's quantiles of the test and of the power, times the standard error, have to fall
-        below the distance of the estimate from the bound that settles it. 0 where none would, as
+        The quantiles of the test and of the power, times the standard error, have to fall below the
+        distance of the estimate from the bound that settles it. 0 where no number would do, as
         where the test rows alone are the noise, and `MOST_NEEDED` + 1 where it takes more.
         """
-        half, num = (self.interval.high - self.interval.low) / 2.0, self.interval.num
-        if self.blocked or math.isnan(half) or num < 2:
+        found = self._found
+        if self.blocked or math.isnan(found.error):
             return 0
-        error = half / float(stats.t.ppf(1.0 - LEVEL, num - 1))
-        own = math.sqrt(max(error**2 - self.shared**2, 0.0))  # shrinks with their number
-        sizes = np.arange(num, MOST_NEEDED + 1)
-        errors = np.sqrt(self.shared**2 + own**2 * num / sizes)
+        sizes = range(found.num, MOST_NEEDED + 1)
         needed = [
-            MOST_NEEDED + 1 if not is_enough.any() else int(sizes[is_enough][0])
-            for distance, tail in self._ways()
-            if _reach(tail, np.inf) * self.shared < distance
-            for is_enough in [_reach(tail, sizes - 1) * errors < distance]
+            sizes.start + bisect_left(sizes, True, key=lambda num: _is_found(found.over(num), *way))
+            for way in self._ways()
+            if self._limit is None or _is_found(self._limit, *way)
         ]
         return min(needed, default=0)
 
     @property
-    def is_noise_of_rows(self) -> bool:
-        """Whether more replicates would never settle it, but more test rows might."""
-        return self.num_needed == 0 and self.shared > 0.0 and bool(self._ways())
+    def noise(self) -> str:
+        """What there would have to be more of, where more replicates would never settle it."""
+        limit = self._limit
+        if self.blocked or limit is None or self.num_needed or not self._ways():
+            return ""
+        return "searches" if limit.tuning.variance > limit.rows.variance else "test rows"
+
+    @property
+    def _found(self) -> Estimate:
+        """What the interval is made of."""
+        if self.estimate is not None:
+            return self.estimate
+        mean, num = self.interval.mean, self.interval.num
+        half = (self.interval.high - self.interval.low) / 2.0
+        if num < 2:
+            return Estimate(mean, num, UNKNOWN)
+        error = half / float(stats.t.ppf(1.0 - LEVEL, num - 1))
+        return Estimate(mean, num, Component(error**2, num - 1))
+
+    @property
+    def _limit(self) -> Estimate | None:
+        """The same with any number of replicates; None if nothing would be left of its error."""
+        found = self._found
+        return replace(found, replicates=NONE) if found.shared > 0.0 else None
 
     def _ways(self) -> list[tuple[float, float]]:
         """How it may be settled: how far the estimate is from a bound, and the level of the test.
@@ -160,10 +177,9 @@ class Contrast:
         return [(distance, tail) for distance, tail in ways if distance > 0.0]
 
 
-def _reach(tail: float, freedom: float | NDArray[np.int64]) -> NDArray[np.float64]:
-    """Standard errors that a difference has to have to be found with `POWER`."""
-    quantiles = stats.t.ppf(1.0 - tail, freedom) + stats.t.ppf(POWER, freedom)
-    return np.asarray(quantiles, np.float64)
+def _is_found(estimate: Estimate, distance: float, tail: float) -> bool:
+    """Whether a difference so far from a bound is found with `stats.POWER`."""
+    return estimate.reach(tail) < distance
 
 
 def corrected_level(num_contrasts: int) -> float:
@@ -193,8 +209,11 @@ def to_settle(contrasts: Sequence[Contrast]) -> str:
     open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
     reasons = [contrast.blocked or contrast.needs for contrast in open_ones]
     needs = list(dict.fromkeys(filter(None, reasons)))
-    if any(contrast.is_noise_of_rows for contrast in open_ones):
-        needs.append("more test rows, which are the noise of an open part however many seeds")
+    needs += [
+        f"more {noise}, which are the noise of an open part however many {kind}"
+        for noise, kind in dict.fromkeys((one.noise, one.replicates) for one in open_ones)
+        if noise
+    ]
     hardest = max(open_ones, key=lambda contrast: contrast.num_needed)
     if num := hardest.num_needed:
         count = f"about {num:,}" if num <= MOST_NEEDED else f"more than {MOST_NEEDED:,}"

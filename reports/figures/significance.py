@@ -154,7 +154,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
         f" for {_METRICS[first['metric']]}. Methods:"
         f" {', '.join(TITLES.get(name, name) for name in in_order(list(table['method'])))}.",
-        *search_notes(table),
+        *search_notes(table, is_contained=False),
     ]
     if np.isnan(first["critical_difference"]):
         lines.append(

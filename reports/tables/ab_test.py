@@ -17,7 +17,6 @@ from reports.stats import over_draws
 from reports.uplift import (
     LEAST_REQUESTS,
     MEASURES,
-    RESAMPLES,
     over_all_draws,
     uplift_intervals,
     uplifted_domains,
@@ -52,8 +51,8 @@ _NOTES = [
     " overrates its winners lets them pay less, so read CPC beside revenue.",
     "Δ is the relative difference to the plain backbone in percent, taken run by run, with its"
     " 95% interval. It allows for other seeds (the variance of the seeds' differences) and for"
-    f" other requests ({RESAMPLES:,} resamples of the requests, the same for every model; what the"
-    " seeds share of that variance counts), with Student's t.",
+    " other requests (the covariance of the seeds' uplifts over requests, to first order), with the"
+    " critical values of Cochran and Cox.",
     "Uplifted: the percentage of domains in which CTR is above that of the plain backbone, mean"
     f" over the seeds, among the domains with at least {LEAST_REQUESTS} requests, which the column"
     " Domains counts; ties are not uplifted. Its 95% interval allows for other seeds and for other"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from reports.keys import DATA
 from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import data_title, title_of
+from reports.names import BASELINE, data_title, title_of
 from reports.paired import DIGITS, delta_entries, draws_note, runs_entry
-from reports.retuned import STUDY, compare_searches, tuning_noise
+from reports.retuned import STUDY, compare_searches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,9 @@ _NOTES = [
     " 0, which has the papers' values in both. Δ: second minus first, run by run, in units of"
     " 0.0001, mean ± standard deviation over the runs.",
     "How much a comparison changes is a standard deviation. It is estimated from the differences of"
-    " all models, each less the mean of its backbone: what happens alike to all models is no part"
-    " of a comparison. The means hold some noise of training too, and the two searches have trial 0"
-    " in common: it is an estimate from few models, not a bound.",
+    " the models of a backbone, less their mean, which is no part of a comparison, and less what"
+    " the noise of training explains. The two searches have trial 0 in common: it is an estimate"
+    " from few models, not a bound.",
 ]
 
 
@@ -39,20 +40,17 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 def _luck(table: pd.DataFrame) -> list[str]:
-    """How much comparisons on each log depend on the luck of two searches."""
+    """How much comparisons on each log and backbone depend on the luck of two searches."""
     lines = []
-    for (dataset, partition), rows in table.groupby(DATA, sort=False):
-        noises = {}
-        for metric, title in _SHOWN.items():
-            deltas = rows.groupby("backbone")[f"{metric}_delta_e4_mean"]
-            noises[title] = tuning_noise([own.dropna() for _, own in deltas])
-        parts = [f"{number(noise.anew, 1)} of {title}" for title, noise in noises.items()]
-        freedom = min(noise.freedom for noise in noises.values())
-        if freedom:
+    for (dataset, partition, backbone), rows in table.groupby([*DATA, "backbone"], sort=False):
+        num_models = int((rows["runs"] > 0).sum())
+        sizes = {title: rows[f"{metric}_anew_e4"].iloc[0] for metric, title in _SHOWN.items()}
+        if all(math.isfinite(size) for size in sizes.values()):
+            parts = [f"{number(size, 1)} of {title}" for title, size in sizes.items()]
             lines.append(
-                f"{data_title(str(dataset), str(partition))}: a comparison of two models changes by"
-                f" about {' and '.join(parts)}, in units of 0.0001, when both are searched anew"
-                f" ({freedom} degree{'s' if freedom > 1 else ''} of freedom)."
+                f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}:"
+                f" a comparison of two models changes by about {' and '.join(parts)}, in units of"
+                f" 0.0001, when both are searched anew ({int((rows['runs'] > 0).sum())} models)."
             )
     return lines
 

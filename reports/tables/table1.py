@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from reports.bootstrap import NUM_BLOCKS
 from reports.capped import capped_note, marked
 from reports.comparisons import compare
 from reports.intervals import interval_entry
@@ -45,10 +44,8 @@ _NOTES = [
     " block. For LogLoss lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
-    " Its 95% interval allows for other seeds and for other test rows (at most"
-    f" {NUM_BLOCKS} blocks of consecutive rows are resampled, blocks of time where the log"
-    " has times, else random groups), and is not corrected for the number of"
-    " comparisons.",
+    " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
+    " number of comparisons; the notes of the table of tests say how.",
     "* The best of its column beats the second best, chosen by mean AUC on dev: both the paired t"
     " test over the seeds and the two-way test have p < 0.05 after Holm's correction over the tests"
     " of the block. Every star and every Δ links to its row in the table of tests, which says"
@@ -78,7 +75,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `_std` over the `pairs` that share a seed with the baseline; `_low` and `_high` bound the
     interval of `comparisons`, `<metric>_test` is its number there. `<metric>_star_test` is the
     number of the comparison with the second best where that earns a star. `paper_<metric>` and its
-    `_delta_e4` are the paper's. Undefined numbers are nan. `searches` is how many each network had.
+    `_delta_e4` are the paper's. Undefined numbers are nan. `searches` is how many each network had,
+    and `has_tuning` says whether the intervals contain what they add.
     """
     tests = compare(runs)
     runs = runs.study("main", "references")
@@ -98,7 +96,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             means = best.mean(skipna=False)
             rows.append(keys | {f"{metric}_mean": means[metric] for metric in DIGITS})
     counts = [f"{metric}_{kind}" for metric in DIGITS for kind in ("test", "star_test")]
-    table = pd.DataFrame(rows).assign(searches=num_searches(runs))
+    has_tuning = len(tests) > 0 and bool(tests["has_tuning"].all())
+    table = pd.DataFrame(rows).assign(searches=num_searches(runs), has_tuning=has_tuning)
     return table.astype(dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64"))
 
 
@@ -158,7 +157,8 @@ def arrange(table: pd.DataFrame) -> Layout:
     deltas = [
         name for title in _TITLES for name in (f"Δ {title}", f"Paper Δ ({title})")[: 1 + has_paper]
     ]
-    notes = [*_NOTES, *search_notes(table), *draws_note(table), *capped_note(table)]
+    tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
+    notes = [*_NOTES, *tuning, *draws_note(table), *capped_note(table)]
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []

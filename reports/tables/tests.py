@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.bootstrap import NUM_BLOCKS, RESAMPLES
 from reports.comparisons import compare
 from reports.intervals import interval_entry
 from reports.layout import Entry, Layout, Table, blocks_of, number, p_value
@@ -14,6 +13,7 @@ from reports.names import title_of
 from reports.paired import SCALE, draws_note, runs_entry
 from reports.retuned import num_searches, search_notes
 from reports.stats import LEAST_RANKED, POWER, TEST_LEVEL
+from reports.two_way import POOLING_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -30,19 +30,22 @@ _NOTES = [
     " mean of a column of Table 1, against the second best, which is the other method with the best"
     " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
     "Δ: first minus second, run by run, in units of 0.0001, with its 95% interval for other seeds"
-    " and other test rows: the variance of the seeds' differences, and what the seeds share of the"
-    f" variance over {RESAMPLES} resamples of {NUM_BLOCKS} blocks of consecutive test rows, the"
-    " same for all models (there are fewer blocks where there are fewer rows); Student's t with the"
-    " degrees of freedom of Welch and Satterthwaite. p two-way belongs to it. Blocks are of time"
-    " where the log has times, else random groups of rows. Users may be in several blocks,"
-    " and their ids are not stored: what the rows of one user share is not covered.",
+    " and other test rows. The spread of the seeds is pooled over the methods of the block: it is"
+    " the residual mean square of methods and seeds, unless that of the two methods is larger (F"
+    f" test at {POOLING_LEVEL:g}); then, and of two methods, it is their own. What all seeds share,"
+    " the choice of the test rows, is the covariance of the seeds' differences over blocks of"
+    " time (random groups of rows where the log has no times), and over users where the log"
+    " names them; what rows of one user share is not covered where it does not. Critical values are"
+    " Student's quantiles of the two, weighted by their variances (Cochran and Cox). p two-way"
+    " belongs to the interval. How often it is wrong is in docs/inference.md.",
     "p t: two-sided paired t test over the seeds, which ignores the noise of the test rows. (Holm):"
     " corrected over all tests of the block; a pair of models that is compared in both directions"
     " is one test. * in Table 1: the difference is in favour of the method, and p t (Holm) and p"
     f" two-way (Holm) are below {TEST_LEVEL}.",
     f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds (or draws) on; with"
     f" fewer it cannot reach {TEST_LEVEL}.",
-    "p DeLong: for AUC, the mean over the runs of these very models on other test rows. The mean"
+    "p DeLong: for AUC, the mean over the runs of these very models on other test rows, as if all"
+    " rows were independent, of users and times too. The mean"
     " is one contrast of correlated AUCs, so that seeds, which share the rows, are not taken for"
     " independent; the noise of training is no part of it. In brackets in how many runs the same"
     f" test finds a difference by itself at the level {TEST_LEVEL}; several draws have that"
@@ -78,7 +81,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         *("Test", "Comparison", "Against", "Metric", "Δ", "p two-way", "p two-way (Holm)"),
         *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Runs"),
     ]
-    notes = [_detectable_note(table), *search_notes(table), *draws_note(table), *_NOTES]
+    tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
+    notes = [_detectable_note(table), *tuning, *draws_note(table), *_NOTES]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
 
 

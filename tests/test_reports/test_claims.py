@@ -16,10 +16,12 @@ from reports.analysis_plan import ANALYSIS
 from reports.claims import BESIDE, PARTS
 from reports.comparisons import estimate
 from reports.evidence import Evidence
+from reports.keys import Family
 from reports.layout import to_markdown
 from reports.ledger import SearchTrials
 from reports.load import load_runs
 from reports.paper import paper_values
+from reports.peers import peers_of
 from reports.tables import claims
 from reports.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
 
@@ -106,7 +108,8 @@ def test_parts_are_shown_at_one_level_and_corrected_for_their_number(sample: pd.
         method: {cell.replicate: cell.record for cell in runs.cells if cell.key == key}
         for method, key in keys.items()
     }
-    found = estimate(seeds["adasparse"], seeds["plain"], "auc")
+    peers = peers_of(runs, Family(*row[["dataset", "partition"]]), "dnn")
+    found = estimate(seeds["adasparse"], seeds["plain"], "auc", peers)
 
     assert row["part"] == "DNN +AdaSparse \N{MINUS SIGN} DNN, AUC"
     assert (row["level"], row["corrected_level"]) == pytest.approx((0.9, 1 - 0.1 / 16))

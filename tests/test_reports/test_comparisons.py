@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from reports.clusters import clusters_of, rows_component
 from reports.comparisons import compare, estimate
 from reports.delong import contrast
 from reports.load import load_runs
 from reports.names import BASELINE
-from reports.placements import placements
+from reports.placements import influences, placements
 from reports.stats import holm, paired_p_value
 from reports.tables import tests as tests_table
 
@@ -227,3 +228,32 @@ def test_table_of_tests_numbers_its_rows_for_links(finished: Folder) -> None:
         1e4 * compare(load_runs(finished.store.out))["delta_mean"].iloc[0]
     )
     assert layout.notes[0].startswith("With 3 runs of both this report cannot be relied on to see")
+
+
+@pytest.mark.parametrize("has_users", [False, True])
+def test_rows_belong_together_as_the_store_says(finished: Folder, has_users: bool) -> None:
+    runs = load_runs(finished.store.out)
+    user = np.random.default_rng(3).integers(0, 12, 300)
+    names = {"block": np.arange(300) // 30} | ({"cluster": user} if has_users else {})
+    for path in finished.store.out.rglob("predictions.parquet"):
+        stored = pd.read_parquet(path)
+        stored.assign(**{k: np.tile(v, 2) for k, v in names.items()}).to_parquet(path)
+
+    found = estimate(records_of(runs, PRUNED), records_of(runs, PLAIN), "auc")
+
+    everything = np.zeros(300, np.int64)
+    added = np.array(
+        [
+            np.subtract(
+                *(
+                    influences(finished.label, finished.logits(config), everything, everything)
+                    for config in (finished.config("dnn", method, seed) for method in METHODS)
+                )
+            )
+            for seed in SEEDS
+        ]
+    )
+    clusters = clusters_of(*names.values())
+    expected = rows_component(np.array([clusters.sums(d) for d in added]), *clusters.groupings)
+    assert found.rows.variance == pytest.approx(expected.variance)
+    assert found.rows.freedom == 9

@@ -11,31 +11,34 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark.metrics import evaluate
 from reports.bins import bins_by_domain
-from reports.bootstrap import resampled_metrics
+from reports.clusters import clusters_of, rows_component
 from reports.drawing import rendered
 from reports.figures.fig3b import FIGURE
+from reports.keys import Replicate
 from reports.load import load_runs
-from reports.longtail import METRICS, bin_scores, scores_of, tabulate
+from reports.longtail import METRICS, bin_gain, bin_scores, scores_of, tabulate
+from reports.placements import influences
 from reports.scored import ScoredRows, file_of, scored_rows
 
 if TYPE_CHECKING:
     from conftest import Folder
 
 NUM_BINS = 5
+PLACES = (Replicate(0, 1), Replicate(0, 2))
 
 
 @pytest.fixture(scope="module")
 def rows() -> ScoredRows:
-    """Of 30 domains of falling size, in the order of time."""
+    """Of 30 domains of falling size, in the order of time, in 20 blocks."""
     random = np.random.default_rng(3)
     domain = (random.zipf(1.3, 6000) - 1) % 30
     label = (random.random(6000) < 0.2).astype(np.int8)
     logit = (random.normal(size=6000) + label).astype(np.float32)
-    return ScoredRows(label, logit, domain.astype(np.int32))
+    return ScoredRows(label, logit, domain.astype(np.int32), np.arange(6000) // 300)
 
 
 def part(rows: ScoredRows, kept: np.ndarray) -> ScoredRows:
-    return ScoredRows(*(values[kept] for values in rows))
+    return ScoredRows(*(values[kept] for values in rows[:4]))
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +51,40 @@ def test_scores_of_a_bin_are_the_metrics_of_its_rows(rows, bins):
 
     for number in range(1, NUM_BINS + 1):
         own = part(rows, bins[rows.domain] == number)
-        expected = evaluate(*own)
+        expected = evaluate(own.label, own.logit, own.domain)
         assert scores[number - 1].tolist() == pytest.approx([expected[m] for m in METRICS])
         assert scores[number - 1, 1] == pytest.approx(roc_auc_score(own.label, own.logit))
 
 
-def test_resamples_spread_as_those_of_exact_metrics_do(rows, bins):
-    spread = bin_scores(rows, bins).resampled[:, 0].std(axis=0)
+@pytest.mark.parametrize("metric", METRICS)
+def test_gain_of_a_bin_varies_as_that_of_its_rows_alone(rows, bins, metric):
+    random = np.random.default_rng(4)
+    others = [rows._replace(logit=random.normal(size=6000).astype(np.float32)) for _ in range(4)]
+    own, plain = (dict(zip(PLACES, others[k : k + 2], strict=True)) for k in (0, 2))
 
-    exact = resampled_metrics(*part(rows, bins[rows.domain] == 1))  # one large domain
-    assert spread.tolist() == pytest.approx([exact[m].std() for m in METRICS], rel=0.2)
+    scores = [
+        {place: bin_scores(one, bins) for place, one in side.items()} for side in (own, plain)
+    ]
+    found = bin_gain(*scores, 1, metric)
+
+    kept = bins[rows.domain] == 1  # one large domain, whose GAUC is its AUC
+    everything = np.zeros(kept.sum(), np.int64)
+    added = [
+        influences(rows.label[kept], one.logit[kept], everything, everything) for one in others
+    ]
+    deltas = np.array([added[0] - added[2], added[1] - added[3]])
+    clusters = clusters_of(rows.block[kept])
+    expected = rows_component(np.array([clusters.sums(d) for d in deltas]), *clusters.groupings)
+    assert found.rows.variance == pytest.approx(expected.variance)
+    assert (found.num, found.rows.freedom) == (2, 19)
+
+
+def test_cells_of_a_bin_are_those_of_its_number_where_another_bin_has_no_rows(rows, bins):
+    without = part(rows, bins[rows.domain] != 2)
+
+    found = bin_scores(without, bins)
+
+    assert set(found.bin) == {0, 2, 3, 4}
 
 
 def test_bin_without_both_classes_has_no_score(rows, bins):

@@ -8,44 +8,15 @@ import numpy as np
 import pytest
 
 from reports.build import load_tables
+from reports.keys import Family
 from reports.load import load_runs
-from reports.retuned import compare_searches, tuning_noise
+from reports.peers import peers_of
+from reports.retuned import compare_searches
 from reports.tables import retuned, table1, tests
 
 if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
-
-
-def test_tuning_noise_of_two_models_by_hand() -> None:
-    noise = tuning_noise([[1.0, 5.0]])  # each 2 from their mean
-
-    assert noise.variance == pytest.approx((2.0**2 + 2.0**2) / 2)
-    assert noise.freedom == 1
-    assert noise.anew == pytest.approx(4.0)
-
-
-def test_tuning_noise_is_that_of_simulated_searches() -> None:
-    random, deviation = np.random.default_rng(3), 2.5
-    lucks = random.normal(0.0, deviation, (4000, 2, 5, 2))  # tables, backbones, models, searches
-    alike = random.normal(0.0, 30.0, (4000, 2, 1, 2))  # all models of a backbone
-
-    differences = np.diff(lucks + alike, axis=-1)[..., 0]
-    found = [tuning_noise(list(table)) for table in differences]
-    changes = np.diff(differences[:, 0, :2], axis=-1)  # of the comparison of two models
-
-    assert {noise.freedom for noise in found} == {8}
-    assert np.mean([noise.variance for noise in found]) == pytest.approx(deviation**2, rel=0.03)
-    anew = np.sqrt(np.mean([noise.anew**2 for noise in found]))
-    assert anew == pytest.approx(np.std(changes), rel=0.03)
-
-
-@pytest.mark.parametrize("differences", [[], [[]], [[1.0]], [[1.0], [3.0]]])
-def test_tuning_noise_needs_two_models_of_a_backbone(differences) -> None:
-    noise = tuning_noise(differences)
-
-    assert noise.freedom == 0
-    assert np.isnan(noise.variance)
 
 
 def row_of(table: pd.DataFrame, method: str) -> pd.Series:
@@ -72,18 +43,16 @@ def test_searches_are_compared_run_by_run(studied: Folder) -> None:
 
 
 def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
-    table = compare_searches(load_runs(studied.store.out))
+    runs = load_runs(studied.store.out)
 
-    note = retuned.arrange(table).notes[0]
+    note = retuned.arrange(compare_searches(runs)).notes[0]
 
-    expected = [
-        2.0 * np.sqrt(table[f"{metric}_delta_e4_mean"].var(ddof=1) / 2.0)
-        for metric in ("auc", "gauc")
-    ]
+    peers = peers_of(runs, Family("world", "scenario"), "dnn")
+    sizes = [1e4 * np.sqrt(2.0 * peers.tuning(metric).variance) for metric in ("auc", "gauc")]
     assert note == (
-        "world (domains: scenario): a comparison of two models changes by about"
-        f" {expected[0]:.1f} of AUC and {expected[1]:.1f} of GAUC, in units of 0.0001, when both"
-        " are searched anew (2 degrees of freedom)."
+        "world (domains: scenario), DNN: a comparison of two models changes by about"
+        f" {sizes[0]:.1f} of AUC and {sizes[1]:.1f} of GAUC, in units of 0.0001, when both are"
+        " searched anew (3 models)."
     )
 
 
@@ -92,12 +61,11 @@ def test_models_without_common_runs_are_no_part_of_the_sentence(studied: Folder)
     for config in again:
         if config.method == "maml":
             (studied.store.run_folder(config) / "record.json").unlink()
-
     table = compare_searches(load_runs(studied.store.out))
 
     assert row_of(table, "maml")["runs"] == 0
     assert np.isnan(row_of(table, "maml")["auc_delta_e4_mean"])
-    assert "(1 degree of freedom)" in retuned.arrange(table).notes[0]
+    assert "(2 models)" in retuned.arrange(table).notes[0]
 
 
 def test_a_plan_without_second_searches_has_no_such_table(finished: Folder) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reports.estimates import Component, Estimate
 from reports.paper import paper_values
 from reports.stats import Interval, paired_interval
 from reports.verdicts import (
@@ -130,17 +131,36 @@ def test_num_needed_find_the_estimate_with_the_power_that_is_said():
     assert to_settle([contrast(1, 2)]) == ""
 
 
-def test_rows_that_are_the_noise_cannot_be_made_up_for_by_seeds():
-    error, mean = 0.004, 0.001
-    reach = half(error, 4)
-    rows = contrast(mean - reach, mean + reach, shared=0.0019)
-    both = contrast(mean - reach, mean + reach, shared=0.0003)
-    alone = contrast(mean - reach, mean + reach)
+def estimated(of_rows=0.0, of_tuning=0.0, freedom=3):
+    """A contrast of four seeds with a standard error of 0.002 over all, and one of 0.001."""
+    own = Component(0.002**2 - of_rows**2 - of_tuning**2, freedom)
+    found = Estimate(0.001, 4, own, Component(of_rows**2, 19), Component(of_tuning**2, 6))
+    interval = found.interval(SHOWN_LEVEL)
+    return contrast(interval.low, interval.high, estimate=found)
 
-    assert rows.is_noise_of_rows
-    assert to_settle([rows]).startswith("more test rows")
-    assert not both.is_noise_of_rows
+
+def test_rows_that_are_the_noise_cannot_be_made_up_for_by_seeds():
+    rows, both, alone = estimated(0.0019), estimated(0.0003), estimated()
+
+    assert rows.noise == "test rows"
+    assert to_settle([rows]).startswith("more test rows, which are the noise of an open part")
+    assert both.noise == alone.noise == ""
     assert both.num_needed > alone.num_needed > 4
+
+
+def test_tuning_that_is_the_noise_asks_for_searches():
+    assert estimated(0.0005, 0.0018).noise == "searches"
+    assert to_settle([estimated(0.0005, 0.0018)]).startswith("more searches")
+
+
+def test_estimate_of_one_component_needs_as_many_as_students_interval():
+    alone = estimated()
+
+    assert alone.num_needed == contrast(alone.interval.low, alone.interval.high).num_needed
+
+
+def test_pooled_spread_needs_fewer_seeds():
+    assert estimated(freedom=12).num_needed < estimated().num_needed
 
 
 def test_a_claim_that_failed_needs_nothing_and_hopeless_counts_are_not_printed():

@@ -46,7 +46,8 @@ def bin_gaucs(folder: Folder, method: str, number: int) -> list[float]:
     found = []
     for seed in SEEDS:
         logit = folder.logits(folder.config("dnn", method, seed))
-        rows = ScoredRows(folder.label, logit, folder.domain.astype(np.int32))
+        domain, block = folder.domain.astype(np.int32), np.arange(logit.size) // 15
+        rows = ScoredRows(folder.label, logit, domain, block)
         found.append(bin_scores(rows, bins).scores[number - 1, GAUC])
     return found
 

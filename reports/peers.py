@@ -1,0 +1,81 @@
+"""The models of a table: the main cells of one log and backbone, which share what varies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.config import SECOND_SEARCH
+from reports.estimates import NONE
+from reports.keys import family_of
+from reports.two_way import by_draw, tuning_component
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.records import RunRecord
+    from reports.estimates import Component
+    from reports.keys import Family, Replicate
+    from reports.load import Runs
+
+    Replicates = Mapping[Replicate, RunRecord]  # the finished runs of a cell
+
+LEAST_SEARCHED = 2  # models with two searches: what a search moves alike in all is no difference
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The finished runs of each model of a table, and those with the values of a second search."""
+
+    cells: Mapping[str, Replicates]  # by method
+    again: Mapping[str, Replicates]
+
+    def scores(
+        self, metric: str, places: Sequence[Replicate], pair: tuple[str, str]
+    ) -> NDArray[np.float64]:
+        """(M, S) of the models that have all of these runs and the metric, the pair first."""
+        names = [*pair, *(name for name in self.cells if name not in pair)]
+        table = [
+            [self.cells[name][place].metrics["test"][metric] for place in places]
+            for name in names
+            if self.cells[name].keys() >= set(places)
+        ]
+        found = np.array(table, np.float64).reshape(len(table), len(places))
+        return found[np.isfinite(found).all(axis=1)]
+
+    def tuning(self, metric: str) -> Component:
+        """What the choice of the tuned values adds to differences; none if it was made once.
+
+        Over the runs that all models with two searches have with the values of both.
+        """
+        both = [(self.cells[name], self.again[name]) for name in self.cells.keys() & self.again]
+        if len(both) < LEAST_SEARCHED:
+            return NONE
+        places = sorted(set.intersection(*(own.keys() & two.keys() for own, two in both)))
+        found = [_differences(own, two, metric, places) for own, two in both]
+        by_replicate = by_draw(np.array(found), [place.draw for place in places])
+        return tuning_component(by_replicate)
+
+
+def _differences(
+    own: Replicates, other: Replicates, metric: str, places: Sequence[Replicate]
+) -> list[float]:
+    pairs = [(own[place].metrics["test"], other[place].metrics["test"]) for place in places]
+    return [one[metric] - two[metric] for one, two in pairs]
+
+
+def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
+    """Those of a log and backbone, all of its draws."""
+    cells: dict[str, dict[Replicate, RunRecord]] = {}
+    again: dict[str, dict[Replicate, RunRecord]] = {}
+    sides = {"": cells, SECOND_SEARCH: again}
+    for cell in runs.study("main", "retuned").cells:
+        config, side = cell.config, sides.get(cell.changes)
+        is_own = family_of(config) == family and config.backbone == backbone
+        if is_own and side is not None and cell.record is not None:
+            side.setdefault(config.method, {})[cell.replicate] = cell.record
+    return Peers(cells, again)

@@ -1,0 +1,112 @@
+"""Models of a table: whose spread is pooled, and what a second search adds to intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from reports.comparisons import compare, estimate
+from reports.estimates import NONE
+from reports.evidence import Evidence
+from reports.keys import Family, Replicate
+from reports.load import load_runs
+from reports.peers import peers_of
+from reports.tables import tests as tests_table
+from reports.two_way import pooled_component, tuning_component
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+    from reports.load import Runs
+
+LOG = Family("world", "scenario")
+SEEDS, METHODS = (1, 2, 3), ("adasparse", "plain", "maml")
+PLACES = [Replicate(0, seed) for seed in SEEDS]
+
+
+def gaucs(folder: Folder, method: str, **changes: object) -> list[float]:
+    configs = (folder.config("dnn", method, seed, **changes) for seed in SEEDS)
+    return [folder.scores(config)["gauc"] for config in configs]
+
+
+def searched_once(runs: Runs) -> Runs:
+    return runs.study(*(name for name in runs.studies if name != "retuned"))
+
+
+def test_peers_are_the_main_cells_of_the_log_and_backbone(studied: Folder) -> None:
+    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+
+    found = peers.scores("gauc", PLACES, ("plain", "adasparse"))
+
+    assert set(peers.cells) == set(METHODS)
+    expected = {name: gaucs(studied, name) for name in METHODS}
+    names = ("plain", "adasparse", "maml")
+    assert found.tolist() == [pytest.approx(expected[name]) for name in names]
+
+
+def test_models_that_were_searched_once_have_no_component_of_tuning(studied: Folder) -> None:
+    peers = peers_of(searched_once(load_runs(studied.store.out)), LOG, "dnn")
+
+    assert peers.again == {}
+    assert peers.tuning("gauc") is NONE
+
+
+def test_model_without_all_the_runs_is_not_pooled(studied: Folder) -> None:
+    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+
+    del peers.cells["maml"][PLACES[0]]
+
+    assert peers.scores("auc", PLACES, ("plain", "adasparse")).shape == (2, 3)
+    assert peers.scores("auc", PLACES[1:], ("plain", "adasparse")).shape == (3, 2)
+
+
+def test_comparison_and_claim_pool_the_spread_of_the_seeds(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    evidence = Evidence(runs, *LOG)
+    own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
+
+    found = estimate(own.runs, plain.runs, "gauc", peers_of(runs, LOG, "dnn"))
+
+    table = np.array([gaucs(studied, name) for name in METHODS])
+    expected = pooled_component(table)
+    assert found.replicates.variance == pytest.approx(expected.variance)
+    assert found.replicates.freedom == expected.freedom
+    assert evidence.gap(own, plain, "gauc").estimate == found
+    row = compare(runs).query("method == 'adasparse' and kind == 'baseline' and metric == 'gauc'")
+    assert row["error"].tolist() == [found.error]
+
+
+def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
+    evidence = Evidence(load_runs(studied.store.out), *LOG)
+    main = evidence.subject("dnn", "adasparse")
+    other = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
+
+    found = evidence.gap(main, other, "auc").estimate
+
+    assert (main.table, other.table) == ("dnn", "")
+    assert found.replicates.freedom == 2
+
+
+def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
+    twice = load_runs(studied.store.out)
+
+    peers = peers_of(twice, LOG, "dnn")
+
+    assert set(peers.again) == set(METHODS)
+    differences = [
+        [
+            np.subtract(*(side[name][place].metrics["test"]["auc"] for side in sides))
+            for place in PLACES
+        ]
+        for sides in [(peers.cells, peers.again)]
+        for name in peers.again
+    ]
+    expected = tuning_component(np.array(differences))
+    assert peers.tuning("auc").variance == pytest.approx(expected.variance)
+    assert peers.tuning("auc").freedom == expected.freedom == 2
+    for runs, is_in in ((searched_once(twice), "do not contain"), (twice, "tests contain")):
+        assert set(compare(runs)["has_tuning"]) == {is_in == "tests contain"}
+        table = tests_table.tabulate(runs).assign(searches=2)
+        assert any(is_in in note for note in tests_table.arrange(table).notes)
