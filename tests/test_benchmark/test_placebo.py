@@ -1,7 +1,5 @@
 """The placebo: domains of the same sizes that say nothing, in the place of the true ones."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 
