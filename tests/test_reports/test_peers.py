@@ -113,6 +113,8 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     expected = tuning_component(np.array(differences))
     assert peers.tuning("auc").variance == pytest.approx(expected.variance)
     assert peers.tuning("auc").freedom == expected.freedom == 1
+    del peers.again["maml"][PLACES[0]], peers.again["maml"][PLACES[1]]
+    assert peers.tuning("auc") is NONE  # one run of both is left
     for runs, has_tuning in ((once, False), (twice, True)):
         assert set(compare(runs)["has_tuning"]) == {has_tuning}
         notes = tests_table.arrange(tests_table.tabulate(runs)).notes
