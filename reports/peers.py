@@ -50,15 +50,16 @@ class Peers:
     def tuning(self, metric: str) -> Component:
         """What the choice of the tuned values adds to differences; none if it was made once.
 
-        Over the runs that all models with two searches have with the values of both.
+        Over the runs that all models with two searches have with the values of both; none below two
+        models or two seeds or draws.
         """
-        both = [(self.cells[name], self.again[name]) for name in self.cells.keys() & self.again]
+        both = [(own, self.again[name]) for name, own in self.cells.items() if name in self.again]
         if len(both) < LEAST_SEARCHED:
             return NONE
         places = sorted(set.intersection(*(own.keys() & two.keys() for own, two in both)))
         found = [_differences(own, two, metric, places) for own, two in both]
         by_replicate = by_draw(np.array(found), [place.draw for place in places])
-        return tuning_component(by_replicate)
+        return tuning_component(by_replicate) if by_replicate.shape[1] > 1 else NONE
 
 
 def _differences(

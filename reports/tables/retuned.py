@@ -50,7 +50,7 @@ def _luck(table: pd.DataFrame) -> list[str]:
             lines.append(
                 f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}:"
                 f" a comparison of two models changes by about {' and '.join(parts)}, in units of"
-                f" 0.0001, when both are searched anew ({int((rows['runs'] > 0).sum())} models)."
+                f" 0.0001, when both are searched anew ({num_models} models)."
             )
     return lines
 

@@ -106,6 +106,9 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     expected = tuning_component(np.array(differences))
     assert peers.tuning("auc").variance == pytest.approx(expected.variance)
     assert peers.tuning("auc").freedom == expected.freedom == 2
+    for method in ("maml", "plain"):
+        del peers.again[method][PLACES[0]], peers.again[method][PLACES[1]]
+    assert peers.tuning("auc") is NONE  # one run of both is left
     for runs, is_in in ((searched_once(twice), "do not contain"), (twice, "tests contain")):
         assert set(compare(runs)["has_tuning"]) == {is_in == "tests contain"}
         table = tests_table.tabulate(runs).assign(searches=2)
