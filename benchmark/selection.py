@@ -124,7 +124,8 @@ def models_of(
 
 def _under_settings(selection: Selection, log: str, facts: LogFacts) -> list[Change]:
     """Every compared method under every setting; none where there is nothing to compare."""
-    others = sorted(set(selection.methods) - {BASELINE}, key=lambda method: method != FAVOURITE)
+    others = [method for method in selection.methods if method != BASELINE]
+    others.sort(key=lambda method: method != FAVOURITE)
     if BASELINE not in selection.methods or not others:
         return []
     settings = settings_of(selection.protocol_of(log), has_times=facts.has_times)

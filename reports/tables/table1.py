@@ -27,6 +27,7 @@ from reports.paired import (
 )
 from reports.paper import paper_log, paper_scores
 from reports.retuned import num_searches, search_notes
+from reports.stats import TEST_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -46,10 +47,10 @@ _NOTES = [
     " with one seed see the same data order and start from the same values of what they share."
     " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
     " number of comparisons; the notes of the table of tests say how.",
-    "* The best of its column beats the second best, chosen by mean AUC on dev: both the paired t"
-    " test over the seeds and the two-way test have p < 0.05 after Holm's correction over the tests"
-    " of the block. Every star and every Δ links to its row in the table of tests, which says"
-    " how small a difference could be found at all.",
+    "* The best of its column beats the second best, chosen by mean AUC on dev: the two-way test"
+    f" has p < {TEST_LEVEL} after Holm's correction over the tests of the block. Every star and"
+    " every Δ links to its row in the table of tests, which says how small a difference could be"
+    " found at all.",
 ]
 _PAPER_NOTE = (
     "Paper: Δ in units of 0.0001 between the numbers that AdaSparse's Table 1 prints, then the"

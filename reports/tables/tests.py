@@ -40,8 +40,8 @@ _NOTES = [
     " belongs to the interval. How often it is wrong is in docs/inference.md.",
     "p t: two-sided paired t test over the seeds, which ignores the noise of the test rows. (Holm):"
     " corrected over all tests of the block; a pair of models that is compared in both directions"
-    " is one test. * in Table 1: the difference is in favour of the method, and p t (Holm) and p"
-    f" two-way (Holm) are below {TEST_LEVEL}.",
+    " is one test. * in Table 1: the difference is in favour of the method, and p two-way (Holm)"
+    f" is below {TEST_LEVEL}.",
     f"p Wilcoxon: signed-rank test over the seeds, from {LEAST_RANKED} seeds (or draws) on; with"
     f" fewer it cannot reach {TEST_LEVEL}.",
     "p DeLong: for AUC, the mean over the runs of these very models on other test rows, as if all"

@@ -116,7 +116,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "partitions: 8 cells, 4 of them shared",
         "sparsity: 8 cells, 4 of them shared",
         "masks: 8 cells, 6 of them shared",
-        "controls: 8 cells, 4 of them shared",
+        "controls: 10 cells, 4 of them shared",
         "ablations: 8 cells, 4 of them shared",
         "sensitivity: 12 cells, 4 of them shared",
         "cost: 4 cells, 4 of them shared",
@@ -125,7 +125,7 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
         "emerging: 4 cells, 4 of them shared",
         "ab_test: 4 cells, 4 of them shared",
     ]
-    assert total.startswith("8 trials and 44 cells, about")
+    assert total.startswith("8 trials and 46 cells, about")
     assert not out.exists()
 
 

@@ -82,7 +82,7 @@ def test_values_come_from_the_search_of_the_main_cells(logs, select):
 
     for slot in plan.studies["sensitivity"]:
         config = plan.slots[slot]
-        assert plan.search_of[slot] == ("tiny", config.backbone, config.method)
+        assert plan.search_of[slot] == ("tiny", config.backbone, config.method, 1)
         word = f"tiny, {config.split}" if config.has_split_variant else "tiny"
         assert plan.logs[slot] is logs[word]
     assert {key.log for key in plan.bases} == {"tiny"}

@@ -193,7 +193,8 @@ def test_a_search_that_no_model_has_is_refused(make_config, search):
 
 def test_cells_of_second_searches_have_the_seeds_of_other_studies(log, select):
     preset = replace(TWICE, real_main_seeds=4, real_seeds=3)
-    layout = lay_out(select(preset=preset, num_seeds=None), {"tiny": log})
+    studies = ["main", "retuned"]
+    layout = lay_out(select(preset=preset, num_seeds=None, studies=studies), {"tiny": log})
 
     seeds = {layout.slots[slot].seed for slot in layout.studies["retuned"]}
     second = [config for config in layout.slots.values() if config.search == 2]
