@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from reports.blocks import counts_text
 from reports.keys import REPLICATE
 from reports.layout import number
 from reports.masks import FORM, KINDS, TITLES
@@ -122,12 +123,14 @@ def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
             panel.errorbar(mean, y, xerr=reach, **look, label=_once(TITLES[kind], named))
             chance, label = values["chance"].mean(), _once("chance", named)
             panel.plot(chance, y, "|", color="black", markersize=8, label=label)
+    if not named:
+        _say(panel, "no neuron is pruned")
+        return
     panel.set_yticks(list(labels), list(labels.values()))
     panel.set_ylim(max(labels) + 0.5, -0.5)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel("Jaccard index of pruned neurons")
-    if named:
-        panel.legend(loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, columnspacing=1.0)
+    panel.legend(loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, columnspacing=1.0)
 
 
 def _once(label: str, named: set[str]) -> str | None:
@@ -139,9 +142,10 @@ def _once(label: str, named: set[str]) -> str | None:
 
 
 def _sharing(rows: pd.DataFrame) -> str:
-    """What the two domains have in common, mean over the draws."""
-    by_draw = rows.groupby("draw")[["similarity", "shared"]].first().mean()
-    return f"similarity {number(by_draw['similarity'], 2)}\n{by_draw['shared']:.3g} values shared"
+    """What the two domains have in common: mean similarity, and all counts, over the draws."""
+    by_draw = rows.groupby("draw")[["similarity", "shared"]].first()
+    similarity = number(by_draw["similarity"].mean(), 2)
+    return f"similarity {similarity}\n{counts_text(by_draw['shared'])} values shared"
 
 
 def _draw_heat(panel: Axes, rows: pd.DataFrame, chosen: dict[str, float]) -> None:
