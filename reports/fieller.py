@@ -11,7 +11,7 @@ from scipy import stats
 from reports.stats import LEVEL, Interval
 
 if TYPE_CHECKING:
-    from reports.two_way import Estimate
+    from reports.estimates import Estimate
 
 
 def share_of(part: Estimate, whole: Estimate, rest: Estimate, level: float = LEVEL) -> Interval:

@@ -13,12 +13,13 @@ from matplotlib.colors import to_rgba
 from reports import awareness
 from reports.awareness import PARTS, answers, tabulate
 from reports.drawing import rendered
+from reports.estimates import UNKNOWN, Estimate
 from reports.fieller import share_of
 from reports.figures.gain_parts import FIGURE
 from reports.load import load_runs
 from reports.tables import controls
 from reports.tables.awareness import TABLE
-from reports.two_way import Estimate, estimate_of
+from reports.two_way import own_component
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -85,10 +86,16 @@ def test_parts_are_the_differences_of_the_three_arms(
     assert row["runs"] == row["planned_runs"] == 3
 
 
+def estimate_of(values: np.ndarray) -> Estimate:
+    return Estimate(float(values.mean()), values.size, own_component(values))
+
+
 def seeds_alone(own: dict, other: dict, metric: str) -> Estimate:
     """The difference of two arms without the part of its error that is of the rows."""
     pairs = [(own[place].metrics["test"], other[place].metrics["test"]) for place in sorted(own)]
-    return estimate_of(np.array([one[metric] - two[metric] for one, two in pairs]), 0.0, 0)
+    if not pairs:
+        return Estimate(np.nan, 0, UNKNOWN)
+    return estimate_of(np.array([one[metric] - two[metric] for one, two in pairs]))
 
 
 def test_share_is_there_where_the_gain_is_clear(
@@ -109,7 +116,7 @@ def test_share_is_there_where_the_gain_is_clear(
     row, of_gauc = row_of(table, "adasparse"), row_of(table, "adasparse", "gauc")
     gain = np.subtract(arms["method"], arms["plain"])
     aware = np.subtract(arms["method"], arms["placebo"])
-    expected = share_of(*(estimate_of(v, 0.0, 0) for v in (aware, gain, gain - aware)))
+    expected = share_of(*(estimate_of(v) for v in (aware, gain, gain - aware)))
     names = [f"share_{end}" for end in ("mean", "low", "high")]
     assert row[names].tolist() == pytest.approx([expected.mean, expected.low, expected.high])
     assert of_gauc[names].isna().all()  # a loss

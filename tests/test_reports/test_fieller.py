@@ -9,14 +9,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reports.estimates import UNKNOWN, Component, Estimate
 from reports.fieller import share_of
-from reports.two_way import Estimate, estimate_of
+from reports.two_way import own_component
 
 NAMES = ("part", "whole", "rest")
 
 
+def estimate_of(values: np.ndarray) -> Estimate:
+    return Estimate(float(values.mean()), values.size, own_component(values))
+
+
+def with_freedom(found: Estimate, freedom: float) -> Estimate:
+    return replace(found, replicates=replace(found.replicates, freedom=freedom))
+
+
 def estimates(parts: np.ndarray, wholes: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
-    part, whole, rest = (estimate_of(v, 0.0, 0) for v in (parts, wholes, wholes - parts))
+    part, whole, rest = map(estimate_of, (parts, wholes, wholes - parts))
     return part, whole, rest
 
 
@@ -59,7 +68,7 @@ def test_whole_that_is_not_told_from_0_has_no_share() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_share_is_undefined_without_an_error(name: str) -> None:
     found = dict(zip(NAMES, drawn(np.random.default_rng(1), 0.5, 0.1, 5), strict=True))
-    found[name] = replace(found[name], error=math.nan, freedom=math.nan)
+    found[name] = replace(found[name], replicates=UNKNOWN)
 
     share = share_of(**found)
 
@@ -70,25 +79,26 @@ def test_share_is_undefined_without_an_error(name: str) -> None:
 def test_quantile_has_the_smallest_degrees_of_freedom() -> None:
     part, whole, rest = drawn(np.random.default_rng(1), 0.5, 0.1, 5)
 
-    few = share_of(replace(part, freedom=2.0), whole, rest)
-    same = share_of(*(replace(found, freedom=2.0) for found in (part, whole, rest)))
+    few = share_of(with_freedom(part, 2.0), whole, rest)
+    same = share_of(*(with_freedom(found, 2.0) for found in (part, whole, rest)))
 
     assert few == same
     assert few.high - few.low > share_of(part, whole, rest).high - share_of(part, whole, rest).low
 
 
 def test_errors_that_do_not_agree_leave_an_interval() -> None:
-    one = Estimate(0.6, 0.1, 5.0, 6)
+    one = Estimate(0.6, 6, Component(0.01, 5.0))
+    rest = Estimate(0.4, 6, Component(0.25, 5.0))
 
-    found = share_of(one, replace(one, mean=1.0), replace(one, mean=0.4, error=0.5))
+    found = share_of(one, replace(one, mean=1.0), rest)
 
     assert found.low < found.mean < found.high
 
 
 def test_a_part_that_is_the_whole_is_all_of_it() -> None:
-    whole = Estimate(1.1, 0.1, 3.0, 4)
+    whole = Estimate(1.1, 4, Component(0.01, 3.0))
 
-    found = share_of(whole, whole, Estimate(0.0, 0.0, 3.0, 4))
+    found = share_of(whole, whole, Estimate(0.0, 4, Component(1e-18, 3.0)))
 
     assert (found.low, found.mean, found.high) == pytest.approx((1.0, 1.0, 1.0), abs=1e-6)
 

@@ -31,7 +31,9 @@ class Family:
         """Write the plan of all studies on all draws; each run with the draw that it is on."""
         studies, slots, runs = {}, {}, {}
         for folder in self.draws:
-            for study, configs in folder.members(backbone, SEEDS).items():
+            cells = folder.members(backbone, SEEDS)
+            del cells["retuned"]  # every model is searched once
+            for study, configs in cells.items():
                 studies.setdefault(study, []).extend(one.slot_id for one in configs)
                 slots |= {one.slot_id: one for one in configs}
                 runs |= {one.slot_id: (folder, one) for one in configs}
