@@ -43,9 +43,10 @@ def gap_of(own: Mapping[Replicate, RunRecord], other: Mapping[Replicate, RunReco
 def change_of(gap: Gap, base: Gap) -> Interval:
     """A gap less the same gap under the base setting, with its 95% interval.
 
-    Of several draws both are taken draw by draw. On a single log the test rows of two splits are
-    others, and those of two settings the same, so that their errors are at most as large as those
-    of independent gaps: squares of errors are added, with the degrees of freedom of Welch (1947).
+    Of several draws both are taken draw by draw. On a single log squares of their errors are
+    added, with the degrees of freedom of Welch (1947), as if the two were independent. Under two
+    settings they are of the same test rows, which as a rule moves both alike: the interval is then
+    too wide, not too narrow.
     """
     places = sorted(gap.runs.keys() & base.runs.keys())
     if len({place.draw for place in places}) > 1:

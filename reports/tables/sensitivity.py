@@ -43,8 +43,8 @@ _NOTES = [
     " Split cut 1, 2 and 3: 80% of the rows, from the start of the log, from 10% and from 20% of"
     " the rows on, each split by time. Their test rows are others than those of the first row.",
     "Over several draws the change of a difference is taken draw by draw; on a single log the"
-    " errors of both differences are added as those of independent ones, which makes its interval"
-    " rather too wide.",
+    " errors of both differences are added as those of independent ones, which for the same test"
+    " rows makes its interval rather too wide.",
 ]
 
 
