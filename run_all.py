@@ -161,18 +161,28 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
 
 
 def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, PreparedData]:
-    """All logs of a call by their words, then those that a study splits another way."""
+    """All logs of a call by their words, then those that a study splits another way.
+
+    A split that a log does not allow, such as one whose train rows are of one domain, is left out.
+    """
     from benchmark.grid import prepare_log
     from benchmark.overview import card_line
     from benchmark.planning import variants_to_prepare
     from benchmark.selection import logs_to_prepare
+    from datasets.spec import DataError
 
     logs: dict[str, PreparedData] = {}
 
     def prepare(word: str, log: str, variant: SplitVariant | None = None) -> None:
         print(f"preparing {word}", flush=True)
         cache = ROOT / "datasets" / "data" / "prepared"
-        logs[word] = prepare_log(log, folders[log], cache, selection, variant)
+        try:
+            logs[word] = prepare_log(log, folders[log], cache, selection, variant)
+        except DataError as error:
+            if variant is None:
+                raise
+            print(f"  left out, cells on this split are not run: {error}")
+            return
         print(card_line(logs[word].card))
 
     named = logs_to_prepare(selection)

@@ -8,6 +8,7 @@ from benchmark.config import ConfigError
 from benchmark.hyperparameters import with_tuned
 from benchmark.plans import Plan, read_former
 from benchmark.searching import Searching
+from benchmark.settings import base_of
 from benchmark.tasks import Cell, TrialTask
 from benchmark.trials import BestKey, unequal
 
@@ -180,7 +181,7 @@ class Agenda:
             key = self._layout.search_of[slot]
             log = self._layout.data[key.log].spec
             names = (log.name, log.partition.name, key.backbone, key.method, key.search)
-            wanted = BestKey(*names, config.protocol.name)
+            wanted = BestKey(*names, base_of(config.protocol).name)
             path, tuned = given.find(wanted)
             try:
                 self.slots[slot] = with_tuned(config, tuned)

@@ -14,6 +14,7 @@ from benchmark.selection import (
     Selection,
     check_not_empty,
     logs_of,
+    logs_to_prepare,
     models_of,
     search_log,
 )
@@ -66,6 +67,7 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     )
     return [
         *budgets,
+        _logs_line(selection),
         *lines,
         *by_study,
         f"{trials} trials and {count} cells, {end}; nothing was run",
@@ -129,6 +131,20 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
         f"preset {selection.preset.name}: {selection.num_trials} trials for each search{again}"
     )
     return [*lines, *filter(None, [departures(protocols)])]
+
+
+def _logs_line(selection: Selection) -> str:
+    """How many logs are prepared, each of them kept on disk."""
+    named = logs_to_prepare(selection)
+    splits = {
+        (draw, change.split)
+        for name in STUDIES
+        for log, _, change in _cells_of(name, selection)
+        for draw in selection.draws_of(log)
+        if change.split is not None
+    }
+    again = f", and {len(splits)} that are split another way" if splits else ""
+    return f"{len(named)} logs to prepare{again}"
 
 
 def _seeds_text(selection: Selection, log: str) -> str:

@@ -106,7 +106,8 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
 
     Args:
         selection: what the user asked for.
-        data: the prepared logs of `logs_to_prepare` and `variants_to_prepare`, by their words.
+        data: the prepared logs of `logs_to_prepare` and `variants_to_prepare`, by their words; of
+            the latter those that could be prepared.
 
     Raises:
         ConfigError: there is no cell.
@@ -159,7 +160,9 @@ def _cells(
 
     cells = []
     for log, draw, backbone, change in _models(name, selection, data):
-        own = data[_split_word(draw, change.split)]
+        own = data.get(_split_word(draw, change.split))
+        if own is None:
+            continue
         config = _configure_change(selection, draw, own, backbone, change)
         cells.append((config, draw, own, search_key(log, backbone, change)))
     return cells

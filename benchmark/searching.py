@@ -172,7 +172,7 @@ class Searching:
 
 
 def _folder(base: RunConfig, space: SearchSpace) -> str:
-    """Where the trials of a search are, by all that they depend on but their number."""
+    """Where the trials of a search are, by all that they depend on but how many there are."""
     content: dict[str, Json] = {
         "base": base.identity(),
         "space": {name: asdict(where) for name, where in space.items()},

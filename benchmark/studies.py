@@ -166,7 +166,10 @@ def nested(method: str, num_domain_columns: int) -> list[Change]:
 
 
 def settings_of(protocol: Protocol, *, has_times: bool) -> list[Change]:
-    """Every other setting and split of the cells of a log, as changes of the plain method."""
+    """Every other setting and split of the cells of a log, as changes of the plain method.
+
+    The shuffle comes first, so that a preset with few changes has one of each kind.
+    """
     settings = [
         Change(method=BASELINE, setting=setting)
         for setting in SETTINGS
@@ -277,6 +280,7 @@ ARTEFACTS = {  # a table or figure of the report -> the study that makes its run
     "domains": "main",
     "coverage": "main",
     "awareness": "controls",
+    "gain_parts": "controls",
 }
 
 

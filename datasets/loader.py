@@ -57,23 +57,25 @@ class EncodedRows:
         self.coarser = None if coarser is None else torch.from_numpy(coarser).to(device)
         self.schema = schema
         self._widths = (len(schema.fields), *schema.bag_lengths, 1, 1, 1, 1)
-        self._placebo: Tensor | None = None  # (N, D + 3), domain fields and ids of other rows
-        if donors is not None:
-            columns = (self.matrix[:, : schema.num_domain_fields], self.matrix[:, -4:-1])
-            self._placebo = torch.cat(columns, dim=1)[torch.from_numpy(donors).to(device)]
+        self.donors = None if donors is None else torch.from_numpy(donors).to(device)
 
     def __len__(self) -> int:
         return self.matrix.shape[0]
 
     def batch(self, row_ids: Tensor) -> Batch:
         """The rows with these positions, in this order; `row_ids` is (B,) int64."""
-        other = None if self._placebo is None else self._placebo.index_select(0, row_ids)
+        other = None if self.donors is None else self._placebo(self.donors[row_ids])
         return self._view(self.matrix.index_select(0, row_ids), other)
 
     def range(self, start: int, stop: int) -> Batch:
         """The rows from `start` up to `stop`, without copying the codes."""
-        other = None if self._placebo is None else self._placebo[start:stop]
+        other = None if self.donors is None else self._placebo(self.donors[start:stop])
         return self._view(self.matrix[start:stop], other)
+
+    def _placebo(self, donors: Tensor) -> Tensor:
+        """(B, D + 3), the domain fields and the ids of these rows."""
+        rows = self.matrix.index_select(0, donors)
+        return torch.cat((rows[:, : self.schema.num_domain_fields], rows[:, -4:-1]), dim=1)
 
     def _view(self, block: Tensor, other: Tensor | None) -> Batch:
         codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)

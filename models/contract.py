@@ -27,6 +27,7 @@ SECTIONS = ("Paper:", "Equation:", "Shapes:", "Deviation:")
 CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "shape of logits": passes.check_shapes,
     "unseen domain": passes.check_unseen_domain,
+    "placebo": passes.check_placebo,
     "gradients": passes.check_gradients,
     "training order": passes.check_training_order,
     "batch mates": passes.check_batch_mates,

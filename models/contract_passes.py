@@ -43,6 +43,21 @@ def check_shapes(subject: Subject) -> None:
                 )
 
 
+def check_placebo(subject: Subject) -> None:
+    """It trains on a placebo of its domains, whose e_d is no part of x_0 and made if it is read."""
+    placebo = replace(subject, schema=replace(subject.schema, is_placebo=True))
+    try:
+        with blaming("scoring"):
+            logit = placebo.trained()(RandomRows(7).all())
+    except CheckFailure as failure:
+        raise CheckFailure(
+            "on a placebo of its domains, which has an e_d only where `reads_e_d` is true,"
+            f" {failure}"
+        ) from None
+    if not logit.isfinite().all():
+        raise CheckFailure("a placebo of its domains gives logits that are not finite")
+
+
 def check_unseen_domain(subject: Subject) -> None:
     """A domain and task with id 0 gets finite logits."""
     model = subject.trained()

@@ -119,12 +119,13 @@ class Subject:
 
     backbone: BackboneEntry
     method: MethodEntry
+    schema: EncodedSchema = SCHEMA
 
     def blank(self) -> CTRModel:
         """A model without its initial values."""
         with blaming("building the model"):
             return CTRModel(
-                SCHEMA,
+                self.schema,
                 CONFIG,
                 backbone=(self.backbone, self.backbone.config()),
                 method=(self.method, self.method.config()),

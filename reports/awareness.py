@@ -11,19 +11,22 @@ import pandas as pd
 
 from reports.capped import is_capped, marked
 from reports.comparisons import estimate
+from reports.estimates import NONE
 from reports.evidence import Evidence
 from reports.fieller import share_of
 from reports.intervals import bounds
-from reports.keys import CELL, DATA, MODEL
+from reports.keys import CELL, DATA, MODEL, Family
 from reports.layout import number
 from reports.names import BASELINE, TITLES, data_title
 from reports.paired import SCALE
+from reports.peers import peers_of
 from reports.stats import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from benchmark.records import RunRecord
+    from reports.estimates import Component
     from reports.keys import Replicate
     from reports.load import Runs
 
@@ -49,7 +52,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     clearly above 0. `added_parameters` are those of the rows of e_d that the placebo alone has.
     `capped` is the largest share among the arms of runs that the cap on epochs stopped.
     """
-    runs = runs.study("controls")
+    everything, runs = runs, runs.study("controls")
     if not runs.records:
         return pd.DataFrame()
     placebos = {cell.key for cell in runs.cells if cell.config.is_placebo}
@@ -59,7 +62,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             continue
         arms = _arms(runs, *(model[name] for name in MODEL))
         keys = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
-        rows += [keys | {"metric": metric} | _row(arms, metric) for metric in METRICS]
+        family = Family(model["dataset"], model["partition"])
+        peers = peers_of(everything, family, model["backbone"])
+        rows += [
+            keys | {"metric": metric} | _row(arms, metric, peers.tuning(metric))
+            for metric in METRICS
+        ]
     return pd.DataFrame(rows)
 
 
@@ -75,15 +83,19 @@ def _arms(runs: Runs, dataset: str, partition: str, backbone: str, method: str) 
     return {arm: {place: found[place] for place in common} for arm, found in arms.items()}
 
 
-def _row(arms: Arms, metric: str) -> dict[str, object]:
-    """The scores of the arms, their differences, and the share of awareness in the gain."""
+def _row(arms: Arms, metric: str, tuning: Component) -> dict[str, object]:
+    """The scores of the arms, their differences, and the share of awareness in the gain.
+
+    A placebo has the tuned values of its method: `tuning` is part of differences to plain alone.
+    """
     records = {arm: list(runs.values()) for arm, runs in arms.items()}
     row: dict[str, object] = {"runs": len(arms["method"])}
     row["capped"] = max(_mean([is_capped(one) for one in own]) for own in records.values())
     for arm, own in records.items():
         row[f"{arm}_mean"] = _mean([one.metrics["test"][metric] for one in own])
     found = {
-        part: estimate(arms[left], arms[right], metric) for part, (left, right) in PARTS.items()
+        part: estimate(arms[left], arms[right], metric, tuning=tuning if right == "plain" else NONE)
+        for part, (left, right) in PARTS.items()
     }
     for part, value in found.items():
         row |= bounds(f"{part}_e4", value.interval().times(SCALE))

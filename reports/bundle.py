@@ -35,7 +35,8 @@ BESIDE = ("CITATION.cff", "LICENSE", *sorted(path.name for path in ROOT.glob("re
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date of the format
 COMPRESSED = {".npz", ".parquet", ".pdf", ".png"}  # as they are
 TEXT = """\
-Evidence of a benchmark of multi-domain CTR models (preset {preset}; analysis plan {analysis}).
+Evidence of a benchmark of multi-domain CTR models (preset {preset}).
+The report in it was made by the analysis plan {analysis}.
 
 {summary}.
 
@@ -48,7 +49,7 @@ This recomputes every metric of dev and test from runs/**/predictions.parquet, e
 hyper-parameters from tuning/, and every table of report/ from the runs. The commit of the source
 code is in the block "environment" of each runs/**/record.json.
 
-analysis_plan.toml    what was to be concluded from the runs, as of before the first of them
+analysis_plan.toml    if kept, what was to be concluded from the runs before the first of them
 plan.json, studies/   the cells of the grid, and which study has which of them
 runs/                 a folder per run: configuration, metrics, predictions, masks, kept weights
 tuning/               a file per trial, and what each search chose

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from reports.bins import TRAIN_GROUPS, bins_by_domain, train_groups_by_domain
 from reports.capped import are_capped, cap_warning
 from reports.evidence import Part, absent, blocked_by
+from reports.few_rows import few_test_rows
 from reports.keys import DATA, family_of
-from reports.longtail import bin_gain, scores_by_run
+from reports.longtail import bin_gain, bin_tuning, scores_by_run
 from reports.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES
 from reports.names import BASELINE, FORMS
 from reports.paired import independent, rows_of
+from reports.peers import peers_of
 from reports.stats import paired_interval
 from reports.tables import masks
 
@@ -64,7 +66,7 @@ def _overlap_follows_similarity(evidence: Evidence, form: str) -> list[Part]:
         Part(
             label=f"{FORMS[form]}, rank correlation of similarity and overlap,"
             f" trained \N{MINUS SIGN} {title}",
-            measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"].dropna())),
+            measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"])),
             unit="correlation",
             p_value=float(pooled[f"delta_{kind}_p_holm"].iloc[0]) if len(pooled) else math.nan,
             needs="the study masks with two seeds or more",
@@ -126,12 +128,21 @@ def _in_groups(
     """Differences in GAUC over groups of domains, on every backbone: method, other and group."""
     comparisons = list(wanted)
     methods = {name for *pair, _ in comparisons for name in pair}
+    few = {
+        number: few_test_rows(evidence.runs, evidence.family, groups_of, number)
+        for *_, number in comparisons
+    }
     parts = []
     for backbone in evidence.backbones():
         subjects = {name: evidence.subject(backbone, name) for name in methods}
         scores = {
             name: scores_by_run(evidence.runs, subject.runs, groups_of)
             for name, subject in subjects.items()
+        }
+        peers = peers_of(evidence.runs, evidence.family, backbone)
+        tuning = {
+            number: bin_tuning(evidence.runs, peers, number, "gauc", groups_of)
+            for *_, number in comparisons
         }
         parts += [
             Part(
@@ -140,11 +151,11 @@ def _in_groups(
                 measure=found.interval,
                 estimate=found,
                 needs=f"two seeds or more of both, with both classes in {names[number]}",
-                blocked=blocked_by(subjects[method], subjects[other]),
+                blocked=blocked_by(subjects[method], subjects[other]) or few[number],
                 replicates=evidence.replicates,
             )
             for method, other, number in comparisons
-            for found in [bin_gain(scores[method], scores[other], number, "gauc")]
+            for found in [bin_gain(scores[method], scores[other], number, "gauc", tuning[number])]
         ]
     return parts
 

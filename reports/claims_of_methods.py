@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ METRICS = ("auc", "gauc")
 INDIVIDUAL, GENERATED = ("maml", "star"), ("apg", "adasparse")  # parameters of domains
 OWN = "adasparse"
 SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
+BOTH_LOGS = "logs for both of the paper's"
 FORMS, FUSION = ("binarization", "scaling"), "fusion"  # the last is the main cell
 
 
@@ -98,15 +100,17 @@ def generated_parameters_harm(evidence: Evidence) -> list[Part]:
 
 def dcnv2_by_size(evidence: Evidence) -> list[Part]:
     """DCNv2 - DNN on the log for the paper's large one, DNN - DCNv2 on that for its small one."""
+    if not paper_log(evidence.dataset):
+        return [Part(label="DCNv2 by size of the log", measure=absent, needs=BOTH_LOGS)]
     parts = []
     for log, (better, other) in SIZES.items():
         found = [keys for keys in evidence.main_logs() if paper_log(keys[0]) == log]
         if not found:
             label = f"{TITLES[better]} against {TITLES[other]} on the {log} log"
-            parts.append(Part(label=label, measure=absent, needs="logs for both of the paper's"))
+            parts.append(Part(label=label, measure=absent, needs=BOTH_LOGS))
             continue
         own = Evidence(evidence.runs, *found[0])
         left, right = (own.subject(name, BASELINE) for name in (better, other))
         paper = own.printed(better, BASELINE, "auc") - own.printed(other, BASELINE, "auc")
-        parts.append(own.gap(left, right, "auc", paper=paper))
+        parts.append(replace(own.gap(left, right, "auc", paper=paper), evidence=own))
     return parts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +34,25 @@ class Clusters:
 
 
 def clusters_of(*groupings: NDArray[np.integer]) -> Clusters:
-    """The clusters of rows, given (N,) per way to group them."""
+    """The clusters of rows, given (N,) per way to group them; of equal rows they are found once."""
+    return _clusters_of(_Groupings(tuple(map(_digest, groupings)), groupings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Groupings:
+    """Ways to group rows, told apart by their digests."""
+
+    digests: tuple[bytes, ...]
+    arrays: tuple[NDArray[np.integer], ...] = field(compare=False)
+
+
+def _digest(grouping: NDArray[np.integer]) -> bytes:
+    return blake2b(np.ascontiguousarray(grouping).tobytes(), digest_size=16).digest()
+
+
+@lru_cache(maxsize=4)  # the runs of a log follow each other
+def _clusters_of(found: _Groupings) -> Clusters:
+    groupings = found.arrays
     codes = [np.unique(grouping, return_inverse=True)[1] for grouping in groupings]
     key = np.zeros(codes[0].size, np.int64)
     for code in codes:

@@ -91,18 +91,21 @@ def compare(runs: Runs) -> pd.DataFrame:
 
 
 def estimate(
-    own: Replicates, other: Replicates, metric: str, peers: Peers | None = None
+    own: Replicates,
+    other: Replicates,
+    metric: str,
+    peers: Peers | None = None,
+    tuning: Component = NONE,
 ) -> Estimate:
     """How much more one cell has of a metric on test than another, over their common seeds.
 
-    Its error is for other seeds and other test rows. Of two main cells of one table, `peers`, the
-    spread of the seeds is pooled over all of them, and what tuning varies is part of it where they
-    were searched twice.
+    Its error is for other seeds and other test rows, and for other tuned values by `tuning`. Of two
+    main cells of one table, `peers`, the spread of the seeds is pooled over all of them.
 
     Raises:
         ValueError: the two cells are not of the same prepared log.
     """
-    return _estimate(_common(own, other), metric, peers)
+    return _estimate(_common(own, other), metric, peers, tuning)
 
 
 def _records(runs: Runs) -> dict[Key, dict[Replicate, RunRecord]]:
@@ -166,14 +169,17 @@ def draws_of(both: list[tuple[RunRecord, RunRecord]]) -> list[int]:
 
 
 def _estimate(
-    both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers | None
+    both: list[tuple[RunRecord, RunRecord]],
+    metric: str,
+    peers: Peers | None,
+    tuning: Component,
 ) -> Estimate:
     found = two_way_estimate(
         _deltas(both, metric),
         lambda: _of_rows(both, metric),
         draws_of(both),
         table=_table(both, metric, peers) if both and peers else None,
-        tuning=NONE if peers is None else peers.tuning(metric),
+        tuning=tuning,
     )
     return replace(found, limit=WIDEST.get(metric, math.inf))
 
@@ -196,7 +202,7 @@ def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:
 def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers) -> dict[str, object]:
     """The columns of a row of `compare` that follow from the runs of one comparison alone."""
     deltas = by_draw(_deltas(both, metric), draws_of(both))
-    found = _estimate(both, metric, peers)
+    found = _estimate(both, metric, peers, peers.tuning(metric))
     interval = found.interval()
     return {
         "pairs": len(both),

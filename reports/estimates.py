@@ -85,6 +85,8 @@ class Estimate:
         )
         if low == high or self.critical(high) >= size:
             return 2.0 * high
+        if self.critical(low) <= size:  # but for rounding it is above
+            return 2.0 * low
         tail = optimize.brentq(
             lambda log: self.critical(math.exp(log)) - size, math.log(low), math.log(high)
         )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 from benchmark.protocol import PRESETS
 from reports.capped import are_capped, cap_warning
 from reports.comparisons import estimate
-from reports.keys import Family, family_of
+from reports.estimates import NONE
+from reports.keys import Family
 from reports.names import BASELINE, model_title
 from reports.paper import paper_scores
-from reports.peers import peers_of
+from reports.peers import peers_of, tuning_between
 from reports.stats import Interval
 from reports.verdicts import (
     LEAST_REPLICATES,
@@ -24,11 +25,11 @@ from reports.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
     from benchmark.records import RunRecord
-    from reports.estimates import Estimate
+    from reports.estimates import Component, Estimate
     from reports.keys import Replicate
     from reports.load import Runs
     from reports.verdicts import Budget, Expected
@@ -45,7 +46,8 @@ class Part:
     `unit` is "e-4" for differences of metrics, else what `measure` counts in: `COUNTED` are powers
     of ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing
     is settled whatever the interval. `replicates` are the values that the interval is over, and
-    `estimate` is what it is made of, if it is not Student's of their mean.
+    `estimate` is what it is made of, if it is not Student's of their mean. `evidence` is the log
+    that it is on, if that is not the claim's.
     """
 
     label: str
@@ -54,11 +56,12 @@ class Part:
     expected: Expected = "above"
     unit: str = "e-4"
     limit: float = 1.0
-    p_value: float = math.nan
+    p_value: float | None = None
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
     estimate: Estimate | None = None
+    evidence: Evidence | None = None
 
     def among(self, num_parts: int) -> Contrast:
         """The contrast as one of so many parts of a claim."""
@@ -81,14 +84,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model of a comparison, and its finished runs by draw and seed.
-
-    `table` is the backbone whose main cell it is, empty for other cells.
-    """
+    """One model of a comparison, and its finished runs by draw and seed."""
 
     title: str
     runs: dict[Replicate, RunRecord]
-    table: str
+    backbone: str
+    method: str
+    is_main: bool
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,7 @@ class Evidence:
         ]
         changes = found[0].changes if found else NOT_PLANNED
         records = {cell.replicate: cell.record for cell in found if cell.record is not None}
-        title = model_title(backbone, method, changes)
-        return Subject(title=title, runs=records, table="" if changes else backbone)
+        return _subject(backbone, method, changes, records)
 
     def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> Subject:
         """A model with hyper-parameters that a study fixes."""
@@ -126,7 +127,7 @@ class Evidence:
         """The model with these values of `keys.CELL`."""
         cells = [cell for cell in self.runs.cells if cell.key == key]
         records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
-        return Subject(title=model_title(*key[2:]), runs=records, table="" if key[4] else key[2])
+        return _subject(key[2], key[3], key[4], records)
 
     def gap(
         self,
@@ -138,10 +139,18 @@ class Evidence:
         expected: Expected = "above",
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
-        """How much better the left one is on test, for other seeds and other test rows."""
-        are_peers = left.table == right.table != ""
-        peers = peers_of(self.runs, self.family, left.table) if are_peers else None
-        found = estimate(left.runs, right.runs, metric, peers)
+        """How much better the left one is on test, for other seeds, test rows and tuned values."""
+        peers = [peers_of(self.runs, self.family, one.backbone) for one in (left, right)]
+        are_peers = peers[0] is peers[1] and all(
+            one.is_main and one.method in peers[0].cells for one in (left, right)
+        )
+        found = estimate(
+            left.runs,
+            right.runs,
+            metric,
+            peers[0] if are_peers else None,
+            self.tuning(left, right, metric),
+        )
         return Part(
             label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
             measure=found.interval,
@@ -152,6 +161,18 @@ class Evidence:
             blocked=blocked_by(left, right),
             replicates=self.replicates,
         )
+
+    def tuning(self, left: Subject, right: Subject, metric: str) -> Component:
+        """What their tuned values add to the difference; cells of one method share them."""
+        if left.backbone != right.backbone:
+            sides = [
+                (peers_of(self.runs, self.family, one.backbone), one.method)
+                for one in (left, right)
+            ]
+            return tuning_between(sides, metric)
+        if left.method == right.method:
+            return NONE
+        return peers_of(self.runs, self.family, left.backbone).tuning(metric)
 
     @property
     def family(self) -> Family:
@@ -167,23 +188,6 @@ class Evidence:
     def replicates(self) -> str:
         """The values that intervals are over."""
         return "draws" if len(self.runs.families[self.family]) > 1 else "seeds"
-
-    @property
-    def budget(self) -> Budget:
-        """What the runs on the log allow to be said of them."""
-        if not PRESETS[self.runs.preset].has_verdicts:
-            return "none"
-        trials = [search.search.num_trials for search in self.runs.searches]
-        is_tuned = bool(trials) and not self.runs.tuned_from and min(trials) >= LEAST_TRIALS
-        return "full" if is_tuned and self._num_replicates >= LEAST_REPLICATES else "small"
-
-    @property
-    def _num_replicates(self) -> int:
-        """Draws of the log if there are several, else seeds of the main cells."""
-        mains = self.runs.study("main").cells
-        seeds = {cell.config.seed for cell in mains if family_of(cell.config) == self.family}
-        draws = len(self.runs.families[self.family])
-        return draws if draws > 1 else len(seeds)
 
     def main_logs(self) -> list[Family]:
         """Every log of the main study."""
@@ -207,6 +211,33 @@ class Evidence:
 
     def _is_here(self, key: Sequence[str], method: str) -> bool:
         return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
+
+
+def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, Contrast]]) -> Budget:
+    """What the runs behind the parts of a claim allow to be said of it.
+
+    Intervals have to be over enough seeds or draws; counts have none.
+    """
+    if not PRESETS[runs.preset].has_verdicts:
+        return "none"
+    trials = [search.search.num_trials for search in runs.searches]
+    is_tuned = bool(trials) and not runs.tuned_from and min(trials) >= LEAST_TRIALS
+    numbers = [
+        contrast.interval.num
+        for part, contrast in contrasts
+        if part.unit != COUNTED and not math.isnan(contrast.interval.low)
+    ]
+    return "full" if is_tuned and min(numbers, default=math.inf) >= LEAST_REPLICATES else "small"
+
+
+def _subject(backbone: str, method: str, changes: str, runs: dict[Replicate, RunRecord]) -> Subject:
+    return Subject(
+        title=model_title(backbone, method, changes),
+        runs=runs,
+        backbone=backbone,
+        method=method,
+        is_main=not changes,
+    )
 
 
 def blocked_by(*subjects: Subject) -> str:

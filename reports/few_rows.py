@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 from reports.analysis_plan import ANALYSIS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
     from reports.keys import Family
     from reports.load import Runs
 
@@ -25,6 +31,27 @@ def few_rows(runs: Runs, family: Family) -> str:
         for split, kind, count in _counts(runs, fingerprint)
         if count < LEAST_ROWS
     ]
+    return f"{', '.join(dict.fromkeys(found))}; {LEAST_ROWS} are needed" if found else ""
+
+
+def few_test_rows(
+    runs: Runs,
+    family: Family,
+    groups_of: Callable[[pd.DataFrame], NDArray[np.int64]],
+    number: int,
+) -> str:
+    """The same of one group of domains in test; `groups_of` gives the group of each domain."""
+    found = []
+    for fingerprint in runs.families[family].values():
+        domains = runs.domains(fingerprint).sort_values("eval_domain_id")
+        own = domains[groups_of(domains) == number]
+        clicks = int(own["test_clicks"].sum())
+        others = int(own["test_impressions"].sum()) - clicks
+        found += [
+            f"{count} {kind} in test of these domains"
+            for kind, count in (("clicks", clicks), ("rows without a click", others))
+            if count < LEAST_ROWS
+        ]
     return f"{', '.join(dict.fromkeys(found))}; {LEAST_ROWS} are needed" if found else ""
 
 

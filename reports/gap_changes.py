@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from scipy import stats
 
 from reports.comparisons import estimate
+from reports.estimates import Component, Estimate
 from reports.paired import mean_interval
-from reports.stats import LEVEL, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmark.records import RunRecord
     from reports.keys import Replicate
-    from reports.two_way import Estimate
+    from reports.stats import Interval
 
 METRIC = "auc"
 
@@ -43,10 +41,9 @@ def gap_of(own: Mapping[Replicate, RunRecord], other: Mapping[Replicate, RunReco
 def change_of(gap: Gap, base: Gap) -> Interval:
     """A gap less the same gap under the base setting, with its 95% interval.
 
-    Of several draws both are taken draw by draw. On a single log squares of their errors are
-    added, with the degrees of freedom of Welch (1947), as if the two were independent. Under two
-    settings they are of the same test rows, which as a rule moves both alike: the interval is then
-    too wide, not too narrow.
+    Of several draws both are taken draw by draw. On a single log they are taken as independent.
+    Under two settings they are of the same test rows, which as a rule moves both alike: the
+    interval is then too wide, not too narrow.
     """
     places = sorted(gap.runs.keys() & base.runs.keys())
     if len({place.draw for place in places}) > 1:
@@ -57,7 +54,5 @@ def change_of(gap: Gap, base: Gap) -> Interval:
 
 def independent_change(own: Estimate, base: Estimate) -> Interval:
     """The difference of two independent estimates; its bounds are nan where one has no error."""
-    mean, error = own.mean - base.mean, math.hypot(own.error, base.error)
-    parts = own.error**4 / own.freedom + base.error**4 / base.freedom
-    half = error * float(stats.t.ppf((1.0 + LEVEL) / 2.0, error**4 / parts))
-    return Interval(mean, mean - half, mean + half, min(own.num, base.num))
+    parts = (Component(found.error**2, found.freedom) for found in (own, base))
+    return Estimate(own.mean - base.mean, min(own.num, base.num), *parts).interval()

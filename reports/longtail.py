@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +13,12 @@ from benchmark.metrics import group_scores
 from reports.bins import NUM_BINS, bins_by_domain
 from reports.blocks import BLOCK
 from reports.clusters import clusters_of, rows_component
+from reports.estimates import NONE
 from reports.intervals import bounds
 from reports.keys import Family
 from reports.names import BASELINE
 from reports.paired import SCALE, WIDEST
+from reports.peers import peers_of
 from reports.placements import influences
 from reports.scored import File, file_of, scored_rows
 from reports.two_way import two_way_estimate
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from reports.estimates import Component, Estimate
     from reports.keys import Replicate
     from reports.load import Runs
+    from reports.peers import Peers
     from reports.scored import ScoredRows
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
@@ -43,12 +46,19 @@ INTERVAL_NOTE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinScores:
-    """GAUC and AUC of one run in each bin, and what each cell of the test rows adds to them.
+    """GAUC and AUC of one run in each bin, and what its rows add to them, found on demand."""
+
+    scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
+    sums: Callable[[], BinSums]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinSums:
+    """What each of C cells of the test rows adds to the scores.
 
     The rows of a cell are of one bin, and agree in the ways in which rows belong together.
     """
 
-    scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
     sums: NDArray[np.float64]  # (C, metrics)
     bin: NDArray[np.integer]  # (C,)
     groupings: Sequence[NDArray[np.integer]]  # (C,) each
@@ -61,7 +71,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     draws, each of which has its own bins. The gains, `<metric>_delta_e4_*`, are nan where the bin
     lacks a class.
     """
-    runs = runs.study("main")
+    everything, runs = runs, runs.study("main")
     rows: list[dict[str, object]] = []
     for keys, models in runs.models.groupby(BLOCK, sort=False):
         block = dict(zip(BLOCK, map(str, keys), strict=True))
@@ -69,12 +79,14 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         methods = [name for name in models["method"] if name in records and name != BASELINE]
         if BASELINE not in records or not methods:
             continue
-        logs = runs.families[Family(block["dataset"], block["partition"])].values()
+        family = Family(block["dataset"], block["partition"])
+        logs = runs.families[family].values()
         counts = _counts([runs.domains(fingerprint) for fingerprint in logs])
         num_draws = int(models["draws"].max())
         plain = scores_by_run(runs, records[BASELINE])
+        tuning_of = partial(bin_tuning, runs, peers_of(everything, family, block["backbone"]))
         for method in methods:
-            gains = _gains(scores_by_run(runs, records[method]), plain)
+            gains = _gains(scores_by_run(runs, records[method]), plain, tuning_of)
             rows += [
                 {**block, "method": method, "draws": num_draws, **of_bin, **gain}
                 for of_bin, gain in zip(counts, gains, strict=True)
@@ -128,22 +140,35 @@ def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
     return _scores_of(file_of(record), bins.tobytes())
 
 
-@lru_cache(maxsize=256)  # a few kilobytes without users, with them up to 40 bytes per test row
+@lru_cache(maxsize=4096)  # a few hundred bytes each
 def _scores_of(file: File, bins: bytes) -> BinScores:
-    return bin_scores(scored_rows(file), np.frombuffer(bins, np.int64))
+    found = bin_scores(scored_rows(file), np.frombuffer(bins, np.int64))
+    return replace(found, sums=partial(_sums_of, file, bins))
+
+
+@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 40 bytes a test row
+def _sums_of(file: File, bins: bytes) -> BinSums:
+    return _bin_sums(scored_rows(file), np.frombuffer(bins, np.int64))
 
 
 def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
     """Those of a run's test rows by the domains' bins."""
-    label, logit, domain = rows.label, rows.logit, rows.domain
-    row_bin = bins[domain] - 1
+    row_bin = bins[rows.domain] - 1
+    scores = [
+        _mean_aucs(rows.label, rows.logit, group, row_bin) for group in (rows.domain, row_bin)
+    ]
+    return BinScores(np.stack(scores, axis=-1), partial(_bin_sums, rows, bins))
+
+
+def _bin_sums(rows: ScoredRows, bins: NDArray[np.int64]) -> BinSums:
+    row_bin = bins[rows.domain] - 1
     clusters = clusters_of(*rows.groupings, row_bin)
     *groupings, bin_of_cell = clusters.groupings
-    groups = (domain, row_bin)
-    scores = [_mean_aucs(label, logit, group, row_bin) for group in groups]
-    added = [clusters.sums(influences(label, logit, group, row_bin)) for group in groups]
-    values, sums = (np.stack(parts, axis=-1) for parts in (scores, added))
-    return BinScores(values, sums, bin_of_cell, groupings)
+    added = [
+        clusters.sums(influences(rows.label, rows.logit, group, row_bin))
+        for group in (rows.domain, row_bin)
+    ]
+    return BinSums(np.stack(added, axis=-1), bin_of_cell, groupings)
 
 
 def _mean_aucs(
@@ -163,15 +188,35 @@ def _mean_aucs(
     return np.divide(total, weight, out=np.full(NUM_BINS, np.nan), where=weight > 0.0)
 
 
+def bin_tuning(
+    runs: Runs,
+    peers: Peers,
+    number: int,
+    metric: str,
+    bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
+) -> Component:
+    """What tuned values add to such differences, where models were searched twice."""
+    place = (number - 1, METRICS.index(metric))
+
+    def score(record: RunRecord) -> float:
+        bins = bins_of_domains(runs.domains(record.config.data_fingerprint))
+        return float(scores_of(record, bins).scores[place])
+
+    return peers.tuning_of(score)
+
+
 def _gains(
-    own: Mapping[Replicate, BinScores], plain: Mapping[Replicate, BinScores]
+    own: Mapping[Replicate, BinScores],
+    plain: Mapping[Replicate, BinScores],
+    tuning_of: Callable[[int, str], Component],
 ) -> list[dict[str, object]]:
     """Per bin the number of pairs, and of each metric the mean gain and its interval."""
     rows: list[dict[str, object]] = []
     for number in range(1, NUM_BINS + 1):
         rows.append({"pairs": len(own.keys() & plain.keys())})
         for metric in METRICS:
-            interval = bin_gain(own, plain, number, metric).interval()
+            tuning = tuning_of(number, metric)
+            interval = bin_gain(own, plain, number, metric, tuning).interval()
             rows[-1] |= bounds(f"{metric}_delta_e4", interval.times(SCALE))
     return rows
 
@@ -181,6 +226,7 @@ def bin_gain(
     other: Mapping[Replicate, BinScores],
     number: int,
     metric: str,
+    tuning: Component = NONE,
 ) -> Estimate:
     """How much more of a metric one model has in a bin than another, over their common runs."""
     place = (number - 1, METRICS.index(metric))
@@ -189,9 +235,11 @@ def bin_gain(
     gains = np.array([one.scores[place] - two.scores[place] for one, two in pairs])
 
     def of_rows() -> Component:
-        is_own = pairs[0][0].bin == place[0]
-        sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in pairs]
-        return rows_component(np.array(sums), *(g[is_own] for g in pairs[0][0].groupings))
+        added = [(one.sums(), two.sums()) for one, two in pairs]
+        first = added[0][0]
+        is_own = first.bin == place[0]
+        sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in added]
+        return rows_component(np.array(sums), *(g[is_own] for g in first.groupings))
 
-    found = two_way_estimate(gains, of_rows, [run.draw for run in both])
+    found = two_way_estimate(gains, of_rows, [run.draw for run in both], tuning=tuning)
     return replace(found, limit=WIDEST.get(metric, np.inf))

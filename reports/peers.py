@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from reports.keys import family_of
 from reports.two_way import by_draw, tuning_component
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,7 +49,11 @@ class Peers:
         return found[np.isfinite(found).all(axis=1)]
 
     def tuning(self, metric: str) -> Component:
-        """What the choice of the tuned values adds to differences; none if it was made once.
+        """What the choice of the tuned values adds to differences; none if it was made once."""
+        return self.tuning_of(lambda record: record.metrics["test"][metric])
+
+    def tuning_of(self, score: Callable[[RunRecord], float]) -> Component:
+        """The same for any score of a run.
 
         Over the runs that all models with two searches have with the values of both; none below two
         models or two seeds or draws.
@@ -57,18 +62,23 @@ class Peers:
         if len(both) < LEAST_SEARCHED:
             return NONE
         places = sorted(set.intersection(*(own.keys() & two.keys() for own, two in both)))
-        found = [_differences(own, two, metric, places) for own, two in both]
+        found = [[score(own[place]) - score(two[place]) for place in places] for own, two in both]
         by_replicate = by_draw(np.array(found), [place.draw for place in places])
         return tuning_component(by_replicate) if by_replicate.shape[1] > 1 else NONE
 
 
-def _differences(
-    own: Replicates, other: Replicates, metric: str, places: Sequence[Replicate]
-) -> list[float]:
-    pairs = [(own[place].metrics["test"], other[place].metrics["test"]) for place in places]
-    return [one[metric] - two[metric] for one, two in pairs]
+def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component:
+    """The same for two models of different tables, each with its table and method."""
+    cells = {str(place): peers.cells.get(name, {}) for place, (peers, name) in enumerate(sides)}
+    again = {
+        str(place): peers.again[name]
+        for place, (peers, name) in enumerate(sides)
+        if name in peers.again
+    }
+    return Peers(cells, again).tuning(metric)
 
 
+@lru_cache(maxsize=16)  # of the logs and backbones of a report
 def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
     """Those of a log and backbone, all of its draws."""
     cells: dict[str, dict[Replicate, RunRecord]] = {}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
+from reports.estimates import NONE
 from reports.keys import MODEL, Family
 from reports.paired import DIGITS, SCALE, differences, rows_of, run_pairs
 from reports.peers import peers_of
@@ -44,7 +45,9 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
         peers = peers_of(everything, family, model["backbone"])
         for metric in DIGITS:
             pairs = run_pairs(second, first, metric).mean(skipna=False)
-            row[f"{metric}_anew_e4"] = SCALE * np.sqrt(2.0 * peers.tuning(metric).variance)
+            found = peers.tuning(metric)
+            size = np.nan if found == NONE else SCALE * np.sqrt(2.0 * found.variance)
+            row[f"{metric}_anew_e4"] = size
             row |= {f"{metric}_first": pairs["other"], f"{metric}_second": pairs["own"]}
         rows.append(row | differences(second, first, "delta"))
     return pd.DataFrame(rows)

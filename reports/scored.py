@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from benchmark.records import RunRecord
 
-NUM_BLOCKS = 20  # of equally many rows, where the store names no blocks
-
 
 class File(NamedTuple):
     """Predictions as they were when they were read."""
@@ -33,7 +31,7 @@ class File(NamedTuple):
 
 
 class ScoredRows(NamedTuple):
-    """The test rows of a run in the order of time, (N,) each; `user` only where the log has it."""
+    """The test rows of a run as stored, (N,) each; `user` only where the log names users."""
 
     label: NDArray[np.int8]
     logit: NDArray[np.float32]
@@ -54,7 +52,7 @@ def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
 
 def clusters(record: RunRecord) -> Clusters:
     """The clusters of the test rows, the same for all runs on a log."""
-    return _clusters(file_of(record))
+    return clusters_of(*scored_rows(file_of(record)).groupings)
 
 
 def placed(record: RunRecord) -> NDArray[np.float64]:
@@ -63,7 +61,7 @@ def placed(record: RunRecord) -> NDArray[np.float64]:
 
 
 def labels(record: RunRecord) -> NDArray[np.int8]:
-    """The labels of the test rows, in the order of time."""
+    """The labels of the test rows, as stored."""
     return scored_rows(file_of(record)).label
 
 
@@ -74,9 +72,10 @@ def file_of(record: RunRecord) -> File:
     return File(path, facts.st_mtime_ns, facts.st_size)
 
 
-@lru_cache(maxsize=256)  # a few hundred bytes without users, with them up to 24 per test row
+@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 24 bytes a test row
 def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
-    rows, by_cell = scored_rows(file), _clusters(file).sums
+    rows = scored_rows(file)
+    by_cell = clusters_of(*rows.groupings).sums
     if rows.label.size == 0:
         return dict.fromkeys(("logloss", "auc", "gauc"), np.empty(0))
     loss, everything = row_logloss(rows.label, rows.logit), np.zeros(rows.label.size, np.int64)
@@ -85,11 +84,6 @@ def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
         "auc": by_cell(influences(rows.label, rows.logit, everything, everything)),
         "gauc": by_cell(influences(rows.label, rows.logit, rows.domain, everything)),
     }
-
-
-@lru_cache(maxsize=64)
-def _clusters(file: File) -> Clusters:
-    return clusters_of(*scored_rows(file).groupings)
 
 
 @lru_cache(maxsize=64)  # about the runs of one data set and backbone
@@ -107,16 +101,10 @@ def scored_rows(file: File) -> ScoredRows:
     """
     rows = pl.read_parquet(file.path).filter(pl.col("split") == "test")
     refuse_broken(file.path, rows["logit"].to_numpy())
-    block = rows["block"].to_numpy() if "block" in rows.columns else time_blocks(rows.height)
     return ScoredRows(
         label=rows["label"].to_numpy(),
         logit=rows["logit"].to_numpy(),
         domain=rows["eval_domain_id"].to_numpy(),
-        block=block,
+        block=rows["block"].to_numpy(),
         user=rows["cluster"].to_numpy() if "cluster" in rows.columns else None,
     )
-
-
-def time_blocks(num_rows: int) -> NDArray[np.int64]:
-    """(N,) the block of each row of a store that names none, rows being in the order of time."""
-    return np.arange(num_rows) * min(NUM_BLOCKS, num_rows) // max(num_rows, 1)

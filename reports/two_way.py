@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 LEAST_POOLED = 3  # models: of two the spread of their difference is all there is
-POOLING_LEVEL, NOISY_LEVEL = 0.35, 0.01  # of tests; docs/inference.md has how often all is wrong
+POOLING_LEVEL, NOISY_LEVEL = 0.7, 0.01  # of tests; docs/inference.md has how often all is wrong
 
 
 def by_draw(values: ArrayLike, draws: ArrayLike) -> NDArray[np.float64]:

@@ -72,7 +72,8 @@ class Contrast:
     `interval` is of `SHOWN_LEVEL`, by which a part is seen; `corrected`, of `corrected_level`, is
     the one by which it is refuted. `paper` is the paper's own difference, nan where it prints none,
     for readers alone. `margin` is what counts as a difference, 0 for other quantities than AUC and
-    GAUC. A `p_value` of a further test has to be significant too before anything is settled.
+    GAUC. A `p_value` of a further test has to be known and significant too before anything is
+    settled.
     `needs` says what is missing, if the interval is, and `blocked` why nothing is settled whatever
     the interval. `replicates` are the values that the interval is over, and `estimate` is what the
     interval is made of, if it is not Student's of their mean.
@@ -85,7 +86,7 @@ class Contrast:
     expected: Expected = "above"
     margin: float = MARGIN
     corrected_level: float = SHOWN_LEVEL
-    p_value: float = math.nan
+    p_value: float | None = None
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
@@ -94,7 +95,8 @@ class Contrast:
     @property
     def outcome(self) -> Outcome:
         """Whether this part of the claim is seen, refuted, or open."""
-        if self.blocked or math.isnan(self.interval.low) or self.p_value >= LEVEL:
+        fails_test = self.p_value is not None and not self.p_value < LEVEL
+        if self.blocked or math.isnan(self.interval.low) or fails_test:
             return "open"
         return "yes" if self._is_seen else "no" if self._is_refuted else "open"
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.analysis_plan import ANALYSIS
 from reports.claims import BESIDE, CONTRADICTIONS, PARTS
-from reports.evidence import COUNTED, Evidence, Part, absent
+from reports.evidence import COUNTED, Evidence, Part, absent, budget_of
 from reports.few_rows import few_rows
 from reports.keys import DATA
 from reports.layout import Block, Entry, Layout, Table, number
@@ -43,8 +43,8 @@ _NOTES = [
     " interval, follow from the models alone and are the same on every log. All parts are in"
     " claims.csv.",
     "Beside a claim that AdaSparse is better stand its comparisons with a plain network of as many"
-    " dense parameters, and with AdaSparse that is told no domain (its domain columns stay ordinary"
-    " inputs); they decide nothing.",
+    " dense parameters, with AdaSparse that is told no domain, and with its placebo, which is told"
+    " those of other rows (domain columns stay ordinary inputs); they decide nothing.",
 ]
 
 
@@ -56,16 +56,17 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `verdict` that of the claim on this log.
     """
     logs = runs.study(*TABLE.study.split(","))
-    rows = []
-    for family in logs.families if logs.records else ():
-        evidence, few = Evidence(runs, *family), few_rows(runs, family)
-        for claim in ANALYSIS.claims:
-            rows += _rows(claim, evidence, few)
+    rows = [
+        row
+        for family in (logs.families if logs.records else ())
+        for claim in ANALYSIS.claims
+        for row in _rows(claim, Evidence(runs, *family))
+    ]
     return pd.DataFrame(rows)
 
 
-def _rows(claim: PlannedClaim, evidence: Evidence, few: str) -> list[dict[str, object]]:
-    """The rows of a claim; `few` says what there is too little of on the log."""
+def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
+    """The rows of a claim on a log."""
     facts: dict[str, object] = {
         "dataset": evidence.dataset,
         "partition": evidence.partition,
@@ -78,12 +79,13 @@ def _rows(claim: PlannedClaim, evidence: Evidence, few: str) -> list[dict[str, o
     find = PARTS.get(claim.name)
     if find is None:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
-    parts = [
-        part if part.unit == COUNTED else replace(part, blocked=part.blocked or few)
-        for part in find(evidence) or [NO_BACKBONE]
-    ]
+    parts = [_with_enough_rows(part, evidence) for part in find(evidence) or [NO_BACKBONE]]
     contrasts = [part.among(len(parts)) for part in parts]
-    verdict = words_of(outcome_of(contrasts), evidence.budget, is_generated=evidence.is_generated)
+    verdict = words_of(
+        outcome_of(contrasts),
+        budget_of(evidence.runs, zip(parts, contrasts, strict=True)),
+        is_generated=any((part.evidence or evidence).is_generated for part in parts),
+    )
     facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
     beside = BESIDE[claim.beside](evidence) if claim.beside else []
     return [
@@ -93,6 +95,14 @@ def _rows(claim: PlannedClaim, evidence: Evidence, few: str) -> list[dict[str, o
         ),
         *(facts | {"role": "beside"} | _row(part, part.among(len(beside))) for part in beside),
     ]
+
+
+def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
+    """The part, blocked where its log has too few rows of a class; counts follow from no row."""
+    if part.unit == COUNTED:
+        return part
+    own = part.evidence or evidence
+    return replace(part, blocked=part.blocked or few_rows(own.runs, own.family))
 
 
 def _row(part: Part, contrast: Contrast) -> dict[str, object]:
@@ -110,7 +120,7 @@ def _row(part: Part, contrast: Contrast) -> dict[str, object]:
         "corrected_high": contrast.corrected.high,
         "corrected_level": contrast.corrected_level,
         "limit": part.limit,
-        "p_value": part.p_value,
+        "p_value": math.nan if part.p_value is None else part.p_value,
         "paper": part.paper,
         "expected": part.expected,
         "outcome": contrast.outcome,
@@ -186,7 +196,7 @@ def _part(row: dict) -> str:
 TABLE = Table(
     title="Claims and verdicts",
     position=0,
-    study="main,formulations,masks,partitions,sparsity,controls,cost",
+    study=",".join(dict.fromkeys([*(claim.study for claim in ANALYSIS.claims), "controls"])),
     tabulate=tabulate,
     arrange=arrange,
 )

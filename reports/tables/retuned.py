@@ -46,7 +46,10 @@ def _luck(table: pd.DataFrame) -> list[str]:
         num_models = int((rows["runs"] > 0).sum())
         sizes = {title: rows[f"{metric}_anew_e4"].iloc[0] for metric, title in _SHOWN.items()}
         if all(math.isfinite(size) for size in sizes.values()):
-            parts = [f"{number(size, 1)} of {title}" for title, size in sizes.items()]
+            parts = [
+                f"{number(size, 1)} of {title}" if size else f"nothing that is seen of {title}"
+                for title, size in sizes.items()
+            ]
             lines.append(
                 f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}:"
                 f" a comparison of two models changes by about {' and '.join(parts)}, in units of"

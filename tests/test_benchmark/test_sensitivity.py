@@ -7,13 +7,18 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.agenda import Agenda
 from benchmark.assembly import build
-from benchmark.config import ConfigError, RunConfig
+from benchmark.config import ConfigError, Regularisers, RunConfig
+from benchmark.given import read_given
 from benchmark.grid import prepare_log
 from benchmark.planning import configure, lay_out, variants_to_prepare
+from benchmark.plans import Search
 from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS
+from benchmark.records import RunStore
 from benchmark.settings import base_of, setting_of, with_setting
 from benchmark.studies import Change
+from benchmark.trials import Trial, write_best
 from datasets.spec import VARIANTS
 
 CUTS = {f"split {name}" for name in VARIANTS if name != "shuffled"}
@@ -53,6 +58,42 @@ def test_settings_and_methods_of_a_preset(logs, select, preset, settings, method
     assert {config.backbone for config in own_cells(plan)} == {"dnn"}
     mains = set(plan.studies["sensitivity"]) & set(plan.studies["main"])
     assert {plan.slots[slot].method for slot in mains} == methods
+
+
+def test_a_split_that_could_not_be_prepared_has_no_cells(logs, select):
+    del logs["tiny, cut 1"]
+
+    plan = lay_out(select(preset=PRESETS["quick"], num_seeds=1), logs)
+
+    assert changes_of(plan) == {"split shuffled", *OF_COMPACT, *CUTS} - {"split cut 1"}
+
+
+def test_values_tuned_under_the_protocol_are_taken_for_its_settings(logs, select, tmp_path):
+    plan = lay_out(select(studies=["sensitivity"], num_trials=0, num_seeds=1), logs)
+    for number, name in enumerate(("smoke", "compact")):
+        for method in ("plain", "adasparse"):
+            base = configure(select(), "tiny", logs["tiny"], "dnn", Change(method=method))
+            protocol = replace(base.protocol, name=name)
+            config = replace(
+                base, protocol=protocol, regularisers=Regularisers(dropout=0.1 * (1 + number))
+            )
+            search = Search(
+                dataset=base.dataset,
+                draw=None,
+                partition="+".join(base.partition),
+                backbone="dnn",
+                method=method,
+                num_trials=4,
+                own_dimensions=(),
+                shared_dimensions=("regularisers.dropout",),
+                folder="tuning",
+            )
+            trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
+            write_best(tmp_path / name / method, search, trial)
+
+    agenda = Agenda(plan, RunStore(tmp_path / "out"), device="cpu", given=read_given(tmp_path))
+
+    assert {config.regularisers.dropout for config in agenda.slots.values()} == {0.1}
 
 
 def test_without_adasparse_the_first_other_method_is_compared(logs, select):

@@ -7,39 +7,35 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models import contract_subject
 from models.compact import CompactPredictor
 from models.contract import CHECKS
-from models.contract_subject import RandomRows, Subject
+from models.contract_subject import SCHEMA, CheckFailure, RandomRows, Subject
+from models.methods.star import Star
 from models.registry import available, load_backbone, load_method
 
 CELLS = [(b, m) for b in available("backbones") for m in available("methods")]
 
 
-@pytest.fixture
-def placebo(monkeypatch):
-    """Subjects are made for a placebo."""
-    schema = replace(contract_subject.SCHEMA, is_placebo=True)
-    monkeypatch.setattr(contract_subject, "SCHEMA", schema)
+PLACEBO = replace(SCHEMA, is_placebo=True)
 
 
 def trained(backbone, method, options):
     """A model after a few steps, all parts of which have moved."""
     entry = load_method(method)
     entry = replace(entry, config=lambda: load_method(method).config(**options))
-    return Subject(load_backbone(backbone), entry).trained()
+    return Subject(load_backbone(backbone), entry, PLACEBO).trained()
 
 
 @pytest.mark.parametrize("cell", CELLS, ids="+".join)
 @pytest.mark.parametrize("name", CHECKS)
-def test_contract_is_kept_on_a_placebo(placebo, cell, name):
+def test_contract_is_kept_on_a_placebo(cell, name):
     backbone, method = cell
 
-    CHECKS[name](Subject(load_backbone(backbone), load_method(method)))
+    CHECKS[name](Subject(load_backbone(backbone), load_method(method), PLACEBO))
 
 
 @pytest.mark.parametrize("backbone", available("backbones"))
-def test_pruner_of_the_inputs_reads_the_placebo_beside_them(placebo, backbone):
+def test_pruner_of_the_inputs_reads_the_placebo_beside_them(backbone):
     model = trained(backbone, "adasparse", {"pruner_input": "both"})
     batch = RandomRows(64, seed=1).all()
     codes = batch.domain_codes % (torch.tensor([4, 3]) - 1) + 1  # other seen values
@@ -55,7 +51,7 @@ def test_pruner_of_the_inputs_reads_the_placebo_beside_them(placebo, backbone):
 
 
 @pytest.mark.parametrize("backbone", available("backbones"))
-def test_compact_networks_are_those_of_the_domains_of_the_placebo(placebo, backbone):
+def test_compact_networks_are_those_of_the_domains_of_the_placebo(backbone):
     model = trained(backbone, "adasparse", {"pruner_input": "e_d"})
     batch = RandomRows(64, seed=1).all()
     batch = replace(batch, domain_codes=batch.domain_codes.flip(0))
@@ -63,3 +59,17 @@ def test_compact_networks_are_those_of_the_domains_of_the_placebo(placebo, backb
     compact = CompactPredictor(model)(batch)
 
     torch.testing.assert_close(compact, model(batch).detach(), rtol=1e-4, atol=1e-5)
+
+
+class ReadsItsDomain(Star):
+    """A method that reads e_d, and inherits that it does not."""
+
+    def auxiliary_logit(self, context):
+        return super().auxiliary_logit(context) + context.e_d.sum(dim=1) * context.e_d[:, 0]
+
+
+def test_a_method_that_reads_e_d_and_says_that_it_does_not_is_told():
+    entry = replace(load_method("star"), build=ReadsItsDomain)
+
+    with pytest.raises(CheckFailure, match="reads_e_d"):
+        CHECKS["placebo"](Subject(load_backbone("dnn"), entry))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NUM_ROWS = 300  # of dev, and of test
+BLOCKS = np.arange(NUM_ROWS) * 20 // NUM_ROWS
 NUM_DOMAINS = 5  # the last one has a single class in test
 BACKBONES = ("dcnv2", "dnn")  # on purpose not in the order of the tables
 METHODS = ("adasparse", "plain")
@@ -194,7 +195,10 @@ class Folder:
 
     def truth(self) -> pl.DataFrame:
         rows = pl.DataFrame(
-            {"eval_domain_id": self.domain, "label": self.label, "p_click": self.p_click}
+            {
+                **{"eval_domain_id": self.domain, "label": self.label, "p_click": self.p_click},
+                "block": BLOCKS,
+            }
         ).with_row_index("row_id")
         return pl.concat(
             rows.select(pl.lit(split).alias("split"), pl.all()) for split in ("dev", "test")
@@ -226,7 +230,10 @@ class Folder:
         """Write a finished run; `test_metrics` replace computed ones."""
         logit = self.logits(config)
         prediction = pl.DataFrame(
-            {"eval_domain_id": self.domain, "label": self.label, "logit": logit}
+            {
+                **{"eval_domain_id": self.domain, "label": self.label, "logit": logit},
+                "block": BLOCKS,
+            }
         ).with_row_index("row_id")
         frames = [prediction.select(pl.lit(s).alias("split"), pl.all()) for s in ("dev", "test")]
         masks = {"layer1_sparsity": np.full(NUM_DOMAINS, 0.26, np.float32)}

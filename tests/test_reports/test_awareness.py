@@ -90,7 +90,7 @@ def estimate_of(values: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), values.size, own_component(values))
 
 
-def seeds_alone(own: dict, other: dict, metric: str) -> Estimate:
+def seeds_alone(own: dict, other: dict, metric: str, tuning: object) -> Estimate:
     """The difference of two arms without the part of its error that is of the rows."""
     pairs = [(own[place].metrics["test"], other[place].metrics["test"]) for place in sorted(own)]
     if not pairs:

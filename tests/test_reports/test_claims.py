@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.plans import Plan, Search, write_plan
+from benchmark.plans import Search
 from benchmark.studies import STUDIES
 from reports import claims_of_sparsity, reached
 from reports.analysis_plan import ANALYSIS
 from reports.claims import BESIDE, PARTS
 from reports.comparisons import estimate
-from reports.evidence import Evidence
+from reports.evidence import COUNTED, Evidence, Part, absent, budget_of, counted
+from reports.few_rows import few_test_rows
 from reports.keys import Family
 from reports.layout import to_markdown
 from reports.ledger import SearchTrials
 from reports.load import load_runs
 from reports.paper import paper_values
 from reports.peers import peers_of
+from reports.stats import Interval
 from reports.tables import claims
 from reports.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
 
@@ -220,28 +222,57 @@ def test_verdicts_have_the_words_of_their_budget(finished: Folder, with_truth: b
 
 
 @pytest.mark.parametrize(
-    ("num_trials", "seeds", "tuned_from", "budget"),
+    ("num_trials", "numbers", "tuned_from", "budget"),
     [
-        (10, 5, "", "full"),
-        (9, 5, "", "small"),
-        (10, 4, "", "small"),
-        (10, 5, "elsewhere", "small"),
+        (10, (5, 7), "", "full"),
+        (9, (5, 7), "", "small"),
+        (10, (7, 4), "", "small"),  # finished, whatever was planned
+        (10, (5, 7), "elsewhere", "small"),
+        (10, (), "", "full"),  # counts alone
     ],
 )
-def test_budget_is_full_with_ten_trials_and_five_seeds(
-    folder: Folder, num_trials: int, seeds: int, tuned_from: str, budget: str
+def test_budget_is_full_with_ten_trials_and_five_finished_runs_of_each_part(
+    finished: Folder, num_trials: int, numbers: tuple[int, ...], tuned_from: str, budget: str
 ) -> None:
-    configs = [folder.config("dnn", "plain", seed) for seed in range(1, seeds + 1)]
-    slots = {config.slot_id: config for config in configs}
-    plan = Plan(preset="quick", slots=slots, studies={"main": tuple(slots)})
-    write_plan(folder.store, plan)
     runs = replace(
-        load_runs(folder.store.out),
-        searches=(search_of(num_trials),),
-        tuned_from=tuned_from,
+        load_runs(finished.store.out), searches=(search_of(num_trials),), tuned_from=tuned_from
     )
+    found = [Interval(0.01, 0.0, 0.02, number) for number in numbers]
+    parts = [Part(label="a part", measure=lambda _level, one=one: one) for one in found]
+    parts += [Part(label="a count", measure=counted(1.0), unit=COUNTED)]
+    parts += [Part(label="not run", measure=absent)]
 
-    assert Evidence(runs, "world", "scenario").budget == budget
+    assert budget_of(runs, [(part, part.among(len(parts))) for part in parts]) == budget
+
+
+def test_claim_on_two_logs_is_only_of_logs_that_stand_for_the_papers(finished: Folder) -> None:
+    rows = of(claims.tabulate(load_runs(finished.store.out)), "dcnv2_by_size")
+
+    assert rows["part"].tolist() == ["DCNv2 by size of the log"]
+    assert "logs for both of the paper's" in rows["to_settle"].iloc[0]
+
+
+def test_a_plan_without_main_cells_has_its_claims(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    alone = replace(runs.study("controls"), studies={"controls": runs.studies["controls"]})
+
+    table = claims.tabulate(alone)
+
+    assert len(of(table, "all_beat_backbone"))
+
+
+def test_groups_of_domains_with_few_clicks_settle_nothing(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+    (fingerprint,) = runs.fingerprints.values()
+    domains = runs.domains(fingerprint).sort_values("eval_domain_id")
+
+    def by_clicks(table: pd.DataFrame) -> np.ndarray:
+        return 1 + (table["test_clicks"].to_numpy() > domains["test_clicks"].min())
+
+    few = few_test_rows(runs, Family("world", "scenario"), by_clicks, 1)
+    least = domains["test_clicks"].min()
+    assert (few == "") == (least >= 20)
+    assert few_test_rows(runs, Family("world", "scenario"), by_clicks, 3).startswith("0 clicks in")
 
 
 def test_the_papers_printed_ranges_are_those_of_its_table() -> None:

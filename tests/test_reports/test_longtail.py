@@ -84,7 +84,7 @@ def test_cells_of_a_bin_are_those_of_its_number_where_another_bin_has_no_rows(ro
 
     found = bin_scores(without, bins)
 
-    assert set(found.bin) == {0, 2, 3, 4}
+    assert set(found.sums().bin) == {0, 2, 3, 4}
 
 
 def test_bin_without_both_classes_has_no_score(rows, bins):

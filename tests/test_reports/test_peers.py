@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reports.bins import bins_by_domain
 from reports.comparisons import compare, estimate
 from reports.estimates import NONE
 from reports.evidence import Evidence
 from reports.keys import Family, Replicate
 from reports.load import load_runs
-from reports.peers import peers_of
+from reports.longtail import METRICS, bin_tuning, scores_of
+from reports.peers import Peers, peers_of, tuning_between
 from reports.tables import tests as tests_table
 from reports.two_way import pooled_component, tuning_component
 
@@ -56,7 +58,9 @@ def test_models_that_were_searched_once_have_no_component_of_tuning(studied: Fol
 def test_model_without_all_the_runs_is_not_pooled(studied: Folder) -> None:
     peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
 
-    del peers.cells["maml"][PLACES[0]]
+    cells = dict(peers.cells)
+    cells["maml"] = {place: cells["maml"][place] for place in PLACES[1:]}
+    peers = Peers(cells, {})
 
     assert peers.scores("auc", PLACES, ("plain", "adasparse")).shape == (2, 3)
     assert peers.scores("auc", PLACES[1:], ("plain", "adasparse")).shape == (3, 2)
@@ -67,7 +71,8 @@ def test_comparison_and_claim_pool_the_spread_of_the_seeds(studied: Folder) -> N
     evidence = Evidence(runs, *LOG)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
 
-    found = estimate(own.runs, plain.runs, "gauc", peers_of(runs, LOG, "dnn"))
+    peers = peers_of(runs, LOG, "dnn")
+    found = estimate(own.runs, plain.runs, "gauc", peers, peers.tuning("gauc"))
 
     table = np.array([gaucs(studied, name) for name in METHODS])
     expected = pooled_component(table)
@@ -85,7 +90,7 @@ def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
 
     found = evidence.gap(main, other, "auc").estimate
 
-    assert (main.table, other.table) == ("dnn", "")
+    assert (main.is_main, other.is_main) == (True, False)
     assert found.replicates.freedom == 2
 
 
@@ -106,10 +111,55 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     expected = tuning_component(np.array(differences))
     assert peers.tuning("auc").variance == pytest.approx(expected.variance)
     assert peers.tuning("auc").freedom == expected.freedom == 2
-    for method in ("maml", "plain"):
-        del peers.again[method][PLACES[0]], peers.again[method][PLACES[1]]
-    assert peers.tuning("auc") is NONE  # one run of both is left
+    alone = {name: {PLACES[2]: own[PLACES[2]]} for name, own in peers.again.items()}
+    assert Peers(peers.cells, alone).tuning("auc") is NONE  # one run of both is left
     for runs, is_in in ((searched_once(twice), "do not contain"), (twice, "tests contain")):
         assert set(compare(runs)["has_tuning"]) == {is_in == "tests contain"}
         table = tests_table.tabulate(runs).assign(searches=2)
         assert any(is_in in note for note in tests_table.arrange(table).notes)
+
+
+def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    evidence = Evidence(runs, *LOG)
+    own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
+    changed = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
+    expected = peers_of(runs, LOG, "dnn").tuning("auc")
+
+    assert expected is not NONE
+    assert evidence.gap(own, plain, "auc").estimate.tuning == expected
+    assert evidence.gap(changed, plain, "auc").estimate.tuning == expected
+    assert evidence.gap(own, changed, "auc").estimate.tuning is NONE  # the same values
+
+
+def test_two_backbones_are_compared_as_two_models(studied: Folder) -> None:
+    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+
+    found = tuning_between([(peers, "plain"), (peers, "maml")], "auc")
+
+    names = ("plain", "maml")
+    two = Peers(*({name: side[name] for name in names} for side in (peers.cells, peers.again)))
+    assert found == two.tuning("auc")
+    assert found.freedom == 1
+    assert tuning_between([(peers, "plain"), (Peers({}, {}), "plain")], "auc") is NONE
+
+
+def test_bins_have_the_component_of_their_own_scores(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    peers = peers_of(runs, LOG, "dnn")
+    bins = bins_by_domain(runs.domains(next(iter(runs.fingerprints.values()))))
+    number, place = int(bins[0]), METRICS.index("auc")
+
+    found = bin_tuning(runs, peers, number, "auc")
+
+    differences = [
+        [
+            np.subtract(*(scores_of(side[m][p], bins).scores[number - 1, place] for side in sides))
+            for p in PLACES
+        ]
+        for sides in [(peers.cells, peers.again)]
+        for m in peers.again
+    ]
+    assert found == tuning_component(np.array(differences))
+    once = searched_once(runs)
+    assert bin_tuning(once, peers_of(once, LOG, "dnn"), number, "auc") is NONE

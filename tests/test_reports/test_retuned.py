@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,12 +49,25 @@ def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
     note = retuned.arrange(compare_searches(runs)).notes[0]
 
     peers = peers_of(runs, Family("world", "scenario"), "dnn")
-    sizes = [1e4 * np.sqrt(2.0 * peers.tuning(metric).variance) for metric in ("auc", "gauc")]
+    sizes = {m.upper(): 1e4 * np.sqrt(2.0 * peers.tuning(m).variance) for m in ("auc", "gauc")}
+    words = [
+        f"{size:.1f} of {title}" if size else f"nothing that is seen of {title}"
+        for title, size in sizes.items()
+    ]
     assert note == (
         "world (domains: scenario), DNN: a comparison of two models changes by about"
-        f" {sizes[0]:.1f} of AUC and {sizes[1]:.1f} of GAUC, in units of 0.0001, when both are"
-        " searched anew (3 models)."
+        f" {' and '.join(words)}, in units of 0.0001, when both are searched anew (3 models)."
     )
+
+
+def test_one_seed_says_nothing_of_the_luck_of_a_search(studied: Folder) -> None:
+    runs = load_runs(studied.store.out)
+    cells = tuple(cell for cell in runs.cells if cell.config.seed == 1)
+
+    table = compare_searches(replace(runs, cells=cells))
+
+    assert table["auc_anew_e4"].isna().all()
+    assert "when both are searched anew" not in " ".join(retuned.arrange(table).notes[:1])
 
 
 def test_models_without_common_runs_are_no_part_of_the_sentence(studied: Folder) -> None:
