@@ -107,7 +107,7 @@ def _ratios(
                 label=f"sparsity ratio of {subject.title}, {words}",
                 measure=partial(paired_interval, independent(sign * own)),
                 unit=RATIO,
-                needs="two seeds or more",
+                needs="two seeds or more whose ratios differ",
                 blocked=blocked_by(subject),
                 replicates=evidence.replicates,
             )

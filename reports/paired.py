@@ -39,9 +39,9 @@ DRAWS_NOTE = (
     " differences are means over all its runs, each difference being of two runs with the same draw"
     " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
     " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
-    " cells are compared, their spread is pooled over the methods), which hold what differs between"
-    " draws, seeds and rows: they speak of such logs, not of one. What is"
-    " per domain or row is computed draw by draw; counts of domains and rows are totals over the"
+    " cells are compared, a spread that is small beside that of the other methods is pooled with"
+    " it), which hold what differs between draws, seeds and rows: they speak of such logs, not of"
+    " one. What is per domain or row is computed draw by draw; counts of domains and rows are totals over the"
     " draws."
 )
 SCALE = 1e4  # of the differences

@@ -30,9 +30,9 @@ _NOTES = [
     " mean of a column of Table 1, against the second best, which is the other method with the best"
     " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
     "Δ: first minus second, run by run, in units of 0.0001, with its 95% interval for other seeds"
-    " and other test rows. The spread of the seeds is pooled over the methods of the block: it is"
-    " the residual mean square of methods and seeds, unless that of the two methods is larger (F"
-    f" test at {POOLING_LEVEL:g}); then, and of two methods, it is their own. What all seeds share,"
+    " and other test rows. The spread of the seeds is that of the two methods, unless it is small"
+    f" beside that of all methods of the block (F test at {POOLING_LEVEL:g}); then it is the"
+    " residual mean square of methods and seeds. What all seeds share,"
     " the choice of the test rows, is the covariance of the seeds' differences over blocks of"
     " time (random groups of rows where the log has no times), and over users where the log"
     " names them; what rows of one user share is not covered where it does not. Critical values are"
