@@ -41,8 +41,8 @@ DRAWS_NOTE = (
     " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
     " cells are compared, a spread that is small beside that of the other methods is pooled with"
     " it), which hold what differs between draws, seeds and rows: they speak of such logs, not of"
-    " one. What is per domain or row is computed draw by draw; counts of domains and rows are totals over the"
-    " draws."
+    " one. What is per domain or row is computed draw by draw; counts of domains and rows are"
+    " totals over the draws."
 )
 SCALE = 1e4  # of the differences
 MATCHED = "adasparse"  # what a width-matched plain network is compared with
