@@ -245,13 +245,13 @@ def test_only_runs_and_counts_the_studies_that_it_names(run_all, tiny_log):
     status = run_all("--status", "--out", out)
 
     assert done.returncode == 0, done.stderr
-    assert "4 cells: 4 done" in status.stdout.splitlines()[0]
+    assert "5 cells: 5 done" in status.stdout.splitlines()[0]  # wide, blind, and a placebo
     assert status.stdout.splitlines()[1:] == [
         "  tuning: 4 trials: 4 done, 0 failed, 0 missing",
-        "  controls: 4 cells: 4 done, 0 failed, 0 missing",
+        "  controls: 5 cells: 5 done, 0 failed, 0 missing",
     ]
     names = {path.stem for path in (out / "report" / "tables").iterdir()}
-    assert names == {"claims", "controls", "ledger"}
+    assert names == {"awareness", "claims", "controls", "ledger"}
     assert json.loads((out / "studies" / "main.json").read_text())["slots"] == []
 
 

@@ -222,4 +222,4 @@ def test_command_line_searches_twice_reports_and_verifies(run_all, tiny_log, tmp
     assert verify(out).differences == []
     text = (out / "report" / "tables" / "retuned.md").read_text()
     assert "a comparison of two models changes by about" in text
-    assert "(2 degrees of freedom)" in text
+    assert "(3 models)" in text
