@@ -183,6 +183,7 @@ def test_embeddings_start_as_the_protocol_says(log, select, std):
     assert weight[1:].std().item() == pytest.approx(std, rel=0.15)
 
 
+@pytest.mark.slow
 def test_front_door_runs_the_study_and_writes_its_table(run_all, tiny_log, tmp_path):
     out = tmp_path / "out"
 
