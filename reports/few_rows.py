@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from reports.analysis_plan import ANALYSIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     import pandas as pd
@@ -21,17 +22,12 @@ SPLITS = ("dev", "test")
 
 
 def few_rows(runs: Runs, family: Family) -> str:
-    """What there is too little of on a log, or on a draw of it; empty where there is enough.
+    """Which class has too few rows on a log, or on a draw of it; empty where each has enough.
 
     Neither stars nor verdicts rest on such a log: an AUC of a few clicks says which rows they are.
     """
-    found = [
-        f"{count} {kind} in {split}"
-        for fingerprint in runs.families[family].values()
-        for split, kind, count in _counts(runs, fingerprint)
-        if count < LEAST_ROWS
-    ]
-    return f"{', '.join(dict.fromkeys(found))}; {LEAST_ROWS} are needed" if found else ""
+    domains = [runs.domains(fingerprint) for fingerprint in runs.families[family].values()]
+    return _too_few(domains, SPLITS)
 
 
 def few_test_rows(
@@ -41,24 +37,23 @@ def few_test_rows(
     number: int,
 ) -> str:
     """The same of one group of domains in test; `groups_of` gives the group of each domain."""
-    found = []
-    for fingerprint in runs.families[family].values():
-        domains = runs.domains(fingerprint).sort_values("eval_domain_id")
-        own = domains[groups_of(domains) == number]
-        clicks = int(own["test_clicks"].sum())
-        others = int(own["test_impressions"].sum()) - clicks
-        found += [
-            f"{count} {kind} in test of these domains"
-            for kind, count in (("clicks", clicks), ("rows without a click", others))
-            if count < LEAST_ROWS
-        ]
+    logs = (runs.domains(fingerprint) for fingerprint in runs.families[family].values())
+    ordered = (domains.sort_values("eval_domain_id") for domains in logs)
+    groups = [domains[groups_of(domains) == number] for domains in ordered]
+    return _too_few(groups, ("test",), " of these domains")
+
+
+def _too_few(draws: Iterable[pd.DataFrame], splits: Iterable[str], where: str = "") -> str:
+    """The counts below `LEAST_ROWS` of each class in these splits of the draws, in words."""
+    found = [
+        f"{count} {kind} in {split}{where}"
+        for domains, split in product(draws, splits)
+        for kind, count in _counts(domains, split).items()
+        if count < LEAST_ROWS
+    ]
     return f"{', '.join(dict.fromkeys(found))}; {LEAST_ROWS} are needed" if found else ""
 
 
-def _counts(runs: Runs, fingerprint: str) -> list[tuple[str, str, int]]:
-    domains = runs.domains(fingerprint)
-    counts = []
-    for split in SPLITS:
-        rows, clicks = (int(domains[f"{split}_{of}"].sum()) for of in ("impressions", "clicks"))
-        counts += [(split, "clicks", clicks), (split, "rows without a click", rows - clicks)]
-    return counts
+def _counts(domains: pd.DataFrame, split: str) -> dict[str, int]:
+    rows, clicks = (int(domains[f"{split}_{of}"].sum()) for of in ("impressions", "clicks"))
+    return {"clicks": clicks, "rows without a click": rows - clicks}
