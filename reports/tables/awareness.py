@@ -10,14 +10,13 @@ from reports.capped import capped_note, marked
 from reports.intervals import interval_entry
 from reports.layout import Entry, Layout, Table, blocks_of, number
 from reports.names import title_of
-from reports.paired import DIGITS, draws_note, runs_entry
+from reports.paired import draws_note, runs_entry
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     import pandas as pd
 
-_ARMS = ("plain", "placebo", "method")
 _NO_SHARE = "\N{EN DASH}"
 _NOTES = [
     "Test split. The placebo of a method is the method with as many domains and tasks of the same"
@@ -27,8 +26,8 @@ _NOTES = [
     "Gain = method \N{MINUS SIGN} plain, awareness = method \N{MINUS SIGN} placebo, capacity ="
     " placebo \N{MINUS SIGN} plain; the first is the sum of the others. In units of 0.0001, run by"
     " run over the draws and seeds of all three arms, with 95% intervals for other draws, or for"
-    " other seeds and other time blocks of the test period where a log was drawn once; none is"
-    " corrected for the number of comparisons.",
+    " other seeds and other test rows where a log was drawn once; none is corrected for the number"
+    " of comparisons. The scores of the arms are in awareness.csv.",
     "Share: awareness / gain with Fieller's 95% confidence set (1954). It is not defined"
     f" ({_NO_SHARE}) where the gain is not clearly above 0: the set is then unbounded. Capacity may"
     " be negative, and the share above 1: parameters of domains that say nothing each see a part of"
@@ -41,8 +40,8 @@ _NOTES = [
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, a row per method and metric."""
     columns = [
-        *("Model", "Metric", "Plain", "Placebo", "Method"),
-        *("Gain", "Awareness", "Capacity", "Share", "Added parameters", "Runs"),
+        *("Model", "Metric", "Gain", "Awareness", "Capacity", "Share"),
+        *("Added parameters", "Runs"),
     ]
     notes = [*answers(table), *_NOTES, *draws_note(table), *capped_note(table)]
     return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
@@ -53,7 +52,6 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
         [
             Entry(marked(title_of(row["backbone"], row["method"]), row)),
             Entry(row["metric"].upper()),
-            *(Entry(number(row[f"{arm}_mean"], DIGITS[row["metric"]])) for arm in _ARMS),
             *(interval_entry(row, f"{part}_e4", 1) for part in PARTS),
             _share(row),
             Entry(number(row["added_parameters"], 0)),
