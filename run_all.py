@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from benchmark.copies import Copies
-    from benchmark.grid import Execute, Grid
-    from benchmark.records import RunStore, SlotState
-    from benchmark.selection import Selection
+    from benchmark.planning.selection import Selection
+    from benchmark.running.grid import Execute, Grid
+    from benchmark.store.records import RunStore, SlotState
+    from benchmark.tracking.copies import Copies
     from datasets.prepare import PreparedData
     from datasets.spec import SplitVariant
 
@@ -42,11 +42,11 @@ def check_imports() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, act, and turn errors that the user can mend into one line; returns the exit code."""
     check_imports()
-    from benchmark.command_line import parse
+    from benchmark.command_line.arguments import parse
 
     args = parse(arguments)
     from benchmark.config import ConfigError
-    from benchmark.stored import RecordError
+    from benchmark.store.sealed import RecordError
     from datasets.spec import DataError
 
     try:
@@ -70,19 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
-    from benchmark import overview
-    from benchmark.files import sole_writer
-    from benchmark.records import RunStore
+    from benchmark.command_line import listing
+    from benchmark.store.files import sole_writer
+    from benchmark.store.records import RunStore
 
     store = RunStore(args.out.resolve())
     if args.listing:
-        show(overview.listing(args.listing))
+        show(listing.listing(args.listing))
     elif args.sys_info:
-        show(overview.system_information())
+        show(listing.system_information())
     elif args.status:
-        show(overview.status_lines(store))
+        show(listing.status_lines(store))
     elif args.dry_run:
-        from benchmark.dry_run import plan_lines  # torch is slow to import
+        from benchmark.planning.dry_run import plan_lines  # torch is slow to import
 
         show(plan_lines(selection_of(args), args.jobs or args.default_jobs))
     elif args.report_only:
@@ -95,9 +95,9 @@ def act(args: argparse.Namespace) -> int:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """What the flags select."""
+    from benchmark.planning.selection import Selection
+    from benchmark.planning.studies import studies_named
     from benchmark.protocol import PRESETS
-    from benchmark.selection import Selection
-    from benchmark.studies import studies_named
 
     preset = PRESETS[args.preset]
     num_trials = preset.num_trials if args.trials is None else args.trials
@@ -121,12 +121,12 @@ def show(lines: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace, store: RunStore) -> int:
     """Prepare, run what is not done, report."""
-    from benchmark.copies import Copies
-    from benchmark.domain_growth import store_growth
-    from benchmark.executors import stop_workers
-    from benchmark.given import read_given
-    from benchmark.grid import Grid, check_device
-    from benchmark.plans import refuse_other_version
+    from benchmark.cost.domain_growth import store_growth
+    from benchmark.running.grid import Grid, check_device
+    from benchmark.running.local import stop_workers
+    from benchmark.store.plan import refuse_other_version
+    from benchmark.tracking.copies import Copies
+    from benchmark.tuning.reuse import read_given
     from reports.analysis_plan import register
 
     check_device(args.device)
@@ -165,10 +165,10 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
 
     A split that a log does not allow, such as one whose train rows are of one domain, is left out.
     """
-    from benchmark.grid import prepare_log
-    from benchmark.overview import card_line
-    from benchmark.planning import variants_to_prepare
-    from benchmark.selection import logs_to_prepare
+    from benchmark.command_line.listing import card_line
+    from benchmark.planning.cells import variants_to_prepare
+    from benchmark.planning.selection import logs_to_prepare
+    from benchmark.running.grid import prepare_log
     from datasets.spec import DataError
 
     logs: dict[str, PreparedData] = {}
@@ -208,11 +208,11 @@ def report_only(store: RunStore) -> int:
 def executor_of(args: argparse.Namespace) -> Execute:
     """What runs the tasks; a cluster that does not answer is found out before anything else."""
     if args.executor == "local":
-        from benchmark.executors import run_tasks
+        from benchmark.running.local import run_tasks
 
         return partial(run_tasks, num_workers=args.jobs or args.default_jobs)
-    from benchmark.cluster.connection import check_cluster
-    from benchmark.cluster.executor import run_tasks_on_ray
+    from benchmark.running.ray_connection import check_cluster
+    from benchmark.running.ray_executor import run_tasks_on_ray
 
     check_cluster(args.ray_address)
     return partial(run_tasks_on_ray, address=args.ray_address, num_workers=args.jobs)

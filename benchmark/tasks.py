@@ -1,14 +1,9 @@
-"""What workers do: the final run of a cell, or one trial of a search.
-
-What a task needs to run it imports as it runs: torch is slow to import, and the parent needs none.
-"""
+"""What workers do and how it ended: the final run of a cell, or one trial of a search."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from benchmark.references.registry import is_reference
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +13,42 @@ if TYPE_CHECKING:
     from datasets.prepare import PreparedData
 
 
+class Task(Protocol):
+    """Work for a worker process: it leaves its result in files below `out`."""
+
+    data: PreparedData
+    out: Path
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Outcome:
+    """How a task ended: `error` is one line, `detail` its traceback; both empty when done."""
+
+    task: Task
+    seconds: float
+    error: str = ""
+    detail: str = ""
+
+
+class Source(Protocol):
+    """Gives out tasks as they become ready, and is told how each ended before it is asked again."""
+
+    def take(self) -> Task | None:
+        """The next task that is ready; None while there is none."""
+        ...
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of how a task ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTask:
     """One run to do: its configuration, its prepared log, the output folder and the device."""
 
     config: RunConfig
@@ -31,17 +60,6 @@ class Cell:
     def title(self) -> str:
         """How messages name it."""
         return self.config.title
-
-    def run(self) -> None:
-        """Leave the run folder."""
-        if is_reference(self.config.backbone):
-            from benchmark.references.runner import run_reference_cell
-
-            run_reference_cell(self)
-        else:
-            from benchmark.runner import run_cell
-
-            run_cell(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +78,3 @@ class TrialTask:
     def title(self) -> str:
         """How messages name it."""
         return f"{self.config.title_without_seed} trial {self.index}"
-
-    def run(self) -> None:
-        """Leave the file of the trial."""
-        if is_reference(self.config.backbone):
-            from benchmark.references.runner import run_reference_trial
-
-            run_reference_trial(self)
-        else:
-            from benchmark.runner import run_trial
-
-            run_trial(self)

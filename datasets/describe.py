@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
 from datasets.spec import DataError
-from datasets.usage import INTERRUPTED, OK, USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,8 @@ def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
 
 def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     from datasets import catalog
-    from datasets.prepare import PrepareOptions, prepare
+    from datasets.encoding.options import PrepareOptions
+    from datasets.prepare import prepare
     from datasets.profiling.data_card import card_of, render
     from datasets.spec import DomainPartition
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
 from datasets.spec import DataError
-from datasets.usage import INTERRUPTED, OK, USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datasets.fetch.expected import FileState
     from datasets.fetch.rawfolder import RawFolder
     from datasets.provenance import Source
-    from datasets.rawlog import CatalogEntry
+    from datasets.raw.raw_log import CatalogEntry
 
 DESCRIPTION = """\
 Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
@@ -165,7 +165,7 @@ def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
     Raises:
         DataError: the folder holds another release than the one that would be brought.
     """
-    from datasets.releases import names_with_suffixes
+    from datasets.raw.releases import names_with_suffixes
 
     expected = {name for state in folder.states() for name in names_with_suffixes(state.name)}
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import torch
 
-from models.contract import CHECKS, check_docstrings
-from models.contract_subject import CheckFailure, Subject, blaming
+from models.contract.checks import CHECKS, check_docstrings
+from models.contract.subject import CheckFailure, Subject, blaming
 from models.registry import PluginError, available, check_constant, import_file, load_backbone
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from models.embedding import FieldEmbedding
 from models.interfaces import DomainContext, ModelShape
+from models.layers.embedding import FieldEmbedding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

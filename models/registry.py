@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import sys
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -152,8 +153,8 @@ def _problem_of(config: object) -> str:
 
 
 def _built_in(kind: Kind) -> tuple[str, ...]:
-    files = (Path(__file__).parent / kind).glob("[!_]*.py")
-    return tuple(file.stem for file in files)
+    modules = pkgutil.iter_modules([str(Path(__file__).parent / kind)])
+    return tuple(module.name for module in modules if not module.name.startswith("_"))
 
 
 def _plugins() -> dict[Kind, dict[str, str]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.files import file_digest, write_text
-from benchmark.plans import PLAN
-from benchmark.stored import RecordError
+from benchmark.store.files import file_digest, write_text
+from benchmark.store.plan import PLAN
+from benchmark.store.sealed import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import Json, digest_of
-from benchmark.files import exclusive, file_digest, write_text, write_whole
-from benchmark.plans import read_plan
-from benchmark.records import RECORD, RunStore
-from benchmark.trials import trial_path
+from benchmark.store.files import exclusive, file_digest, write_text, write_whole
+from benchmark.store.plan import read_plan
+from benchmark.store.records import RECORD, RunStore
+from benchmark.store.trials import trial_path
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
-from reports.drawing import Figure, rendered
-from reports.layout import Table, to_latex, to_markdown
-from reports.ledger import budget_errors, read_searches
-from reports.load import load_runs
+from reports.look.figure import Figure, rendered
+from reports.look.table import Table, to_latex, to_markdown
 from reports.page.content import SAMPLE, Section, render_page
-from reports.warnings import warnings_of
+from reports.reading.ledger import budget_errors, read_searches
+from reports.reading.load import load_runs
+from reports.reading.warnings import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.ledger import SearchTrials
-    from reports.load import Runs
+    from reports.reading.ledger import SearchTrials
+    from reports.reading.load import Runs
 
 T = TypeVar("T", bound=Table | Figure)
 
@@ -104,7 +104,9 @@ def _exported(kind: str, constant: str) -> dict[str, Any]:
     package = importlib.import_module(f"reports.{kind}")
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
     return {
-        name: getattr(importlib.import_module(f"reports.{kind}.{name}"), constant) for name in names
+        name: getattr(importlib.import_module(f"reports.{kind}.{name}"), constant)
+        for name in names
+        if not name.startswith("_")
     }
 
 

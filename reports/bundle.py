@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.files import sole_writer, write_whole
-from benchmark.plans import PLAN, read_plan
-from benchmark.stored import RecordError
-from datasets.usage import INTERRUPTED, OK, USAGE, Parser
+from benchmark.store.files import sole_writer, write_whole
+from benchmark.store.plan import PLAN, read_plan
+from benchmark.store.sealed import RecordError
+from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
-from reports.verification.folders import files_below
+from reports.reading.folders import files_below
 from reports.verify import DIFFERS, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.verification.findings import Findings
+    from reports.reading.findings import Findings
 
 BUNDLE = "bundle.zip"
 README = "README.txt"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import ConfigError
-from benchmark.plans import read_plan
-from benchmark.records import RunStore
-from benchmark.stored import RecordError
-from datasets.usage import INTERRUPTED, OK, USAGE, Parser
-from reports.load import load_runs
+from benchmark.store.plan import read_plan
+from benchmark.store.records import RunStore
+from benchmark.store.sealed import RecordError
+from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
+from reports.reading.findings import Findings
+from reports.reading.folders import read_runs
+from reports.reading.load import load_runs
 from reports.verification.archive import opened
 from reports.verification.artefacts import check_report
-from reports.verification.findings import Findings
-from reports.verification.folders import read_runs
 from reports.verification.logs import read_logs
 from reports.verification.planned import check_plan
 from reports.verification.scores import check_runs

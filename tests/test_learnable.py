@@ -10,14 +10,14 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.agenda import Agenda
-from benchmark.datacard import store_data
-from benchmark.grid import prepare_log
 from benchmark.metrics import expected_scores
-from benchmark.planning import lay_out
+from benchmark.planning.cells import lay_out
+from benchmark.planning.selection import Selection
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.selection import Selection
+from benchmark.running.grid import prepare_log
+from benchmark.running.schedule import Agenda
+from benchmark.store.data_folder import store_data
+from benchmark.store.records import RunStore
 
 if TYPE_CHECKING:
     from pathlib import Path

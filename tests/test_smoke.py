@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from benchmark.metrics import evaluate
-from benchmark.plans import read_plan
-from benchmark.records import RunStore
+from benchmark.store.plan import read_plan
+from benchmark.store.records import RunStore
 from models.registry import available
 
 BACKBONES = available("backbones")

@@ -19,7 +19,7 @@ from benchmark.references.rows import (
     parameter_counts,
     score_blocks,
 )
-from benchmark.trainer import Training
+from benchmark.training.trainer import Training
 from models.config_values import check_values
 from models.interfaces import Choice, Range, tuned
 

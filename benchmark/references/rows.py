@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.protocol import Protocol as BenchmarkProtocol
-    from benchmark.trainer import Training
+    from benchmark.training.trainer import Training
     from datasets.spec import EncodedSchema
 
     Rows = NDArray[np.int32]  # (N, C), columns as in `loader.column_names`
@@ -93,7 +93,7 @@ def labels_of(rows: Rows) -> NDArray[np.int8]:
 def parameter_counts(
     features: tuple[Feature, ...], sizes: Iterable[int], dense: int
 ) -> dict[str, int]:
-    """Numbers that a model holds, by what they grow with (see `benchmark.cost`).
+    """Numbers that a model holds, by what they grow with (see `benchmark.cost.counts`).
 
     `sizes` are how many it has for each feature, `dense` is the number of all others.
     """

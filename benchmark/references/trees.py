@@ -19,8 +19,8 @@ from benchmark.references.rows import (
     parameter_counts,
     score_blocks,
 )
-from benchmark.seeding import derived_seed
-from benchmark.trainer import Training
+from benchmark.training.seeding import derived_seed
+from benchmark.training.trainer import Training
 from models.config_values import check_values
 from models.interfaces import Range, tuned
 

@@ -7,7 +7,7 @@ import importlib
 import os
 from pathlib import Path
 
-from benchmark.environment import ROOT
+from benchmark.store.environment import ROOT
 
 WRITING = ("cost", "scaling")  # their table is a file too
 SIZED = ("prepare_speed", "memory_map")

@@ -16,22 +16,22 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmark.assembly import build
-from benchmark.cost import count_multiply_adds, multiply_adds, parameter_counts
-from benchmark.files import write_whole
-from benchmark.latency import latency
-from benchmark.random_log import config_on, optimizer_on, random_rows
-from benchmark.runner import set_up_torch
-from benchmark.speed.ad_log import NUM_ROWS, ad_log_schema, protocol_of, training_step
-from benchmark.trainer import TrainSplit
-from models.compact import CompactPredictor
-from models.methods.adasparse import Pruner
+from benchmark.cost.ad_log import NUM_ROWS, ad_log_schema, protocol_of, training_step
+from benchmark.cost.compact import CompactPredictor
+from benchmark.cost.counts import count_multiply_adds, multiply_adds, parameter_counts
+from benchmark.cost.latency import latency
+from benchmark.cost.random_log import config_on, optimizer_on, random_rows
+from benchmark.store.files import write_whole
+from benchmark.training.build import build
+from benchmark.training.process import set_up_torch
+from benchmark.training.trainer import TrainSplit
+from models.methods.adasparse.method import Pruner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from benchmark.config import Json, RunConfig
-    from benchmark.optimizers import ProtocolAdam
+    from benchmark.training.optimizers import ProtocolAdam
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
 

@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 
-from benchmark.environment import ROOT
 from benchmark.speed.figures import Figure
+from benchmark.store.environment import ROOT
 
 
 def measure() -> list[Figure]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.random_log import model_on, random_rows
-from benchmark.runner import set_up_torch
-from benchmark.speed.ad_log import ad_log_schema, protocol_of, training_step
+from benchmark.cost.ad_log import ad_log_schema, protocol_of, training_step
+from benchmark.cost.random_log import model_on, random_rows
 from benchmark.speed.figures import Figure, ratio
-from benchmark.trainer import TrainSplit
+from benchmark.training.process import set_up_torch
+from benchmark.training.trainer import TrainSplit
 from datasets.loader import EncodedRows
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from benchmark.speed.figures import Figure
 from datasets.catalog import custom
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

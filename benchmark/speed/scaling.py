@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
-from benchmark.domain_growth import BACKBONE, NUMS_DOMAINS
+from benchmark.cost.domain_growth import BACKBONE, NUMS_DOMAINS
 from benchmark.speed.cells import Cell, measured, write_rows
 from benchmark.speed.figures import Figure
 from models.registry import available

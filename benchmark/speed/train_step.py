@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
-from benchmark.row_adam import DomainAdam
-from benchmark.runner import set_up_torch
-from benchmark.speed.ad_log import (
+from benchmark.cost.ad_log import (
     AD_LOG,
     EMBEDDING_DIM,
     HIDDEN_DIMS,
@@ -22,9 +19,12 @@ from benchmark.speed.ad_log import (
     protocol_of,
     training_step,
 )
+from benchmark.cost.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
 from benchmark.speed.figures import Figure, interleaved, ratio
-from benchmark.trainer import TrainSplit
-from models.row_table import RowTable
+from benchmark.training.process import set_up_torch
+from benchmark.training.row_adam import DomainAdam
+from benchmark.training.trainer import TrainSplit
+from models.layers.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

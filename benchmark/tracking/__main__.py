@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.environment import ROOT
-from benchmark.plans import read_plan
-from benchmark.stored import RecordError
+from benchmark.store.environment import ROOT
+from benchmark.store.plan import read_plan
+from benchmark.store.sealed import RecordError
 from benchmark.tracking.database import DATABASE
 from benchmark.tracking.tracker import Tracker, one_line
-from datasets.usage import OK, USAGE, Parser
+from datasets.command_line import OK, USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from benchmark.config import digest_of
-from benchmark.records import ERROR, RECORD, WEIGHTS
-from benchmark.stored import SEAL, RecordError, named_damage, read_json, read_sealed
-from benchmark.trials import trial_path
+from benchmark.store.records import ERROR, RECORD, WEIGHTS
+from benchmark.store.sealed import SEAL, RecordError, named_damage, read_json, read_sealed
+from benchmark.store.trials import trial_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
-    from benchmark.plans import Search
-    from benchmark.records import RunStore
-    from benchmark.trials import Trial
+    from benchmark.store.plan import Search
+    from benchmark.store.records import RunStore
+    from benchmark.store.trials import Trial
 
 KEY_LENGTH = 12
 INDEX_COLUMNS = ("step", "epoch", "split")  # of a history

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from benchmark.config import digest_of
+from benchmark.store.trials import best_of, read_trials
 from benchmark.tracking.children import KEY_LENGTH, base_tags, final_child, trial_child
-from benchmark.trials import best_of, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
-    from benchmark.plans import Plan, Search
     from benchmark.protocol import Protocol
-    from benchmark.records import RunStore
+    from benchmark.store.plan import Plan, Search
+    from benchmark.store.records import RunStore
+    from benchmark.store.trials import Trial
     from benchmark.tracking.children import Child
-    from benchmark.trials import Trial
 
 Status = Literal["RUNNING", "FINISHED", "FAILED"]
 Terms = tuple[str, tuple[str, ...], "Protocol"]

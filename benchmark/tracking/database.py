@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.files import exclusive, write_whole
+from benchmark.store.files import exclusive, write_whole
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

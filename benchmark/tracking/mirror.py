@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from benchmark.files import file_digest
-from benchmark.stored import RecordError
+from benchmark.store.files import file_digest
+from benchmark.store.sealed import RecordError
 from benchmark.tracking.content import flat
 from benchmark.tracking.model import log_model
 from benchmark.tracking.runs import nameable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmark.config import RunConfig
-    from benchmark.records import RunStore
+    from benchmark.store.records import RunStore
     from benchmark.tracking.children import Child
     from benchmark.tracking.content import Parent
     from benchmark.tracking.runs import Runs

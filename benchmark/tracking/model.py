@@ -15,8 +15,8 @@ import mlflow.pyfunc
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 
-from benchmark.environment import PACKAGES, ROOT
-from benchmark.records import WEIGHTS
+from benchmark.store.environment import PACKAGES, ROOT
+from benchmark.store.records import WEIGHTS
 from benchmark.tracking.content import flat
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from benchmark.config import RunConfig
-    from benchmark.records import RunStore
+    from benchmark.store.records import RunStore
     from benchmark.tracking.children import Child
 
 logger = logging.getLogger(__name__)

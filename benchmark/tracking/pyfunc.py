@@ -11,11 +11,11 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext  # read by MLflow at run time
 
-from benchmark.assembly import assemble, seen_schema
 from benchmark.config import RunConfig
-from benchmark.evaluator import predict
 from benchmark.tracking.schema import read_schema
-from benchmark.weights import predictor_of
+from benchmark.training.build import assemble, seen_schema
+from benchmark.training.predict import predict
+from benchmark.training.weights import predictor_of
 from datasets.loader import EncodedRows, column_names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.stored import named_damage, read_json
+from benchmark.store.sealed import named_damage, read_json
 from datasets.loader import column_names
 from datasets.spec import EncodedSchema
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from benchmark.config import ConfigError
-from benchmark.files import write_text
-from benchmark.records import RunStore
+from benchmark.store.files import write_text
+from benchmark.store.records import RunStore
 from benchmark.tracking.content import parents_of, winners
 from benchmark.tracking.database import (
     DATABASE,
@@ -30,7 +30,7 @@ from benchmark.tracking.database import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from benchmark.plans import Plan
+    from benchmark.store.plan import Plan
     from benchmark.tracking.content import Parent
 
 ORIGIN = "mlflow_origin.txt"  # tells the runs of this folder from others on the same server

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from datasets.rawlog import CatalogEntry
+from datasets.raw.raw_log import CatalogEntry
 from datasets.spec import DataError
 
 RAW_DIR = Path(__file__).parent.parent / "data" / "raw"

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.provenance import RawFile, Source
-from datasets.releases import Release, find_release
+from datasets.raw.joins import JoinedLog, Rule, SideFile, join_sides
+from datasets.raw.releases import Release, find_release
+from datasets.raw.tables import TextTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from datasets.rawlog import RawLog
+    from datasets.raw.raw_log import RawLog
 
 RELEASE = Release(
     "Ali-CCP",

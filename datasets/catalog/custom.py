@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from datasets.layout import Layout
 from datasets.provenance import Source
-from datasets.rawlog import CatalogEntry, RawLog
+from datasets.raw.raw_log import CatalogEntry, RawLog
+from datasets.raw.tables import ParquetTable, Table, TextTable, check_folder, require_columns
+from datasets.raw.value_formats import Layout
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import ParquetTable, Table, TextTable, check_folder, require_columns
 
 TYPES: dict[str, type | UnionType] = {
     "name": str,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.provenance import RawFile, Source
-from datasets.rawlog import RawLog
-from datasets.releases import nothing_found, present_file
+from datasets.raw.raw_log import RawLog
+from datasets.raw.releases import nothing_found, present_file
+from datasets.raw.tables import TextTable, check_folder, require_columns
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable, check_folder, require_columns
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.joins import JoinedLog, SideFile, join_sides
 from datasets.provenance import Download, Source
-from datasets.releases import Release, find_release
+from datasets.raw.joins import JoinedLog, SideFile, join_sides
+from datasets.raw.releases import Release, find_release
+from datasets.raw.tables import TextTable, require_columns
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable, require_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datasets.rawlog import RawLog
+    from datasets.raw.raw_log import RawLog
 
 
 def _release(name: str, suffix: str, logs: tuple[str, ...]) -> Release:

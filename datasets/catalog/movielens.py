@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.decoded import DecodedTable
-from datasets.joins import JoinedLog, SideFile, join_sides
 from datasets.provenance import Download, Source
-from datasets.releases import Release, find_release
+from datasets.raw.decoded import DecodedTable
+from datasets.raw.joins import JoinedLog, SideFile, join_sides
+from datasets.raw.releases import Release, find_release
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datasets.rawlog import RawLog
+    from datasets.raw.raw_log import RawLog
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 AGE_BRACKETS = (1, 18, 25, 35, 45, 50, 56)  # first year of each, as ML-1M names them

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.provenance import RawFile, Source
-from datasets.releases import Release, find_release
+from datasets.raw.joins import JoinedLog, Rule, SideFile, join_sides
+from datasets.raw.releases import Release, find_release
+from datasets.raw.tables import TextTable, require_columns
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
-from datasets.tables import TextTable, require_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datasets.rawlog import RawLog
+    from datasets.raw.raw_log import RawLog
 
 RELEASE = Release(
     "the Taobao display ads", ("raw_sample.csv",), ("ad_feature.csv", "user_profile.csv")

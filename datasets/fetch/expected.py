@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from datasets.fetch.digests import difference, digest
-from datasets.releases import present_file
+from datasets.raw.releases import present_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,17 +10,17 @@ import jinja2
 import numpy as np
 import polars as pl
 
+from datasets.encoding.splits import SPLITS
 from datasets.profiling.skew import Skew, skew_of
 from datasets.profiling.timeformats import readable_time
 from datasets.spec import PAD, UNSEEN
-from datasets.splits import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets.prepare import PreparedData
     from datasets.provenance import Source
-    from datasets.rawlog import CatalogEntry, RawLog
+    from datasets.raw.raw_log import CatalogEntry, RawLog
     from datasets.spec import SplitName
 
 TOP_DOMAINS = 15

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.encode import LABELS
-from datasets.layout import is_positive
+from datasets.encoding.encode import LABELS
 from datasets.profiling.names import LABELS as LABEL_NAMES
 from datasets.profiling.names import label_rank
+from datasets.raw.value_formats import is_positive
 from datasets.spec import DataError
 
 if TYPE_CHECKING:

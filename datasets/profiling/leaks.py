@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from datasets.encoding.vocabulary import bucket_edges, tokenize
 from datasets.profiling import names
-from datasets.vocabulary import bucket_edges, tokenize
 
 SUSPECT_AUC = 0.95
 MIN_CLASS_ROWS = 20  # of either class among the held-out rows, for an AUC to mean anything

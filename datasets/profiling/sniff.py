@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.catalog.custom import PARQUET
+from datasets.raw.line_check import DAMAGED_STREAM, open_bytes
+from datasets.raw.tables import ParquetTable, Table, TextTable
 from datasets.spec import DataError
-from datasets.survey import DAMAGED_STREAM, open_bytes
-from datasets.tables import ParquetTable, Table, TextTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from functools import partial
 
 import polars as pl
 
-from datasets.blocks import UNITS, epoch_unit
-from datasets.layout import read_time
+from datasets.encoding.blocks import UNITS, epoch_unit
+from datasets.encoding.splits import time_keys
 from datasets.profiling.names import words_of
+from datasets.raw.value_formats import read_time
 from datasets.spec import DataError
-from datasets.splits import time_keys
 
 FORMATS = (
     "%Y/%m/%d %H:%M:%S",

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from datasets.cache import shared_folder
-from datasets.rawlog import RawLog, Similarity
-from datasets.tables import ParquetTable
+from datasets.encoding.cache import shared_folder
+from datasets.raw.raw_log import RawLog, Similarity
+from datasets.raw.tables import ParquetTable
 from datasets.worlds.candidates import make_candidates, request_rows
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.tables import TRUTH, LogTables

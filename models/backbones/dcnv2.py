@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
-from models.cross import FullCross, LowRankCross, MixtureCross
 from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
-from models.tower import Tower, optional_modules
+from models.layers.cross import FullCross, LowRankCross, MixtureCross
+from models.layers.tower import Tower, optional_modules
 
 if TYPE_CHECKING:
     from models.interfaces import DomainContext, DomainMethod, ModelShape

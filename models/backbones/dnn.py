@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.interfaces import Backbone, BackboneEntry
-from models.tower import Tower, optional_modules
+from models.layers.tower import Tower, optional_modules
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
-from models.grouping import group_rows
 from models.interfaces import (
     AffineLinear,
     Choice,
@@ -22,12 +21,13 @@ from models.interfaces import (
     MethodEntry,
     tuned,
 )
+from models.layers.grouping import group_rows
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from models.grouping import Groups
     from models.interfaces import Activation, DomainContext, ModelShape, Role
+    from models.layers.grouping import Groups
 
 Condition = Literal["e_d", "both", "h"]
 GENERATOR_STD = 0.01

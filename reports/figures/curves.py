@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from reports.blocks import add_legend, block_rows, counts_text, left_out
-from reports.drawing import Figure
-from reports.keys import MODEL
-from reports.style import in_order, look_of
+from reports.look.figure import Figure
+from reports.look.panels import add_legend, block_rows, counts_text, left_out
+from reports.look.style import in_order, look_of
+from reports.reading.keys import MODEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
     from numpy.typing import NDArray
 
-    from reports.keys import Cell
-    from reports.load import Runs
+    from reports.reading.keys import Cell
+    from reports.reading.load import Runs
 
 _PRUNER = "adasparse"
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
-from reports.drawing import Figure
-from reports.keys import DATA, family_of
-from reports.names import data_title
-from reports.stats import LEVEL
-from reports.style import PAGE
+from reports.look.figure import Figure
+from reports.look.style import PAGE
+from reports.reading.keys import DATA, family_of
+from reports.reading.names import data_title
+from reports.statistics.paired_tests import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-    from reports.keys import Family
-    from reports.load import Runs
+    from reports.reading.keys import Family
+    from reports.reading.load import Runs
 
 _MOST_VALUES = 20
 _MOST_COLUMNS = 4

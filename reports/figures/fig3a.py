@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.drawing import Figure
-from reports.mask_panels import CONTRAST, CURVE, MOST_MODELS, PAIRS, STRIPS, draw
-from reports.masks import (
+from reports.analysis.masks import (
     FORM,
     LEAST_CONTRASTED,
     LEAST_DOMAINS,
@@ -21,17 +19,19 @@ from reports.masks import (
     contrasted,
     masked_models,
 )
-from reports.names import FORMS, data_title
-from reports.relabelling import Overlap
+from reports.figures._mask_panels import CONTRAST, CURVE, MOST_MODELS, PAIRS, STRIPS, draw
+from reports.look.figure import Figure
+from reports.reading.names import FORMS, data_title
+from reports.statistics.permutation import Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from reports.load import Runs
-    from reports.masks import MaskedModel
-    from reports.relabelling import Pairs, Ranking
+    from reports.analysis.masks import MaskedModel
+    from reports.reading.load import Runs
+    from reports.statistics.permutation import Pairs, Ranking
 
 _BINS = 10  # of similarity
 _PAIRS_PER_BIN = 5

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports.bins import BINS_NOTE
-from reports.blocks import add_legend, block_rows, counts_text, draw_intervals, left_out
-from reports.drawing import Figure
-from reports.longtail import INTERVAL_NOTE, METRICS, tabulate
-from reports.paired import draws_note
-from reports.style import in_order, look_of
+from reports.analysis.differences import draws_note
+from reports.analysis.long_tail import INTERVAL_NOTE, METRICS, tabulate
+from reports.look.figure import Figure
+from reports.look.panels import add_legend, block_rows, counts_text, draw_intervals, left_out
+from reports.look.style import in_order, look_of
+from reports.statistics.bins import BINS_NOTE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import NullLocator
 
-from reports.blocks import (
+from reports.analysis import partitions
+from reports.analysis.differences import draws_note, score_intervals
+from reports.look.figure import Figure
+from reports.look.panels import (
     BLOCK,
     GAP_NOTE,
     add_legend,
@@ -15,21 +18,17 @@ from reports.blocks import (
     draw_baseline,
     draw_intervals,
     left_out,
-    score_intervals,
 )
-from reports.drawing import Figure
-from reports.keys import CELL
-from reports.names import BASELINE, data_title, joined
-from reports.paired import draws_note
-from reports.style import in_order, look_of
-from reports.tables import partitions
+from reports.look.style import in_order, look_of
+from reports.reading.keys import CELL
+from reports.reading.names import BASELINE, data_title, joined
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
 _HEIGHT = 2.4  # inches

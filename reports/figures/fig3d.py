@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from reports.blocks import (
+from reports.analysis import bounds
+from reports.analysis.differences import draws_note, score_intervals
+from reports.analysis.sparsity import TOLERANCE, layers_of
+from reports.look.figure import Figure
+from reports.look.panels import (
     GAP_NOTE,
     add_legend,
     block_rows,
@@ -15,22 +19,17 @@ from reports.blocks import (
     draw_baseline,
     draw_intervals,
     left_out,
-    score_intervals,
 )
-from reports.drawing import Figure
-from reports.keys import CELL
-from reports.names import BASELINE
-from reports.paired import draws_note
-from reports.reached import TOLERANCE, layers_of
-from reports.style import look_of
-from reports.tables import bounds
+from reports.look.style import look_of
+from reports.reading.keys import CELL
+from reports.reading.names import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
 _HEIGHT = 2.4  # inches

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports.awareness import METRICS, PARTS, WORDS, tabulate
-from reports.blocks import block_rows, counts_text, left_out
-from reports.drawing import Figure
-from reports.paired import draws_note
-from reports.style import in_order, look_of
+from reports.analysis.differences import draws_note
+from reports.claims.awareness import METRICS, PARTS, WORDS, tabulate
+from reports.look.figure import Figure
+from reports.look.panels import block_rows, counts_text, left_out
+from reports.look.style import in_order, look_of
 
 if TYPE_CHECKING:
     import pandas as pd

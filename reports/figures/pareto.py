@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from reports.blocks import (
+from reports.analysis.differences import draws_note, interval_around
+from reports.look.entries import bounds
+from reports.look.figure import Figure
+from reports.look.log_axis import fit_log_axis
+from reports.look.panels import (
     BLOCK,
     GAP_NOTE,
     LEGEND_HEIGHT,
@@ -17,19 +21,15 @@ from reports.blocks import (
     counts_text,
     left_out,
 )
-from reports.drawing import Figure
-from reports.intervals import bounds
-from reports.keys import CELL, MODEL, REPLICATE
-from reports.log_axis import fit_log_axis
-from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.paired import draws_note, interval_around
-from reports.style import PAGE, in_order, look_of
+from reports.look.style import PAGE, in_order, look_of
+from reports.reading.keys import CELL, MODEL, REPLICATE
+from reports.reading.names import BASELINE, REFERENCE, data_title, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _QUALITIES = {"auc": "Test AUC", "gauc": "Test GAUC"}
 _COSTS = {

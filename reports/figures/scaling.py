@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.stored import RecordError
-from reports.blocks import add_legend
-from reports.drawing import Figure
-from reports.log_axis import fit_log_axis, short
-from reports.style import PAGE, in_order, look_of, panels
+from reports.analysis.domain_growth import COUNTS, KEYS, counted, read_cost
+from reports.look.figure import Figure
+from reports.look.log_axis import fit_log_axis, short
+from reports.look.panels import add_legend
+from reports.look.style import PAGE, in_order, look_of, panels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
-_KEYS = ["backbone", "method", "num_domains"]
 _QUANTITIES = {
     "parameters": "Parameters served",
     "multiply_adds": "Multiply-adds of a row",
@@ -32,7 +31,6 @@ _QUANTITIES = {
     "step_milliseconds": "Training step, ms",
 }
 _TIMED_ONLY = list(_QUANTITIES)[2:]
-_COUNTS = ("parameters", "multiply_adds")
 _SIZES = "public"  # of the paper, as those that are timed
 _COLUMNS = 3
 _CLAIM = "claimed, O(D ...)"
@@ -77,22 +75,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
-def counted(runs: Runs) -> pd.DataFrame:
-    """What `run_all.py` counts, for both of the paper's sizes; no row where nothing was counted.
-
-    Raises:
-        RecordError: the file cannot be read or lacks a column.
-    """
-    path = runs.store.out / "cost" / "scaling.csv"
-    return _read(path, ["sizes", *_KEYS, *_COUNTS, "served_bytes", "claim"])
-
-
 def _counts(counts: pd.DataFrame) -> pd.DataFrame:
     """The counts of the public sizes, and per quantity the claim of it."""
-    names, counts = list(_COUNTS), counts[counts["sizes"] == _SIZES]
-    own = counts.melt(_KEYS, names, "quantity", "value").assign(kind=_COUNTED)
+    names, counts = list(COUNTS), counts[counts["sizes"] == _SIZES]
+    own = counts.melt(KEYS, names, "quantity", "value").assign(kind=_COUNTED)
     claims = [
-        counts[[*_KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
+        counts[[*KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
         for name in names
     ]
     claimed = pd.concat(claims).assign(kind=_CLAIMED).dropna(subset="value")
@@ -102,12 +90,12 @@ def _counts(counts: pd.DataFrame) -> pd.DataFrame:
 def _times(path: Path) -> pd.DataFrame:
     """What the speed program measures beside the counts."""
     tails = [name.replace("p50", "p99") for name in _TIMED_ONLY if "p50" in name]
-    times = _read(path, ["model", "num_domains", *_TIMED_ONLY, *tails])
+    times = read_cost(path, ["model", "num_domains", *_TIMED_ONLY, *tails])
     times[["backbone", "method"]] = (
         times["model"].str.split("+", n=1, expand=True).reindex(columns=[0, 1])
     )
     parts = [
-        times[_KEYS].assign(
+        times[KEYS].assign(
             quantity=name,
             kind=_TIMED,
             value=times[name],
@@ -116,18 +104,6 @@ def _times(path: Path) -> pd.DataFrame:
         for name in _TIMED_ONLY
     ]
     return pd.concat(parts)
-
-
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
-    """These columns of a file, none of its rows if there is no file."""
-    if not path.is_file():
-        return pd.DataFrame(columns=columns)
-    try:
-        return pd.read_csv(path, usecols=columns)
-    except (OSError, ValueError) as error:  # a column that is missing is a ValueError too
-        raise RecordError(
-            f"{path}: damaged or of another version ({error}); delete it and run again"
-        ) from None
 
 
 def draw(table: pd.DataFrame) -> Canvas:

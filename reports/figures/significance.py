@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.drawing import Figure
-from reports.keys import DATA
-from reports.layout import number, p_value
-from reports.names import TITLES
-from reports.paired import LOWER_IS_BETTER
-from reports.retuned import num_searches, search_notes
-from reports.stats import TEST_LEVEL
-from reports.style import COLUMN, in_order, look_of, panels
+from reports.analysis.retuned import num_searches, search_notes
+from reports.look.entries import LOWER_IS_BETTER
+from reports.look.figure import Figure
+from reports.look.style import COLUMN, in_order, look_of, panels
+from reports.look.table import number, p_value
+from reports.reading.keys import DATA
+from reports.reading.names import TITLES
+from reports.statistics.paired_tests import TEST_LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _BLOCK = [*DATA, "draw", "backbone"]
 _METRICS = {"auc": "AUC", "gauc": "GAUC", "logloss": "LogLoss"}

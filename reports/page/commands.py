@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import log_name
 from benchmark.protocol import PRESETS
-from reports.keys import REAL, Family
-from reports.names import REFERENCE
+from reports.reading.keys import REAL, Family
+from reports.reading.names import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 CATALOG = Path(__file__).parents[2] / "datasets" / "catalog"
 STUDY_OF_WORLDS = "mechanisms"  # is on generated logs of its own choice

@@ -11,23 +11,23 @@ import jinja2
 
 from benchmark.protocol import PRESETS, departures
 from reports import analysis_plan
-from reports.capped import last_steps
-from reports.keys import partition_of
-from reports.names import REFERENCE, TITLES, data_title, model_title
+from reports.look.style import DPI
 from reports.page.commands import REPORT_ONLY, Commands, num_seeds, studies_in
 from reports.page.data_cards import data_cards
 from reports.page.lineage import lineage_of
 from reports.page.tuning import hyper_parameters, tuning_section
 from reports.page.verdicts import tone_of, verdict_counts
-from reports.style import DPI
+from reports.reading.capped import last_steps
+from reports.reading.keys import partition_of
+from reports.reading.names import REFERENCE, TITLES, data_title, model_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
-    from reports.keys import Cell
-    from reports.layout import Layout
-    from reports.load import Runs
+    from reports.look.table import Layout
+    from reports.reading.keys import Cell
+    from reports.reading.load import Runs
 
 T = TypeVar("T")
 

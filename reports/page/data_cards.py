@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.layout import number
-from reports.names import data_title, joined
+from reports.look.table import number
+from reports.reading.names import data_title, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
-    from reports.card import Card
-    from reports.keys import Family
-    from reports.load import Runs
+    from reports.reading.card import Card
+    from reports.reading.keys import Family
+    from reports.reading.load import Runs
 
 SPLITS = ("train", "dev", "test")
 SPLIT_WORDS = {

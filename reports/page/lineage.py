@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reports.names import data_title, model_title, rank
 from reports.page.commands import studies_in
+from reports.reading.names import data_title, model_title, rank
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reports.keys import Cell
-    from reports.load import Runs
     from reports.page.commands import Commands
+    from reports.reading.keys import Cell
+    from reports.reading.load import Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from reports.keys import partition_of
-from reports.ledger import budget_errors, origin
-from reports.load import WAITING
-from reports.names import data_title, model_title
+from reports.reading.keys import partition_of
+from reports.reading.ledger import budget_errors, origin
+from reports.reading.load import WAITING
+from reports.reading.names import data_title, model_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
-    from reports.keys import Cell
-    from reports.ledger import SearchTrials
-    from reports.load import Runs
+    from reports.reading.keys import Cell
+    from reports.reading.ledger import SearchTrials
+    from reports.reading.load import Runs
 
 
 def tuning_section(runs: Runs) -> dict[str, list[str]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from reports.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
+from reports.claims.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.layout import Block, Layout
-    from reports.verdicts import Outcome
+    from reports.claims.verdicts import Outcome
+    from reports.look.table import Block, Layout
 
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.auction import candidates_of, hold_auctions, log_probability, random_clicks
-from reports.intervals import bounds, interval_entry
-from reports.keys import DATA, Log
-from reports.layout import UNDEFINED, Block, Entry, Layout, Table, blocks_of, number, spread
-from reports.names import BASELINE, data_title, title_of
-from reports.paired import draws_note, moments, rows_of, runs_entry
-from reports.stats import over_draws
-from reports.uplift import (
+from reports.analysis.differences import draws_note, moments, rows_of
+from reports.look.entries import bounds, interval_entry, runs_entry
+from reports.look.table import UNDEFINED, Block, Entry, Layout, Table, blocks_of, number, spread
+from reports.reading.keys import DATA, Log
+from reports.reading.names import BASELINE, data_title, title_of
+from reports.statistics.auction import candidates_of, hold_auctions, log_probability, random_clicks
+from reports.statistics.paired_tests import over_draws
+from reports.statistics.uplift import (
     LEAST_REQUESTS,
     MEASURES,
     over_all_draws,
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from reports.auction import Candidates, Outcome
-    from reports.keys import Family
-    from reports.load import Runs
-    from reports.stats import Interval
-    from reports.uplift import UpliftedDomains
+    from reports.reading.keys import Family
+    from reports.reading.load import Runs
+    from reports.statistics.auction import Candidates, Outcome
+    from reports.statistics.paired_tests import Interval
+    from reports.statistics.uplift import UpliftedDomains
 
 _DIGITS = {"ctr_percent": 3, "cpc": 4, "revenue_per_1000": 2}
 _REFERENCES = {

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.keys import CELL
-from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.names import title_of
-from reports.paired import DIGITS, SCALE, draws_note, moments, rows_of, runs_entry
+from reports.analysis.differences import SCALE, draws_note, moments, rows_of
+from reports.look.entries import DIGITS, runs_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
+from reports.reading.keys import CELL
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _UNADAPTED = "unadapted_logloss"
 _NOTES = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.awareness import PARTS, answers, tabulate
-from reports.capped import capped_note, marked
-from reports.intervals import interval_entry
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import title_of
-from reports.paired import draws_note, runs_entry
+from reports.analysis.differences import draws_note
+from reports.claims.awareness import PARTS, answers, tabulate
+from reports.look.entries import interval_entry, runs_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.capped import capped_note, marked
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping

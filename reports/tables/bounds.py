@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.capped import marked
-from reports.keys import CELL
-from reports.layout import Entry, Layout, Table, blocks_of
-from reports.names import band_title, title_of
-from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
-from reports.reached import LAYERS_NOTE, layers_of, reached, sparsity_entries
+from reports.analysis.bounds import tabulate
+from reports.analysis.differences import below, is_plain
+from reports.analysis.sparsity import LAYERS_NOTE, layers_of, sparsity_entries
+from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.table import Entry, Layout, Table, blocks_of
+from reports.reading.capped import marked
+from reports.reading.names import band_title, title_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import Runs
 
 _SHOWN = ("auc", "gauc")
 _NOTES = [
@@ -27,13 +27,6 @@ _NOTES = [
     " that was reached. The paper finds that quality first rises, then falls with the sparsity, and"
     " that [0.35, 0.4] still has almost the quality of the plain backbone.",
 ]
-
-
-def tabulate(runs: Runs) -> pd.DataFrame:
-    """The scores and differences of `paired.compared`, and the sparsity of `reached`."""
-    runs = runs.study("sparsity")
-    table = compared(runs)
-    return table if table.empty else table.merge(reached(runs), on=CELL, how="left")
 
 
 def arrange(table: pd.DataFrame) -> Layout:

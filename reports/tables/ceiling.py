@@ -6,30 +6,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.bins import BINS_NOTE
-from reports.expected import ALL, known_rows, logits_of
-from reports.intervals import bounds
-from reports.keys import DATA, Log, draw_of
-from reports.layout import Block, Entry, Layout, Table, number, spread
-from reports.names import BASELINE, data_title, title_of
-from reports.paired import (
-    EXPECTED_DIGITS,
-    SHARE_NOTE,
-    achieved_share,
-    draws_note,
-    moments,
-    rows_of,
-    runs_entry,
-    share_entry,
-)
+from reports.analysis.differences import SHARE_NOTE, achieved_share, draws_note, moments, rows_of
+from reports.analysis.expected_metrics import ALL, known_rows, logits_of
+from reports.look.entries import EXPECTED_DIGITS, bounds, runs_entry, share_entry
+from reports.look.table import Block, Entry, Layout, Table, number, spread
+from reports.reading.keys import DATA, Log, draw_of
+from reports.reading.names import BASELINE, data_title, title_of
+from reports.statistics.bins import BINS_NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from benchmark.records import RunRecord
-    from reports.expected import KnownRows
-    from reports.keys import Family
-    from reports.load import Runs
+    from benchmark.store.records import RunRecord
+    from reports.analysis.expected_metrics import KnownRows
+    from reports.reading.keys import Family
+    from reports.reading.load import Runs
 
 _CEILING = "ceiling"
 _NOTES = [

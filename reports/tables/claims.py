@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.analysis_plan import ANALYSIS
-from reports.claims import BESIDE, CONTRADICTIONS, PARTS
-from reports.evidence import COUNTED, Evidence, Part, absent, budget_of
-from reports.few_rows import few_rows
-from reports.keys import DATA
-from reports.layout import Block, Entry, Layout, Table, number
-from reports.names import data_title
-from reports.verdicts import (
+from reports.claims.catalogue import BESIDE, CONTRADICTIONS, PARTS
+from reports.claims.evidence import COUNTED, Evidence, Part, absent, budget_of
+from reports.claims.verdicts import (
     NOT_TESTABLE,
     RULE,
     SHOWN_LEVEL,
@@ -23,11 +19,15 @@ from reports.verdicts import (
     to_settle,
     words_of,
 )
+from reports.look.table import Block, Entry, Layout, Table, number
+from reports.reading.few_rows import few_rows
+from reports.reading.keys import DATA
+from reports.reading.names import data_title
 
 if TYPE_CHECKING:
     from reports.analysis_plan import PlannedClaim
-    from reports.load import Runs
-    from reports.verdicts import Contrast
+    from reports.claims.verdicts import Contrast
+    from reports.reading.load import Runs
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.capped import marked
-from reports.keys import CELL
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import title_of
-from reports.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
-from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
+from reports.analysis.differences import below, compared, is_plain
+from reports.analysis.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
+from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.capped import marked
+from reports.reading.keys import CELL
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _SHOWN = ("auc", "gauc")
 _COUNTED = ["dense_parameters", "domain_parameters"]

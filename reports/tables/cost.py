@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.keys import MODEL
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import title_of
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.keys import MODEL
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _COUNTED = {
     "embedding_parameters": "Embedding parameters",

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.keys import DATA, MODEL
-from reports.layout import Entry, Layout, Table, blocks_of, number, spread
-from reports.names import title_of
-from reports.paired import draws_note
+from reports.analysis.differences import draws_note
+from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
+from reports.reading.keys import DATA, MODEL
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _AVERAGED = ["macro_auc", "calibration", "gauc_row_share"]
 _COUNTED = ["domains", "gauc_domains"]

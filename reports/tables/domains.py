@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.domain_gains import JUDGED_NOTE, domain_gains
-from reports.intervals import bounds, interval_entry
-from reports.layout import UNDEFINED, Entry, Layout, Table, blocks_of, number, p_value
-from reports.names import title_of
-from reports.paired import draws_note, runs_entry
-from reports.uplift import TIE, over_all_draws, uplifted
+from reports.analysis.differences import draws_note
+from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
+from reports.look.entries import bounds, interval_entry, runs_entry
+from reports.look.table import UNDEFINED, Entry, Layout, Table, blocks_of, number, p_value
+from reports.reading.names import title_of
+from reports.statistics.uplift import TIE, over_all_draws, uplifted
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from reports.domain_gains import DomainGains
-    from reports.load import Runs
+    from reports.analysis.domain_gains import DomainGains
+    from reports.reading.load import Runs
 
 _NOTES = [
     "UPR: the percentage of the judged domains whose test AUC is above that of the plain backbone,"

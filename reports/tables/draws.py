@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.keys import DATA, MODEL
-from reports.layout import Block, Entry, Layout, Table, number, spread
-from reports.names import BASELINE, data_title, title_of
-from reports.paired import DIGITS, SCALE, rows_of, run_deltas
+from reports.analysis.differences import SCALE, rows_of, run_deltas
+from reports.look.entries import DIGITS
+from reports.look.table import Block, Entry, Layout, Table, number, spread
+from reports.reading.keys import DATA, MODEL
+from reports.reading.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reports.keys import Family
-    from reports.load import Runs
+    from reports.reading.keys import Family
+    from reports.reading.load import Runs
 
 _METRICS = ("auc", "gauc")
 _SPLITS = ("train", "dev", "test")

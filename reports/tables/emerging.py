@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.bins import TRAIN_GROUPS
-from reports.intervals import bounds, interval_entry
-from reports.keys import DATA, REPLICATE, Family
-from reports.layout import Block, Entry, Layout, Table, number, spread
-from reports.names import BASELINE, data_title, title_of
-from reports.paired import SCALE, draws_note, mean_interval, moments, run_deltas, runs_entry
+from reports.analysis.differences import SCALE, draws_note, mean_interval, moments, run_deltas
+from reports.look.entries import bounds, interval_entry, runs_entry
+from reports.look.table import Block, Entry, Layout, Table, number, spread
+from reports.reading.keys import DATA, REPLICATE, Family
+from reports.reading.names import BASELINE, data_title, title_of
+from reports.statistics.bins import TRAIN_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
     Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
 

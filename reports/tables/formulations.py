@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.capped import marked
-from reports.keys import CELL
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import title_of
-from reports.paired import below, compared, delta_entries, is_plain, runs_entry, score_entries
+from reports.analysis.differences import below, compared, is_plain
+from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.capped import marked
+from reports.reading.keys import CELL
+from reports.reading.names import title_of
 
 if TYPE_CHECKING:
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _MAIN = "Fusion"
 _SHOWN = ("auc", "gauc")

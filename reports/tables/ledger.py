@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
-from benchmark.plans import Search
-from benchmark.trials import best_of
-from reports.keys import CELL, DATA, MODEL
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.ledger import SearchTrials, expected_best, origin
-from reports.names import BASELINE, REFERENCE, data_title, rank, title_of
-from reports.paired import DIGITS, SCALE
+from benchmark.store.plan import Search
+from benchmark.store.trials import best_of
+from reports.analysis.differences import SCALE
+from reports.look.entries import DIGITS
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.keys import CELL, DATA, MODEL
+from reports.reading.ledger import SearchTrials, expected_best, origin
+from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = DIGITS["auc"]

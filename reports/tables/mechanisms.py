@@ -7,25 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.capped import capped_note, capped_share, marked
-from reports.intervals import bounds, interval_entry
-from reports.keys import CELL, DATA, MODEL, Family
-from reports.layout import Entry, Layout, Table, blocks_of, number, p_value, spread
-from reports.names import BASELINE, TITLES, title_of
-from reports.paired import (
+from reports.analysis.differences import (
     SCALE,
     SHARE_NOTE,
-    WIDEST,
     achieved_share,
     draws_note,
     independent,
     moments,
     rows_of,
     run_deltas,
-    runs_entry,
-    share_entry,
 )
-from reports.stats import (
+from reports.look.entries import WIDEST, bounds, interval_entry, runs_entry, share_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number, p_value, spread
+from reports.reading.capped import capped_note, capped_share, marked
+from reports.reading.keys import CELL, DATA, MODEL, Family
+from reports.reading.names import BASELINE, TITLES, title_of
+from reports.statistics.paired_tests import (
     POWER,
     TEST_LEVEL,
     holm,
@@ -37,7 +34,7 @@ from reports.stats import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _METRIC, _DIGITS = "expected_gauc", 4
 _CEILING = "ceiling"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.keys import DATA
-from reports.layout import Entry, Layout, Table, blocks_of, number
-from reports.names import BASELINE, data_title, title_of
-from reports.paired import DIGITS, delta_entries, draws_note, runs_entry
-from reports.retuned import STUDY, compare_searches
+from reports.analysis.differences import draws_note
+from reports.analysis.retuned import STUDY, compare_searches
+from reports.look.entries import DIGITS, delta_entries, runs_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.reading.keys import DATA
+from reports.reading.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.capped import capped_note, capped_share, marked
-from reports.gap_changes import METRIC, change_of, gap_of
-from reports.intervals import bounds, interval_entry
-from reports.keys import CELL, DATA
-from reports.layout import UNDEFINED, Entry, Layout, Table, blocks_of, number, spread
-from reports.names import BASELINE, TITLES, data_title, title_of
-from reports.paired import DIGITS, SCALE, draws_note, moments, rows_of, runs_entry
+from reports.analysis.differences import SCALE, draws_note, moments, rows_of
+from reports.analysis.gap_changes import METRIC, change_of, gap_of
+from reports.look.entries import DIGITS, bounds, interval_entry, runs_entry
+from reports.look.table import UNDEFINED, Entry, Layout, Table, blocks_of, number, spread
+from reports.reading.capped import capped_note, capped_share, marked
+from reports.reading.keys import CELL, DATA
+from reports.reading.names import BASELINE, TITLES, data_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
 
-    from benchmark.records import RunRecord
-    from reports.keys import Replicate
-    from reports.load import Runs
-    from reports.stats import Interval
+    from benchmark.store.records import RunRecord
+    from reports.reading.keys import Replicate
+    from reports.reading.load import Runs
+    from reports.statistics.paired_tests import Interval
 
     Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
 

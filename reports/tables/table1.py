@@ -8,31 +8,28 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from reports.capped import capped_note, marked
-from reports.comparisons import compare
-from reports.intervals import interval_entry
-from reports.keys import DATA, MODEL
-from reports.layout import Block, Entry, Layout, Table, blocks_of, number
-from reports.names import BASELINE, REFERENCE, data_title, title_of
-from reports.paired import (
-    DIGITS,
+from reports.analysis.comparisons import compare
+from reports.analysis.differences import (
     SCALE,
     averages,
     differences,
     draws_note,
     rows_of,
     run_pairs,
-    runs_entry,
-    score_entries,
 )
-from reports.paper import paper_log, paper_scores
-from reports.retuned import num_searches, search_notes
-from reports.stats import TEST_LEVEL
+from reports.analysis.retuned import num_searches, search_notes
+from reports.claims.paper import paper_log, paper_scores
+from reports.look.entries import DIGITS, interval_entry, runs_entry, score_entries
+from reports.look.table import Block, Entry, Layout, Table, blocks_of, number
+from reports.reading.capped import capped_note, marked
+from reports.reading.keys import DATA, MODEL
+from reports.reading.names import BASELINE, REFERENCE, data_title, title_of
+from reports.statistics.paired_tests import TEST_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 _CEILING = "ceiling"
 _METRICS: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.comparisons import compare
-from reports.intervals import interval_entry
-from reports.layout import Entry, Layout, Table, blocks_of, number, p_value
-from reports.names import title_of
-from reports.paired import SCALE, draws_note, runs_entry
-from reports.retuned import num_searches, search_notes
-from reports.stats import LEAST_RANKED, POWER, TEST_LEVEL
-from reports.two_way import POOLING_LEVEL
+from reports.analysis.comparisons import compare
+from reports.analysis.differences import SCALE, draws_note
+from reports.analysis.retuned import num_searches, search_notes
+from reports.look.entries import interval_entry, runs_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number, p_value
+from reports.reading.names import title_of
+from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
+from reports.statistics.two_way import POOLING_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     import pandas as pd
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 TITLES = {"logloss": "LogLoss", "auc": "AUC", "gauc": "GAUC"}
 _KINDS = {"baseline": "the backbone", "second_best": "the second best"}

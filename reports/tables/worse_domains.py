@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.domain_gains import JUDGED_NOTE, domain_gains
-from reports.intervals import bounds, interval_entry
-from reports.keys import MODEL
-from reports.layout import Block, Entry, Layout, Table, number
-from reports.names import joined, model_title
-from reports.paired import SCALE
-from reports.stats import paired_interval
-from reports.uplift import TIE
+from reports.analysis.differences import SCALE
+from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
+from reports.look.entries import bounds, interval_entry
+from reports.look.table import Block, Entry, Layout, Table, number
+from reports.reading.keys import MODEL
+from reports.reading.names import joined, model_title
+from reports.statistics.paired_tests import paired_interval
+from reports.statistics.uplift import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.domain_gains import DomainGains
-    from reports.load import Runs
+    from reports.analysis.domain_gains import DomainGains
+    from reports.reading.load import Runs
 
 MOST_ROWS = 5_000  # of the CSV file
 _SHOWN = 10  # domains of a model

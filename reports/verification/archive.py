@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from benchmark.stored import RecordError
+from benchmark.store.sealed import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,20 +9,20 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmark.files import file_digest
+from benchmark.store.files import file_digest
 from reports.build import MANIFEST, figure_texts, load_figures, load_tables, table_texts
-from reports.verification.findings import is_close
-from reports.verification.folders import files_below
+from reports.reading.findings import is_close
+from reports.reading.folders import files_below
 from reports.verification.logs import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from reports.drawing import Figure
-    from reports.layout import Table
-    from reports.load import Runs
-    from reports.verification.findings import Findings
+    from reports.look.figure import Figure
+    from reports.look.table import Table
+    from reports.reading.findings import Findings
+    from reports.reading.load import Runs
 
 REPORT = "report"
 PICTURES = (".pdf", ".png")  # of a figure, beside its CSV file

@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 
 from benchmark.metrics import evaluate, expected_scores
-from benchmark.stored import RecordError, named_damage, read_json
-from reports.verification.folders import files_below
+from benchmark.store.sealed import RecordError, named_damage, read_json
+from reports.reading.folders import files_below
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from benchmark.records import RunStore
-    from reports.verification.findings import Findings
+    from benchmark.store.records import RunStore
+    from reports.reading.findings import Findings
 
 ROWS = ["split", "row_id", "eval_domain_id", "label", "block", "cluster"]  # as far as known
 SPLITS = ("train", "dev", "test")

@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.config import RunConfig, digest_of, log_name
-from benchmark.plans import PLAN
 from benchmark.protocol import TUNING
-from benchmark.records import RECORD
 from benchmark.settings import SETTING_WORDS, base_of, setting_of
-from benchmark.stored import RecordError, named_damage, read_json
+from benchmark.store.plan import PLAN
+from benchmark.store.records import RECORD
+from benchmark.store.sealed import RecordError, named_damage, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from benchmark.plans import Plan
     from benchmark.protocol import Protocol
-    from benchmark.records import RunStore
-    from reports.verification.findings import Findings
+    from benchmark.store.plan import Plan
+    from benchmark.store.records import RunStore
+    from reports.reading.findings import Findings
 
 MOST_NAMED = 3  # unfinished runs
 Value = TypeVar("Value", bound=Hashable)

@@ -16,7 +16,7 @@ from benchmark.metrics import (
     per_group_expected,
     row_logloss,
 )
-from benchmark.records import RECORD
+from benchmark.store.records import RECORD
 from reports.verification.logs import (
     ROWS,
     UNREADABLE,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from benchmark.records import RunRecord
-    from reports.verification.findings import Findings
+    from benchmark.store.records import RunRecord
+    from reports.reading.findings import Findings
     from reports.verification.logs import Log
 
 SCORED = ("dev", "test")

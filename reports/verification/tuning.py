@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from benchmark.protocol import TUNING
-from benchmark.stored import RecordError, named_damage, read_sealed
-from benchmark.trials import BEST, SEARCHED, Tuned, best_of, read_best, read_trial, trial_path
-from reports.ledger import budget_errors, read_searches
-from reports.verification.folders import files_below
+from benchmark.store.sealed import RecordError, named_damage, read_sealed
+from benchmark.store.trials import BEST, SEARCHED, Tuned, best_of, read_best, read_trial, trial_path
+from reports.reading.folders import files_below
+from reports.reading.ledger import budget_errors, read_searches
 from reports.verification.planned import log_key, protocols_of
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.config import Json
-    from benchmark.plans import Plan, Search
-    from benchmark.trials import Trial
-    from reports.verification.findings import Findings
+    from benchmark.store.plan import Plan, Search
+    from benchmark.store.trials import Trial
+    from reports.reading.findings import Findings
 
 Model = tuple[str, str, str, str, int]  # data set, partition, backbone, method, search
 TRIAL_NAME = re.compile(r"trial_(\d{3,})\.json")

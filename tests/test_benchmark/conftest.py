@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark import adam
 from benchmark.config import Regularisers, RunConfig
-from benchmark.grid import prepare_log
+from benchmark.planning.selection import Selection
+from benchmark.planning.studies import studies_named
 from benchmark.protocol import COMPACT, PRESETS
-from benchmark.selection import Selection
-from benchmark.studies import studies_named
+from benchmark.running.grid import prepare_log
+from benchmark.training import adam
 from datasets.spec import VARIANTS
 
 SMOKE = PRESETS["smoke"]

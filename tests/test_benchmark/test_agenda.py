@@ -8,16 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmark.agenda import Agenda
 from benchmark.config import ConfigError, Regularisers
-from benchmark.executors import Outcome
-from benchmark.given import Given, read_given
-from benchmark.hyperparameters import with_params
-from benchmark.planning import lay_out
+from benchmark.planning.cells import lay_out
+from benchmark.planning.hyperparameters import with_params
 from benchmark.protocol import TUNING
-from benchmark.records import RunResult, RunStore
-from benchmark.tasks import TrialTask
-from benchmark.trials import BestKey, Trial, Tuned, read_trials, write_best, write_trial
+from benchmark.running.schedule import Agenda
+from benchmark.store.records import RunResult, RunStore
+from benchmark.store.trials import BestKey, Trial, Tuned, read_trials, write_best, write_trial
+from benchmark.tasks import Outcome, TrialTask
+from benchmark.tuning.reuse import Given, read_given
 from models.registry import available
 
 FRAME = pl.DataFrame({"step": [1]})
@@ -217,7 +216,7 @@ def test_a_draw_that_the_config_refuses_is_a_failed_trial(make, monkeypatch):
             raise ConfigError("too much dropout")
         return with_params(base, params)
 
-    monkeypatch.setattr("benchmark.searching.with_params", refuse)
+    monkeypatch.setattr("benchmark.tuning.search.with_params", refuse)
     agenda = make()
 
     work(agenda)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.studies import STUDIES, studies_named
+from benchmark.planning.studies import STUDIES, studies_named
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark import cost_formulas
-from benchmark.assembly import build
-from benchmark.cost import cost_of, count_multiply_adds, multiply_adds, parameter_counts
-from benchmark.cost_formulas import work_of
-from benchmark.latency import latency
+from benchmark.cost import cost_formulas
+from benchmark.cost.cost_formulas import work_of
+from benchmark.cost.counts import cost_of, count_multiply_adds, multiply_adds, parameter_counts
+from benchmark.cost.latency import latency
+from benchmark.cost.random_log import config_on, random_rows, random_schema
 from benchmark.protocol import COMPACT
-from benchmark.random_log import config_on, random_rows, random_schema
 from benchmark.speed import cells
 from benchmark.speed.scaling import growth_exponent
-from benchmark.trainer import Training, TrainSplit
+from benchmark.training.build import build
+from benchmark.training.trainer import Training, TrainSplit
 from models.registry import available
 
 # d = 8, E_d = 6, layers 8 -> 3 -> 2 -> 1; 14 codes; 3 seen domains

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 import torch
 
-from benchmark import evaluator
-from benchmark.evaluator import MaskMeter, domain_table, predict
+from benchmark.store.domain_table import domain_table
+from benchmark.training.predict import MaskMeter, predict
 from datasets.loader import EncodedRows
 from datasets.spec import EncodedSchema
 
@@ -36,7 +36,7 @@ def test_predictions_do_not_depend_on_the_size_of_the_pieces(monkeypatch):
         return batch.codes[:, 0].float() * 0.5
 
     whole = predict(predictor, rows, range(2, 7))
-    monkeypatch.setattr(evaluator, "BATCH_SIZE", 2)
+    monkeypatch.setattr("benchmark.training.predict.BATCH_SIZE", 2)
 
     assert (
         predict(predictor, rows, range(2, 7)).tolist()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors import attempt, run_tasks
-from benchmark.files import sole_writer
-from benchmark.grid import Grid, prepare_log
-from benchmark.overview import status_lines
+from benchmark.command_line.listing import status_lines
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
+from benchmark.running.grid import Grid, prepare_log
+from benchmark.running.local import attempt, run_tasks
+from benchmark.store.files import sole_writer
+from benchmark.store.records import RunStore
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMOKE = PRESETS["smoke"]
@@ -235,7 +235,7 @@ class Raising:
     ],
 )
 def test_files_of_a_plug_in_are_its_own_failure(tmp_path, failure):
-    outcome = attempt(Raising(failure, tmp_path))
+    outcome = attempt(Raising(failure, tmp_path), Raising.run)
 
     assert outcome.error.startswith(type(failure).__name__)
     assert "Traceback" in outcome.detail
@@ -247,7 +247,7 @@ def test_a_disk_that_fails_everybody_stops_the_grid(tmp_path):
 
     for failure in (full, closed):
         with pytest.raises(OSError, match=failure.strerror):
-            attempt(Raising(failure, tmp_path))
+            attempt(Raising(failure, tmp_path), Raising.run)
 
 
 def test_a_cell_that_cannot_be_built_fails_alone(failing_grid):

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.agenda import Agenda
 from benchmark.config import ConfigError, Regularisers
-from benchmark.given import Given, read_given
-from benchmark.hyperparameters import defaults
-from benchmark.planning import lay_out
-from benchmark.plans import Search
+from benchmark.planning.cells import lay_out
+from benchmark.planning.hyperparameters import defaults
 from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
-from benchmark.records import RunStore
-from benchmark.trials import BestKey, Trial, write_best
+from benchmark.running.schedule import Agenda
+from benchmark.store.plan import Search
+from benchmark.store.records import RunStore
+from benchmark.store.trials import BestKey, Trial, write_best
+from benchmark.tuning.reuse import Given, read_given
 
 
 @pytest.fixture

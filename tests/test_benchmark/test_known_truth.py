@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.datacard import store_data
-from benchmark.grid import prepare_log
 from benchmark.metrics import row_logloss
-from benchmark.planning import configure
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.runner import run_cell
-from benchmark.stored import SCHEMA_VERSION, RecordError
-from benchmark.studies import Change
-from benchmark.tasks import Cell
+from benchmark.running.grid import prepare_log
+from benchmark.running.network_run import run_cell
+from benchmark.store.data_folder import store_data
+from benchmark.store.records import RunStore
+from benchmark.store.sealed import SCHEMA_VERSION, RecordError
+from benchmark.tasks import RunTask
 
 SMOKE = PRESETS["smoke"]
 
@@ -42,7 +42,7 @@ def run(log, select, out, method):
     """One cell that learns fast: its store and its folder."""
     config = configure(select(), "tiny", log, "dnn", Change(method=method))
     protocol = replace(config.protocol, learning_rate=0.01)
-    cell = Cell(config=replace(config, protocol=protocol), data=log, out=out, device="cpu")
+    cell = RunTask(config=replace(config, protocol=protocol), data=log, out=out, device="cpu")
     run_cell(cell)
     store = RunStore(out)
     return store, store.run_folder(cell.config)

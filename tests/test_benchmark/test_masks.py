@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.planning import configure
-from benchmark.records import RunStore
-from benchmark.runner import run_cell
-from benchmark.seeding import permute_labels
-from benchmark.similarity import input_similarity
-from benchmark.studies import Change
-from benchmark.tasks import Cell
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import Change
+from benchmark.running.network_run import run_cell
+from benchmark.store.records import RunStore
+from benchmark.store.similarity import input_similarity
+from benchmark.tasks import RunTask
+from benchmark.training.seeding import permute_labels
 
 
 def clicks_by_domain(rows):
@@ -49,7 +49,7 @@ def test_a_run_on_permuted_labels_starts_as_its_main_cell_and_is_scored_on_given
     store = RunStore(tmp_path / "out")
     configs = [replace(config, protocol=protocol) for config in (main, permuted)]
     for config in configs:
-        run_cell(Cell(config=config, data=log, out=store.out, device="cpu"))
+        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
 
     tables = [pl.read_parquet(store.run_folder(c) / "predictions.parquet") for c in configs]
     given, shuffled = (masks_of(store, config) for config in configs)
@@ -69,7 +69,7 @@ def test_a_method_that_does_not_prune_has_no_masks(log, select, tmp_path):
     config = configure(select(), "tiny", log, "dnn", Change(method="star"))
     store = RunStore(tmp_path / "out")
 
-    run_cell(Cell(config=config, data=log, out=store.out, device="cpu"))
+    run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
 
     assert not (store.run_folder(config) / "masks.npz").exists()
 

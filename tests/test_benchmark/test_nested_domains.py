@@ -6,14 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.planning import configure
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.runner import run_cell
-from benchmark.studies import Change
-from benchmark.tasks import Cell
+from benchmark.running.network_run import run_cell
+from benchmark.store.records import RunStore
+from benchmark.tasks import RunTask
 from datasets.catalog import custom
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from models.registry import available
 
 SMOKE = PRESETS["smoke"]
@@ -35,7 +36,7 @@ def run(config, log, out):
     """Train a cell and return its configuration's record and the logits of test."""
     protocol = replace(config.protocol, learning_rate=0.02)
     config = replace(config, protocol=protocol)
-    run_cell(Cell(config=config, data=log, out=out, device="cpu"))
+    run_cell(RunTask(config=config, data=log, out=out, device="cpu"))
     store = RunStore(out)
     record = store.read(store.run_folder(config))
     predictions = pl.read_parquet(record.path / "predictions.parquet")

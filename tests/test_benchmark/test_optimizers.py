@@ -6,11 +6,11 @@ from torch import nn
 from torch.nn import functional
 
 from benchmark.config import Regularisers
-from benchmark.optimizers import make_optimizer
-from benchmark.row_adam import RowAdam
-from models.domain_table import DomainTable
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.row_adam import RowAdam
 from models.interfaces import ModelShape
-from models.row_table import RowTable
+from models.layers.domain_table import DomainTable
+from models.layers.row_table import RowTable
 
 ROWS, DIM = 12, 3
 

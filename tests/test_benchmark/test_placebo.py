@@ -8,17 +8,17 @@ import polars as pl
 import pytest
 import torch
 
-from benchmark.assembly import assemble, build, seen_schema
 from benchmark.config import ConfigError
-from benchmark.cost import parameter_counts
-from benchmark.grid import prepare_log
-from benchmark.placebo import domain_donors, row_hashes
-from benchmark.planning import configure
+from benchmark.cost.counts import parameter_counts
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import STUDIES, Change
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.runner import run_cell
-from benchmark.studies import STUDIES, Change
-from benchmark.tasks import Cell
+from benchmark.running.grid import prepare_log
+from benchmark.running.network_run import run_cell
+from benchmark.store.records import RunStore
+from benchmark.tasks import RunTask
+from benchmark.training.build import assemble, build, seen_schema
+from benchmark.training.placebo import domain_donors, row_hashes
 from datasets.loader import EncodedRows
 from models.registry import available
 
@@ -47,7 +47,7 @@ def cell_of(log, select, tmp_path):
         config = configure(select(), "tiny", log, backbone, change)
         protocol = replace(config.protocol, max_epochs=1, patience_epochs=1)
         config = replace(config, protocol=protocol)
-        return Cell(config=config, data=log, out=tmp_path / "out", device="cpu")
+        return RunTask(config=config, data=log, out=tmp_path / "out", device="cpu")
 
     return make
 
@@ -274,7 +274,7 @@ def test_true_domains_beat_their_placebo_where_they_matter(tmp_path, tiny_log, s
         config = configure(select(), "tiny", log, "dnn", change)
         protocol = replace(config.protocol, learning_rate=0.02, max_epochs=6, patience_epochs=6)
         config = replace(config, protocol=protocol)
-        run_cell(Cell(config=config, data=log, out=store.out, device="cpu"))
+        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
         scores.append(store.read_run(config).metrics["test"]["auc"])
 
     assert scores[0] > scores[1] + 0.05

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.agenda import Agenda
-from benchmark.overview import status_lines
-from benchmark.planning import lay_out
-from benchmark.plans import Former, Plan, Search, read_former, read_plan, write_plan
-from benchmark.records import RunStore
-from benchmark.stored import RecordError
-from reports.load import load_runs
+from benchmark.command_line.listing import status_lines
+from benchmark.planning.cells import lay_out
+from benchmark.running.schedule import Agenda
+from benchmark.store.plan import Former, Plan, Search, read_former, read_plan, write_plan
+from benchmark.store.records import RunStore
+from benchmark.store.sealed import RecordError
+from reports.reading.load import load_runs
 
 SEARCH = Search(
     dataset="synthetic",

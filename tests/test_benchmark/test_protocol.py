@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.planning import lay_out
+from benchmark.cost.random_log import model_on, random_schema
+from benchmark.planning.cells import lay_out
+from benchmark.planning.studies import STUDIES
 from benchmark.protocol import COMPACT, PRESETS, TABLE_1, TUNING
-from benchmark.random_log import model_on, random_schema
-from benchmark.studies import STUDIES
 from models.registry import available
 
 

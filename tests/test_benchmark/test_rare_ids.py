@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmark.agenda import Agenda
-from benchmark.datacard import store_data
-from benchmark.grid import prepare_log
-from benchmark.planning import Selection, lay_out
+from benchmark.planning.cells import Selection, lay_out
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
+from benchmark.running.grid import prepare_log
+from benchmark.running.schedule import Agenda
+from benchmark.store.data_folder import store_data
+from benchmark.store.records import RunStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.files import write_text, write_whole
-from benchmark.plans import Plan, Search, read_plan, write_plan
-from benchmark.records import RunResult, RunStore
-from benchmark.stored import SCHEMA_VERSION, RecordError
+from benchmark.store.files import write_text, write_whole
+from benchmark.store.plan import Plan, Search, read_plan, write_plan
+from benchmark.store.records import RunResult, RunStore
+from benchmark.store.sealed import SCHEMA_VERSION, RecordError
 
 
 def make_result(**changes):

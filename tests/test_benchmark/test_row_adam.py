@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark.adam import BETAS, drift, missed
-from benchmark.row_adam import DomainAdam, RowAdam
-from models.row_table import RowTable
+from benchmark.training.adam import BETAS, drift, missed
+from benchmark.training.row_adam import DomainAdam, RowAdam
+from models.layers.row_table import RowTable
 
 ROWS, DIM, RATE = 40, 3, 1e-2
 POPULARITY = (

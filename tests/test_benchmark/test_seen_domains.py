@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.assembly import assemble, build, seen_schema
-from benchmark.planning import configure
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import Change, blind_control
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.runner import run_cell
-from benchmark.studies import Change, blind_control
-from benchmark.tasks import Cell
+from benchmark.running.network_run import run_cell
+from benchmark.store.records import RunStore
+from benchmark.tasks import RunTask
+from benchmark.training.build import assemble, build, seen_schema
 from datasets.loader import EncodedRows
 from models.registry import available
 
@@ -74,7 +74,7 @@ def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, met
 def test_domain_blind_control_trains(log, select, tmp_path, method):
     config = configure(select(), "tiny", log, "dnn", blind_control(method))
     protocol = replace(config.protocol, learning_rate=0.02, max_epochs=3, patience_epochs=3)
-    cell = Cell(
+    cell = RunTask(
         config=replace(config, protocol=protocol), data=log, out=tmp_path / "out", device="cpu"
     )
 

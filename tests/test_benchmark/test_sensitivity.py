@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.agenda import Agenda
-from benchmark.assembly import build
 from benchmark.config import ConfigError, Regularisers, RunConfig
-from benchmark.given import read_given
-from benchmark.grid import prepare_log
-from benchmark.planning import configure, lay_out, variants_to_prepare
-from benchmark.plans import Search
+from benchmark.planning.cells import configure, lay_out, variants_to_prepare
+from benchmark.planning.studies import Change
 from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS
-from benchmark.records import RunStore
+from benchmark.running.grid import prepare_log
+from benchmark.running.schedule import Agenda
 from benchmark.settings import base_of, setting_of, with_setting
-from benchmark.studies import Change
-from benchmark.trials import Trial, write_best
+from benchmark.store.plan import Search
+from benchmark.store.records import RunStore
+from benchmark.store.trials import Trial, write_best
+from benchmark.training.build import build
+from benchmark.tuning.reuse import read_given
 from datasets.spec import VARIANTS
 
 CUTS = {f"split {name}" for name in VARIANTS if name != "shuffled"}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.hyperparameters import (
+from benchmark.planning.hyperparameters import (
     REGULARISERS,
     own_space,
     shared_space,

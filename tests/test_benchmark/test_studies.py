@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmark.config import ConfigError
-from benchmark.grid import prepare_log
-from benchmark.matching import dense_parameters, matched
-from benchmark.planning import configure, lay_out
+from benchmark.planning.cells import configure, lay_out
+from benchmark.planning.equal_width import dense_parameters, matched
+from benchmark.planning.studies import STUDIES, Change, studies_named
 from benchmark.protocol import PRESETS, TUNING
-from benchmark.studies import STUDIES, Change, studies_named
+from benchmark.running.grid import prepare_log
 from models.registry import available
 
 SMOKE = PRESETS["smoke"]

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from benchmark.config import Regularisers
-from benchmark.optimizers import make_optimizer
 from benchmark.protocol import COMPACT
-from benchmark.seeding import generator, initialise
-from benchmark.trainer import DevScores, NonFiniteLossError, TrainSplit, train
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.seeding import generator, initialise
+from benchmark.training.trainer import DevScores, NonFiniteLossError, TrainSplit, train
 from datasets.loader import EncodedRows
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig

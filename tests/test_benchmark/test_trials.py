@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from benchmark.config import ConfigError
-from benchmark.planning import configure
-from benchmark.records import RunStore
-from benchmark.stored import RecordError
-from benchmark.studies import REFERENCE, Change
-from benchmark.tasks import Cell, TrialTask
-from benchmark.trials import read_trial, trial_path
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import REFERENCE, Change
+from benchmark.running.work import work
+from benchmark.store.records import RunStore
+from benchmark.store.sealed import RecordError
+from benchmark.store.trials import read_trial, trial_path
+from benchmark.tasks import RunTask, TrialTask
 
 MODELS = [("dnn", "plain"), ("dnn", "maml"), ("boosted_trees", REFERENCE)]
 
@@ -54,8 +55,8 @@ def garbled(log, tmp_path):
 def test_other_test_rows_change_no_trial(task, garbled, backbone, method):
     original, other = task(backbone, method), task(backbone, method, data=garbled, folder="g")
 
-    original.run()
-    other.run()
+    work(original)
+    work(other)
 
     values = [read_trial(t.out / t.folder, t.index).value for t in (original, other)]
     assert values[0] == values[1]
@@ -65,10 +66,10 @@ def test_other_test_rows_change_no_trial(task, garbled, backbone, method):
 @pytest.mark.parametrize("metric", ["auc", "gauc"])
 def test_value_is_the_dev_metric_of_the_protocol(task, backbone, method, metric):
     trial = task(backbone, method, selection_metric=metric)
-    cell = Cell(config=trial.config, data=trial.data, out=trial.out, device="cpu")
+    cell = RunTask(config=trial.config, data=trial.data, out=trial.out, device="cpu")
 
-    trial.run()
-    cell.run()
+    work(trial)
+    work(cell)
 
     value = read_trial(trial.out / trial.folder, 3).value
     store = RunStore(cell.out)
@@ -82,8 +83,8 @@ def test_maml_counts_the_passes_of_its_inner_steps(task):
     config = trial.config
     many = replace(config, method_config={**config.method_config, "inner_steps": 3})
 
-    trial.run()
-    replace(trial, config=many, folder="many").run()
+    work(trial)
+    work(replace(trial, config=many, folder="many"))
 
     once, thrice = (read_trial(trial.out / folder, 3) for folder in ("t", "many"))
     assert once.row_passes == 2 * once.sample_visits
@@ -95,9 +96,9 @@ def test_rows_in_the_loss_are_counted(task):
     config = maml.config
     query = replace(config, method_config={**config.method_config, "outer": "query"})
 
-    plain.run()
-    replace(maml, folder="maml").run()
-    replace(maml, config=query, folder="query").run()
+    work(plain)
+    work(replace(maml, folder="maml"))
+    work(replace(maml, config=query, folder="query"))
 
     once, both, half = (read_trial(maml.out / folder, 3) for folder in ("t", "maml", "query"))
     per_step = both.sample_visits / both.optimizer_steps
@@ -107,7 +108,7 @@ def test_rows_in_the_loss_are_counted(task):
 
 def test_an_edited_or_absent_trial_is_refused(task):
     trial = task()
-    trial.run()
+    work(trial)
     path = trial_path(trial.out / trial.folder, 3)
 
     path.write_text(path.read_text().replace('"state": "complete"', '"state": "failed"'))
@@ -119,7 +120,7 @@ def test_an_edited_or_absent_trial_is_refused(task):
 
 
 def test_a_value_that_the_method_refuses_names_the_cell(task):
-    from benchmark.hyperparameters import with_params
+    from benchmark.planning.hyperparameters import with_params
 
     config = task("dnn", "maml").config
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmark.config import Regularisers
-from benchmark.hyperparameters import (
+from benchmark.planning.cells import configure
+from benchmark.planning.hyperparameters import (
     own_space,
     params_of,
     shared_space,
@@ -14,12 +15,11 @@ from benchmark.hyperparameters import (
     with_params,
     with_tuned,
 )
-from benchmark.planning import configure
+from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS, TUNING
 from benchmark.references.registry import REFERENCES
-from benchmark.studies import Change
-from benchmark.trials import Trial, Tuned, best_of
-from benchmark.tuner import next_round
+from benchmark.store.trials import Trial, Tuned, best_of
+from benchmark.tuning.sampler import next_round
 from models.interfaces import Choice, Range, tuned
 from models.registry import available
 

@@ -5,20 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.agenda import Agenda
 from benchmark.config import ConfigError
-from benchmark.dry_run import searched_models
-from benchmark.executors import Outcome
-from benchmark.given import read_given
-from benchmark.hyperparameters import shared_space
-from benchmark.planning import lay_out
-from benchmark.plans import read_plan
+from benchmark.planning.cells import lay_out
+from benchmark.planning.dry_run import searched_models
+from benchmark.planning.hyperparameters import shared_space
+from benchmark.planning.selection import logs_of
+from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
-from benchmark.records import RunStore
-from benchmark.selection import logs_of
-from benchmark.studies import STUDIES
-from benchmark.tasks import TrialTask
-from benchmark.trials import Trial, read_best, write_trial
+from benchmark.running.schedule import Agenda
+from benchmark.store.plan import read_plan
+from benchmark.store.records import RunStore
+from benchmark.store.trials import Trial, read_best, write_trial
+from benchmark.tasks import Outcome, TrialTask
+from benchmark.tuning.reuse import read_given
 from models.registry import available
 from reports.verify import verify
 
@@ -120,7 +119,7 @@ def test_a_second_search_changes_nothing_else(make):
 
 
 def test_equal_choices_of_two_searches_are_one_run(make, monkeypatch):
-    monkeypatch.setattr("benchmark.searching.best_of", lambda trials: trials[0])
+    monkeypatch.setattr("benchmark.tuning.search.best_of", lambda trials: trials[0])
     agenda = make(methods=("plain",), backbones=("dnn",))
     do_trials(agenda)
 

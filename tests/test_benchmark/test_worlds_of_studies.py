@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 
 from benchmark.config import ConfigError
-from benchmark.planning import lay_out
+from benchmark.planning.cells import lay_out
+from benchmark.planning.selection import logs_to_prepare
+from benchmark.planning.studies import STUDIES, WORLDS
 from benchmark.protocol import PRESETS
-from benchmark.selection import logs_to_prepare
-from benchmark.studies import STUDIES, WORLDS
 
 SMOKE = PRESETS["smoke"]
 

@@ -11,7 +11,8 @@ import pytest
 
 from datasets.catalog import custom
 from datasets.catalog import kuairand as kuairand_log
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 
 KEYS = {
     "name": "tiny",

@@ -4,7 +4,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import aliccp
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import DataError
 
 

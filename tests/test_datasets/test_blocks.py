@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.blocks import NUM_BLOCKS, cluster_codes, time_blocks
+from datasets.encoding.blocks import NUM_BLOCKS, cluster_codes, time_blocks
+from datasets.encoding.vocabulary import Tokens
 from datasets.spec import DataError
-from datasets.vocabulary import Tokens
 
 START = int(dt.datetime(2024, 2, 27, 22, tzinfo=dt.UTC).timestamp())
 

@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets import cache, encode
 from datasets.catalog import custom
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding import cache, encode
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import DataError
 
 
@@ -137,7 +138,7 @@ def test_failed_build_leaves_nothing_behind(prepare_log, tiny, tmp_path, monkeyp
     def fail(*args):
         raise error
 
-    monkeypatch.setattr("datasets.encode.write_row_major", fail)
+    monkeypatch.setattr("datasets.encoding.encode.write_row_major", fail)
     with pytest.raises(type(error)):
         prepare_log(tiny)
 

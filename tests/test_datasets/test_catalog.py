@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from datasets import catalog
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.profiling.names import is_user
 from datasets.spec import DataError
 

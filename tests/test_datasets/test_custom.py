@@ -9,7 +9,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import custom
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import DataError, FeatureSpec
 
 EXAMPLE = Path(custom.__file__).with_name("example.toml")

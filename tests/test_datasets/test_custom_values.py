@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from datasets import catalog
-from datasets.layout import Layout
 from datasets.profiling.timeformats import FORMATS
+from datasets.raw.value_formats import Layout
 from datasets.spec import DataError
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.domains import number_domains
-from datasets.splits import RowOrder
-from datasets.vocabulary import tokenize
+from datasets.encoding.domains import number_domains
+from datasets.encoding.splits import RowOrder
+from datasets.encoding.vocabulary import tokenize
 
 
 def tokens_of(values):
@@ -76,8 +76,8 @@ def test_domains_in_parts_are_the_same(monkeypatch, dense):
     label = random.integers(0, 2, 400).astype(np.int8)
     whole = number_domains(tokens, rows, label)
 
-    monkeypatch.setattr("datasets.domains.PART_ROWS", 7)
-    monkeypatch.setattr("datasets.domains.DENSE", dense)
+    monkeypatch.setattr("datasets.encoding.domains.PART_ROWS", 7)
+    monkeypatch.setattr("datasets.encoding.domains.DENSE", dense)
     parts = number_domains(tokens, rows, label)
 
     assert np.array_equal(parts.eval_domain_id, whole.eval_domain_id)

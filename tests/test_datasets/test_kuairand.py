@@ -6,7 +6,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import kuairand
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import DataError
 
 PURE, ONE_K, ALL, SAMPLE = range(4)

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from datasets import catalog
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL_DATA = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasets.encoding.splits import by_shuffle, by_time, time_keys
 from datasets.spec import DataError
-from datasets.splits import by_shuffle, by_time, time_keys
 
 
 def keys_of(column, size=2):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from datasets import catalog
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import VARIANTS, DataError
 
 WORLD_ROWS = 4_096

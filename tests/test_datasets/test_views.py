@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 import torch
 
+from datasets.encoding.options import PrepareOptions
 from datasets.loader import EncodedRows
-from datasets.prepare import PrepareOptions
 from datasets.spec import DataError, DomainPartition
 
 FEATURES = ["site", "item", "place"]

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.spec import PAD, DataError, FeatureSpec
-from datasets.splits import RowOrder
-from datasets.vocabulary import (
+from datasets.encoding.splits import RowOrder
+from datasets.encoding.vocabulary import (
     bucket_edges,
     encode_bag,
     encode_categorical,
     encode_numeric,
     tokenize,
 )
+from datasets.spec import PAD, DataError, FeatureSpec
 
 
 def rows_of(num_train, num_rows, order=None):

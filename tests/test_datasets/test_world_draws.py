@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from datasets import catalog
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from datasets.spec import DataError
 from datasets.worlds import acceptance
 from datasets.worlds.acceptance import (

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from datasets.loader import Batch, EncodedRows
-from models import contract_subject
-from models.contract_subject import fill_by_name
+from models.contract import subject
+from models.contract.subject import fill_by_name
 from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
 
-SCHEMA = replace(contract_subject.SCHEMA, num_domains=13)  # with id 0 for codes 0 too
+SCHEMA = replace(subject.SCHEMA, num_domains=13)  # with id 0 for codes 0 too
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.methods.adasparse import AdaSparseConfig
+from models.methods.adasparse.method import AdaSparseConfig
 
 FORMS = ("binarization", "scaling", "fusion")
 BACKBONES = ("dnn", "dcnv2")

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from benchmark.protocol import PRESETS
-from models import contract_state
 from models.check import main, outcome
-from models.contract import CHECKS, check_docstrings
-from models.contract_subject import CheckFailure, Subject
+from models.contract import state
+from models.contract.checks import CHECKS, check_docstrings
+from models.contract.subject import CheckFailure, Subject
 from models.interfaces import DomainMethod, DomainTransform, MethodEntry
 from models.registry import import_file, load_backbone
 
@@ -287,4 +287,4 @@ def test_correct_method_passes_everything(path, capsys):
 def test_first_selectable_epoch_is_the_protocols():
     epochs = {preset.protocol.first_selectable_epoch for preset in PRESETS.values()}
 
-    assert epochs == {contract_state.FIRST_SELECTABLE_EPOCH}
+    assert epochs == {state.FIRST_SELECTABLE_EPOCH}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.compact import CompactPredictor, compile_domain
+from benchmark.cost.compact import CompactPredictor, compile_domain
 
 STRUCTURES = ("parallel", "stacked")
 CROSS = [(cross, structure) for cross in ("full", "lowrank", "moe") for structure in STRUCTURES]

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
 from datasets.loader import EncodedRows
-from models.contract import CHECKS, check_docstrings
-from models.contract_subject import Subject
+from models.contract.checks import CHECKS, check_docstrings
+from models.contract.subject import Subject
 from models.interfaces import AffineLinear
 from models.registry import available, import_file, load_backbone, load_method
 
 HERE = Path(__file__).resolve().parent
-MODELS = HERE.parents[1] / "models"
-KINDS = ("backbones", "methods")
-FILES = [MODELS / kind / f"{name}.py" for kind in KINDS for name in available(kind)]
+
+
+def plug_in_module(kind: str, name: str) -> ModuleType:
+    """The module of a plug-in, in its own file or in its room."""
+    module = import_module(f"models.{kind}.{name}")
+    return import_module(f"{module.__name__}.method") if hasattr(module, "__path__") else module
+
+
+MODULES = [
+    plug_in_module(kind, name) for kind in ("backbones", "methods") for name in available(kind)
+]
 LAYERS = [
     value
-    for path in FILES
-    for value in vars(import_file(path)).values()
+    for module in MODULES
+    for value in vars(module).values()
     if inspect.isclass(value)
     and issubclass(value, nn.Module)
-    and value.__module__ == f"plugin_{path.stem}"
+    and value.__module__ == module.__name__
 ]
 CELLS = [(b, m) for b in available("backbones") for m in available("methods")]
 
@@ -57,9 +67,11 @@ def test_contract_is_kept(cell, name):
     CHECKS[name](Subject(load_backbone(backbone), load_method(method)))
 
 
-@pytest.mark.parametrize("path", [*FILES, HERE / "domain_gain.py"], ids=lambda path: path.stem)
-def test_file_of_a_backbone_or_method_is_documented(path):
-    check_docstrings(import_file(path))
+@pytest.mark.parametrize(
+    "module", [*MODULES, import_file(HERE / "domain_gain.py")], ids=lambda module: module.__name__
+)
+def test_file_of_a_backbone_or_method_is_documented(module):
+    check_docstrings(module)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from models.backbones.dcnv2 import DCNv2Config
-from models.cross import FullCross, LowRankCross, MixtureCross
 from models.interfaces import AffineLinear
+from models.layers.cross import FullCross, LowRankCross, MixtureCross
 
 CONTEXT = SimpleNamespace()
 

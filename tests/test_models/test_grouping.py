@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.grouping import LastGroups, group_rows
+from models.layers.grouping import LastGroups, group_rows
 
 
 @pytest.mark.parametrize(("rows", "num_ids"), [(0, 3), (1, 3), (7, 2), (256, 12), (256, 500)])

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmark.trainer import TrainSplit
-from models.methods.maml import MamlConfig
+from benchmark.training.trainer import TrainSplit
+from models.methods.maml.method import MamlConfig
 
 BACKBONES = ("dnn", "dcnv2")
 

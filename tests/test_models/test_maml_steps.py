@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.trainer import TrainSplit
-from models.methods.maml import MamlConfig
-from models.stacked_tasks import stacked_rows
+from benchmark.training.trainer import TrainSplit
+from models.methods.maml.method import MamlConfig
+from models.methods.maml.stacked_tasks import stacked_rows
 
 
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.methods.adasparse import TrainingPass
+from models.methods.adasparse.method import TrainingPass
 
 CROSS = tuple(product(("full", "lowrank", "moe"), ("parallel", "stacked")))
 NETS = [("dnn", {}), *(("dcnv2", {"cross": c, "structure": s, "rank": 5}) for c, s in CROSS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.methods.adasparse import TrainingPass
+from models.methods.adasparse.method import TrainingPass
 
 FORMS = ("binarization", "scaling", "fusion")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.assembly import build
+from benchmark.cost.random_log import config_on, random_rows, random_schema
 from benchmark.protocol import COMPACT, PAPER_PUBLIC
-from benchmark.random_log import config_on, random_rows, random_schema
-from models.contract_subject import fill_by_name
+from benchmark.training.build import build
+from models.contract.subject import fill_by_name
 from models.registry import available
 
 SIZES = (8, 7, 6, 300, 1000, 20, 30, 50, 2000, 10, 16, 16)  # three domain columns, nine others

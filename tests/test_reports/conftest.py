@@ -12,9 +12,9 @@ import pytest
 
 from benchmark.config import Regularisers, RunConfig
 from benchmark.metrics import evaluate, group_scores, row_logloss
-from benchmark.plans import Plan, write_plan
 from benchmark.protocol import COMPACT
-from benchmark.records import RunResult, RunStore
+from benchmark.store.plan import Plan, write_plan
+from benchmark.store.records import RunResult, RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.stored import RecordError
-from reports import verdicts
+from benchmark.store.sealed import RecordError
 from reports.analysis_plan import ANALYSIS, NAME, OWN, changes_since, digest, register
 from reports.build import build
-from reports.capped import MOST_CAPPED
-from reports.few_rows import LEAST_ROWS
-from reports.load import load_runs
+from reports.claims import verdicts
 from reports.page.content import render_page
+from reports.reading.capped import MOST_CAPPED
+from reports.reading.few_rows import LEAST_ROWS
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.auction import (
+from reports.statistics.auction import (
     MIXED,
     Candidates,
     candidates_of,

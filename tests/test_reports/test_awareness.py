@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from reports import awareness
-from reports.awareness import PARTS, answers, tabulate
-from reports.drawing import rendered
-from reports.estimates import UNKNOWN, Estimate
-from reports.fieller import share_of
+from reports.claims import awareness
+from reports.claims.awareness import PARTS, answers, tabulate
 from reports.figures.gain_parts import FIGURE
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
+from reports.statistics.estimates import UNKNOWN, Estimate
+from reports.statistics.fieller import share_of
+from reports.statistics.two_way import own_component
 from reports.tables import controls
 from reports.tables.awareness import TABLE
-from reports.two_way import own_component
 
 if TYPE_CHECKING:
     from conftest import Folder

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.bins import TRAIN_GROUPS, bins_by_domain, bins_of, train_groups_by_domain
+from reports.statistics.bins import TRAIN_GROUPS, bins_by_domain, bins_of, train_groups_by_domain
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from benchmark.plans import Plan, write_plan
+from benchmark.store.plan import Plan, write_plan
 from reports.build import build, load_figures, load_tables
-from reports.drawing import rendered
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
-FORBIDDEN = ("torch", "optuna", "mlflow", "models", "datasets.prepare", "benchmark.runner")
+FORBIDDEN = (
+    "torch",
+    "optuna",
+    "mlflow",
+    "models",
+    "datasets.prepare",
+    "benchmark.running.network_run",
+)
 
 
 class Tags(HTMLParser):

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.stored import RecordError
-from reports.bins import bins_of
-from reports.load import load_runs
-from reports.paired import achieved_share
+from benchmark.store.sealed import RecordError
+from reports.analysis.differences import achieved_share
+from reports.reading.load import load_runs
+from reports.statistics.bins import bins_of
 from reports.tables.ceiling import arrange, tabulate
 
 if TYPE_CHECKING:

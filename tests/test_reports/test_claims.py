@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.plans import Search
-from benchmark.studies import STUDIES
-from reports import claims_of_sparsity, reached
+from benchmark.planning.studies import STUDIES
+from benchmark.store.plan import Search
+from reports.analysis.comparisons import estimate
+from reports.analysis.peers import peers_of
+from reports.analysis.sparsity import band_margins
 from reports.analysis_plan import ANALYSIS
-from reports.claims import BESIDE, PARTS
-from reports.comparisons import estimate
-from reports.evidence import COUNTED, Evidence, Part, absent, budget_of, counted
-from reports.few_rows import few_test_rows
-from reports.keys import Family
-from reports.layout import to_markdown
-from reports.ledger import SearchTrials
-from reports.load import load_runs
-from reports.paper import paper_values
-from reports.peers import peers_of
-from reports.stats import Interval
+from reports.claims import sparsity as claims_of_sparsity
+from reports.claims.catalogue import BESIDE, PARTS
+from reports.claims.evidence import COUNTED, Evidence, Part, absent, budget_of, counted
+from reports.claims.paper import paper_values
+from reports.claims.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
+from reports.look.table import to_markdown
+from reports.reading.few_rows import few_test_rows
+from reports.reading.keys import Family
+from reports.reading.ledger import SearchTrials
+from reports.reading.load import load_runs
+from reports.statistics.paired_tests import Interval
 from reports.tables import claims
-from reports.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
 
-    from reports.verdicts import Contrast
+    from reports.claims.verdicts import Contrast
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "reports" / "reference"
 
@@ -153,7 +154,7 @@ def test_masks_are_judged_on_the_binary_factors_and_fusion_stands_beside(
 
 def test_ratios_are_how_far_the_outermost_layer_is_inside(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
-    table = reached.band_margins(runs)
+    table = band_margins(runs)
     sparsity = runs.sparsity().merge(table)
     low, high = 0.15 - 0.02, 0.25 + 0.02
     main = sparsity[sparsity["changes"] == ""]
@@ -337,5 +338,5 @@ def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
     assert part.outcome == "open"
     assert part.blocked == "a model that keeps to [0.15, 0.25], as 1 of 2 layers do"
 
-    monkeypatch.setattr(reached, "TOLERANCE", 1.0)
+    monkeypatch.setattr("reports.analysis.sparsity.TOLERANCE", 1.0)
     assert first_part().blocked == ""

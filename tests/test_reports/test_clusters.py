@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import evaluate, row_logloss
-from reports.clusters import clusters_of, rows_component
-from reports.placements import influences
+from reports.statistics.clusters import clusters_of, rows_component
+from reports.statistics.influences import influences
 
 
 def log_of(seed=0, num_rows=3000):

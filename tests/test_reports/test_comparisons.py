@@ -10,20 +10,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reports.clusters import clusters_of, rows_component
-from reports.comparisons import compare, estimate
-from reports.delong import contrast
-from reports.load import load_runs
-from reports.names import BASELINE
-from reports.placements import influences, placements
-from reports.stats import holm, paired_p_value
+from reports.analysis.comparisons import compare, estimate
+from reports.reading.load import load_runs
+from reports.reading.names import BASELINE
+from reports.statistics.clusters import clusters_of, rows_component
+from reports.statistics.delong import contrast
+from reports.statistics.influences import influences, placements
+from reports.statistics.paired_tests import holm, paired_p_value
 from reports.tables import tests as tests_table
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from benchmark.records import RunRecord
-    from reports.load import Runs
+    from benchmark.store.records import RunRecord
+    from reports.reading.load import Runs
 
 METHODS, SEEDS = ("adasparse", "plain"), (1, 2, 3)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reports.delong import contrast
-from reports.placements import placements
+from reports.statistics.delong import contrast
+from reports.statistics.influences import placements
 
 
 def log_of(seed, num_rows=60, num_models=4):

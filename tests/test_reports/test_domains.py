@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from reports.domain_gains import DomainGains
-from reports.load import load_runs
-from reports.names import joined
+from reports.analysis.domain_gains import DomainGains
+from reports.reading.load import load_runs
+from reports.reading.names import joined
 from reports.tables import coverage, domains, worse_domains
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.files import file_digest, write_parquet
-from benchmark.plans import Plan, write_plan
-from benchmark.records import RECORD
-from benchmark.stored import write_sealed
-from reports.load import load_runs
+from benchmark.store.files import file_digest, write_parquet
+from benchmark.store.plan import Plan, write_plan
+from benchmark.store.records import RECORD
+from benchmark.store.sealed import write_sealed
+from reports.reading.load import load_runs
 from reports.tables.emerging import TABLE
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.estimates import NONE, UNKNOWN, Component, Estimate
-from reports.stats import minimum_detectable
+from reports.statistics.estimates import NONE, UNKNOWN, Component, Estimate
+from reports.statistics.paired_tests import minimum_detectable
 
 
 def test_one_component_gives_students_interval_and_p_value():

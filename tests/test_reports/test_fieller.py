@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.estimates import UNKNOWN, Component, Estimate
-from reports.fieller import share_of
-from reports.two_way import own_component
+from reports.statistics.estimates import UNKNOWN, Component, Estimate
+from reports.statistics.fieller import share_of
+from reports.statistics.two_way import own_component
 
 NAMES = ("part", "whole", "rest")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from reports.drawing import rendered
 from reports.figures.curves import FIGURE
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from reports.drawing import rendered
 from reports.figures.fig1 import FIGURE
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,15 +10,15 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from benchmark.plans import Plan, write_plan
-from reports.drawing import rendered
+from benchmark.store.plan import Plan, write_plan
 from reports.figures import fig3c, fig3d
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.drawing import Figure
+    from reports.look.figure import Figure
 
 SEEDS = (1, 2, 3)
 AUCS = (0.70, 0.72, 0.71)

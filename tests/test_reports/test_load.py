@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.stored import RecordError
-from reports.load import load_runs
-from reports.scored import file_of, scored_rows
+from benchmark.store.sealed import RecordError
+from reports.reading.load import load_runs
+from reports.reading.test_rows import file_of, scored_rows
 
 if TYPE_CHECKING:
     from conftest import Folder

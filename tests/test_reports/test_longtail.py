@@ -10,15 +10,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark.metrics import evaluate
-from reports.bins import bins_by_domain
-from reports.clusters import clusters_of, rows_component
-from reports.drawing import rendered
+from reports.analysis.long_tail import METRICS, bin_gain, bin_scores, scores_of, tabulate
 from reports.figures.fig3b import FIGURE
-from reports.keys import Replicate
-from reports.load import load_runs
-from reports.longtail import METRICS, bin_gain, bin_scores, scores_of, tabulate
-from reports.placements import influences
-from reports.scored import ScoredRows, file_of, scored_rows
+from reports.look.figure import rendered
+from reports.reading.keys import Replicate
+from reports.reading.load import load_runs
+from reports.reading.test_rows import ScoredRows, file_of, scored_rows
+from reports.statistics.bins import bins_by_domain
+from reports.statistics.clusters import clusters_of, rows_component
+from reports.statistics.influences import influences
 
 if TYPE_CHECKING:
     from conftest import Folder

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reports.load import load_runs
+from reports.reading.load import load_runs
 from reports.tables.mechanisms import arrange, tabulate
 
 if TYPE_CHECKING:

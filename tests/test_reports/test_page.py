@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.command_line import parse
-from benchmark.datacard import store_data
-from benchmark.grid import prepare_log
-from benchmark.planning import lay_out, variants_to_prepare
-from benchmark.plans import Plan, write_plan
-from benchmark.selection import logs_to_prepare
-from benchmark.studies import STUDIES
+from benchmark.command_line.arguments import parse
+from benchmark.planning.cells import lay_out, variants_to_prepare
+from benchmark.planning.selection import logs_to_prepare
+from benchmark.planning.studies import STUDIES
+from benchmark.running.grid import prepare_log
+from benchmark.store.data_folder import store_data
+from benchmark.store.plan import Plan, write_plan
 from datasets import catalog
-from reports.layout import Block, Entry, Layout, to_latex, to_markdown
-from reports.load import load_runs
+from reports.look.table import Block, Entry, Layout, to_latex, to_markdown
 from reports.page.commands import STUDY_OF_WORLDS, WORLD_PARTITION, Commands, studies_in
 from reports.page.content import Section, render_page
 from reports.page.lineage import lineage_of
+from reports.reading.load import load_runs
 from run_all import selection_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from conftest import Folder
 
-    from benchmark.planning import Layout as Planned
+    from benchmark.planning.cells import Layout as Planned
 
 PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x05\x78\x00\x00\x02\x08"  # 1400 x 520
 

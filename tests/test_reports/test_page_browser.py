@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from reports.build import build
-from reports.drawing import Figure, rendered
-from reports.layout import Block, Entry, Layout
-from reports.load import load_runs
+from reports.look.figure import Figure, rendered
+from reports.look.style import panels
+from reports.look.table import Block, Entry, Layout
 from reports.page.content import Section, render_page
-from reports.style import panels
+from reports.reading.load import load_runs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (

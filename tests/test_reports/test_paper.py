@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.paper import paper_log, paper_scores, paper_values
+from reports.claims.paper import paper_log, paper_scores, paper_values
 
 
 def test_scores_are_those_of_the_papers_table_1():

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.drawing import rendered
 from reports.figures.pareto import FIGURE, efficient
-from reports.load import load_runs
-from reports.stats import paired_interval
-from reports.style import house_style
+from reports.look.figure import rendered
+from reports.look.style import house_style
+from reports.reading.load import load_runs
+from reports.statistics.paired_tests import paired_interval
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -98,7 +98,7 @@ def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder
 
 
 def plan_of_one(folder: Folder, config: object) -> None:
-    from benchmark.plans import Plan, write_plan
+    from benchmark.store.plan import Plan, write_plan
 
     slots = {config.slot_id: config}
     write_plan(folder.store, Plan(preset="quick", slots=slots, studies={"cost": tuple(slots)}))

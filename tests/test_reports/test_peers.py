@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reports.bins import bins_by_domain
-from reports.comparisons import compare, estimate
-from reports.estimates import NONE
-from reports.evidence import Evidence
-from reports.keys import Family, Replicate
-from reports.load import load_runs
-from reports.longtail import METRICS, bin_tuning, scores_of
-from reports.peers import Peers, peers_of, tuning_between
+from reports.analysis.comparisons import compare, estimate
+from reports.analysis.long_tail import METRICS, bin_tuning, scores_of
+from reports.analysis.peers import Peers, peers_of, tuning_between
+from reports.claims.evidence import Evidence
+from reports.reading.keys import Family, Replicate
+from reports.reading.load import load_runs
+from reports.statistics.bins import bins_by_domain
+from reports.statistics.estimates import NONE
+from reports.statistics.two_way import pooled_component, tuning_component
 from reports.tables import tests as tests_table
-from reports.two_way import pooled_component, tuning_component
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 LOG = Family("world", "scenario")
 SEEDS, METHODS = (1, 2, 3), ("adasparse", "plain", "maml")

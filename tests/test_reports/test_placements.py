@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.placements import influences, placements
+from reports.statistics.influences import influences, placements
 
 
 def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:

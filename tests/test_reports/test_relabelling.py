@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.relabelling import Overlap, Pairs, Ranking, relabelled, two_sided
+from reports.statistics.permutation import Overlap, Pairs, Ranking, relabelled, two_sided
 
 NUM_DOMAINS, NUM_VALUES, WIDTH, DRAWS = 40, 7, 24, 99
 LEVEL = 0.05

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reports.analysis.peers import peers_of
+from reports.analysis.retuned import compare_searches
 from reports.build import load_tables
-from reports.keys import Family
-from reports.load import load_runs
-from reports.peers import peers_of
-from reports.retuned import compare_searches
+from reports.reading.keys import Family
+from reports.reading.load import load_runs
 from reports.tables import retuned, table1, tests
 
 if TYPE_CHECKING:

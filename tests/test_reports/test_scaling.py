@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.stored import RecordError
+from benchmark.store.sealed import RecordError
 from reports.figures.scaling import FIGURE
-from reports.load import load_runs
-from reports.style import house_style
+from reports.look.style import house_style
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     import pandas as pd

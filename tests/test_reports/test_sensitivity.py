@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.plans import Plan, write_plan
 from benchmark.protocol import COMPACT
 from benchmark.settings import with_setting
-from reports.gap_changes import independent_change
-from reports.load import load_runs
+from benchmark.store.plan import Plan, write_plan
+from reports.analysis.gap_changes import independent_change
+from reports.reading.load import load_runs
 from reports.tables.sensitivity import TABLE
 
 if TYPE_CHECKING:

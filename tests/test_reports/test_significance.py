@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.drawing import rendered
 from reports.figures.significance import FIGURE, _cliques, _nemenyi
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder

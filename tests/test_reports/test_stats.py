@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.stats import (
+from reports.statistics.paired_tests import (
     holm,
     minimum_detectable,
     paired_interval,

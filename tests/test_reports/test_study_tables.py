@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from benchmark.protocol import COMPACT
-from reports.load import load_runs
-from reports.names import changes_of, model_title
+from reports.reading.load import load_runs
+from reports.reading.names import changes_of, model_title
 from reports.tables import (
     ablations,
     adaptation,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from conftest import Folder
 
     from benchmark.config import RunConfig
-    from benchmark.records import RunResult
-    from reports.layout import Layout, Table
+    from benchmark.store.records import RunResult
+    from reports.look.table import Layout, Table
 
 WIDE = {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}
 

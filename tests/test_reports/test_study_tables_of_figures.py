@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.plans import Plan, write_plan
-from reports.layout import to_latex, to_markdown
-from reports.load import load_runs
-from reports.names import changes_of
+from benchmark.store.plan import Plan, write_plan
+from reports.look.table import to_latex, to_markdown
+from reports.reading.load import load_runs
+from reports.reading.names import changes_of
 from reports.tables import bounds, formulations, partitions
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from conftest import Folder
 
     from benchmark.config import RunConfig
-    from benchmark.records import RunResult
-    from reports.layout import Layout
+    from benchmark.store.records import RunResult
+    from reports.look.table import Layout
 
 SEEDS = (1, 2, 3)
 COLUMNS = ("scenario", "position", "age")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reports.analysis.comparisons import compare
 from reports.build import load_tables
-from reports.comparisons import compare
-from reports.layout import Block, Entry, Layout, number, spread, to_latex, to_markdown
-from reports.load import load_runs
-from reports.names import model_title, rank
+from reports.look.table import Block, Entry, Layout, number, spread, to_latex, to_markdown
+from reports.reading.load import load_runs
+from reports.reading.names import model_title, rank
 from reports.tables import table1
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from statsmodels.formula.api import ols
 
-from reports import two_way
-from reports.estimates import NONE, UNKNOWN, Component
-from reports.two_way import (
+from reports.statistics import two_way
+from reports.statistics.estimates import NONE, UNKNOWN, Component
+from reports.statistics.two_way import (
     by_draw,
     own_component,
     pooled_component,

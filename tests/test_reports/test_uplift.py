@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reports.auction import MIXED, candidates_of, hold_auctions
-from reports.clusters import rows_component
-from reports.stats import paired_interval
-from reports.two_way import two_way_estimate
-from reports.uplift import uplift_intervals, uplifted_domains
+from reports.statistics.auction import MIXED, candidates_of, hold_auctions
+from reports.statistics.clusters import rows_component
+from reports.statistics.paired_tests import paired_interval
+from reports.statistics.two_way import two_way_estimate
+from reports.statistics.uplift import uplift_intervals, uplifted_domains
 
 
 def excludes_zero(interval):

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.estimates import Component, Estimate
-from reports.paper import paper_values
-from reports.stats import Interval, paired_interval
-from reports.verdicts import (
+from reports.claims.paper import paper_values
+from reports.claims.verdicts import (
     LEVEL,
     NO_VERDICT,
     SHOWN_LEVEL,
@@ -19,6 +17,8 @@ from reports.verdicts import (
     to_settle,
     words_of,
 )
+from reports.statistics.estimates import Component, Estimate
+from reports.statistics.paired_tests import Interval, paired_interval
 
 
 def contrast(low, high, *, wider=0.0, num=4, **more):

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.stored import SCHEMA_VERSION
+from benchmark.store.sealed import SCHEMA_VERSION
+from reports.analysis.comparisons import compare
 from reports.build import build
-from reports.comparisons import compare
-from reports.load import load_runs
+from reports.reading.load import load_runs
+from reports.reading.warnings import warnings_of
 from reports.tables import claims, table1
-from reports.warnings import warnings_of
 
 if TYPE_CHECKING:
     from pathlib import Path

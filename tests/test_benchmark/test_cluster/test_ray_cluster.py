@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from benchmark.cluster import connection
-from benchmark.cluster.connection import check_cluster
 from benchmark.config import ConfigError
+from benchmark.running import ray_connection
+from benchmark.running.ray_connection import check_cluster
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray: make ray")
 
@@ -39,7 +39,7 @@ def test_address_that_cannot_be_one_or_does_not_answer_is_one_line(address, reas
 
 @needs_ray
 def test_address_of_something_else_than_ray_is_one_line(monkeypatch):
-    monkeypatch.setattr(connection, "ANSWER_SECONDS", 2)
+    monkeypatch.setattr(ray_connection, "ANSWER_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
 
@@ -50,10 +50,10 @@ def test_address_of_something_else_than_ray_is_one_line(monkeypatch):
 
 
 def test_head_that_has_gone_is_one_line(monkeypatch):
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0)
+    monkeypatch.setattr(ray_connection, "HEAD_SECONDS", 0)
 
     with pytest.raises(ConfigError, match=r"the head node of the Ray cluster, .*, has gone"):
-        connection._await_head("127.0.0.1:1")
+        ray_connection._await_head("127.0.0.1:1")
 
 
 @needs_ray

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cluster.connection import check_cluster
-from benchmark.cluster.executor import DEATH, run_tasks_on_ray
 from benchmark.config import Regularisers, RunConfig
-from benchmark.executors import run_tasks
 from benchmark.protocol import COMPACT
-from benchmark.tasks import Cell
+from benchmark.running.local import run_tasks
+from benchmark.running.ray_connection import check_cluster
+from benchmark.running.ray_executor import DEATH, run_tasks_on_ray
+from benchmark.tasks import RunTask
 from datasets import catalog
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from models.registry import PLUGINS_VARIABLE, plugin_digests, use_plugins
 
 PLUGIN = "from models.methods.plain import METHOD  # noqa: F401\n"
@@ -111,7 +112,7 @@ def cluster(tmp_path_factory):
 
 def on_ray(cluster, tasks, num_workers=None):
     source = Errands(tasks)
-    with closing(run_tasks_on_ray(source, cluster.address, num_workers)) as outcomes:
+    with closing(run_tasks_on_ray(source, cluster.address, num_workers, Errand.run)) as outcomes:
         return {outcome.task.title: outcome for outcome in outcomes}, source
 
 
@@ -180,7 +181,7 @@ def test_loss_of_a_node_costs_no_task(cluster, log, tmp_path):
     names = [f"errand {number}" for number in range(9)]
     source = Errands(errands(log, tmp_path, *names, deed="rest"))
 
-    with closing(run_tasks_on_ray(source, cluster.address, None)) as outcomes:
+    with closing(run_tasks_on_ray(source, cluster.address, None, Errand.run)) as outcomes:
         ends = [next(outcomes)]
         assert len([call for call in source.calls if call[0] == "take"]) == 3
         cluster.remove_node(third, allow_graceful=False)
@@ -194,7 +195,7 @@ def test_loss_of_a_node_costs_no_task(cluster, log, tmp_path):
 def test_node_that_joins_is_used(cluster, log, tmp_path):
     source = Errands(errands(log, tmp_path, *map(str, range(9)), deed="rest"))
 
-    with closing(run_tasks_on_ray(source, cluster.address, None)) as outcomes:
+    with closing(run_tasks_on_ray(source, cluster.address, None, Errand.run)) as outcomes:
         ends = [next(outcomes)]
         late = cluster.add("late")
         ends += outcomes
@@ -211,7 +212,7 @@ def test_closing_ends_the_tasks_and_leaves_the_cluster(cluster, log, tmp_path):
         *errands(log, tmp_path, "endless", deed="beat", watched=beat),
         *errands(log, tmp_path, "short"),
     ]
-    outcomes = run_tasks_on_ray(Errands(tasks), cluster.address, None)
+    outcomes = run_tasks_on_ray(Errands(tasks), cluster.address, None, Errand.run)
     assert next(outcomes).task.title == "short"
     wait_for(beat.exists)
 
@@ -262,7 +263,7 @@ def cells(log, out):
         plugins=plugin_digests("dnn", "mine"),
     )
     other = replace(config, backbone="dcnv2", method="adasparse", plugins={})
-    return [Cell(config=one, data=log, out=out, device="cpu") for one in (config, other)]
+    return [RunTask(config=one, data=log, out=out, device="cpu") for one in (config, other)]
 
 
 def records(out):

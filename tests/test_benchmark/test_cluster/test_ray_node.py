@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cluster.node import log_folder, node_folder, run_here
-from benchmark.cluster.transfer import LogSender, plugin_contents, write_files
+from benchmark.running.ray_node import log_folder, node_folder, run_here
+from benchmark.running.ray_transfer import LogSender, plugin_contents, write_files
 from datasets import catalog
-from datasets.cache import META_NAME
-from datasets.prepare import PrepareOptions, prepare
+from datasets.encoding.cache import META_NAME
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
 from models.registry import PLUGINS_VARIABLE, use_plugins
 
 PLUGIN = "from models.methods.plain import METHOD  # noqa: F401\n"
@@ -34,7 +35,7 @@ class RowCount:
 def node(tmp_path, monkeypatch):
     """The temporary folder of a node that runs in this process."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("benchmark.cluster.node._opened", {})
+    monkeypatch.setattr("benchmark.running.ray_node._opened", {})
     monkeypatch.setenv(PLUGINS_VARIABLE, "")
     return tmp_path
 
@@ -68,7 +69,7 @@ def no_fetch(_):
 
 
 def test_log_that_is_sent_equals_the_original_and_is_sent_once(log, elsewhere, node, monkeypatch):
-    monkeypatch.setattr("benchmark.cluster.transfer.BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("benchmark.running.ray_transfer.BLOCK_BYTES", 1_000)
     message, fetch = sent(log)
 
     folder = log_folder(elsewhere, message, fetch)
@@ -98,7 +99,7 @@ def test_damaged_copy_is_sent_again(log, elsewhere, node, monkeypatch):
     message, fetch = sent(log)
     folder = log_folder(elsewhere, message, fetch)
     (folder / "rows.npy").write_bytes(b"cut")
-    monkeypatch.setattr("benchmark.cluster.node._opened", {})  # as a new process finds it
+    monkeypatch.setattr("benchmark.running.ray_node._opened", {})  # as a new process finds it
 
     log_folder(elsewhere, message, fetch)
 
@@ -118,7 +119,7 @@ def test_file_that_changed_under_the_driver_is_refused(log, elsewhere, node):
 def test_node_without_the_log_asks_for_it_and_runs_nothing(elsewhere, log, node):
     task = RowCount(data=elsewhere, out=node)
 
-    report = run_here(task, LogSender(no_fetch).message(log), {}, no_fetch)
+    report = run_here(task, LogSender(no_fetch).message(log), {}, RowCount.run, no_fetch)
 
     assert report.lacks_log
     assert not report.files
@@ -130,7 +131,7 @@ def test_files_come_back_and_plugins_of_the_driver_are_those_of_the_node(log, no
     sent_plugins = plugin_contents()
     task = RowCount(data=log, out=node / "driver")
 
-    report = run_here(task, LogSender(no_fetch).message(log), sent_plugins, no_fetch)
+    report = run_here(task, LogSender(no_fetch).message(log), sent_plugins, RowCount.run, no_fetch)
 
     path = Path(json.loads(os.environ[PLUGINS_VARIABLE])["methods"]["mine"])
     assert (report.error, report.files) == ("", {"deep/count.json": b"%d" % log.rows().size})
@@ -151,7 +152,7 @@ def test_folder_of_another_user_is_refused(node, monkeypatch):
 def test_results_are_written_marks_last_and_end_an_old_error(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(
-        "benchmark.cluster.transfer.write_whole", lambda path, write: written.append(path.name)
+        "benchmark.running.ray_transfer.write_whole", lambda path, write: written.append(path.name)
     )
     (tmp_path / "run").mkdir()
     for name in ("error.json", "record.json"):

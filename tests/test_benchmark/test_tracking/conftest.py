@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from benchmark.plans import Plan, Search, read_former, write_plan
-from benchmark.records import RunResult, RunStore
+from benchmark.store.plan import Plan, Search, read_former, write_plan
+from benchmark.store.records import RunResult, RunStore
+from benchmark.store.trials import Trial, write_trial
 from benchmark.tracking.database import DATABASE, database_uri, ensure_database
 from benchmark.tracking.tracker import Tracker
-from benchmark.trials import Trial, write_trial
 
 DEV_AUC = {"plain": 0.60, "star": 0.70}  # of seed 1; each further seed has 0.02 more
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from benchmark.config import ConfigError
-from benchmark.environment import ROOT
-from benchmark.plans import write_plan
+from benchmark.store.environment import ROOT
+from benchmark.store.plan import write_plan
 from benchmark.tracking.__main__ import main
 from benchmark.tracking.database import refuse_broken
 from benchmark.tracking.tracker import Tracker
@@ -162,7 +162,8 @@ def test_bad_usage_is_one_line_and_exit_code_2(world, words, expected):
 
 def test_help_and_training_code_do_not_import_mlflow():
     code = (
-        "import sys, benchmark.tracking.tracker, benchmark.runner; print('mlflow' in sys.modules)"
+        "import sys, benchmark.tracking.tracker, benchmark.running.network_run;"
+        " print('mlflow' in sys.modules)"
     )
 
     done = subprocess.run(

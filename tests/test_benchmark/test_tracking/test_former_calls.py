@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.plans import read_plan
 from benchmark.protocol import COMPACT
+from benchmark.store.plan import read_plan
 from benchmark.tracking.__main__ import main
 from benchmark.tracking.content import parents_of, winners
 from benchmark.tracking.tracker import Tracker

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from benchmark.assembly import assemble, build, seen_schema
-from benchmark.evaluator import predict
-from benchmark.plans import Plan, write_plan
+from benchmark.store.plan import Plan, write_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
-from benchmark.weights import predictor_of, weights_of
+from benchmark.training.build import assemble, build, seen_schema
+from benchmark.training.predict import predict
+from benchmark.training.weights import predictor_of, weights_of
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
 from models.registry import load_backbone, load_method

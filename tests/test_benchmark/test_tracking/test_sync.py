@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmark.plans import read_plan
+from benchmark.store.plan import read_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
 

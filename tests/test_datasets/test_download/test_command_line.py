@@ -13,7 +13,7 @@ from datasets import catalog, download
 from datasets.fetch.expected import names_of
 from datasets.fetch.rawfolder import RawFolder
 from datasets.provenance import RawFile, Source
-from datasets.rawlog import CatalogEntry, RawLog
+from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,8 +5,8 @@ Paper: none.
 
 from dataclasses import dataclass
 
-from models.domain_table import DomainTable
 from models.interfaces import DomainMethod, DomainTransform, MethodEntry
+from models.layers.domain_table import DomainTable
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.plans import Plan, write_plan
+from benchmark.store.plan import Plan, write_plan
 
 if TYPE_CHECKING:
     from pathlib import Path

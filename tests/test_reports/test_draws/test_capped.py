@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.stored import write_sealed
-from reports.capped import MARK, NOTE, are_capped, last_steps
-from reports.load import load_runs
-from reports.stats import Interval
+from benchmark.store.sealed import write_sealed
+from reports.claims.verdicts import Contrast, to_settle
+from reports.reading.capped import MARK, NOTE, are_capped, last_steps
+from reports.reading.load import load_runs
+from reports.statistics.paired_tests import Interval
 from reports.tables import claims, controls, table1
-from reports.verdicts import Contrast, to_settle
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.layout import Layout
+    from reports.look.table import Layout
 
 
 def stop_by_cap(folder: Folder, seeds: tuple[int, ...], method: str = "adasparse") -> None:

@@ -11,25 +11,25 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy import stats
 
-from benchmark.plans import Plan, Search, read_plan, write_plan
-from reports.bins import bins_by_domain
+from benchmark.store.plan import Plan, Search, read_plan, write_plan
+from reports.analysis.long_tail import bin_scores, tabulate
 from reports.build import load_figures, load_tables
-from reports.evidence import Evidence
+from reports.claims.evidence import Evidence
 from reports.figures import curves, fig1
-from reports.load import load_runs
-from reports.longtail import bin_scores, tabulate
 from reports.page.commands import Commands
 from reports.page.data_cards import data_cards
-from reports.scored import ScoredRows
+from reports.reading.findings import Findings
+from reports.reading.load import load_runs
+from reports.reading.test_rows import ScoredRows
+from reports.statistics.bins import bins_by_domain
 from reports.tables import claims
-from reports.verification.findings import Findings
 from reports.verification.planned import check_plan
 
 if TYPE_CHECKING:
     from conftest import Family, Folder
 
     from benchmark.config import RunConfig
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 SEEDS = (1, 2)
 GAUC = 0  # its place among the metrics of bins

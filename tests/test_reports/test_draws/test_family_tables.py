@@ -10,11 +10,12 @@ import pytest
 from scipy import stats
 
 from benchmark.metrics import evaluate, group_scores
-from reports.auction import candidates_of
-from reports.comparisons import compare
+from reports.analysis.comparisons import compare
 from reports.figures import fig3d, significance
-from reports.load import load_runs
-from reports.stats import paired_interval
+from reports.reading.load import load_runs
+from reports.statistics.auction import candidates_of
+from reports.statistics.paired_tests import paired_interval
+from reports.statistics.two_way import pooled_component
 from reports.tables import (
     ab_test,
     ceiling,
@@ -27,12 +28,11 @@ from reports.tables import (
     worse_domains,
 )
 from reports.tables.ab_test import hold_auctions, log_probability
-from reports.two_way import pooled_component
 
 if TYPE_CHECKING:
     from conftest import Family, Folder
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 SEEDS = (1, 2)
 

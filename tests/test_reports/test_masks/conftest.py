@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.records import RunStore
-from reports.keys import Cell
-from reports.load import Runs, load_runs
-from reports.relabelling import relabelled
+from benchmark.store.records import RunStore
+from reports.reading.keys import Cell
+from reports.reading.load import Runs, load_runs
+from reports.statistics.permutation import relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ def make_runs(
 @pytest.fixture(scope="module", autouse=True)
 def few_draws() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.masks.relabelled", partial(relabelled, draws=39))
+        patch.setattr("reports.analysis.masks.relabelled", partial(relabelled, draws=39))
         yield
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.drawing import rendered
 from reports.figures.fig3a import FIGURE
-from reports.load import load_runs
+from reports.look.figure import rendered
+from reports.reading.load import load_runs
 from reports.tables.masks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 LARGEST = 3  # domain with the most test rows
 SEEDS = (1, 2)

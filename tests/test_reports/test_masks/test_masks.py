@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reports.masks import chance_jaccard, contrasted, jaccard, masked_models
-from reports.relabelling import Overlap
-from reports.stats import holm, paired_interval
+from reports.analysis.masks import chance_jaccard, contrasted, jaccard, masked_models
+from reports.statistics.paired_tests import holm, paired_interval
+from reports.statistics.permutation import Overlap
 from reports.tables.masks import TABLE
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 LARGEST, SMALL = 3, 5  # domains with the most, and with too few test rows
 SEEDS = (1, 2)

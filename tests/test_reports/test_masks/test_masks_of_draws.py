@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.config import RunConfig
-    from reports.load import Runs
+    from reports.reading.load import Runs
 
 NUM_DOMAINS = {1: 12, 2: 15, 3: 13}  # by draw
 

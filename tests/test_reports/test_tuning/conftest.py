@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.plans import Search
-from benchmark.trials import Trial, trial_path, write_trial
+from benchmark.store.plan import Search
+from benchmark.store.trials import Trial, trial_path, write_trial
 from reports.build import build
-from reports.load import load_runs
+from reports.reading.load import load_runs
 from reports.tables import ledger
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.layout import Layout
-    from reports.ledger import SearchTrials
+    from reports.look.table import Layout
+    from reports.reading.ledger import SearchTrials
 
 STRUCTURE = {"dnn": (), "dcnv2": ("backbone.num_cross_layers", "backbone.rank")}
 DIMENSIONS = {

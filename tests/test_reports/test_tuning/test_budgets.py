@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.trials import read_trial, unequal, write_trial
+from benchmark.store.trials import read_trial, unequal, write_trial
 from reports.build import problems_of
-from reports.ledger import budget_errors
+from reports.reading.ledger import budget_errors
 
 if TYPE_CHECKING:
     from conftest import Tuning

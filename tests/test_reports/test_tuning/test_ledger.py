@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reports.ledger import expected_best
-from reports.load import load_runs
+from reports.reading.ledger import expected_best
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder, Tuning

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.files import sole_writer
+from benchmark.store.files import sole_writer
 from reports import verify
 from reports.analysis_plan import digest
 from reports.bundle import main

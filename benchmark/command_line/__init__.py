@@ -1,0 +1,1 @@
+"""The flags of a call, and what it prints instead of running."""

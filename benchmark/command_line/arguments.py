@@ -1,0 +1,225 @@
+"""The command line of `run_all.py`: its flags, and the plug-ins that they may name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.command_line.listing import LISTS
+from benchmark.planning.studies import ARTEFACTS, STUDIES
+from benchmark.protocol import DEFAULT_PRESET, PRESETS
+from benchmark.store.environment import ROOT
+from datasets.command_line import Parser
+from models.registry import PluginError, available, use_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXAMPLES = """\
+examples:
+  python run_all.py                    the quick comparison on the embedded data, then the report
+  python run_all.py --preset smoke --data kuairand --data-dir path/to/kuairand_pure
+  python run_all.py --data my_log.toml --methods plain adasparse --seeds 5
+  python run_all.py --only controls    one study alone; --list studies says what each asks
+  python run_all.py --report-only      the report again, from the run folders
+
+exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad input;
+130 interrupted, run again to go on
+"""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the arguments ask for; plug-ins are made known on the way."""
+    load_plugins(arguments)
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.tuned and args.trials is not None:
+        parser.error("--tuned and --trials do not go together: given values are not searched for")
+    if args.ray_address and args.executor != "ray":
+        parser.error("--ray-address needs --executor ray")
+    if args.tracking_uri and args.no_mlflow:
+        parser.error("--tracking-uri and --no-mlflow do not go together")
+    args.default_jobs = 1 if args.device == "cuda" else usable_cores()
+    args.data = args.data or list(PRESETS[args.preset].data)
+    return args
+
+
+def load_plugins(arguments: Sequence[str] | None) -> None:
+    """Make the files of --plugin known, so that the other flags can name them."""
+    parser = Parser(prog="run_all.py", add_help=False)
+    _add_plugin(parser)
+    try:
+        use_plugins(parser.parse_known_args(arguments)[0].plugin)
+    except PluginError as error:
+        parser.error(f"--plugin {error}")
+
+
+def _add_plugin(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--plugin",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a method or backbone of your own, named by its file; may be given several times"
+        " (`python -m models.check FILE.py` checks a method)",
+    )
+
+
+def make_parser() -> Parser:
+    """The command line."""
+    parser = Parser(
+        prog="run_all.py",
+        description="Multi-domain CTR models: all methods on all backbones, one protocol.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_selection(parser)
+    _add_execution(parser)
+    _add_alternatives(parser)
+    return parser
+
+
+def _add_selection(parser: Parser) -> None:
+    group = parser.add_argument_group("what to run")
+    presets = "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
+    group.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        default=DEFAULT_PRESET,
+        help=f"{presets} (default {DEFAULT_PRESET})",
+    )
+    group.add_argument(
+        "--data",
+        nargs="+",
+        metavar="NAME[/COLUMN+...]|SPEC.toml",
+        help="catalog names, perhaps with a domain partition, or a description of your own log"
+        " (default: the preset's generated logs)",
+    )
+    group.add_argument(
+        "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"
+    )
+    group.add_argument(
+        "--world-rows",
+        type=positive,
+        metavar="N",
+        help="rows of a generated log (default: the preset's)",
+    )
+    for kind in ("backbones", "methods"):
+        names = sorted(available(kind), key=lambda name: name != "dnn")  # the first is ablated
+        group.add_argument(
+            f"--{kind}", nargs="+", choices=names, default=names, help="default: all"
+        )
+    _add_plugin(group)
+    _add_budget(group)
+
+
+def _add_budget(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--trials",
+        type=whole,
+        metavar="N",
+        help="trials of every search; 0 takes the papers' values (default: the preset's)",
+    )
+    group.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="DIR",
+        help="take tuned values from the best.json files below a folder, those of this call's"
+        " protocol first, and search for none",
+    )
+    group.add_argument(
+        "--seeds", type=positive, metavar="N", help="number of seeds (default: the preset's)"
+    )
+    group.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="STUDY",
+        help="studies, tables or figures, with commas or spaces between:"
+        f" {', '.join([*STUDIES, *ARTEFACTS])} (default: all, but mechanisms only with one of its"
+        " worlds in --data)",
+    )
+    group.add_argument(
+        "--embedding-optimizer",
+        choices=("sparse", "dense"),
+        default="sparse",
+        help="Adam on the embedding rows of a batch, or on the whole table (default sparse)",
+    )
+
+
+def _add_execution(parser: Parser) -> None:
+    group = parser.add_argument_group("how to run")
+    group.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help=f"processes (default {usable_cores()}, or 1 with --device cuda; on a cluster all of"
+        " its CPUs)",
+    )
+    group.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine, or a Ray cluster (make ray); default local",
+    )
+    group.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of the cluster (default: this machine's)"
+    )
+    group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
+    group.add_argument(
+        "--out", type=Path, default=ROOT / "benchmark" / "runs", help="default benchmark/runs"
+    )
+    group.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    group.add_argument(
+        "--fresh", action="store_true", help="run all cells of this call again, finished ones too"
+    )
+
+
+def _add_alternatives(parser: Parser) -> None:
+    group = parser.add_argument_group("MLflow")
+    group.add_argument("--no-mlflow", action="store_true", help="do not copy the runs to MLflow")
+    group.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="of an MLflow server that gets the runs (default: mlflow.db in --out)",
+    )
+    instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
+    instead.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the budgets and all cells, with a time estimate",
+    )
+    instead.add_argument(
+        "--status", action="store_true", help="count the cells of the last call in --out by state"
+    )
+    instead.add_argument(
+        "--report-only", action="store_true", help="write the report of the last call in --out"
+    )
+    instead.add_argument(
+        "--list", choices=LISTS, dest="listing", help="what there is to choose from"
+    )
+    instead.add_argument(
+        "--sys-info", action="store_true", help="versions and machine, for a bug report"
+    )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """An integer of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)

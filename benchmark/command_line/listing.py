@@ -1,0 +1,112 @@
+"""Answers that need no run: what there is, and what is done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.planning.studies import ARTEFACTS, STUDIES
+from benchmark.protocol import PRESETS
+from benchmark.store.environment import ROOT, machine
+from benchmark.store.plan import read_plan
+from benchmark.store.trials import read_trials
+from datasets import catalog
+from models.registry import available
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmark.store.plan import Plan
+    from benchmark.store.records import RunStore, SlotState
+    from datasets.spec import SplitKind
+
+SPLIT_WORDS: dict[SplitKind, str] = {
+    "time": "split by time",
+    "shuffle": "split by a seeded shuffle (no timestamp)",
+    "shuffled": "the same rows split by a seeded shuffle",
+    "cut 1": "the first 80% of the rows split by time",
+    "cut 2": "80% of the rows from 10% on split by time",
+    "cut 3": "the last 80% of the rows split by time",
+}
+LISTS = ("datasets", "backbones", "methods", "presets", "studies", "figures", "tables")
+
+
+def listing(kind: str) -> list[str]:
+    """One line for each thing of a kind of `LISTS`."""
+    if kind == "presets":
+        return [f"{preset.name}: {preset.summary}" for preset in PRESETS.values()]
+    if kind == "studies":
+        names = {name: [a for a, study in ARTEFACTS.items() if study == name] for name in STUDIES}
+        return [
+            f"{name}: {study.summary}"
+            + (f"; --only takes {', '.join(names[name])} too" if names[name] else "")
+            for name, study in STUDIES.items()
+        ]
+    if kind in ("figures", "tables"):
+        return sorted(path.stem for path in Path(ROOT, "reports", kind).glob("[!_]*.py"))
+    if kind == "datasets":
+        return list(catalog.available())
+    return list(available("backbones" if kind == "backbones" else "methods"))
+
+
+def system_information() -> list[str]:
+    """Versions and machine as JSON."""
+    return [json.dumps(machine(), indent=1)]
+
+
+def status_lines(store: RunStore) -> list[str]:
+    """How many of the last plan's trials and cells are done, failed and missing, and why.
+
+    Raises:
+        RecordError: there is no plan.
+    """
+    plan = read_plan(store.out)
+    states: dict[str, SlotState] = {
+        slot: plan.state_of(slot) or store.state(config) for slot, config in plan.slots.items()
+    }
+    lines = [f"{store.out}: preset {plan.preset}, {_count(list(states.values()))}"]
+    lines += _search_lines(store.out, plan)
+    for study in STUDIES:
+        members = [states[slot] for slot in plan.studies.get(study, ()) if slot in states]
+        lines += [f"  {study}: {_count(members)}"] if members else []
+    for slot, config in plan.slots.items():
+        if states[slot] == "failed":
+            reason = plan.waiting[slot] if slot in plan.waiting else store.read_error(config)
+            lines.append(f"failed: {config.title}: {reason}")
+    return lines
+
+
+def _search_lines(out: Path, plan: Plan) -> list[str]:
+    """How far the searches are."""
+    if plan.tuned_from:
+        return [f"  tuned values from {plan.tuned_from}"]
+    planned = sum(search.num_trials for search in plan.searches)
+    trials = [
+        trial
+        for search in plan.searches
+        for trial in read_trials(out / search.folder, search.num_trials)
+    ]
+    failed = sum(trial.state == "failed" for trial in trials)
+    return [
+        f"  tuning: {planned} trials: {len(trials) - failed} done, {failed} failed,"
+        f" {planned - len(trials)} missing"
+    ]
+
+
+def _count(states: Sequence[SlotState]) -> str:
+    count = Counter(states)
+    return (
+        f"{len(states)} cells: {count['done']} done, {count['failed']} failed,"
+        f" {count['missing']} missing"
+    )
+
+
+def card_line(card: Mapping[str, Any]) -> str:
+    """The line that says which rows were read."""
+    rows = card["rows"]
+    line = f"  {card['name']}: " + ", ".join(f"{split} {rows[split]:,}" for split in rows) + " rows"
+    if card["train_rows_dropped_by_cap"]:
+        line += f"; the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out"
+    return f"{line}; {SPLIT_WORDS[card['split_kind']]}"

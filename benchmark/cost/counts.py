@@ -1,0 +1,126 @@
+"""What a model costs in counts: parameters, multiply-adds, and the work that its training took."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.cost.cost_formulas import work_of
+from models.layers.domain_table import DomainTable, domain_tables
+from models.methods.maml.stacked_tasks import TaskPredictor
+
+if TYPE_CHECKING:
+    from benchmark.config import Json, RunConfig
+    from benchmark.training.trainer import Training
+    from datasets.loader import Batch, EncodedRows
+    from models.ctr_model import CTRModel
+    from models.interfaces import Predictor
+
+
+ROWS = 64  # a power of two, so that no group of rows is padded
+
+
+def cost_of(
+    model: CTRModel,
+    config: RunConfig,
+    *,
+    rows: EncodedRows,
+    predictor: Predictor,
+    training: Training,
+) -> dict[str, Json]:
+    """Counts only; seconds are in the record's `timing`.
+
+    `predictor` is what the method adapts the model to for evaluation.
+    """
+    return {
+        **parameter_counts(model, predictor),
+        **multiply_adds(model, config, rows),
+        "optimizer_steps": training.steps,
+        "sample_visits": training.sample_visits,
+    }
+
+
+def multiply_adds(model: CTRModel, config: RunConfig, rows: EncodedRows) -> dict[str, Json]:
+    """Those of one row of a seen domain that is scored on its own, counted and by formula.
+
+    The `shared` ones among them are done once for all rows of the domain in a batch. Both are
+    derived from the counts of two batches that hold rows of one domain. The formula's are None for
+    a plug-in.
+    """
+    once, twice = (count_multiply_adds(model, _one_domain(rows, n)) for n in (ROWS, 2 * ROWS))
+    per_row = (twice - once) // ROWS
+    shared = once - ROWS * per_row
+    work = work_of(config, model)
+    return {
+        "multiply_adds": per_row + shared,
+        "shared_multiply_adds": shared,
+        "multiply_adds_by_formula": None if work is None else work.of(rows=1, domains=1),
+    }
+
+
+def parameter_counts(model: CTRModel, predictor: Predictor) -> dict[str, int]:
+    """Numbers that the model holds, by what they grow with.
+
+    `embedding_parameters` grow with the vocabulary, `domain_parameters` and `domain_buffers` with
+    the number of domains; `dense_parameters` are all other parameters. `served_parameters` are all
+    parameters, and the copies of them that the predictor adapted to domains.
+    """
+    embedding = sum(parameter.numel() for parameter in model.embedding.parameters())
+    of_domains = sum(table.weight.numel() for table in domain_tables(model))
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return {
+        "embedding_parameters": embedding,
+        "dense_parameters": total - embedding - of_domains,
+        "domain_parameters": of_domains,
+        "domain_buffers": _domain_buffers(model),
+        "served_parameters": total + _adapted_copies(predictor),
+    }
+
+
+def count_multiply_adds(model: CTRModel, batch: Batch) -> int:
+    """Multiply-adds of all matrix products of a forward pass in evaluation mode.
+
+    Torch counts two operations for each. It sees products within autograd functions and batched
+    ones, padding included, but neither elementwise work nor embedding look-ups.
+    """
+    in_place = {torch.ops.aten.addmm_: _addmm_flops}  # torch leaves it out
+    counter = FlopCounterMode(display=False, custom_mapping=in_place)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        model(batch)  # first, so that what a model keeps between passes is not counted
+        with counter:
+            model(batch)
+    model.train(was_training)
+    return counter.get_total_flops() // 2
+
+
+def _one_domain(rows: EncodedRows, n: int) -> Batch:
+    batch = rows.batch(torch.zeros(n, dtype=torch.int64, device=rows.matrix.device))
+    ids = torch.ones_like(batch.domain_id)
+    return replace(batch, domain_id=ids, task_id=ids)
+
+
+def _adapted_copies(predictor: Predictor) -> int:
+    if not isinstance(predictor, TaskPredictor):
+        return 0
+    return sum(values[1:].numel() for values in predictor.thetas.values())  # 0: the model's own
+
+
+def _addmm_flops(total: torch.Size, left: torch.Size, right: torch.Size, **_: object) -> int:
+    return 2 * left.numel() * right[1]
+
+
+def _domain_buffers(model: CTRModel) -> int:
+    """Values of the buffers with a row per domain, beside the tables of the same module."""
+    num_tasks = model.method.shape.num_tasks
+    return sum(
+        buffer.numel()
+        for module in model.modules()
+        if any(isinstance(child, DomainTable) for child in module.children())
+        for buffer in module.buffers(recurse=False)
+        if buffer.shape[:1] == (num_tasks,)
+    )

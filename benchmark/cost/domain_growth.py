@@ -1,0 +1,141 @@
+"""How parameters and multiply-adds grow with the number of domains, counted, for the store.
+
+Nothing is trained or timed: the models have the paper's sizes, on the log of `benchmark.speed`, and
+exist without storage. `python -m benchmark.speed scaling` adds seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from itertools import pairwise, product
+from typing import TYPE_CHECKING
+
+from benchmark.config import digest_of
+from benchmark.protocol import PAPER
+from benchmark.store.environment import ROOT
+from benchmark.store.files import file_digest, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from benchmark.config import Json, RunConfig
+    from models.ctr_model import CTRModel
+
+NUMS_DOMAINS = (10, 100, 1_000, 5_000)
+BACKBONE = "dnn"
+FEW_DOMAINS, FEW_ROWS = 10, 512  # enough to see what a method copies per domain
+BYTES = 4  # of a parameter in float32
+SOURCES = ("models/**/*.py", "benchmark/**/*.py", "datasets/spec.py", "datasets/loader.py")
+
+
+def store_growth(out: Path, methods: Sequence[str]) -> None:
+    """Write `<out>/cost/scaling.csv`, unless this program has written it for these methods.
+
+    Methods without a formula in `benchmark.cost.cost_formulas`, such as plug-ins, are left out.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
+    path = out / "cost" / "scaling.csv"
+    program = _program(methods)
+    if _program_of(path) != program:
+        import polars as pl
+
+        rows = [{"program": program, **row} for row in growth(methods)]
+        if rows:
+            write_whole(path, pl.DataFrame(rows).write_csv)
+
+
+def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
+    """Per sizes, method and number of domains what is served, and a row's work.
+
+    `sizes` are those of the paper's log of that name. `parameters` are served beside the embedding
+    table, `served_bytes` with it.
+    `claim` is the paper's count of the computation (AdaSparse, section 3.1.3) with a factor of 1,
+    summed over the hidden layers; None for a method of which it says nothing.
+    """
+    import torch  # slow, and most calls find the file as it should be
+
+    from benchmark.cost.ad_log import ad_log_schema
+    from benchmark.cost.cost_formulas import METHODS, work_of
+    from benchmark.cost.counts import parameter_counts
+    from benchmark.cost.random_log import config_on
+    from benchmark.training.build import assemble
+
+    counted = [name for name in methods if name in METHODS]
+    for (sizes, protocol), method in product(PAPER.items(), counted):
+        protocol = replace(protocol, batch_size=FEW_ROWS)
+        config = config_on(ad_log_schema(FEW_DOMAINS), protocol, BACKBONE, method)
+        per_domain = _copied_per_domain(config)
+        for num_domains in NUMS_DOMAINS:
+            with torch.device("meta"):
+                model = assemble(config, ad_log_schema(num_domains))
+            counts, work = parameter_counts(model, model), work_of(config, model)
+            held = counts["dense_parameters"] + counts["domain_parameters"]
+            parameters = held + num_domains * per_domain
+            assert work is not None
+            yield {
+                "sizes": sizes,
+                "backbone": BACKBONE,
+                "method": method,
+                "num_domains": num_domains,
+                "parameters": parameters,
+                "served_bytes": BYTES * (parameters + counts["embedding_parameters"]),
+                "multiply_adds": work.of(rows=1, domains=1),
+                "claim": _claim(config, model, num_domains),
+            }
+
+
+def _copied_per_domain(config: RunConfig) -> int:
+    """The parameters that a method adapts to each domain and serves beside its own."""
+    from benchmark.cost.ad_log import AD_LOG, ad_log_schema
+    from benchmark.cost.counts import parameter_counts
+    from benchmark.cost.random_log import random_rows
+    from benchmark.training.build import build
+    from benchmark.training.trainer import TrainSplit
+
+    schema = ad_log_schema(FEW_DOMAINS, num_ids=sum(AD_LOG) + FEW_ROWS)
+    split = TrainSplit(random_rows(schema, FEW_ROWS), range(FEW_ROWS), FEW_ROWS)
+    model = build(config, schema, base_rate=0.5)
+    adapted, own = (parameter_counts(model, p) for p in (model.method.adapt(model, split), model))
+    copied = adapted["served_parameters"] - own["served_parameters"]
+    return copied // len(split.task_id.unique())
+
+
+def _claim(config: RunConfig, model: CTRModel, num_domains: int) -> int | None:
+    """D N_l N_{l+1} of STAR, D (N_l K + N_{l+1} K) of APG, D N_l of AdaSparse."""
+    from models.registry import load_method
+
+    if config.method not in CLAIMS:
+        return None
+    shape, options = model.method.shape, load_method(config.method).config(**config.method_config)
+    layers = pairwise((shape.n_input, *shape.hidden_dims))
+    return num_domains * sum(CLAIMS[config.method](options, *layer) for layer in layers)
+
+
+CLAIMS: dict[str, Callable[..., int]] = {  # of a layer N -> M, for one domain
+    "adasparse": lambda config, n, m: n,
+    "apg": lambda config, n, m: (n + m) * config.rank(n, m),
+    "star": lambda config, n, m: n * m,
+}
+
+
+def _program(methods: Sequence[str]) -> str:
+    """What the counts follow from: these methods and the files of this program."""
+    files = {
+        path.relative_to(ROOT).as_posix(): file_digest(path)
+        for pattern in SOURCES
+        for path in sorted(ROOT.glob(pattern))
+    }
+    return digest_of({"methods": list(methods), "files": dict(files)})[:12]
+
+
+def _program_of(path: Path) -> str | None:
+    """The program that wrote the file; None if there is none, or it cannot be read."""
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            return next(csv.DictReader(lines), {}).get("program")
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None

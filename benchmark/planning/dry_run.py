@@ -1,0 +1,192 @@
+"""What a call would take, printed and not run: `--dry-run`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from typing import TYPE_CHECKING
+
+from benchmark.planning.cells import SearchKey
+from benchmark.planning.selection import (
+    LogFacts,
+    Selection,
+    check_not_empty,
+    logs_of,
+    logs_to_prepare,
+    models_of,
+    search_log,
+)
+from benchmark.planning.studies import STUDIES
+from benchmark.protocol import TABLE_1, departures
+from datasets import catalog
+from datasets.spec import DomainPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmark.planning.cells import PlannedCell
+    from benchmark.protocol import Protocol
+
+
+def plan_lines(selection: Selection, jobs: int) -> list[str]:
+    """All cells of a call, done or not, by study, and about how long they would take here.
+
+    Raises:
+        ConfigError: there is no cell.
+        DataError: an unknown data set or domain column.
+    """
+    cells, by_study = _counted(selection)
+    check_not_empty(selection, cells)
+    searched = searched_models(selection)
+    start = time.perf_counter()
+    estimate = importlib.import_module("benchmark.planning.estimate")  # torch is slow to import
+    start_up = time.perf_counter() - start
+    seconds = estimate.Estimates(selection)
+    lines = [
+        f"{log} {backbone}+{change.label}: {_runs_text(selection, log, num_seeds)},"
+        f" {_about(seconds.of_cell(log, backbone, change))}"
+        for (log, backbone, change), num_seeds in cells
+    ]
+    lines += [
+        f"tuning of {key.log} {key.backbone}+{key.change.label}: {selection.num_trials} trials,"
+        f" {_about(seconds.of_search(key))}"
+        for key in searched
+    ]
+    runs = [num * len(selection.draws_of(log)) for (log, *_), num in cells]
+    count, trials = sum(runs), len(searched) * selection.num_trials
+    total = sum(num * seconds.of_cell(*cell) for num, (cell, _) in zip(runs, cells, strict=True))
+    total += selection.num_trials * sum(map(seconds.of_search, searched))
+    minutes = (total / min(jobs, count) + start_up) / 60
+    end = f"about {minutes:.1f} min with {jobs} jobs, more where later epochs are better"
+    if math.isnan(minutes):
+        end = "time unknown, since the rows of a real log are not counted before a run"
+    logs = dict.fromkeys(log for (log, *_), _ in cells)
+    budgets = _budget_lines(
+        selection, {log: estimate.most_train_rows(selection, log) for log in logs}
+    )
+    return [
+        *budgets,
+        _logs_line(selection),
+        *lines,
+        *by_study,
+        f"{trials} trials and {count} cells, {end}; nothing was run",
+    ]
+
+
+def _counted(selection: Selection) -> tuple[list[tuple[PlannedCell, int]], list[str]]:
+    """Every cell with its number of seeds, and the cells of each study in words.
+
+    A `Change` has no hash, so that cells are looked for one by one.
+    """
+    cells: list[PlannedCell] = []
+    seeds: list[int] = []
+    lines = []
+    for name in STUDIES:
+        members = _cells_of(name, selection)
+        total = shared = 0
+        for cell in members:
+            own, num_draws = selection.seeds_of(name, cell[0]), len(selection.draws_of(cell[0]))
+            total += own * num_draws
+            if cell in cells:
+                place = cells.index(cell)
+                shared += min(own, seeds[place]) * num_draws
+                seeds[place] = max(own, seeds[place])
+            else:
+                cells.append(cell)
+                seeds.append(own)
+        if members:
+            text = f"{name}: {total} cells"
+            lines.append(text + (f", {shared} of them shared" if shared else ""))
+    return list(zip(cells, seeds, strict=True)), lines
+
+
+def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
+    return [
+        (log, *model)
+        for log in logs_of(name, selection)
+        for model in models_of(name, selection, log, _facts(log))
+    ]
+
+
+def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
+    """What every cell gets: protocols, rows, trials and seeds, and where the paper differs."""
+    protocols: dict[Protocol, list[str]] = {}
+    for log in train_rows:
+        protocols.setdefault(selection.protocol_of(log), []).append(log)
+    lines = [
+        f"protocol {protocol.name} on {', '.join(logs)}: {protocol.sizes}, embedding"
+        f" {protocol.embedding_dim}, at most {protocol.max_epochs} epochs with"
+        f" {protocol.evaluations_per_epoch} evaluations each"
+        for protocol, logs in protocols.items()
+    ]
+    lines += [
+        f"{log}: "
+        + ("all train rows" if rows is None else f"at most {rows:,} train rows")
+        + f", {_seeds_text(selection, log)}"
+        for log, rows in train_rows.items()
+    ]
+    again = ", two searches for each main cell" if logs_of("retuned", selection) else ""
+    lines.append(
+        f"preset {selection.preset.name}: {selection.num_trials} trials for each search{again}"
+    )
+    return [*lines, *filter(None, [departures(protocols)])]
+
+
+def _logs_line(selection: Selection) -> str:
+    """How many logs are prepared, each of them kept on disk."""
+    named = logs_to_prepare(selection)
+    splits = {
+        (draw, change.split)
+        for name in STUDIES
+        for log, _, change in _cells_of(name, selection)
+        for draw in selection.draws_of(log)
+        if change.split is not None
+    }
+    again = f", and {len(splits)} that are split another way" if splits else ""
+    return f"{len(named)} logs to prepare{again}"
+
+
+def _seeds_text(selection: Selection, log: str) -> str:
+    """How often each cell of a log is run."""
+    texts = {
+        name in TABLE_1: _runs_text(selection, log, selection.seeds_of(name, log))
+        for name in selection.studies
+    }
+    if len(set(texts.values())) == 1:
+        return f"{texts.popitem()[1]} for each cell"
+    return f"{texts[True]} for each cell of Table 1, {texts[False]} for those of other studies"
+
+
+def _runs_text(selection: Selection, log: str, num_seeds: int) -> str:
+    """The seeds of a cell, and of a generated log the draws that have them."""
+    seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+    if not catalog.is_generated(log):
+        return seeds
+    num_draws = len(selection.draws_of(log))
+    return f"{num_draws} draw{'s' if num_draws > 1 else ''} x {seeds}"
+
+
+def _about(seconds: float) -> str:
+    return "time unknown" if math.isnan(seconds) else f"about {seconds:.0f} s each"
+
+
+def searched_models(selection: Selection) -> list[SearchKey]:
+    """The searches of a call."""
+    if not selection.num_trials:
+        return []
+    keys = [
+        SearchKey(search_log(name, log, selection), backbone, change.method, change.search)
+        for name in STUDIES
+        for log, backbone, change in _cells_of(name, selection)
+    ]
+    return list(dict.fromkeys(keys))
+
+
+def _facts(log: str) -> LogFacts:
+    """What is known of a `--data` value before its rows are read."""
+    source, columns = catalog.source_of(log)
+    spec = catalog.load(source).spec
+    if columns:
+        spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
+    return LogFacts(len(spec.partition.columns), spec.timestamp is not None)

@@ -1,0 +1,173 @@
+"""What tuning may vary of a cell: where the values are declared, and how drawn ones are put in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.config import ConfigError, Regularisers
+from benchmark.protocol import TUNING
+from benchmark.references.registry import REFERENCES, is_reference
+from benchmark.store.trials import Tuned
+from models.interfaces import Choice, Range, search_space
+from models.registry import load_backbone, load_method
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from benchmark.config import Json, RunConfig
+    from models.interfaces import SearchSpace
+
+REGULARISERS = {  # of every method on every backbone, plain too; or 0
+    "dropout": Range(low=0.0, high=0.3),
+    "embedding_l2": Range(low=1e-8, high=1e-4, log=True),
+    "weight_decay": Range(low=1e-8, high=1e-3, log=True),
+}
+
+
+def own_space(backbone: str, method: str) -> SearchSpace:
+    """The values that the sampler proposes: a method's, as `method.*`; a reference's, `backbone.*`.
+
+    No other search on the backbone has them.
+    """
+    if is_reference(backbone):
+        return _prefixed("backbone", search_space(REFERENCES[backbone].config))
+    return _prefixed("method", search_space(load_method(method).config))
+
+
+def shared_space(backbone: str) -> SearchSpace:
+    """The values that every search on a backbone draws alike: its structure and the regularisers.
+
+    A reference stands alone and has none.
+    """
+    if is_reference(backbone):
+        return {}
+    return _prefixed("backbone", search_space(load_backbone(backbone).config)) | _prefixed(
+        "regularisers", REGULARISERS
+    )
+
+
+def shared_values(backbone: str, search: int, index: int) -> dict[str, Json]:
+    """What a trial tries of `shared_space`, by search and index alone, whatever the method.
+
+    The structure is drawn as its ranges declare. A regulariser is 0 with the chance `zero_share`,
+    else drawn from its range, and the same on every backbone. Trial 0 has the papers' values
+    instead.
+
+    Args:
+        backbone: its name.
+        search: which search of the model it is, from 1 on.
+        index: of the trial, from 1 on.
+    """
+    space = shared_space(backbone)
+    stream = np.random.SeedSequence(TUNING.sampler_seeds[search - 1], spawn_key=(index,))
+    rng = np.random.default_rng(stream)
+    chances = rng.random((len(REGULARISERS), 2)).tolist()
+    values = {
+        f"regularisers.{name}": 0.0 if chance < TUNING.zero_share else value_at(where, share)
+        for (name, where), (chance, share) in zip(REGULARISERS.items(), chances, strict=True)
+    }
+    for name, where in space.items():
+        if name not in values:
+            values[name] = value_at(where, rng.random())
+    return {name: values[name] for name in space}
+
+
+def value_at(where: Range | Choice, share: float) -> Json:
+    """The value below which this share of a range lies, or of the values of a choice.
+
+    Integers have equal shares, those of a logarithmic range that of the numbers which round to
+    them.
+
+    Args:
+        where: a range or a choice.
+        share: at least 0 and below 1.
+    """
+    if isinstance(where, Choice):
+        return where.values[math.floor(share * len(where.values))]
+    margin = 0.5 if has_integers(where) else 0.0
+    low, high = where.low - margin, where.high + margin
+    value = float(low * (high / low) ** share) if where.log else low + (high - low) * share
+    return min(math.floor(value + 0.5), int(where.high)) if has_integers(where) else value
+
+
+def has_integers(where: Range) -> bool:
+    """Whether a range is one of integers, as it is if both ends are."""
+    return isinstance(where.low, int) and isinstance(where.high, int)
+
+
+def defaults(backbone: str, method: str) -> Tuned:
+    """The values of a cell before any tuning: the papers'."""
+    if is_reference(backbone):
+        return Tuned(
+            backbone_config=asdict(REFERENCES[backbone].config()),
+            method_config={},
+            regularisers=Regularisers(),
+        )
+    return Tuned(
+        backbone_config=asdict(load_backbone(backbone).config()),
+        method_config=asdict(load_method(method).config()),
+        regularisers=Regularisers(),
+    )
+
+
+def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
+    """The cell with tuned values, but with what its study pins.
+
+    Raises:
+        ConfigError: the method or the backbone refuses a value.
+    """
+    method_config = {**tuned.method_config, **config.pinned}
+    try:
+        if is_reference(config.backbone):
+            REFERENCES[config.backbone].config(**tuned.backbone_config)
+        else:
+            method_config = asdict(load_method(config.method).config(**method_config))
+            load_backbone(config.backbone).config(**tuned.backbone_config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{config.title}: {error}") from None
+    return replace(
+        config,
+        backbone_config=tuned.backbone_config,
+        method_config=method_config,
+        regularisers=tuned.regularisers,
+    )
+
+
+def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
+    """A cell with what a trial tries, by the names of its spaces.
+
+    Raises:
+        ConfigError: the method or the backbone refuses a value.
+    """
+    regularisers = asdict(base.regularisers) | _part("regularisers", params)
+    return with_tuned(
+        base,
+        Tuned(
+            backbone_config={**base.backbone_config, **_part("backbone", params)},
+            method_config={**base.method_config, **_part("method", params)},
+            regularisers=Regularisers(**regularisers),
+        ),
+    )
+
+
+def params_of(config: RunConfig, names: Iterable[str]) -> dict[str, Json]:
+    """The values that a cell has now, by names of search spaces."""
+    values = {
+        **_prefixed("backbone", config.backbone_config),
+        **_prefixed("method", config.method_config),
+        **_prefixed("regularisers", asdict(config.regularisers)),
+    }
+    return {name: values[name] for name in names}
+
+
+def _prefixed(part: str, values: Mapping[str, object]) -> dict:
+    return {f"{part}.{name}": value for name, value in values.items()}
+
+
+def _part(part: str, params: Mapping[str, Json]) -> dict:
+    start = f"{part}."
+    return {name.removeprefix(start): v for name, v in params.items() if name.startswith(start)}

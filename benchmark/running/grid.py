@@ -1,0 +1,147 @@
+"""The grid of one call: prepare the logs, plan the cells, run those that are not done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError, log_name
+from benchmark.planning.cells import lay_out
+from benchmark.protocol import SPLIT_SEED
+from benchmark.running.schedule import MISSING, Agenda
+from benchmark.store.data_folder import store_data
+from benchmark.store.plan import write_plan
+from benchmark.store.trials import read_trial
+from benchmark.tasks import RunTask, TrialTask
+from datasets import catalog
+from datasets.encoding.options import PrepareOptions
+from datasets.prepare import prepare
+from datasets.spec import VARIANTS, DomainPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from benchmark.planning.selection import Selection
+    from benchmark.store.records import RunStore, SlotState
+    from benchmark.tasks import Outcome
+    from benchmark.tuning.reuse import Given
+    from datasets.prepare import PreparedData
+    from datasets.spec import SplitVariant
+
+
+def prepare_log(
+    name: str,
+    data_dir: Path | None,
+    cache_dir: Path,
+    selection: Selection,
+    variant: SplitVariant | None = None,
+) -> PreparedData:
+    """Prepare one log: a TOML file, or a catalog name, perhaps as `kuairand/tab`.
+
+    Raises:
+        DataError: an unknown name, a bad file, or a split in which AUC is undefined.
+    """
+    source, columns = catalog.source_of(name)
+    options = PrepareOptions(
+        partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
+        max_fields=selection.protocol_of(name).max_fields,
+        max_train_rows=None if catalog.is_generated(name) else selection.preset.max_train_rows,
+        split_seed=SPLIT_SEED,
+        variant=variant,
+    )
+    entry = catalog.load(source, world_rows=selection.world_rows)
+    return prepare(entry, data_dir, cache_dir, options)
+
+
+Execute = Callable[[Agenda], "Generator[Outcome]"]  # an executor, as `executors.run_tasks`
+
+
+class Grid:
+    """All trials and cells of one call over one store."""
+
+    def __init__(self, store: RunStore, agenda: Agenda) -> None:
+        self.store, self.agenda = store, agenda
+
+    @classmethod
+    def make(
+        cls,
+        store: RunStore,
+        selection: Selection,
+        logs: Mapping[str, PreparedData],
+        *,
+        device: str,
+        wanted: Collection[SlotState] = MISSING,
+        given: Given | None = None,
+    ) -> Grid:
+        """Plan the cells and write the data cards and the plan; `logs` by their words.
+
+        Raises:
+            ConfigError: two logs have one name and partition, there is no cell, or the values that
+                are given lack one.
+            OSError: the output folder cannot be written.
+        """
+        _check_names(data for data in logs.values() if data.card["split_kind"] not in VARIANTS)
+        for data in {data.fingerprint: data for data in logs.values()}.values():
+            store_data(store, data)
+        layout = lay_out(selection, logs)
+        agenda = Agenda(layout, store, device=device, wanted=wanted, given=given)
+        write_plan(store, agenda.plan)
+        return cls(store, agenda)
+
+    def run(self, execute: Execute) -> Iterator[Outcome]:
+        """Run all that is open by an executor and yield how it ends, the plan kept up to date."""
+        with closing(execute(self.agenda)) as outcomes:
+            for outcome in outcomes:
+                write_plan(self.store, self.agenda.plan)
+                yield outcome
+
+    def line(self, outcome: Outcome) -> str:
+        """What a finished task reached, or why it failed."""
+        task = outcome.task
+        if outcome.error:
+            return f"{task.title}: FAILED: {outcome.error}"
+        if isinstance(task, TrialTask):
+            trial = read_trial(task.out / task.folder, task.index)
+            metric = task.config.protocol.selection_metric.upper()
+            return f"{task.title}: dev {metric} {trial.value:.4f} ({outcome.seconds:.0f} s)"
+        assert isinstance(task, RunTask)
+        test = self.store.read(self.store.run_folder(task.config)).metrics["test"]
+        return (
+            f"{task.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
+            f" ({outcome.seconds:.0f} s)"
+        )
+
+    def problems(self) -> list[str]:
+        """Failed cells and trials, each with its error line, and searches of unequal budgets."""
+        agenda = self.agenda
+        return [*agenda.failures(), *agenda.failed_trials(), *agenda.unequal()]
+
+
+def _check_names(logs: Iterable[PreparedData]) -> None:
+    fingerprints: dict[tuple[str, str], str] = {}
+    for data in logs:
+        name = (log_name(data.spec.name, data.draw), data.spec.partition.name)
+        if fingerprints.setdefault(name, data.fingerprint) != data.fingerprint:
+            raise ConfigError(
+                f"--data: two different logs are named {name[0]!r} with the domains {name[1]!r};"
+                " give one of them another name"
+            )
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: `cuda` without a usable GPU.
+    """
+    if device == "cpu":
+        return
+    import torch  # slow, and only workers need it otherwise
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device cuda: torch {torch.__version__} sees no GPU here; use --device cpu,"
+            " or install a GPU build"
+        )

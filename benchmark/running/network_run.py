@@ -1,0 +1,221 @@
+"""One training, from a prepared log to a run folder or a trial; decides the device."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+import torch
+
+from benchmark.cost.counts import cost_of
+from benchmark.cost.latency import latency
+from benchmark.metrics import auc, evaluate, row_logloss
+from benchmark.store.data_folder import SCORED
+from benchmark.store.domain_table import domain_table
+from benchmark.store.records import RunResult, RunStore
+from benchmark.training import scoring
+from benchmark.training.build import build, coarser_ids, seen_schema
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.placebo import domain_donors
+from benchmark.training.predict import MaskMeter, predict
+from benchmark.training.process import environment_of, set_up_torch
+from benchmark.training.results import keep_trial, summary
+from benchmark.training.seeding import generator, permute_labels, seed_dropout
+from benchmark.training.trainer import DevScores, TrainSplit, train
+from benchmark.training.weights import weights_of
+from datasets.loader import EncodedRows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.config import RunConfig
+    from benchmark.tasks import RunTask, TrialTask
+    from benchmark.training.trainer import Training
+    from datasets.prepare import PreparedData
+    from datasets.spec import SplitName
+    from models.interfaces import Predictor
+
+logger = logging.getLogger(__name__)
+
+
+def run_cell(cell: RunTask) -> None:
+    """Train, evaluate and write one run.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch(cell.device)
+    logger.info("start %s on %s", cell.config.title, cell.device)
+    began = datetime.now(UTC)
+    start = time.perf_counter()
+    run = _Run(cell.config, cell.data, cell.device, last="test")
+    initial = run.initial_masks()
+    training = run.train()
+    trained = time.perf_counter()
+    predictor = run.predictor()
+    predictions, masks = run.predict(predictor)
+    metrics = run.metrics(predictions, predictor)
+    evaluated = time.perf_counter()
+    result = RunResult(
+        metrics=metrics,
+        training=summary(training),
+        cost=cost_of(run.model, cell.config, rows=run.rows, predictor=predictor, training=training),
+        history=pl.DataFrame(training.history, infer_schema_length=None),
+        domains=domain_table(
+            run.data.domains(),
+            predictions.filter(split="test"),
+            scoring.p_click(run.data, "test"),
+        ),
+        predictions=predictions,
+        masks=masks | initial,
+        candidates=run.candidate_logits(predictor),
+        weights=run.weights(predictor),
+        timing={
+            "started": began.isoformat(timespec="seconds"),
+            "train_seconds": trained - start,
+            "evaluate_seconds": evaluated - trained,
+            "step_milliseconds": 1e3 * training.step_seconds / training.steps,
+            "train_rows_per_second": training.sample_visits / training.step_seconds,
+            **latency(predictor, run.rows),
+        },
+        environment=environment_of(cell.device),
+    )
+    RunStore(cell.out).write(cell.config, result)
+    logger.info("end %s after %.1f s", cell.config.title, time.perf_counter() - start)
+
+
+def run_trial(task: TrialTask) -> None:
+    """Train on train, pick the checkpoint on dev, and write the trial; test rows are not read.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch(task.device)
+    logger.info("start %s on %s", task.title, task.device)
+    start = time.perf_counter()
+    run = _Run(task.config, task.data, task.device, last="dev")
+    training = run.train()
+    epochs = training.steps / run.split.steps_per_epoch
+    passes = run.model.method.passes_per_visit
+    keep_trial(task, training, epochs=epochs, passes_per_visit=passes, start=start)
+
+
+class _Run:
+    """The moving parts of one training on the splits up to `last`."""
+
+    def __init__(
+        self, config: RunConfig, data: PreparedData, device: str, *, last: SplitName
+    ) -> None:
+        self.config = config
+        self.data = data
+        coarser = coarser_ids(self.config, self.data)
+        schema = seen_schema(self.config, self.data.schema, coarser)
+        rows = self.data.rows()
+        rows = rows if last == "test" else rows[: self.data.split[last].stop]
+        if config.labels == "permuted":
+            span = self.data.split["train"]
+            permute_labels(rows[span.start : span.stop], config.seed)
+        donors = domain_donors(data)[: len(rows)] if config.is_placebo else None
+        self.rows = EncodedRows(rows, schema, device, coarser, donors)
+        self.split = TrainSplit(
+            self.rows, self.data.split["train"], self.config.protocol.batch_size
+        )
+        base_rate = scoring.labels(self.data, "train").mean().item()
+        self.model = build(self.config, schema, base_rate).to(device)
+
+    def initial_masks(self) -> dict[str, NDArray]:
+        """What the untrained model would prune on test: `<layer>_initial_factor`, if it prunes."""
+        meter = MaskMeter(self.model.method, self.data.domains().height)
+        self.model.eval()
+        span = self.data.split["test"]
+        predict(self.model, self.rows, span[:1], meter)
+        if meter.masks():
+            meter = MaskMeter(self.model.method, self.data.domains().height)
+            predict(self.model, self.rows, span, meter)
+        end = "_mean_factor"
+        return {
+            name.removesuffix(end) + "_initial_factor": values
+            for name, values in meter.masks().items()
+            if name.endswith(end)
+        }
+
+    def train(self) -> Training:
+        config, model = self.config, self.model
+        seed_dropout(config.seed)
+        counts = [torch.from_numpy(count) for count in self.data.frequencies()]
+        optimizer = make_optimizer(
+            model,
+            config.protocol.learning_rate,
+            config.regularisers,
+            frequency=model.embedding.layout(counts),
+            steps_per_epoch=self.split.steps_per_epoch,
+        )
+        order = generator(config.seed, "order")
+        return train(
+            model,
+            self.split,
+            config.protocol,
+            optimizer=optimizer,
+            generator=order,
+            score_dev=self.score_dev,
+        )
+
+    def score_dev(self) -> DevScores:
+        """Where the method adapts the model, the scores without that are in the history too."""
+        predictor = self.predictor()
+        scores = self.dev_scores(predictor)
+        if predictor is self.model:
+            return scores
+        before = self.dev_scores(self.model)
+        extra = {"unadapted_loss": before.loss, "unadapted_auc": before.auc}
+        return replace(scores, extra=extra)
+
+    def dev_scores(self, predictor: Predictor) -> DevScores:
+        label = scoring.labels(self.data, "dev")
+        logit = predict(predictor, self.rows, self.data.split["dev"])
+        loss, on_all = float(row_logloss(label, logit).mean()), auc(label, logit)
+        if self.config.protocol.selection_metric == "auc":
+            return DevScores(loss, on_all, on_all)
+        domain = scoring.eval_domains(self.data, "dev")
+        return DevScores(loss, on_all, evaluate(label, logit, domain)["gauc"])
+
+    def predictor(self) -> Predictor:
+        """What the method makes of the current weights for evaluation."""
+        self.model.eval()
+        return self.model.method.adapt(self.model, self.split)
+
+    def predict(self, predictor: Predictor) -> tuple[pl.DataFrame, dict[str, NDArray]]:
+        """Stored predictions of dev and test, and the masks on test."""
+        meter = MaskMeter(self.model.method, self.data.domains().height)
+        frames = []
+        for split in SCORED:
+            watch = meter if split == "test" else None
+            logit = predict(predictor, self.rows, self.data.split[split], watch)
+            frames.append(scoring.predictions(self.data, split, logit))
+        return pl.concat(frames), meter.masks()
+
+    def candidate_logits(self, predictor: Predictor) -> pl.DataFrame | None:
+        """The logits of the candidates of the simulated A/B test; generated logs only."""
+        if not self.data.candidates:
+            return None
+        return pl.DataFrame({"logit": predict(predictor, self.rows, self.data.candidates)})
+
+    def weights(self, predictor: Predictor) -> dict[str, NDArray] | None:
+        """The weights of the first run of a main cell, with which the model can be used."""
+        if self.config.changes or (self.config.seed, self.config.draw or 1) != (1, 1):
+            return None
+        return weights_of(self.model, predictor)
+
+    def metrics(self, predictions: pl.DataFrame, predictor: Predictor) -> scoring.Scores:
+        """Where `predictor` is not the model itself, also what the model alone scores on dev."""
+        scores = scoring.scores(self.data, predictions)
+        if predictor is not self.model:
+            before = self.dev_scores(self.model)
+            scores["dev"] |= {"unadapted_logloss": before.loss, "unadapted_auc": before.auc}
+        return scores

@@ -1,0 +1,80 @@
+"""One fit of a reference model, from a prepared log to a run folder or a trial."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from benchmark.references.registry import fit
+from benchmark.store.data_folder import SCORED
+from benchmark.store.domain_table import domain_table
+from benchmark.store.records import RunResult, RunStore
+from benchmark.training import scoring
+from benchmark.training.process import environment_of, set_up_torch
+from benchmark.training.results import keep_trial, summary
+
+if TYPE_CHECKING:
+    from benchmark.tasks import RunTask, TrialTask
+
+
+def run_cell(cell: RunTask) -> None:
+    """Fit, evaluate and write one run.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch("cpu")
+    began, start, data = datetime.now(UTC), time.perf_counter(), cell.data
+    scorer = fit(cell.config, data, cell.config.seed)
+    trained = time.perf_counter()
+    rows, frames = data.rows(), []
+    for split in SCORED:
+        span = data.split[split]
+        logit = scorer(rows[span.start : span.stop]).astype("float32")
+        frames.append(scoring.predictions(data, split, logit))
+    predictions = pl.concat(frames)
+    candidates = None
+    if data.candidates:
+        logit = scorer(rows[data.candidates.start : data.candidates.stop]).astype("float32")
+        candidates = pl.DataFrame({"logit": logit})
+    test, known = predictions.filter(split="test"), scoring.p_click(data, "test")
+    metrics = scoring.scores(data, predictions)
+    evaluated = time.perf_counter()
+    training = scorer.training
+    result = RunResult(
+        metrics=metrics,
+        training=summary(training),
+        cost={
+            **scorer.complexity,
+            "optimizer_steps": training.steps,
+            "sample_visits": training.sample_visits,
+        },
+        history=pl.DataFrame(training.history, infer_schema_length=None),
+        domains=domain_table(data.domains(), test, known),
+        predictions=predictions,
+        masks={},
+        candidates=candidates,
+        timing={
+            "started": began.isoformat(timespec="seconds"),
+            "train_seconds": trained - start,
+            "evaluate_seconds": evaluated - trained,
+        },
+        environment=environment_of("cpu"),
+    )
+    RunStore(cell.out).write(cell.config, result)
+
+
+def run_trial(task: TrialTask) -> None:
+    """Fit on train, choose on dev, and write the trial; test rows are not read.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
+    set_up_torch("cpu")
+    start = time.perf_counter()
+    training = fit(task.config, task.data, task.config.seed).training
+    epochs = training.sample_visits / len(task.data.split["train"])
+    keep_trial(task, training, epochs=epochs, passes_per_visit=1.0, start=start)

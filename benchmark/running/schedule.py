@@ -1,0 +1,192 @@
+"""What is ready to run: trials as their rounds come up, then final runs with the best values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.config import ConfigError
+from benchmark.planning.hyperparameters import with_tuned
+from benchmark.settings import base_of
+from benchmark.store.plan import Plan, read_former
+from benchmark.store.trials import BestKey, unequal
+from benchmark.tasks import RunTask, TrialTask
+from benchmark.tuning.search import Searching
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from benchmark.config import RunConfig
+    from benchmark.planning.cells import Layout, SearchKey
+    from benchmark.store.records import RunStore, SlotState
+    from benchmark.tasks import Outcome
+    from benchmark.tuning.reuse import Given
+
+
+SEARCH_FAILED = "all trials of its search failed; see the trials' files below tuning/"
+MISSING: tuple[SlotState, ...] = ("missing",)
+
+
+class Agenda:
+    """All searches and cells of a call; the source of tasks for an executor.
+
+    Of its cells and trials those whose state is in `wanted` are run, "missing" ones in any case.
+    `given` are values that were found before: nothing is searched then.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        store: RunStore,
+        *,
+        device: str,
+        wanted: Collection[SlotState] = MISSING,
+        given: Given | None = None,
+    ) -> None:
+        self._layout, self._store, self._device = layout, store, device
+        self._wanted, self._given = wanted, given
+        self._former = read_former(store.out)
+        bases = {} if given else layout.bases
+        self.searches: dict[SearchKey, Searching] = {
+            key: Searching(
+                base,
+                layout.data[key.log],
+                store.out,
+                num_trials=layout.num_trials,
+                wanted=wanted,
+            )
+            for key, base in bases.items()
+        }
+        self.slots: dict[str, RunConfig] = dict(layout.slots)
+        self.waiting: dict[str, str] = dict.fromkeys(layout.slots, "") if self.searches else {}
+        self._running: set[str] = set()  # run ids
+        self._ended: set[str] = set()  # run ids
+        self._todo: list[str] = []  # slot ids
+        if given:
+            self._use(given)
+        if not self.searches:
+            self._todo = [slot for slot in self.slots if self._is_wanted(slot)]
+        self._hand_out()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it stands now."""
+        return Plan(
+            preset=self._layout.preset,
+            slots=self.slots,
+            studies=self._layout.studies,
+            searches=tuple(searching.search for searching in self.searches.values()),
+            waiting=dict(self.waiting),
+            tuned_from=str(self._given.folder) if self._given else "",
+            former=self._former,
+        )
+
+    @property
+    def num_planned(self) -> int:
+        """How many tasks there are, done ones too."""
+        trials = sum(searching.search.num_trials for searching in self.searches.values())
+        return trials + len(self.slots)
+
+    @property
+    def num_open(self) -> int:
+        """How many tasks are still to come or running."""
+        trials = sum(searching.num_open for searching in self.searches.values())
+        waiting = sum(not reason for reason in self.waiting.values())
+        return trials + len(self._todo) + len(self._running) + waiting
+
+    @property
+    def num_given_up(self) -> int:
+        """How many tasks have failed and are not to be done again."""
+        if "failed" in self._wanted:
+            return 0
+        failed_trials = sum(searching.num_failed for searching in self.searches.values())
+        return len(list(self.failures())) + failed_trials
+
+    def take(self) -> RunTask | TrialTask | None:
+        """The next task that is ready: a trial as long as there is one, then a final run."""
+        for searching in self.searches.values():
+            trial = searching.take(self._device)
+            if trial:
+                return trial
+        self._todo = [slot for slot in self._todo if self.slots[slot].run_id not in self._ended]
+        for slot in self._todo:
+            config = self.slots[slot]
+            if config.run_id not in self._running:  # two slots may be one run
+                self._todo.remove(slot)
+                self._running.add(config.run_id)
+                data, out = self._layout.logs[slot], self._store.out
+                return RunTask(config=config, data=data, out=out, device=self._device)
+        return None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of how a task ended."""
+        task = outcome.task
+        if isinstance(task, TrialTask):
+            searching = next(s for s in self.searches.values() if s.search.folder == task.folder)
+            searching.settle(task, outcome)
+            self._hand_out()
+            return
+        assert isinstance(task, RunTask)
+        self._running.remove(task.config.run_id)
+        self._ended.add(task.config.run_id)
+        if outcome.error:
+            self._store.write_error(task.config, outcome.error, outcome.detail)
+
+    def failures(self) -> Iterator[str]:
+        """Failed cells, each with its error line."""
+        for slot, config in self.slots.items():
+            if self.waiting.get(slot):
+                yield f"{config.title}: {self.waiting[slot]}"
+            elif slot not in self.waiting and self._store.marked_state(config) == "failed":
+                yield f"{config.title}: {self._store.read_error(config)}"
+
+    def failed_trials(self) -> list[str]:
+        """Failed trials, each with its error line; a search is short of them."""
+        return [
+            f"{searching.search.title} trial {trial.index}: {trial.error}"
+            for searching in self.searches.values()
+            for trial in searching.trials
+            if trial.state == "failed"
+        ]
+
+    def unequal(self) -> list[str]:
+        """Searches that have other than the planned number of trials; empty for equal budgets."""
+        searches = [searching.search for searching in self.searches.values()]
+        return unequal(searches, [len(searching.trials) for searching in self.searches.values()])
+
+    def _hand_out(self) -> None:
+        """Hand the values of finished searches to the cells that wait for them."""
+        for slot in list(self.waiting):
+            searching = self.searches[self._layout.search_of[slot]]
+            if searching.best:
+                self.slots[slot] = with_tuned(self.slots[slot], searching.best)
+                self._release(slot)
+            elif searching.is_finished:
+                self.waiting[slot] = SEARCH_FAILED
+
+    def _release(self, slot: str) -> None:
+        del self.waiting[slot]
+        if self._is_wanted(slot):
+            self._todo.append(slot)
+
+    def _is_wanted(self, slot: str) -> bool:
+        return self._store.state(self.slots[slot]) in self._wanted
+
+    def _use(self, given: Given) -> None:
+        """Give the cells values that were found before.
+
+        Raises:
+            ConfigError: those of a cell are not among them, or its method or backbone refuses one.
+        """
+        for slot, config in self.slots.items():
+            key = self._layout.search_of[slot]
+            log = self._layout.data[key.log].spec
+            names = (log.name, log.partition.name, key.backbone, key.method, key.search)
+            wanted = BestKey(*names, base_of(config.protocol).name)
+            path, tuned = given.find(wanted)
+            try:
+                self.slots[slot] = with_tuned(config, tuned)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{path}: {error}; leave out --tuned to tune the model again, or leave out the"
+                    " model with --backbones, --methods or --only"
+                ) from None

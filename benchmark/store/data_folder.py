@@ -1,0 +1,93 @@
+"""What the store keeps of a data set: its card, its domains, and the ceiling of a world."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from benchmark.metrics import evaluate, expected_scores
+from benchmark.store.domain_table import expected_columns
+from benchmark.store.similarity import input_similarity
+
+if TYPE_CHECKING:
+    from benchmark.config import Json
+    from benchmark.store.records import RunStore
+    from datasets.prepare import PreparedData
+    from datasets.spec import SplitName
+
+SCORED: tuple[SplitName, ...] = ("dev", "test")
+
+
+def store_data(store: RunStore, data: PreparedData) -> None:
+    """Write `<out>/data/<fingerprint>/`: card, domains and how alike these are, truth if known.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
+    card, domains = dict(data.card), data.domains()
+    p_click, similarity = data.p_click(), data.similarity()
+    if p_click is not None:
+        truth = _truth(data, p_click)
+        store.write_truth(data.fingerprint, truth)
+        card["ceiling"] = {split: _ceiling(truth.filter(split=split)) for split in SCORED}
+        domains = _with_ceiling(domains, truth.filter(split="test"))
+    if data.candidates:
+        store.write_candidates(data.fingerprint, data.candidate_table())
+    arrays = input_similarity(data)
+    if similarity is not None:
+        arrays["planted_eval_domain_id"], arrays["planted"] = similarity
+    store.write_similarity(data.fingerprint, arrays)
+    store.write_schema(data.fingerprint, asdict(data.schema))
+    store.write_data(data.fingerprint, card, domains)
+
+
+def known_rows(data: PreparedData, split: SplitName) -> pl.DataFrame:
+    """What the store keeps of the rows of a split whatever the model, in their order.
+
+    The columns are split, row_id, eval_domain_id, label, block (of time, within the split) and,
+    where the log names one, cluster.
+    """
+    start, stop = data.split[split].start, data.split[split].stop
+    rows, clusters = data.rows(), data.clusters()
+    columns = {
+        "row_id": data.row_ids()[start:stop],
+        "eval_domain_id": rows[start:stop, -2],
+        "label": rows[start:stop, -1].astype(np.int8),
+        "block": data.blocks()[start:stop],
+        **({} if clusters is None else {"cluster": clusters[start:stop]}),
+    }
+    return pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all())
+
+
+def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
+    """The `known_rows` of dev and test, and the column p_click."""
+    known = pl.concat(known_rows(data, split) for split in SCORED)
+    own = [p_click[data.split[split].start : data.split[split].stop] for split in SCORED]
+    return known.with_columns(p_click=np.concatenate(own))
+
+
+def _ceiling(truth: pl.DataFrame) -> dict[str, Json]:
+    """The metrics of the true log-odds: no model can be expected to do better."""
+    p_click, domain = truth["p_click"].to_numpy(), truth["eval_domain_id"]
+    log_odds = _log_odds(p_click)
+    scores = evaluate(truth["label"], log_odds, domain) | expected_scores(p_click, log_odds, domain)
+    return {name: None if np.isnan(value) else value for name, value in scores.items()}
+
+
+def _with_ceiling(domains: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+    """Per domain `test_expected_clicks` and the expected metrics of the truth itself on test."""
+    p_click = test["p_click"].to_numpy()
+    scores = expected_columns(
+        test["eval_domain_id"].to_numpy(), p_click, _log_odds(p_click), domains.height
+    )
+    names = {"expected_clicks": "test_expected_clicks"}
+    return domains.with_columns(
+        **{names.get(name, f"ceiling_{name}"): pl.Series(values) for name, values in scores.items()}
+    )
+
+
+def _log_odds(p_click: np.ndarray) -> np.ndarray:
+    return np.log(p_click) - np.log1p(-p_click)

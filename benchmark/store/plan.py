@@ -1,0 +1,264 @@
+"""The plan of the last call: its cells, the searches that tune them, and how far they are.
+
+What former calls on the folder planned is kept beside it, for those who look at all of its runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import SECOND_SEARCH, RunConfig, log_name
+from benchmark.store.files import write_text
+from benchmark.store.sealed import (
+    SCHEMA_VERSION,
+    RecordError,
+    named_damage,
+    read_json,
+    read_versioned,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from benchmark.store.records import RunStore, SlotState
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One Optuna study: where its trials are, how many there will be, and what they vary.
+
+    It is the search `number` of its model, from 1 on; main cells have the values of the first.
+    The sampler proposes the values of `own_dimensions`; those of `shared_dimensions` are tried
+    alike by every search on the backbone. `folder` is relative to the output folder.
+    """
+
+    dataset: str
+    draw: int | None
+    partition: str
+    backbone: str
+    method: str
+    number: int = 1
+    num_trials: int
+    own_dimensions: tuple[str, ...]
+    shared_dimensions: tuple[str, ...]
+    folder: str
+
+    @property
+    def log(self) -> str:
+        """The log that it is on, as in `RunConfig.log`."""
+        return log_name(self.dataset, self.draw)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """All values that its trials vary."""
+        return (*self.own_dimensions, *self.shared_dimensions)
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        words = f" ({SECOND_SEARCH})" if self.number > 1 else ""
+        return f"{self.log}/{self.partition} {self.backbone}+{self.method}{words}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """What former calls on a folder planned and later ones do not have, the latest call's first.
+
+    `slots` are entries of `plan.json`, with configuration and run as of the call that last had
+    them; `studies` are the slots of each study, call by call.
+    """
+
+    slots: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    searches: tuple[Search, ...] = ()
+    studies: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+    def without(self, plan: Plan) -> Former:
+        """What the call of a plan does not have either."""
+        folders = {search.folder for search in plan.searches}
+        studies = {
+            study: _left(calls, plan.studies.get(study, ()))
+            for study, calls in self.studies.items()
+        }
+        return Former(
+            slots={slot: entry for slot, entry in self.slots.items() if slot not in plan.slots},
+            searches=tuple(search for search in self.searches if search.folder not in folders),
+            studies={study: calls for study, calls in studies.items() if calls},
+        )
+
+    @property
+    def configs(self) -> dict[str, RunConfig]:
+        """The active run of every slot."""
+        return {slot: RunConfig.from_json(entry["config"]) for slot, entry in self.slots.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The slots of one call, in order, and the names of those that each study reads.
+
+    The runs of slots in `waiting` are not known: their hyper-parameters are still searched for, or
+    the search has failed, and then the slot's text says why.
+    `tuned_from` is where tuned values were read instead, if they were. Of `former` it keeps what
+    the call does not have.
+    """
+
+    preset: str
+    slots: Mapping[str, RunConfig]  # slot id -> its active run
+    studies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    searches: tuple[Search, ...] = ()
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    tuned_from: str = ""
+    former: Former = field(default_factory=Former)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "former", self.former.without(self))
+
+    @property
+    def whole(self) -> Plan:
+        """The same with the slots and searches of former calls after its own."""
+        return replace(
+            self,
+            slots={**self.slots, **self.former.configs},
+            searches=(*self.searches, *self.former.searches),
+            waiting={**self.waiting, **_waiting(self.former.slots)},
+        )
+
+    def calls_of(self, study: str) -> tuple[tuple[str, ...], ...]:
+        """The slots of a study, call by call, the latest first."""
+        return (self.studies.get(study, ()), *self.former.studies.get(study, ()))
+
+    def state_of(self, slot: str) -> SlotState | None:
+        """What the plan alone knows of a slot without a run; None for one that has a run."""
+        if slot not in self.waiting:
+            return None
+        return "failed" if self.waiting[slot] else "missing"
+
+
+def write_plan(store: RunStore, plan: Plan) -> None:
+    """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
+    slots = {
+        slot: {"state": plan.state_of(slot) or store.marked_state(config), **_entry(plan, slot)}
+        for slot, config in plan.slots.items()
+    }
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "preset": plan.preset,
+        "tuned_from": plan.tuned_from,
+        "searches": [asdict(search) for search in plan.searches],
+        "slots": slots,
+        "former": {
+            "searches": [asdict(search) for search in plan.former.searches],
+            "slots": plan.former.slots,
+        },
+    }
+    write_text(store.out / PLAN, json.dumps(content, indent=1) + "\n")
+    for study in {**plan.studies, **plan.former.studies}:
+        members, *former = plan.calls_of(study)
+        text = json.dumps({"study": study, "slots": members, "former": former}, indent=1) + "\n"
+        path = store.out / "studies" / f"{study}.json"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+
+
+def refuse_other_version(out: Path) -> None:
+    """Refuse to write into a folder of another schema version; a damaged plan is made anew.
+
+    Raises:
+        RecordError: the folder is of another version.
+    """
+    try:
+        content = read_json(out / PLAN)
+    except RecordError:
+        return
+    if isinstance(content, dict) and isinstance(content.get("schema_version"), int):
+        read_versioned(out / PLAN)
+
+
+def read_plan(out: Path) -> Plan:
+    """The plan of the last call.
+
+    Raises:
+        RecordError: there is none, or it cannot be read.
+    """
+    path = out / PLAN
+    if not path.exists():
+        raise RecordError(
+            f"no runs in {out}; run `python run_all.py --out {out}` first, or see a sample:"
+            " `python run_all.py --report-only --out reports/reference`"
+        )
+    content = read_versioned(path)
+    with named_damage(path):
+        slots = content["slots"]
+        studies = {path.stem: read_json(path) for path in sorted((out / "studies").glob("*.json"))}
+        return Plan(
+            preset=content["preset"],
+            slots={slot: RunConfig.from_json(entry["config"]) for slot, entry in slots.items()},
+            studies={study: tuple(found["slots"]) for study, found in studies.items()},
+            searches=_searches(content["searches"]),
+            waiting=_waiting(slots),
+            tuned_from=content["tuned_from"],
+            former=_former(content, studies),
+        )
+
+
+def read_former(out: Path) -> Former:
+    """What the calls on a folder have planned so far, for the next one; nothing where damaged."""
+    try:
+        plan = read_plan(out)
+    except RecordError:
+        return Former()
+    return Former(
+        slots={**{slot: _entry(plan, slot) for slot in plan.slots}, **plan.former.slots},
+        searches=(*plan.searches, *plan.former.searches),
+        studies={study: plan.calls_of(study) for study in {**plan.studies, **plan.former.studies}},
+    )
+
+
+def _entry(plan: Plan, slot: str) -> dict[str, Any]:
+    """What is kept of a slot, also when it is no longer planned."""
+    config, is_waiting = plan.slots[slot], slot in plan.waiting
+    return {
+        "run_id": None if is_waiting else config.run_id,
+        "reason": plan.waiting[slot] if is_waiting else "",
+        "config": config.to_json(),
+    }
+
+
+def _former(content: Mapping[str, Any], studies: Mapping[str, Any]) -> Former:
+    """The block `former` of a plan, and of its studies; files of earlier programs have none."""
+    block = content.get("former", {"searches": [], "slots": {}})
+    return Former(
+        slots={slot: _checked(entry) for slot, entry in block["slots"].items()},
+        searches=_searches(block["searches"]),
+        studies={
+            study: tuple(tuple(call) for call in found.get("former", ()))
+            for study, found in studies.items()
+        },
+    )
+
+
+def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry as `_entry` makes it, of which a configuration can be made."""
+    RunConfig.from_json(entry["config"])
+    return {name: entry[name] for name in ("run_id", "reason", "config")}
+
+
+def _searches(block: Iterable[dict[str, Any]]) -> tuple[Search, ...]:
+    names = ("own_dimensions", "shared_dimensions")
+    return tuple(Search(**s | {name: tuple(s[name]) for name in names}) for s in block)
+
+
+def _waiting(slots: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The reasons of the slots without a run."""
+    return {slot: entry["reason"] for slot, entry in slots.items() if entry["run_id"] is None}
+
+
+def _left(calls: Iterable[Iterable[str]], members: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """The slots of each call but for `members`; no call without any."""
+    known = set(members)
+    left = (tuple(slot for slot in call if slot not in known) for call in calls)
+    return tuple(call for call in left if call)

@@ -1,0 +1,232 @@
+"""The store of runs: plain files, written once; what reports and outside checks read."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from benchmark.config import Json, RunConfig
+from benchmark.store.files import file_digest, write_parquet, write_text, write_whole
+from benchmark.store.sealed import RecordError, named_damage, read_json, read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+RECORD = "record.json"
+ERROR = "error.json"
+WEIGHTS = "weights.npz"
+FILES = (  # of a run folder
+    *(RECORD, ERROR, "history.csv", "domains.parquet", "predictions.parquet"),
+    *("masks.npz", "candidates.parquet", WEIGHTS),
+)
+
+SlotState = Literal["missing", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a finished run hands to the store; equal runs differ in their last two blocks.
+
+    `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
+    of `datacard.known_rows`, then logit; `history` step, epoch, split, loss, auc and the
+    method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
+    prune. `candidates` holds the logits of the candidates of a generated log, in their order.
+    `weights` are the parameters and buffers of a model that is to be kept, by name.
+    """
+
+    metrics: Mapping[str, Mapping[str, float | int]]
+    training: Mapping[str, Json]
+    cost: Mapping[str, Json]
+    history: pl.DataFrame
+    domains: pl.DataFrame
+    predictions: pl.DataFrame
+    masks: Mapping[str, NDArray[np.generic]]
+    timing: Mapping[str, Json]
+    environment: Mapping[str, Json]
+    candidates: pl.DataFrame | None = None
+    weights: Mapping[str, NDArray[np.generic]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A record read back; an undefined metric is nan again."""
+
+    path: Path  # the run folder
+    config: RunConfig
+    metrics: dict[str, dict[str, float]]
+    training: dict[str, Json]
+    cost: dict[str, Json]
+    timing: dict[str, Json]
+    environment: dict[str, Json]
+
+
+class RunStore:
+    """Reads and writes everything below one output folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def run_folder(self, config: RunConfig) -> Path:
+        """`<out>/runs/<dataset>/<partition>/<backbone>+<method>/<run_id>`."""
+        return self.out.joinpath("runs", *config.folder, config.run_id)
+
+    def data_folder(self, fingerprint: str) -> Path:
+        """`<out>/data/<fingerprint>`."""
+        return self.out / "data" / fingerprint
+
+    def write(self, config: RunConfig, result: RunResult) -> None:
+        """Write all files of a run, the record last: its presence is the mark of a finished run.
+
+        Raises:
+            OSError: the disk is full or the folder not writable.
+        """
+        folder = self.run_folder(config)
+        (folder / RECORD).unlink(missing_ok=True)
+        write_text(folder / "history.csv", result.history.write_csv())
+        write_parquet(folder / "domains.parquet", result.domains)
+        write_parquet(folder / "predictions.parquet", result.predictions)
+        names = ["history.csv", "domains.parquet", "predictions.parquet"]
+        if result.masks:
+            write_whole(folder / "masks.npz", lambda part: _write_arrays(part, result.masks))
+            names.append("masks.npz")
+        if result.candidates is not None:
+            write_parquet(folder / "candidates.parquet", result.candidates)
+            names.append("candidates.parquet")
+        if weights := result.weights:
+            write_whole(folder / WEIGHTS, lambda part: _write_arrays(part, weights))
+            names.append(WEIGHTS)
+        record: dict[str, Json] = {
+            "run_id": config.run_id,
+            "slot_id": config.slot_id,
+            "config": config.to_json(),
+            "metrics": {split: _without_nan(values) for split, values in result.metrics.items()},
+            "training": dict(result.training),
+            "cost": dict(result.cost),
+            "digests": {name: file_digest(folder / name) for name in names},
+            "timing": dict(result.timing),
+            "environment": dict(result.environment),
+        }
+        write_sealed(folder / RECORD, record)
+        (folder / ERROR).unlink(missing_ok=True)
+
+    def read(self, folder: Path) -> RunRecord:
+        """Read one run folder.
+
+        Raises:
+            RecordError: the record is absent, of another schema version, or does not match its
+            files.
+        """
+        content = read_sealed(folder / RECORD)
+        with named_damage(folder / RECORD):
+            for name, digest in content["digests"].items():
+                path = folder / name
+                if not path.is_file() or file_digest(path) != digest:
+                    raise RecordError(
+                        f"{path}: missing or changed since the run; run again to renew it"
+                    )
+            metrics = content["metrics"].items()
+            return RunRecord(
+                path=folder,
+                config=RunConfig.from_json(content["config"]),
+                metrics={split: _with_nan(values) for split, values in metrics},
+                **{key: content[key] for key in ("training", "cost", "timing", "environment")},
+            )
+
+    def read_run(self, config: RunConfig) -> RunRecord:
+        """Read the record of a run.
+
+        Raises:
+            RecordError: as `read`, or the record in its folder is that of another run.
+        """
+        record = self.read(self.run_folder(config))
+        if record.config.run_id != config.run_id:
+            raise RecordError(
+                f"{record.path / RECORD}: the record is of the run {record.config.run_id} ("
+                f"{record.config.title}), not of this folder's; run again to renew it"
+            )
+        return record
+
+    def state(self, config: RunConfig) -> SlotState:
+        """Whether the run is done (its record exists and its digests match), failed, or neither."""
+        marked = self.marked_state(config)
+        if marked == "done":
+            try:
+                self.read_run(config)
+            except RecordError:
+                return "missing"
+        return marked
+
+    def marked_state(self, config: RunConfig) -> SlotState:
+        """Whether it is done or failed by the marks alone, without reading the files."""
+        folder = self.run_folder(config)
+        if (folder / RECORD).is_file():
+            return "done"
+        return "failed" if (folder / ERROR).is_file() else "missing"
+
+    def write_error(self, config: RunConfig, error: str, detail: str) -> None:
+        """Mark a run as failed: `error` is one line, `detail` the traceback."""
+        content = {
+            "run_id": config.run_id,
+            "config": config.to_json(),
+            "error": error,
+            "detail": detail,
+        }
+        (self.run_folder(config) / RECORD).unlink(missing_ok=True)
+        write_text(self.run_folder(config) / ERROR, json.dumps(content, indent=1) + "\n")
+
+    def read_error(self, config: RunConfig) -> str:
+        """The one line of a failed run."""
+        path = self.run_folder(config) / ERROR
+        content = read_json(path)
+        with named_damage(path):
+            return str(content["error"])
+
+    def write_data(self, fingerprint: str, card: Mapping[str, Json], domains: pl.DataFrame) -> None:
+        """Write the data card, and the volume and click rate of every domain."""
+        folder = self.data_folder(fingerprint)
+        write_parquet(folder / "domains.parquet", domains)
+        write_text(folder / "card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+    def write_schema(self, fingerprint: str, schema: Mapping[str, Json]) -> None:
+        """Write what the columns of the encoded rows are, which a kept model reads."""
+        path = self.data_folder(fingerprint) / "schema.json"
+        write_text(path, json.dumps(schema, indent=1) + "\n")
+
+    def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
+        """Write the true click probability of dev and test rows; worlds only."""
+        write_parquet(self.data_folder(fingerprint) / "truth.parquet", truth)
+
+    def write_candidates(self, fingerprint: str, candidates: pl.DataFrame) -> None:
+        """Write the candidates of the simulated A/B test; generated logs only."""
+        write_parquet(self.data_folder(fingerprint) / "candidates.parquet", candidates)
+
+    def write_similarity(self, fingerprint: str, similarity: Mapping[str, NDArray[Any]]) -> None:
+        """Write how alike domains are, as `similarity.npz`."""
+        path = self.data_folder(fingerprint) / "similarity.npz"
+        write_whole(path, lambda part: _write_arrays(part, similarity))
+
+    def read_card(self, fingerprint: str) -> dict[str, Json]:
+        """The data card that `write_data` left."""
+        return read_json(self.data_folder(fingerprint) / "card.json")
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    with path.open("wb") as handle:
+        np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+
+def _without_nan(values: Mapping[str, float | int]) -> dict[str, Json]:
+    """JSON has no nan: undefined is null."""
+    return {key: None if math.isnan(value) else value for key, value in values.items()}
+
+
+def _with_nan(values: Mapping[str, float | int | None]) -> dict[str, float]:
+    return {key: math.nan if value is None else float(value) for key, value in values.items()}

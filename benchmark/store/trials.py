@@ -1,0 +1,186 @@
+"""The trials of a search: one file each, named by its logical index, and the best of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from benchmark.config import Json, Regularisers, RunConfig
+from benchmark.store.sealed import RecordError, named_damage, read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmark.store.plan import Search
+
+BEST = "best.json"
+SEARCHED = ("dataset", "draw", "partition", "backbone", "method", "num_trials")  # in that file
+TrialState = Literal["complete", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training of a search, on train and dev alone.
+
+    `params` is what was drawn, by names such as `method.inner_rate`; `value` is the dev metric of
+    the best checkpoint, None if the trial failed, and then `error` says why. `sample_visits` counts
+    rows in the loss, `row_passes` forward and backward passes of a row; a method that passes rows
+    several times per row in the loss has more of them. Equal trials differ in `seconds` and
+    `environment` alone.
+    """
+
+    index: int
+    config: RunConfig
+    params: Mapping[str, Json]
+    state: TrialState
+    value: float | None = None
+    error: str = ""
+    optimizer_steps: int = 0
+    epochs: float = 0.0
+    sample_visits: int = 0
+    row_passes: float = 0.0
+    seconds: float = 0.0
+    environment: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """The hyper-parameters that a search chose; a file of them can be given back to a run."""
+
+    backbone_config: Mapping[str, Json]
+    method_config: Mapping[str, Json]
+    regularisers: Regularisers
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Tuned:
+        """Those of a run."""
+        return cls(
+            backbone_config=config.backbone_config,
+            method_config=config.method_config,
+            regularisers=config.regularisers,
+        )
+
+
+class BestKey(NamedTuple):
+    """A tuned model, and which of its searches tuned it; `protocol` is a name."""
+
+    dataset: str
+    partition: str
+    backbone: str
+    method: str
+    search: int
+    protocol: str
+
+
+def trial_path(folder: Path, index: int) -> Path:
+    """The file of a trial."""
+    return folder / f"trial_{index:03}.json"
+
+
+def write_trial(folder: Path, trial: Trial) -> None:
+    """Write a finished or failed trial whole.
+
+    Raises:
+        OSError: the folder is not writable or the disk is full.
+    """
+    content = asdict(trial) | {"config": trial.config.to_json(), "run_id": trial.config.run_id}
+    timing = {"seconds": content.pop("seconds")}
+    environment = content.pop("environment")
+    write_sealed(
+        trial_path(folder, trial.index), content | {"timing": timing, "environment": environment}
+    )
+
+
+def read_trial(folder: Path, index: int) -> Trial:
+    """Read a trial.
+
+    Raises:
+        RecordError: it is absent, of another schema version, or was changed since.
+    """
+    path = trial_path(folder, index)
+    content = read_sealed(path)
+    with named_damage(path):
+        names = Trial.__dataclass_fields__.keys() - {"config", "seconds"}
+        return Trial(
+            config=RunConfig.from_json(content["config"]),
+            seconds=content["timing"]["seconds"],
+            **{name: content[name] for name in names},
+        )
+
+
+def read_trials(folder: Path, num_trials: int) -> list[Trial]:
+    """The readable trials of a search among its first `num_trials`, by index."""
+    trials = []
+    for index in range(num_trials):
+        try:
+            trials.append(read_trial(folder, index))
+        except RecordError:
+            continue
+    return trials
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """The complete trial of the highest value, the earliest of equal ones."""
+    complete = [trial for trial in trials if trial.value is not None]
+    return max(complete, key=lambda trial: (trial.value, -trial.index), default=None)
+
+
+def write_best(folder: Path, search: Search, best: Trial) -> None:
+    """Write what the search chose, so that it can be given to another run."""
+    write_sealed(
+        folder / BEST,
+        {
+            **{name: getattr(search, name) for name in SEARCHED},
+            "search": search.number,
+            "protocol": best.config.protocol.name,
+            "index": best.index,
+            "value": best.value,
+            "config": asdict(Tuned.of(best.config)),
+        },
+    )
+
+
+def read_best(path: Path) -> tuple[BestKey, Tuned]:
+    """What a file holds the chosen values of, and these values.
+
+    Raises:
+        RecordError: it is absent, of another schema version, or was changed since.
+    """
+    content = read_sealed(path)
+    with named_damage(path):
+        config = content["config"]
+        key = BestKey(*(content[name] for name in BestKey._fields))
+        return key, Tuned(
+            backbone_config=config["backbone_config"],
+            method_config=config["method_config"],
+            regularisers=Regularisers(**config["regularisers"]),
+        )
+
+
+def unequal(searches: Sequence[Search], counts: Sequence[int]) -> list[str]:
+    """One line per cell whose whole budget of trials is not the planned one, or not the others'.
+
+    A cell's budget is that of all searches which lead to it. The others are the cells of the same
+    log, on whichever backbone; what most of them plan is the measure.
+
+    Args:
+        searches: all searches of a plan.
+        counts: the trials that each has, failed ones too.
+    """
+    done: Counter[str] = Counter()
+    planned: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for search, count in zip(searches, counts, strict=True):
+        done[search.title] += count
+        planned[search.dataset, search.partition][search.title] += search.num_trials
+    lines = []
+    for budgets in planned.values():
+        frequency = Counter(budgets.values())
+        usual = max(frequency, key=lambda budget: (frequency[budget], budget))
+        for cell, budget in budgets.items():
+            if done[cell] != budget:
+                lines.append(f"{cell}: {done[cell]} of {budget} trials")
+            elif budget != usual:
+                lines.append(f"{cell}: {budget} trials, others of its log {usual}")
+    return lines

@@ -1,0 +1,79 @@
+"""From a configuration to a model: its layers, its initial values, and what it sees of a log."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from benchmark.training.seeding import initialise
+from models.ctr_model import CTRModel, ModelConfig
+from models.registry import load_backbone, load_method
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.config import RunConfig
+    from datasets.prepare import PreparedData
+    from datasets.spec import EncodedSchema
+
+
+def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRModel:
+    """The initialised model of a configuration; `base_rate` is the click rate of train.
+
+    Raises:
+        ValueError: an unknown backbone or method, or a hyper-parameter out of its range.
+    """
+    model, first = assemble(config, schema), config.protocol.first_selectable_epoch
+    if model.method.schedule_epochs > first:
+        raise ValueError(
+            f"the schedules of {config.method} run for {model.method.schedule_epochs} epochs, but"
+            f" checkpoints may be picked from epoch {first} on; shorten them"
+        )
+    initialise(model, config.seed)
+    model.base_logit.fill_(math.log(base_rate / (1.0 - base_rate)))
+    return model
+
+
+def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
+    """The model of a configuration, without its initial values."""
+    protocol = config.protocol
+    backbone, method = load_backbone(config.backbone), load_method(config.method)
+    return CTRModel(
+        schema,
+        ModelConfig(
+            embedding_dim=protocol.embedding_dim,
+            hidden_dims=protocol.hidden_dims,
+            activation=protocol.activation,
+            dropout=config.regularisers.dropout,
+            embedding_std=protocol.embedding_std,
+            sparse_gradient=config.embedding_optimizer == "sparse",
+        ),
+        backbone=(backbone, backbone.config(**config.backbone_config)),
+        method=(method, method.config(**config.method_config)),
+    )
+
+
+def coarser_ids(config: RunConfig, data: PreparedData) -> NDArray | None:
+    """The id that methods see of each evaluation domain, where it is no column of the rows."""
+    return data.coarser_domains(config.domain_columns) if config.has_coarser_domains else None
+
+
+def seen_schema(
+    config: RunConfig, schema: EncodedSchema, coarser: NDArray | None = None
+) -> EncodedSchema:
+    """The view of a log that a configuration's methods see: its domains and its tasks.
+
+    `coarser` are the ids of `coarser_ids`, needed where there are some.
+    """
+    if config.is_blind:
+        return schema.view(domain_from="none", task_from="none")
+    if coarser is not None:
+        counts = (len(config.domain_columns), int(coarser.max()) + 1)
+        return schema.view(
+            domain_from="coarser", task_from="coarser", coarser=counts, is_placebo=config.is_placebo
+        )
+    return schema.view(
+        domain_from="task_id" if config.has_own_domains else "domain_id",
+        task_from="domain_id" if config.has_full_task else "task_id",
+        is_placebo=config.is_placebo,
+    )

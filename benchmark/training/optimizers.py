@@ -1,0 +1,124 @@
+"""The optimiser of every cell: Adam row by row for tables, fused for the dense part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmark.training.adam import fused_adam
+from benchmark.training.row_adam import DomainAdam, RowAdam
+from models.layers.domain_table import domain_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from benchmark.config import Regularisers
+    from models.ctr_model import CTRModel
+
+
+class DenseAdam:
+    """Adam for parameters that every step moves: `torch.optim.Adam` without its bookkeeping.
+
+    For a small network torch's class spends more time on that than in the kernel. A parameter
+    without a gradient is left alone.
+    """
+
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> None:
+        self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.first, self.second = (
+            [torch.zeros_like(parameter) for parameter in parameters] for _ in range(2)
+        )
+        self.steps = torch.zeros(())
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        self.steps += 1
+        moved = [
+            (parameter, parameter.grad, first, second)
+            for parameter, first, second in zip(
+                self.parameters, self.first, self.second, strict=True
+            )
+            if parameter.grad is not None
+        ]
+        if moved:
+            weights, gradients, first, second = map(list, zip(*moved, strict=True))
+            moments = (first, second)
+            fused_adam(
+                weights, gradients, moments, self.steps, self.learning_rate, self.weight_decay
+            )
+
+
+class ProtocolAdam:
+    """The optimiser of every cell: row by row for tables, `DenseAdam` for all else.
+
+    Adam with rate 1e-3 is the paper's (section 4.1.2). `weight_decay` is the L2 penalty of the
+    dense matrices, biases and other vectors excepted; a dense table has `embedding_l2` instead, and
+    per-domain tables have neither.
+    """
+
+    def __init__(
+        self, of_tables: Sequence[RowAdam | DomainAdam], of_rest: Sequence[DenseAdam]
+    ) -> None:
+        self.of_tables = of_tables
+        self.parts = (*of_tables, *of_rest)  # tables first, while their gradient is in the cache
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for part in self.parts:
+            for parameter in part.parameters:
+                parameter.grad = None
+
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        for part in self.parts:
+            part.step()
+
+    def catch_up(self) -> None:
+        """Bring all rows of tables up to date, before anybody reads them outside a step."""
+        for part in self.of_tables:
+            part.catch_up()
+
+    def release(self) -> None:
+        """Let go of the tables: from here on nothing moves a row."""
+        for part in self.of_tables:
+            part.release()
+
+
+def make_optimizer(
+    model: CTRModel,
+    learning_rate: float,
+    regularisers: Regularisers,
+    *,
+    frequency: Tensor,
+    steps_per_epoch: int,
+) -> ProtocolAdam:
+    """The optimiser for a model whose embedding rows occur `frequency` (rows,) times in train."""
+    embedding, of_domains = model.embedding, domain_tables(model)
+    apart = {id(table.weight) for table in (embedding, *of_domains)}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in apart]
+    matrices = [parameter for parameter in rest if parameter.ndim >= 2]
+    vectors = [parameter for parameter in rest if parameter.ndim < 2]
+    of_rest = [
+        DenseAdam(matrices, learning_rate, regularisers.weight_decay),
+        DenseAdam(vectors, learning_rate, 0.0),
+    ]
+    penalty = regularisers.embedding_l2
+    if embedding.sparse_gradient:
+        epoch_l2 = penalty * steps_per_epoch
+        row_adam = RowAdam(embedding, learning_rate, epoch_l2=epoch_l2, frequency=frequency)
+        domain_adams = [DomainAdam(of_domains, learning_rate)] if of_domains else []
+        return ProtocolAdam([row_adam, *domain_adams], of_rest)
+    weights = [table.weight for table in of_domains]
+    dense_tables = [
+        DenseAdam([embedding.weight], learning_rate, penalty),
+        DenseAdam(weights, learning_rate, 0.0),
+    ]
+    return ProtocolAdam([], [*dense_tables, *of_rest])

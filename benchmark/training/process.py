@@ -1,0 +1,44 @@
+"""The process that a training runs in: its threads, its memory, and what records say of it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmark.store.environment import machine
+
+if TYPE_CHECKING:
+    from benchmark.config import Json
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+def set_up_torch(device: str) -> None:
+    """One thread, which makes CPU kernels deterministic; on a GPU only deterministic kernels."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    if device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one, which else faults every page anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 512 << 20)
+
+
+def environment_of(device: str) -> dict[str, Json]:
+    """Versions, machine, device, dtype and thread count of this process."""
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+    return machine() | {
+        "device": device,
+        "device_name": name,
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }

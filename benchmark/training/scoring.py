@@ -1,0 +1,56 @@
+"""From the logits of a model to what the store keeps of it: predictions and all metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from benchmark.metrics import evaluate, expected_scores
+from benchmark.store.data_folder import SCORED, known_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from datasets.prepare import PreparedData
+    from datasets.spec import SplitName
+
+Scores = dict[str, dict[str, float | int]]
+
+
+def labels(data: PreparedData, split: SplitName) -> NDArray:
+    """The labels (n,) of a split."""
+    return _column(data, split, -1).astype("int8")
+
+
+def eval_domains(data: PreparedData, split: SplitName) -> NDArray:
+    """The ids (n,) of the domains that metrics group by."""
+    return _column(data, split, -2)
+
+
+def p_click(data: PreparedData, split: SplitName) -> NDArray | None:
+    """The true click probability of a split's rows, on worlds."""
+    known, span = data.p_click(), data.split[split]
+    return None if known is None else known[span.start : span.stop]
+
+
+def predictions(data: PreparedData, split: SplitName, logit: NDArray) -> pl.DataFrame:
+    """The stored predictions of a split: its `known_rows` and their logits."""
+    return known_rows(data, split).with_columns(logit=pl.Series(logit))
+
+
+def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:
+    """All metrics of dev and test, computed from the stored columns."""
+    found: Scores = {}
+    for split in SCORED:
+        frame = frames.filter(split=split)
+        found[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
+        known = p_click(data, split)
+        if known is not None:
+            found[split] |= expected_scores(known, frame["logit"], frame["eval_domain_id"])
+    return found
+
+
+def _column(data: PreparedData, split: SplitName, column: int) -> NDArray:
+    span = data.split[split]
+    return data.rows()[span.start : span.stop, column]

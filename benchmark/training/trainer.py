@@ -1,0 +1,192 @@
+"""The one training loop: fixed evaluation grid, early stopping, best weights restored."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torch import Tensor
+
+    from benchmark.protocol import Protocol
+    from benchmark.training.optimizers import ProtocolAdam
+    from datasets.loader import Batch, EncodedRows
+    from models.ctr_model import CTRModel
+    from models.interfaces import TrainRows
+
+StopReason = Literal["patience", "cap", "fit"]  # "fit": a reference, whose fit ends by itself
+
+logger = logging.getLogger(__name__)
+
+
+class NonFiniteLossError(ArithmeticError):
+    """Training left the numbers: the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevScores:
+    """What the current weights score on dev; `extra` are further columns of its history row."""
+
+    loss: float  # LogLoss
+    auc: float
+    selected: float  # the metric that picks checkpoints
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+
+class TrainSplit:
+    """The train rows as methods see them (`models.interfaces.TrainRows`)."""
+
+    def __init__(self, rows: EncodedRows, span: range, batch_size: int) -> None:
+        self._rows = rows
+        self._start = span.start
+        self.batch_size = batch_size
+        whole = rows.range(span.start, span.stop)
+        self.domain_id = whole.domain_id  # (N,)
+        self.task_id = whole.task_id  # (N,)
+
+    def __len__(self) -> int:
+        return self.domain_id.shape[0]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch, the last one on what remains."""
+        return math.ceil(len(self) / self.batch_size)
+
+    def batch(self, row_ids: Tensor) -> Batch:
+        """Rows by their position within train."""
+        return self._rows.batch((row_ids + self._start).to(self._rows.matrix.device))
+
+
+@dataclass(slots=True)
+class Training:
+    """What happened: the history, and which evaluation the weights were restored from."""
+
+    history: list[dict[str, float | str]] = field(default_factory=list)
+    steps: int = 0
+    step_seconds: float = 0.0
+    sample_visits: int = 0
+    candidates: int = 0
+    best_step: int = 0
+    best_dev_score: float = -math.inf
+    stopped_by: StopReason = "cap"
+
+
+def train(
+    model: CTRModel,
+    rows: TrainSplit,
+    protocol: Protocol,
+    *,
+    optimizer: ProtocolAdam,
+    generator: torch.Generator,
+    score_dev: Callable[[], DevScores],
+) -> Training:
+    """Train `model` in place and leave the best candidate's weights in it, however it ends.
+
+    Args:
+        model: an initialised model.
+        rows: the train split.
+        protocol: the evaluation grid, the selection rule and the patience.
+        optimizer: holds the parameters of `model`; it lets go of them at the end.
+        generator: fixes the order of the rows.
+        score_dev: scores the current weights on dev, in eval mode.
+
+    Raises:
+        NonFiniteLossError: the loss of a batch, or LogLoss on dev, is nan or infinite.
+    """
+    training = Training()
+    grid = protocol.evaluation_steps(rows.steps_per_epoch)
+    best_weights: dict[str, Tensor] = {}
+    losses: list[float] = []
+    since_best = 0
+    model.train()
+    for batch in _stream(model, rows, generator, grid[-1]):
+        losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
+        if training.steps not in grid:
+            continue
+        optimizer.catch_up()
+        dev = score_dev()
+        _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
+        model.train()
+        _record(training, model, rows.steps_per_epoch, losses, dev)
+        losses.clear()
+        if not protocol.is_selectable(training.steps, rows.steps_per_epoch):
+            continue
+        training.candidates += 1
+        since_best += 1
+        if dev.selected > training.best_dev_score:
+            training.best_dev_score, training.best_step = dev.selected, training.steps
+            since_best = 0
+            best_weights = {name: value.clone() for name, value in model.state_dict().items()}
+        if since_best >= protocol.patience_evaluations:
+            training.stopped_by = "patience"
+            break
+    optimizer.release()
+    model.load_state_dict(best_weights)
+    model.eval()
+    return training
+
+
+def _stream(
+    model: CTRModel, rows: TrainRows, generator: torch.Generator, num_steps: int
+) -> Iterator[Batch]:
+    """Epoch after epoch of the method's batches, `num_steps` in all."""
+    step = 0
+    while True:
+        for row_ids in model.method.batches(rows, generator):
+            yield rows.batch(row_ids)
+            step += 1
+            if step == num_steps:
+                return
+
+
+def _one_step(
+    model: CTRModel, batch: Batch, optimizer: ProtocolAdam, training: Training, steps_per_epoch: int
+) -> float:
+    start = time.perf_counter()
+    loss = model.method.update(model, batch, optimizer)
+    training.step_seconds += time.perf_counter() - start
+    training.steps += 1
+    training.sample_visits += model.method.loss_rows(len(batch))
+    _check_finite(loss, "loss", training.steps / steps_per_epoch)
+    model.method.after_step(training.steps / steps_per_epoch)
+    return loss
+
+
+def _check_finite(value: float, name: str, epoch: float) -> None:
+    if not math.isfinite(value):
+        raise NonFiniteLossError(
+            f"the {name} is {value} at epoch {epoch:.2f}; no weights of this run are kept. Try"
+            " weaker hyper-parameters of the method"
+        )
+
+
+def _record(
+    training: Training, model: CTRModel, steps_per_epoch: int, losses: list[float], dev: DevScores
+) -> None:
+    """Append a train and a dev row, with the method's schedules and its last batch's sparsity."""
+    schedules: dict[str, float | str] = {
+        name: value.item() for name, value in model.method.diagnostics().items() if value.ndim == 0
+    }
+    common: dict[str, float | str] = {
+        "step": training.steps,
+        "epoch": training.steps / steps_per_epoch,
+    }
+    train_loss = sum(losses) / len(losses)
+    on_train = {"loss": train_loss, "auc": math.nan} | dict.fromkeys(dev.extra, math.nan)
+    on_dev = {"loss": dev.loss, "auc": dev.auc, **dev.extra}
+    training.history.append(common | {"split": "train", **on_train} | schedules)
+    training.history.append(common | {"split": "dev", **on_dev} | schedules)
+    logger.debug(
+        "step %d: train loss %.5f, dev loss %.5f, dev AUC %.5f",
+        training.steps,
+        train_loss,
+        dev.loss,
+        dev.auc,
+    )

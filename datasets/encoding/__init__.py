@@ -1,0 +1,1 @@
+"""From a raw log to encoded rows with splits, vocabularies and domains."""

@@ -1,0 +1,106 @@
+"""Domains: the distinct tuples of the partition's values, those of train numbered first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from datasets.encoding.splits import SPLITS
+
+if TYPE_CHECKING:
+    from datasets.encoding.splits import RowOrder
+    from datasets.encoding.vocabulary import Tokens
+
+PART_ROWS = 1 << 20  # rows that are looked at at a time
+DENSE = 4  # a table of all keys is kept up to so many of them per row
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """Domain ids of the rows, and one table row per domain."""
+
+    domain_id: np.ndarray  # (N,) int32; 0 is unseen in train
+    eval_domain_id: np.ndarray  # (N,) int32; every tuple has its own
+    table: pl.DataFrame
+
+    @property
+    def num_seen(self) -> int:
+        """Domains that occur in train."""
+        return int((self.table["domain_id"] > 0).sum())
+
+
+def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray) -> Domains:
+    """Number the tuples by falling train impressions, then by values.
+
+    `label` is in prepared row order.
+    """
+    group = np.zeros(len(label), dtype=np.int32)
+    members: dict[str, np.ndarray] = {}
+    for name, column in columns.items():
+        parents, positions = _refine(group, column, rows.order)
+        members = {other: values[parents] for other, values in members.items()} | {name: positions}
+    values = {name: column.tokens.gather(members[name]) for name, column in columns.items()}
+    counts = _volumes(group, rows, label, len(members[next(iter(members))]))
+    table = (
+        pl.DataFrame(values | counts)
+        .with_row_index("group")
+        .sort("train_impressions", *columns, descending=[True, *(False for _ in columns)])
+        .with_row_index("eval_domain_id")
+        .with_columns(pl.col("eval_domain_id").cast(pl.Int32))
+        .with_columns(
+            domain_id=pl.when(pl.col("train_impressions") > 0)
+            .then(pl.col("eval_domain_id") + 1)
+            .otherwise(0)
+        )
+    )
+    eval_of_group = np.empty(len(table), dtype=np.int32)
+    eval_of_group[table["group"].to_numpy()] = table["eval_domain_id"].to_numpy()
+    eval_domain_id = eval_of_group[group]
+    domain_id = table["domain_id"].to_numpy().astype(np.int32)[eval_domain_id]
+    return Domains(
+        domain_id, eval_domain_id, table.select("eval_domain_id", "domain_id", *columns, *counts)
+    )
+
+
+def _refine(group: np.ndarray, column: Tokens, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the groups of rows, in place, by the values of a column; `order` is that of the rows.
+
+    Returns of each new group the old one and the position of its value.
+    """
+    size = len(column.tokens)
+    bound = (int(group.max(initial=0)) + 1) * size
+
+    def key(part: slice) -> np.ndarray:
+        return group[part].astype(np.int64) * size + column.positions[order[part]]
+
+    parts = [slice(start, start + PART_ROWS) for start in range(0, len(group), PART_ROWS)]
+    if bound <= DENSE * len(group):
+        occurs = np.zeros(bound, dtype=bool)
+        for part in parts:
+            occurs[key(part)] = True
+        keys = np.flatnonzero(occurs)
+        number = np.zeros(bound, dtype=np.int32)
+        number[keys] = np.arange(len(keys))
+        for part in parts:
+            group[part] = number[key(part)]
+    else:
+        keys = np.unique(np.concatenate([np.unique(key(part)) for part in parts]))
+        for part in parts:
+            group[part] = np.searchsorted(keys, key(part))
+    return np.divmod(keys, size)
+
+
+def _volumes(
+    group: np.ndarray, rows: RowOrder, label: np.ndarray, num_groups: int
+) -> dict[str, np.ndarray]:
+    counts: dict[str, np.ndarray] = {}
+    for split, part in rows.ranges().items():
+        members = group[part.start : part.stop]
+        clicked = members[label[part.start : part.stop] == 1]
+        counts[f"{split}_impressions"] = np.bincount(members, minlength=num_groups)
+        counts[f"{split}_clicks"] = np.bincount(clicked, minlength=num_groups)
+    ordered = [f"{split}_{count}" for split in SPLITS for count in ("impressions", "clicks")]
+    return {name: counts[name] for name in ordered}

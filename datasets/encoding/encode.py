@@ -1,0 +1,284 @@
+"""Writes the encoded matrix of a raw log, a block of a column at a time so that memory is bounded.
+
+The text of the log is staged on disk and read back in blocks. In memory are at most the positions
+of two columns, or the numbers of one, beside the order of the rows and the ids of their domains.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from datasets.encoding.blocks import cluster_codes, time_blocks
+from datasets.encoding.code_file import CodeFile, write_row_major
+from datasets.encoding.domains import Domains, number_domains
+from datasets.encoding.generated_only import write_known
+from datasets.encoding.splits import RowOrder, order_rows, time_keys
+from datasets.encoding.staging import Staged
+from datasets.encoding.vocabulary import (
+    Encoded,
+    Tokens,
+    encode_bag,
+    encode_categorical,
+    encode_numeric,
+    tokenize,
+)
+from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets.encoding.options import PrepareOptions
+    from datasets.raw.raw_log import RawLog
+
+LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
+NUM_THREADS = 2  # features encoded at a time; each holds a column of positions in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What the codes of a feature mean, once they are written."""
+
+    size: int
+    frequencies: np.ndarray  # (size,) int64 train occurrences of each code
+
+
+def encode_log(
+    raw: RawLog, spec: DatasetSpec, folder: Path, options: PrepareOptions
+) -> dict[str, Any]:
+    """Fill `folder` with the prepared files of a log; returns its schema, split and card.
+
+    Raises:
+        DataError: a line is malformed or a value is not allowed.
+    """
+    staged, name = Staged(raw, spec, folder), _name_of(raw, spec)
+    times = _times(staged, spec)
+    rows = order_rows(times, staged.num_rows, name, options).followed_by(staged.num_candidates)
+    _write_groups(staged, spec, rows, times, folder)
+    del times
+    label = read_labels(staged, spec.label)[rows.order]
+    _check_classes(spec, name, label, rows)
+    codes = CodeFile(folder / "columns.bin", staged.size)
+    fitted, domain_columns = _encode_features(staged, spec, rows, codes)
+    if raw.truth is not None:
+        np.save(folder / "p_click.npy", staged.numbers(raw.truth)[rows.order])
+    staged.path.unlink()
+    domains = number_domains(domain_columns, rows, label)
+    _check_domains(spec, name, domains, rows)
+    schema = _schema(spec, fitted, domains)
+    task_id = codes.read(0, 0, len(label))  # the representative is the first field
+    others = (domains.domain_id, task_id, domains.eval_domain_id, label)
+    num_columns = len(schema.fields) + sum(schema.bag_lengths)
+    write_row_major(codes, num_columns, others, folder / "rows.npy")
+    codes.path.unlink()
+    np.save(folder / "row_id.npy", rows.order.astype(np.int64, copy=False))
+    np.save(
+        folder / "frequencies.npy", np.concatenate([part.frequencies for part in fitted.values()])
+    )
+    domains.table.write_parquet(folder / "domains.parquet")
+    write_known(raw, spec.partition.columns, rows, domains, folder)
+    return {
+        "schema": asdict(schema),
+        "split": {name: [part.start, part.stop] for name, part in rows.ranges().items()},
+        "candidates": [rows.bounds[-1], len(rows.order)],
+        "card": _card(spec, schema, rows, label, domains, staged.num_rows),
+    }
+
+
+def ordered_features(spec: DatasetSpec) -> tuple[list[FeatureSpec], list[FeatureSpec]]:
+    """The single-valued features, the domain columns first, and the bags."""
+    by_name = {feature.name: feature for feature in spec.features}
+    domain = [by_name[name] for name in spec.domain_columns]
+    others = [feature for feature in spec.features if feature not in domain]
+    single = [feature for feature in others if feature.kind != "bag"]
+    return domain + single, [feature for feature in others if feature.kind == "bag"]
+
+
+def read_labels(staged: Staged, name: str) -> np.ndarray:
+    """Labels as int8, in raw order.
+
+    Raises:
+        DataError: a label is neither 0 nor 1.
+    """
+    found, start = np.empty(staged.size, dtype=np.int8), 0
+    for block in staged.blocks(name):
+        labels = block.str.to_lowercase().replace_strict(LABELS, default=None, return_dtype=pl.Int8)
+        if labels.null_count():
+            row = int(labels.is_null().arg_max() or 0)
+            raise DataError(
+                f"{staged.raw.locate(start + row)}: label {name!r} is {block[row]!r}; allowed are 0"
+                " and 1; correct or remove the line, or list the values that count as 1 under"
+                " positive in the TOML file of the log"
+            )
+        found[start : start + len(block)] = labels.to_numpy()
+        start += len(block)
+    return found
+
+
+def _name_of(raw: RawLog, spec: DatasetSpec) -> str:
+    """How an error about the log as a whole names it, the TOML file first."""
+    name = f"data set {spec.name!r}"
+    return f"{raw.described_by}: {name}" if raw.described_by else name
+
+
+def _times(staged: Staged, spec: DatasetSpec) -> np.ndarray | None:
+    """The time keys of the rows of the log, in raw order; none without a timestamp."""
+    if spec.timestamp is None:
+        return None
+    keys = time_keys(staged.blocks(spec.timestamp), staged.size, staged.raw.locate)
+    return keys[: staged.num_rows]
+
+
+def _write_groups(
+    staged: Staged, spec: DatasetSpec, rows: RowOrder, times: np.ndarray | None, folder: Path
+) -> None:
+    """Write which rows of train, dev and test are close: `BLOCKS`, and `CLUSTERS` if named."""
+    order = rows.order[: rows.bounds[-1]]
+    own = None if times is None else times[order]
+    blocks = [
+        time_blocks(len(part), None if own is None else own[part.start : part.stop])
+        for part in rows.ranges().values()
+    ]
+    np.save(folder / BLOCKS, np.concatenate(blocks))
+    if spec.cluster is not None:
+        column = tokenize(staged.blocks(spec.cluster), staged.size)
+        np.save(folder / CLUSTERS, cluster_codes(column, order))
+
+
+def _check_classes(spec: DatasetSpec, name: str, label: np.ndarray, rows: RowOrder) -> None:
+    """Train needs both classes to learn from, dev to choose a checkpoint by AUC."""
+    parts = {"the log": range(rows.bounds[-1])} | {
+        part_name: part for part_name, part in rows.ranges().items() if part_name != "test"
+    }
+    for where, part in parts.items():
+        values = label[part.start : part.stop]
+        if values.min() == values.max():
+            raise DataError(
+                f"{name}: label {spec.label!r} is {values[0]} in all {len(part)}"
+                f" rows of {where}; both 0 and 1 are needed there; use more rows or another label"
+            )
+
+
+def _check_domains(spec: DatasetSpec, name: str, domains: Domains, rows: RowOrder) -> None:
+    """Nothing differs between domains where there is but one."""
+    if domains.num_seen > 1:
+        return
+    only = domains.table.row(0, named=True)  # of most train impressions
+    values = ", ".join(f"{column} = {only[column]!r}" for column in spec.partition.columns)
+    raise DataError(
+        f"{name}: the domain columns {spec.partition.name} make one single domain of the"
+        f" {rows.num_train} rows of train ({values}); two or more domains are needed there; name"
+        " other domain columns or use more rows"
+    )
+
+
+def _encode_features(
+    staged: Staged, spec: DatasetSpec, rows: RowOrder, codes: CodeFile
+) -> tuple[dict[str, Fitted], dict[str, Tokens]]:
+    """Write the codes of all features; returns what they mean, and the domain columns."""
+    features = [*itertools.chain(*ordered_features(spec))]
+    widths = [feature.max_length if feature.kind == "bag" else 1 for feature in features]
+    places = itertools.accumulate(widths, initial=0)
+    encode = _Encoder(staged, spec, rows, codes)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        results = list(pool.map(encode, features, places))
+    fitted = {feature.name: result for feature, result in zip(features, results, strict=True)}
+    return fitted, {name: encode.domain_columns[name] for name in spec.partition.columns}
+
+
+class _Encoder:
+    """Writes the codes of one feature after the other, from several threads."""
+
+    def __init__(self, staged: Staged, spec: DatasetSpec, rows: RowOrder, codes: CodeFile) -> None:
+        self.staged, self.rows, self.codes = staged, rows, codes
+        self.partition = spec.partition.columns
+        self.domain_columns: dict[str, Tokens] = {}
+        self.numbers = Lock()  # one column of numbers is as large as several of positions
+        self.is_train = np.zeros(staged.size, dtype=bool)
+        self.is_train[rows.order[: rows.num_train]] = True
+
+    def __call__(self, feature: FeatureSpec, place: int) -> Fitted:
+        """Write the feature's codes to the columns from `place` on."""
+        column = partial(self.staged.blocks, feature.name)
+        if feature.kind == "bag":
+            return self._write_bag(encode_bag(column, self.is_train, feature), place, feature)
+        if feature.kind == "numeric":
+            with self.numbers:
+                locate = self.staged.raw.locate
+                return self._write(
+                    encode_numeric(column(), self.rows, feature.num_buckets, locate), place
+                )
+        tokens = tokenize(column(), self.staged.size)
+        if feature.name in self.partition:
+            self.domain_columns[feature.name] = tokens
+        return self._write(encode_categorical(tokens, self.rows, feature.min_count), place)
+
+    def _write(self, encoded: Encoded, place: int) -> Fitted:
+        start = 0
+        for block in encoded.blocks:
+            self.codes.write(place, start, block)
+            start += len(block)
+        return Fitted(encoded.size, encoded.frequencies)
+
+    def _write_bag(self, encoded: Encoded, place: int, feature: FeatureSpec) -> Fitted:
+        start = 0
+        for block in encoded.blocks:
+            for slot, codes in enumerate(block):
+                self.codes.write(place + slot, start, codes)
+            start += block.shape[1]
+        for slot in range(feature.max_length):
+            self.codes.reorder(place + slot, self.rows.order)
+        return Fitted(encoded.size, encoded.frequencies)
+
+
+def _schema(spec: DatasetSpec, fitted: dict[str, Fitted], domains: Domains) -> EncodedSchema:
+    single, bags = ordered_features(spec)
+    return EncodedSchema(
+        fields=tuple(feature.name for feature in single),
+        field_sizes=tuple(fitted[feature.name].size for feature in single),
+        num_domain_fields=len(spec.partition.columns),
+        bags=tuple(feature.name for feature in bags),
+        bag_sizes=tuple(fitted[feature.name].size for feature in bags),
+        bag_lengths=tuple(feature.max_length for feature in bags),
+        num_domains=domains.num_seen + 1,
+        num_tasks=fitted[spec.representative].size,
+    )
+
+
+def _card(
+    spec: DatasetSpec,
+    schema: EncodedSchema,
+    rows: RowOrder,
+    label: np.ndarray,
+    domains: Domains,
+    rows_in_log: int,
+) -> dict[str, Any]:
+    impressions, clicks = domains.table["test_impressions"], domains.table["test_clicks"]
+    one_class = (impressions > 0) & ((clicks == 0) | (clicks == impressions))
+    sizes = zip(
+        (*schema.fields, *schema.bags), (*schema.field_sizes, *schema.bag_sizes), strict=True
+    )
+    return {
+        "split_kind": rows.kind,
+        "rows_in_log": rows_in_log,
+        "train_rows_dropped_by_cap": rows.train_rows_dropped,
+        "rows": {name: len(part) for name, part in rows.ranges().items()},
+        "base_rate": {
+            name: float(label[part.start : part.stop].mean())
+            for name, part in rows.ranges().items()
+        },
+        "vocabulary_sizes": dict(sizes),
+        "bag_lengths": dict(zip(schema.bags, schema.bag_lengths, strict=True)),
+        "num_domains_in_train": domains.num_seen,
+        "num_domains": len(domains.table),
+        "num_tasks": schema.num_tasks,
+        "one_class_domains_in_test": int(one_class.sum()),
+    }

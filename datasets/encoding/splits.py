@@ -1,0 +1,226 @@
+"""Order of the rows and the 4:1:1 cut into train, dev and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from datasets.encoding.options import PrepareOptions
+    from datasets.spec import SplitKind, SplitName, SplitVariant
+
+SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
+SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
+WHOLE = (0.0, 1.0)  # of a log, as shares of its rows in the order of time
+CUTS: dict[SplitVariant, tuple[float, float]] = {
+    "cut 1": (0.0, 0.8),
+    "cut 2": (0.1, 0.9),
+    "cut 3": (0.2, 1.0),
+}
+NAIVE_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+)
+ZONED_FORMATS = (
+    "%Y-%m-%dT%H:%M:%S%.fZ",
+    "%Y-%m-%dT%H:%M:%S%.f%z",
+    "%Y-%m-%d %H:%M:%S%.f%z",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowOrder:
+    """Which raw row stands where, and where the splits end; rows of no split come last.
+
+    Neither dropped train rows nor those outside a window of time are part of the order.
+    """
+
+    order: np.ndarray  # (N,) integers: raw row of each prepared row
+    bounds: tuple[int, int, int]  # ends of train, dev and test
+    kind: SplitKind
+    train_rows_dropped: int = 0
+    rows_outside: int = 0
+
+    @property
+    def num_train(self) -> int:
+        """Rows of train; they come first."""
+        return self.bounds[0]
+
+    @property
+    def num_raw(self) -> int:
+        """Raw rows, also those that are no part of the order."""
+        return len(self.order) + self.train_rows_dropped + self.rows_outside
+
+    def ranges(self) -> dict[SplitName, range]:
+        """The contiguous rows of every split."""
+        return {
+            name: range(start, stop)
+            for name, start, stop in zip(SPLITS, (0, *self.bounds), self.bounds, strict=False)
+        }
+
+    def followed_by(self, num_rows: int) -> RowOrder:
+        """The same order, then as many raw rows that come after those of the log."""
+        if not num_rows:
+            return self
+        added = _compact(np.arange(self.num_raw, self.num_raw + num_rows))
+        return replace(self, order=np.concatenate([self.order, added]))
+
+    def keep_latest(self, max_train_rows: int | None) -> RowOrder:
+        """The same order without the earlier train rows beyond `max_train_rows`."""
+        dropped = max(0, self.num_train - max_train_rows) if max_train_rows is not None else 0
+        train, dev, test = (bound - dropped for bound in self.bounds)
+        return replace(
+            self, order=self.order[dropped:], bounds=(train, dev, test), train_rows_dropped=dropped
+        )
+
+    def shuffled(self, seed: int) -> RowOrder:
+        """The same rows in a seeded random order, cut into splits of the same sizes."""
+        order = np.random.default_rng(seed).permutation(self.order)
+        return replace(self, order=order)
+
+
+def order_rows(
+    times: np.ndarray | None, num_rows: int, name: str, options: PrepareOptions
+) -> RowOrder:
+    """The order and the splits that the options ask for.
+
+    Args:
+        times: (num_rows,) the `time_keys` of the log, none of one without a timestamp.
+        num_rows: the rows of the log.
+        name: how errors name the log.
+        options: only a log with times has another variant than its own.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    variant = options.variant
+    if times is None:
+        return by_shuffle(num_rows, options.split_seed, name).keep_latest(options.max_train_rows)
+    window = WHOLE if variant is None else CUTS.get(variant, WHOLE)
+    rows = by_time(times, name, window)
+    rows = rows.keep_latest(options.max_train_rows)
+    rows = rows.shuffled(options.split_seed) if variant == "shuffled" else rows
+    return replace(rows, kind=variant or "time")
+
+
+def by_time(keys: np.ndarray, name: str, window: tuple[float, float] = WHOLE) -> RowOrder:
+    """Stable order by timestamp; rows of one timestamp stay in one split.
+
+    The rows outside `window`, which is given in shares of all rows, take no part in anything.
+
+    Raises:
+        DataError: equal timestamps leave a split empty.
+    """
+    first, last = (round(share * len(keys)) for share in window)
+    order = _compact(np.argsort(keys, kind="stable")[first:last])
+    in_order = keys[order]
+    cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(order))]
+    _check_not_empty(
+        cuts, len(order), f"{name}: the log has {len(order)} rows and many equal timestamps"
+    )
+    bounds = (cuts[0], cuts[1], len(order))
+    return RowOrder(order, bounds, "time", rows_outside=len(keys) - len(order))
+
+
+def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
+    """Seeded random order, for a log without a timestamp.
+
+    Raises:
+        DataError: there are too few rows for three splits.
+    """
+    cuts = _cuts(num_rows)
+    _check_not_empty(cuts, num_rows, f"{name}: the log has {num_rows} rows")
+    order = _compact(np.random.default_rng(seed).permutation(num_rows))
+    return RowOrder(order, (cuts[0], cuts[1], num_rows), "shuffle")
+
+
+def time_keys(
+    column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
+) -> np.ndarray:
+    """Sortable integers of a text column of integer epochs or ISO-8601 dates and times.
+
+    The first value that is not missing decides which of the two the column holds, and whether its
+    times have a zone. An epoch may be written as a float, such as `1537236544.0`. The column comes
+    in blocks.
+
+    Raises:
+        DataError: a value is missing, is neither, or is unlike the first one.
+    """
+    found = np.empty(num_rows, dtype=np.int64)
+    start, first, reader = 0, None, _epochs
+    for block in column:
+        if first is None:
+            first = block.drop_nulls().head(1)
+            readers = (_epochs, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
+            reader = next((reader for reader in readers if reader(first).count()), _epochs)
+        keys = reader(block)
+        if keys.null_count():
+            row = int(keys.is_null().arg_max() or 0)
+            raise DataError(
+                f"{locate(start + row)}: timestamp column {block.name!r} holds {block[row]!r};"
+                " allowed are integer epochs such as 1537236544, or ISO-8601 dates and times such"
+                " as 2018-09-21T08:30:00, either all with a zone or all without, in the whole"
+                f" column (its first value is {first.first()!r}); correct or remove the line, or"
+                " say timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
+            )
+        found[start : start + len(block)] = keys.to_numpy()
+        start += len(block)
+    return found
+
+
+def _epochs(column: pl.Series) -> pl.Series:
+    epochs = column.cast(pl.Int64, strict=False)
+    if epochs.null_count():
+        without_fraction = column.str.replace(r"\.0*$", "")
+        epochs = epochs.fill_null(without_fraction.cast(pl.Int64, strict=False))
+    return epochs
+
+
+def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
+    """Microseconds since 1970, of UTC where the layout has a zone."""
+    found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
+    for layout in layouts:
+        if not found.null_count():
+            break
+        parsed = column.str.to_datetime(layout, time_unit="us", strict=False).to_physical()
+        found = found.fill_null(parsed)
+    return found
+
+
+def _compact(order: np.ndarray) -> np.ndarray:
+    """Row numbers as int32, if they fit."""
+    return order.astype(np.int32) if len(order) <= np.iinfo(np.int32).max else order
+
+
+def _cuts(num_rows: int) -> list[int]:
+    total = sum(SHARES)
+    return [round(num_rows * SHARES[0] / total), round(num_rows * (SHARES[0] + SHARES[1]) / total)]
+
+
+def _beside_ties(in_order: np.ndarray, cut: int) -> int:
+    """Move a cut that falls among equal timestamps to the nearer end of their run."""
+    if cut == 0 or cut == len(in_order):
+        return cut
+    low = int(np.searchsorted(in_order, in_order[cut], side="left"))
+    high = int(np.searchsorted(in_order, in_order[cut], side="right"))
+    return low if cut - low <= high - cut else high
+
+
+def _check_not_empty(cuts: list[int], num_rows: int, reason: str) -> None:
+    for name, start, stop in zip(SPLITS, (0, *cuts), (*cuts, num_rows), strict=True):
+        if start >= stop:
+            raise DataError(
+                f"{reason}, so that split {name} of the 4:1:1 split would be empty; more rows or"
+                " finer timestamps are needed"
+            )

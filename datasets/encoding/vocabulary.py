@@ -1,0 +1,237 @@
+"""Codes of feature values, fitted on train rows only: code 0 is what train does not know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from datasets.spec import PAD, UNSEEN, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from datasets.encoding.splits import RowOrder
+    from datasets.spec import FeatureSpec
+
+MISSING = ""  # token of a missing value; no value of a raw file is the empty text
+PART_ROWS = 1 << 20  # rows that are encoded at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text column as distinct tokens and their positions."""
+
+    tokens: pl.Series  # distinct, in no particular order
+    positions: np.ndarray  # (rows,) index into tokens, of the smallest unsigned type
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One encoded feature; its codes come block by block, and only once."""
+
+    size: int
+    frequencies: np.ndarray  # (size,) int64 train occurrences of each code
+    blocks: Iterator[np.ndarray]  # (n,) int32 in prepared order; of a bag (M, n) in raw order
+
+
+def tokenize(blocks: Iterable[pl.Series], num_rows: int) -> Tokens:
+    """Number the distinct values of a text column; a missing value is a token of its own."""
+    numbering = _Numbering()
+    positions, start = np.empty(num_rows, dtype=np.uint32), 0
+    for block in blocks:
+        positions[start : start + len(block)] = numbering.of(block.fill_null(MISSING))
+        start += len(block)
+    tokens = numbering.texts()
+    return Tokens(tokens, positions.astype(np.min_scalar_type(len(tokens)), copy=False))
+
+
+class _Numbering:
+    """Consecutive numbers for different texts, the same in all blocks.
+
+    Keeping a part of a block's texts would keep the memory of them all.
+    """
+
+    def __init__(self) -> None:
+        self._dtype = pl.Categorical(pl.Categories.random())
+        self._last = pl.Series(dtype=self._dtype)  # Polars forgets categories that no series has
+        self.size = 0
+
+    def of(self, texts: pl.Series) -> np.ndarray:
+        """The number of each text, uint32."""
+        self._last = texts.cast(self._dtype)
+        numbers = self._last.to_physical().to_numpy()
+        self.size = max(self.size, int(numbers.max(initial=0)) + bool(len(numbers)))
+        return numbers
+
+    def texts(self) -> pl.Series:
+        """All texts so far, by their number."""
+        return pl.Series(np.arange(self.size, dtype=np.uint32)).cat.to(self._dtype).cast(pl.String)
+
+
+def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:
+    """Codes by falling train count, then by token."""
+    counts = np.zeros(len(column.tokens), dtype=np.int64)
+    for part in _parts(rows.order[: rows.num_train]):
+        counts += np.bincount(column.positions[part], minlength=len(counts))
+    code_of, size = _rank(column.tokens, counts, min_count)
+    blocks = (code_of[column.positions[part]] for part in _parts(rows.order))
+    return Encoded(size, _count(code_of, counts, size), blocks)
+
+
+def encode_numeric(
+    column: Iterable[pl.Series], rows: RowOrder, num_buckets: int, locate: Callable[[int], str]
+) -> Encoded:
+    """Buckets between train quantiles, then one for missing values if train has any.
+
+    Raises:
+        DataError: a value is text or infinite.
+    """
+    values = _numbers(column, rows.num_raw, locate)
+    train = np.empty(rows.num_train)
+    for part, own in zip(_parts(rows.order), _parts(train), strict=False):
+        own[:] = values[part[: len(own)]]
+    num_missing = int(np.isnan(train).sum())
+    known = train[~np.isnan(train)] if num_missing else train
+    has_known = bool(len(known))
+    edges = bucket_edges(known, num_buckets)
+    del train, known
+    filled = len(edges) + 1 if has_known else 0
+
+    def encode(part: np.ndarray) -> np.ndarray:
+        own = values[part]
+        codes = (np.searchsorted(edges, own, side="right") + 1).astype(np.int32)
+        if not has_known:
+            codes[:] = UNSEEN
+        codes[np.isnan(own)] = filled + 1 if num_missing else UNSEEN
+        return codes
+
+    size = 1 + filled + bool(num_missing)
+    frequencies = np.zeros(size, dtype=np.int64)
+    for part in _parts(rows.order[: rows.num_train]):
+        frequencies += np.bincount(encode(part), minlength=size)
+    return Encoded(size, frequencies, map(encode, _parts(rows.order)))
+
+
+def encode_bag(
+    column: Callable[[], Iterable[pl.Series]], is_train: np.ndarray, feature: FeatureSpec
+) -> Encoded:
+    """Codes of the first tokens of every bag; each distinct bag of a block is split once.
+
+    `column` gives the blocks anew at each call, `is_train` (rows,) says which raw rows are train's.
+    """
+    words, counts = _count_words(column(), is_train, feature)
+    code_of, size = _rank(words, counts, feature.min_count)
+    vocabulary = pl.Enum(words)
+    code_or_unseen = np.append(code_of, np.int32(UNSEEN))  # the last one is for words not in train
+
+    def encode(block: pl.Series) -> np.ndarray:
+        bags = tokenize([block], len(block))
+        by_bag = np.full((feature.max_length, len(bags.tokens)), PAD, dtype=np.int32)
+        bag, slot, word = _split_bags(bags.tokens, feature)
+        known = word.cast(vocabulary, strict=False).to_physical().fill_null(len(words)).to_numpy()
+        by_bag[slot, bag] = code_or_unseen[known]
+        return by_bag.take(bags.positions, axis=1)
+
+    return Encoded(size, _count(code_of, counts, size), map(encode, column()))
+
+
+def parse_numbers(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
+    """Numbers of a text column; missing values are NaN.
+
+    Raises:
+        DataError: a value is text or infinite.
+    """
+    present = column.is_not_null() & (column != MISSING)
+    numbers = column.cast(pl.Float64, strict=False)
+    wrong = present & (numbers.is_null() | numbers.is_infinite().fill_null(value=False))
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        raise DataError(
+            f"{locate(row)}: numeric column {column.name!r} holds {column[row]!r}; allowed is a"
+            " finite number, or nothing for a missing value; correct the line or declare the"
+            " column categorical"
+        )
+    return numbers.fill_null(float("nan")).to_numpy()
+
+
+def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
+    """Lower ends of all buckets but the first: train quantiles that leave no bucket empty.
+
+    `values` may be left in another order.
+    """
+    if not len(values):
+        return values
+    ranks = np.arange(1, num_buckets) * len(values) // num_buckets
+    values.partition(ranks)
+    edges = np.unique(values[ranks])
+    return edges[edges > values.min()]
+
+
+def _rank(tokens: pl.Series, counts: np.ndarray, min_count: int) -> tuple[np.ndarray, int]:
+    """The code of every token, and the number of codes with code 0."""
+    kept = np.flatnonzero(counts >= min_count)
+    ranked = pl.DataFrame(
+        {"token": tokens.gather(kept), "count": counts[kept], "position": kept}
+    ).sort("count", "token", descending=[True, False])
+    code_of = np.full(len(tokens), UNSEEN, dtype=np.int32)
+    code_of[ranked["position"].to_numpy()] = np.arange(1, len(kept) + 1)
+    return code_of, len(kept) + 1
+
+
+def _count(code_of: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+    return np.bincount(code_of, weights=counts, minlength=size).astype(np.int64)
+
+
+def _split_bags(bags: pl.Series, feature: FeatureSpec) -> tuple[np.ndarray, np.ndarray, pl.Series]:
+    """The bag, slot and word of every filled slot."""
+    words = bags.str.split(feature.separator)
+    words = words.list.eval(pl.element().filter(pl.element() != MISSING)).list.head(
+        feature.max_length
+    )
+    lengths = words.list.len().to_numpy().astype(np.int64)
+    bag = np.repeat(np.arange(len(words)), lengths)
+    slot = np.arange(len(bag)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return bag, slot, words.filter(words.list.len() > 0).explode()
+
+
+def _count_words(
+    blocks: Iterable[pl.Series], is_train: np.ndarray, feature: FeatureSpec
+) -> tuple[pl.Series, np.ndarray]:
+    """The words of the bags of train, and how often it shows them."""
+    numbering, counts, start = _Numbering(), np.zeros(0, dtype=np.int64), 0
+    for block in blocks:
+        own = block.filter(is_train[start : start + len(block)])
+        start += len(block)
+        bags = tokenize([own], len(own))
+        bag, _, words = _split_bags(bags.tokens, feature)
+        times = np.bincount(bags.positions, minlength=len(bags.tokens))[bag]
+        numbers = numbering.of(words)
+        known, counts = counts, np.bincount(numbers, times, numbering.size).astype(np.int64)
+        counts[: len(known)] += known
+    return numbering.texts(), counts
+
+
+def _numbers(
+    column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
+) -> np.ndarray:
+    """All numbers of a text column; missing values are NaN."""
+    numbers, start = np.empty(num_rows), 0
+    for block in column:
+        part = parse_numbers(block, partial(_located, locate, start))
+        numbers[start : start + len(part)] = part
+        start += len(part)
+    return numbers
+
+
+def _located(locate: Callable[[int], str], start: int, row: int) -> str:
+    return locate(start + row)
+
+
+def _parts(order: np.ndarray) -> Iterator[np.ndarray]:
+    """An array in pieces of a bounded size."""
+    for start in range(0, len(order), PART_ROWS):
+        yield order[start : start + PART_ROWS]

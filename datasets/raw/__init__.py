@@ -1,0 +1,1 @@
+"""Files as people publish them: text, tables, joins, values and time formats."""

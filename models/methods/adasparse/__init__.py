@@ -1,0 +1,5 @@
+"""AdaSparse."""
+
+from models.methods.adasparse.method import METHOD
+
+__all__ = ["METHOD"]

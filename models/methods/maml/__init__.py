@@ -1,0 +1,5 @@
+"""MAML."""
+
+from models.methods.maml.method import METHOD
+
+__all__ = ["METHOD"]

@@ -1,0 +1,5 @@
+"""STAR."""
+
+from models.methods.star.method import METHOD
+
+__all__ = ["METHOD"]

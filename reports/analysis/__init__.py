@@ -1,0 +1,1 @@
+"""Numbers that several parts of a report need."""

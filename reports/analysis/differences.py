@@ -1,0 +1,191 @@
+"""Scores of models over runs, and their differences run by run, as numbers and as entries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reports.look.entries import DIGITS, LOWER_IS_BETTER, WIDEST, bounds
+from reports.reading.capped import capped_note, capped_share
+from reports.reading.keys import CELL, REPLICATE
+from reports.reading.names import BASELINE
+from reports.statistics.paired_tests import Interval, paired_interval
+from reports.statistics.two_way import by_draw
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from reports.reading.load import Runs
+
+LEAST_WAY = 0.005
+SHARE_NOTE = (
+    "Share: the gain over the plain backbone as a part of what lies between it and the ceiling,"
+    " run by run against the ceiling of the run's own log, with the 95% t interval of its mean over"
+    " the seeds of a log that was drawn once, which holds the noise of training, not that of the"
+    " test rows nor of the draw, or over the draws; none is corrected for the number of"
+    f" comparisons. Blank where in any run less than {LEAST_WAY} lies between."
+)
+DRAWS_NOTE = (
+    "Of a generated log with several draws every run is of one draw and seed. Scores and"
+    " differences are means over all its runs, each difference being of two runs with the same draw"
+    " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
+    " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
+    " cells are compared, a spread that is small beside that of the other methods is pooled with"
+    " it), which hold what differs between draws, seeds and rows: they speak of such logs, not of"
+    " one. What is per domain or row is computed draw by draw; counts of domains and rows are"
+    " totals over the draws."
+)
+SCALE = 1e4  # of the differences
+MATCHED = "adasparse"  # what a width-matched plain network is compared with
+
+
+def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
+    """The rows, one per finished run, whose columns have these values."""
+    return scores[(scores[list(keys)] == pd.Series(keys)).all(axis=1)]
+
+
+def averages(own: pd.DataFrame) -> dict[str, object]:
+    """`<metric>_mean` and `_std` over the runs, and the share that is `capped`."""
+    row: dict[str, object] = {"capped": capped_share(own)}
+    for metric in DIGITS:
+        row |= moments(metric, own[metric])
+    return row
+
+
+def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, object]:
+    """`<metric>_<name>_e4_mean` and `_std` over the draws and seeds that both have."""
+    row: dict[str, object] = {}
+    for metric in DIGITS:
+        row |= moments(f"{metric}_{name}_e4", run_deltas(own, other, metric) * SCALE)
+    return row
+
+
+def run_pairs(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric of both, `own` and `other`, over the draws and seeds that both have, by `draw`."""
+    sides = (
+        frame[[*REPLICATE, metric]].rename(columns={metric: name}).astype({name: np.float64})
+        for name, frame in (("own", own), ("other", other))
+    )
+    return next(sides).merge(next(sides), on=REPLICATE).set_index("draw")[["own", "other"]]
+
+
+def run_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series:
+    """The differences of a metric over the draws and seeds that both have, by draw."""
+    pairs = run_pairs(own, other, metric)
+    return pairs["own"] - pairs["other"]
+
+
+def independent(values: pd.Series) -> NDArray[np.float64]:
+    """What intervals and tests are of, from values by draw: means of draws, else of one draw."""
+    return by_draw(values.to_numpy(np.float64), values.index)
+
+
+def mean_interval(values: pd.Series) -> Interval:
+    """The t interval of a mean over runs, from values by draw."""
+    return paired_interval(independent(values))
+
+
+def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: str) -> Interval:
+    """The mean of a cell's metric, with the reach of its difference to the plain backbone.
+
+    What a draw or a seed does alike to both cancels in the difference. The interval excludes the
+    plain backbone's mean where that of the difference excludes 0, if both have the same runs. It is
+    undefined for the plain backbone itself.
+    """
+    own = rows_of(scores, keys)
+    plain = rows_of(scores, {**keys, "changes": "", "method": BASELINE})
+    is_itself = keys["method"] == BASELINE and keys["changes"] == ""
+    gap = mean_interval(run_deltas(own, plain.iloc[:0] if is_itself else plain, metric))
+    mean = own[metric].mean(skipna=False)
+    around = Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
+    return around.clipped(0.0, WIDEST.get(metric, np.inf))
+
+
+def achieved_share(
+    own: pd.DataFrame, plain: pd.DataFrame, metric: str, ceiling: pd.Series
+) -> Interval:
+    """The part of the way from the plain backbone to the ceiling of the draw, over runs of both.
+
+    Undefined where that way is shorter than `LEAST_WAY` in any run: a share of nothing is noise.
+    """
+    pairs = run_pairs(own, plain, metric)
+    way = ceiling.loc[pairs.index].to_numpy(np.float64) - pairs["other"]
+    if ((-way if metric in LOWER_IS_BETTER else way) < LEAST_WAY).any():
+        way[:] = np.nan
+    return mean_interval((pairs["own"] - pairs["other"]) / way)
+
+
+def moments(name: str, values: pd.Series) -> dict[str, object]:
+    """Mean and sample standard deviation; undefined where a value is, or where there is none."""
+    return {
+        f"{name}_mean": values.mean(skipna=False) if len(values) else np.nan,
+        f"{name}_std": values.std(ddof=1, skipna=False),
+    }
+
+
+def compared(runs: Runs) -> pd.DataFrame:
+    """One row per planned cell of a study: its scores, and the differences to two others.
+
+    `<metric>_delta_plain_e4_*` are those to the plain backbone, `<metric>_delta_main_e4_*` those to
+    the main cell that the study changed, a width-matched plain network's being `MATCHED`. What
+    would be compared with itself is nan. `capped` is the share of runs that the cap on epochs
+    stopped.
+    """
+    scores = runs.metrics()
+    if scores.empty:
+        return pd.DataFrame()
+    rows = []
+    for model in runs.models.to_dict("records"):
+        keys = {name: model[name] for name in CELL}
+        main = {
+            "changes": "",
+            "method": MATCHED if model["method"] == BASELINE else model["method"],
+        }
+        own, nothing = rows_of(scores, keys), scores.iloc[:0]
+        plain = rows_of(scores, keys | {"changes": "", "method": BASELINE})
+        rows.append(
+            model
+            | {"runs": len(own)}
+            | averages(own)
+            | differences(own, nothing if is_plain(model) else plain, "delta_plain")
+            | differences(
+                own, rows_of(scores, keys | main) if model["changes"] else nothing, "delta_main"
+            )
+        )
+    return pd.DataFrame(rows)
+
+
+def below(table: pd.DataFrame) -> list[str]:
+    """The notes that some rows of `compared` ask for."""
+    return [*draws_note(table), *capped_note(table)]
+
+
+def is_plain(row: Mapping[Hashable, object]) -> bool:
+    """Whether a row is the plain backbone's main cell, with which others are compared."""
+    return row["method"] == BASELINE and row["changes"] == ""
+
+
+def draws_note(table: pd.DataFrame) -> list[str]:
+    """What is different about logs with several draws, where a table has one."""
+    return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
+
+
+def score_intervals(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
+    """Per cell with a finished run `<metric>_low` and `_high`, those of `interval_around`."""
+    scores = runs.metrics()
+    cells = [dict(zip(CELL, key, strict=True)) for key, _ in scores.groupby(CELL, sort=False)]
+    rows = [
+        cell
+        | {
+            name: value
+            for metric in metrics
+            for name, value in bounds(metric, interval_around(scores, cell, metric)).items()
+            if not name.endswith("_mean")
+        }
+        for cell in cells
+    ]
+    return pd.DataFrame(rows)

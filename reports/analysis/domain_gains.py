@@ -1,0 +1,109 @@
+"""What every domain gains over the plain backbone in test AUC, seed by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.reading.keys import DATA, Family, Log
+from reports.reading.names import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from numpy.typing import NDArray
+
+    from reports.reading.load import Runs
+
+LEAST_CLICKS = 10  # in test, of a domain that is judged
+JUDGED_NOTE = (
+    f"Judged are the domains with at least {LEAST_CLICKS} clicks and one non-click in test, so that"
+    " their AUC is defined and rests on more than a few clicks."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainGains:
+    """The test AUC of J judged domains of one draw under a method and the plain backbone.
+
+    `domains` has a row per judged domain: its column values and its counts. `auc` and `plain` are
+    (S, J) over the `seeds` that both have; `all_plain` is that of every plain run.
+    """
+
+    model: dict[str, object]  # the values of `MODEL`, `planned_runs` and `draws`
+    draw: int
+    domains: pd.DataFrame
+    test_rows: int  # of all domains
+    seeds: list[int]
+    auc: NDArray[np.float64]
+    plain: NDArray[np.float64]
+    all_plain: NDArray[np.float64]
+
+    @property
+    def gain(self) -> NDArray[np.float64]:
+        """(S, J)."""
+        return self.auc - self.plain
+
+
+def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
+    """Those of every planned method that is not the plain backbone, in the order of tables.
+
+    Of each method they are one per draw of the log: no domain is in two draws.
+    """
+    runs = runs.study("main")
+    if not runs.records:
+        return
+    for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+        family, backbone = Family(*map(str, keys[:2])), str(keys[2])
+        methods = models[models["method"] != BASELINE].to_dict("records")
+        by_draw = [
+            _of_draw(runs.of_log(Log(*family, draw)), backbone, methods, draw, fingerprint)
+            for draw, fingerprint in runs.families[family].items()
+        ]
+        yield from map(list, zip(*by_draw, strict=True))
+
+
+def _of_draw(
+    runs: Runs, backbone: str, methods: list[dict[Hashable, Any]], draw: int, fingerprint: str
+) -> list[DomainGains]:
+    """Those of each method on one draw."""
+    aucs = _aucs(runs, backbone)
+    domains = runs.domains(fingerprint).sort_values("eval_domain_id")
+    clicks, rows = domains["test_clicks"], domains["test_impressions"]
+    judged = domains[(clicks >= LEAST_CLICKS) & (clicks < rows)].reset_index(drop=True)
+    plain = aucs.get(BASELINE, {})
+    found = []
+    for model in methods:
+        own = aucs.get(str(model["method"]), {})
+        seeds = sorted(own.keys() & plain.keys())
+        gains = DomainGains(
+            model={str(name): value for name, value in model.items() if name != "changes"},
+            draw=draw,
+            domains=judged,
+            test_rows=int(rows.sum()),
+            seeds=seeds,
+            auc=_stacked([own[seed] for seed in seeds], judged),
+            plain=_stacked([plain[seed] for seed in seeds], judged),
+            all_plain=_stacked([plain[seed] for seed in sorted(plain)], judged),
+        )
+        found.append(gains)
+    return found
+
+
+def _aucs(runs: Runs, backbone: str) -> dict[str, dict[int, pd.Series]]:
+    """Per method and seed the test AUC by `eval_domain_id`, of runs on one draw."""
+    found: dict[str, dict[int, pd.Series]] = {}
+    for cell in runs.cells:
+        if cell.record is not None and cell.config.backbone == backbone:
+            scores = runs.domain_scores(cell.record).set_index("eval_domain_id")["auc"]
+            found.setdefault(cell.config.method, {})[cell.config.seed] = scores
+    return found
+
+
+def _stacked(aucs: list[pd.Series], judged: pd.DataFrame) -> NDArray[np.float64]:
+    """(S, J) of the judged domains."""
+    values = [auc.loc[judged["eval_domain_id"]].to_numpy(np.float64) for auc in aucs]
+    return np.array(values, np.float64).reshape(len(aucs), len(judged))

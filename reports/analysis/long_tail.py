@@ -1,0 +1,245 @@
+"""What methods gain over the plain backbone in each bin of domains, from head to long tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmark.metrics import group_scores
+from reports.analysis.differences import SCALE
+from reports.analysis.peers import peers_of
+from reports.look.entries import WIDEST, bounds
+from reports.look.panels import BLOCK
+from reports.reading.keys import Family
+from reports.reading.names import BASELINE
+from reports.reading.test_rows import File, file_of, scored_rows
+from reports.statistics.bins import NUM_BINS, bins_by_domain
+from reports.statistics.clusters import clusters_of, rows_component
+from reports.statistics.estimates import NONE
+from reports.statistics.influences import influences
+from reports.statistics.two_way import two_way_estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.store.records import RunRecord
+    from reports.analysis.peers import Peers
+    from reports.reading.keys import Replicate
+    from reports.reading.load import Runs
+    from reports.reading.test_rows import ScoredRows
+    from reports.statistics.estimates import Component, Estimate
+
+METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
+INTERVAL_NOTE = (
+    "Intervals: 95%, for other seeds and other test rows; none with one seed. What the seeds share,"
+    " the choice of the test rows, is the covariance of their gains over blocks of time, and over"
+    " users where the log names them, to first order; the rest is their own spread. Critical values"
+    " are those of Cochran and Cox. They are not corrected for the number of comparisons."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinScores:
+    """GAUC and AUC of one run in each bin, and what its rows add to them, found on demand."""
+
+    scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
+    sums: Callable[[], BinSums]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinSums:
+    """What each of C cells of the test rows adds to the scores.
+
+    The rows of a cell are of one bin, and agree in the ways in which rows belong together.
+    """
+
+    sums: NDArray[np.float64]  # (C, metrics)
+    bin: NDArray[np.integer]  # (C,)
+    groupings: Sequence[NDArray[np.integer]]  # (C,) each
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per bin and model of `main` but the plain backbone, over the runs that both have.
+
+    `domains` are all of the bin, `gauc_domains` those with both classes in test, totals over the
+    draws, each of which has its own bins. The gains, `<metric>_delta_e4_*`, are nan where the bin
+    lacks a class.
+    """
+    everything, runs = runs, runs.study("main")
+    rows: list[dict[str, object]] = []
+    for keys, models in runs.models.groupby(BLOCK, sort=False):
+        block = dict(zip(BLOCK, map(str, keys), strict=True))
+        records = _records(runs, block)
+        methods = [name for name in models["method"] if name in records and name != BASELINE]
+        if BASELINE not in records or not methods:
+            continue
+        family = Family(block["dataset"], block["partition"])
+        logs = runs.families[family].values()
+        counts = _counts([runs.domains(fingerprint) for fingerprint in logs])
+        num_draws = int(models["draws"].max())
+        plain = scores_by_run(runs, records[BASELINE])
+        tuning_of = partial(bin_tuning, runs, peers_of(everything, family, block["backbone"]))
+        for method in methods:
+            gains = _gains(scores_by_run(runs, records[method]), plain, tuning_of)
+            rows += [
+                {**block, "method": method, "draws": num_draws, **of_bin, **gain}
+                for of_bin, gain in zip(counts, gains, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def _records(runs: Runs, block: Mapping[str, str]) -> dict[str, dict[Replicate, RunRecord]]:
+    """The finished main cells of a block by method, draw and seed."""
+    found: dict[str, dict[Replicate, RunRecord]] = {}
+    for cell in runs.cells:
+        is_own = cell.key[: len(BLOCK)] == tuple(block.values()) and not cell.changes
+        if is_own and cell.record is not None:
+            found.setdefault(cell.config.method, {})[cell.replicate] = cell.record
+    return found
+
+
+def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
+    """Of each bin its domains, those with both classes in test, and its test rows."""
+    bins = np.concatenate([bins_by_domain(domains) for domains in draws])
+    ordered = pd.concat(domains.sort_values("eval_domain_id") for domains in draws)
+    rows, clicks = (ordered[f"test_{name}"].to_numpy() for name in ("impressions", "clicks"))
+    has_both = (clicks > 0) & (clicks < rows)
+    return [
+        {
+            "bin": number,
+            "domains": int((bins == number).sum()),
+            "gauc_domains": int(has_both[bins == number].sum()),
+            "test_rows": int(rows[bins == number].sum()),
+        }
+        for number in range(1, NUM_BINS + 1)
+    ]
+
+
+def scores_by_run(
+    runs: Runs,
+    records: Mapping[Replicate, RunRecord],
+    bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
+) -> dict[Replicate, BinScores]:
+    """Those of each run, in the bins of its own draw, or in at most as many other groups."""
+    logs = {record.config.data_fingerprint for record in records.values()}
+    bins = {fingerprint: bins_of_domains(runs.domains(fingerprint)) for fingerprint in logs}
+    return {
+        place: scores_of(record, bins[record.config.data_fingerprint])
+        for place, record in records.items()
+    }
+
+
+def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
+    """Those of a run, computed once."""
+    return _scores_of(file_of(record), bins.tobytes())
+
+
+@lru_cache(maxsize=4096)  # a few hundred bytes each
+def _scores_of(file: File, bins: bytes) -> BinScores:
+    found = bin_scores(scored_rows(file), np.frombuffer(bins, np.int64))
+    return replace(found, sums=partial(_sums_of, file, bins))
+
+
+@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 40 bytes a test row
+def _sums_of(file: File, bins: bytes) -> BinSums:
+    return _bin_sums(scored_rows(file), np.frombuffer(bins, np.int64))
+
+
+def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
+    """Those of a run's test rows by the domains' bins."""
+    row_bin = bins[rows.domain] - 1
+    scores = [
+        _mean_aucs(rows.label, rows.logit, group, row_bin) for group in (rows.domain, row_bin)
+    ]
+    return BinScores(np.stack(scores, axis=-1), partial(_bin_sums, rows, bins))
+
+
+def _bin_sums(rows: ScoredRows, bins: NDArray[np.int64]) -> BinSums:
+    row_bin = bins[rows.domain] - 1
+    clusters = clusters_of(*rows.groupings, row_bin)
+    *groupings, bin_of_cell = clusters.groupings
+    added = [
+        clusters.sums(influences(rows.label, rows.logit, group, row_bin))
+        for group in (rows.domain, row_bin)
+    ]
+    return BinSums(np.stack(added, axis=-1), bin_of_cell, groupings)
+
+
+def _mean_aucs(
+    label: NDArray[np.integer],
+    logit: NDArray[np.floating],
+    group: NDArray[np.integer],
+    row_bin: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(bins,) the mean AUC of each bin's groups of both classes, weighted by rows as in GAUC."""
+    scores = group_scores(label, logit, group)
+    kept = scores.is_defined
+    bin_of_group = np.zeros(int(group.max(initial=0)) + 1, np.int64)
+    bin_of_group[group] = row_bin
+    place, rows = bin_of_group[scores.group[kept]], scores.impressions[kept]
+    total = np.bincount(place, rows * scores.auc[kept], NUM_BINS)
+    weight = np.bincount(place, rows, NUM_BINS)
+    return np.divide(total, weight, out=np.full(NUM_BINS, np.nan), where=weight > 0.0)
+
+
+def bin_tuning(
+    runs: Runs,
+    peers: Peers,
+    number: int,
+    metric: str,
+    bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
+) -> Component:
+    """What tuned values add to such differences, where models were searched twice."""
+    place = (number - 1, METRICS.index(metric))
+
+    def score(record: RunRecord) -> float:
+        bins = bins_of_domains(runs.domains(record.config.data_fingerprint))
+        return float(scores_of(record, bins).scores[place])
+
+    return peers.tuning_of(score)
+
+
+def _gains(
+    own: Mapping[Replicate, BinScores],
+    plain: Mapping[Replicate, BinScores],
+    tuning_of: Callable[[int, str], Component],
+) -> list[dict[str, object]]:
+    """Per bin the number of pairs, and of each metric the mean gain and its interval."""
+    rows: list[dict[str, object]] = []
+    for number in range(1, NUM_BINS + 1):
+        rows.append({"pairs": len(own.keys() & plain.keys())})
+        for metric in METRICS:
+            tuning = tuning_of(number, metric)
+            interval = bin_gain(own, plain, number, metric, tuning).interval()
+            rows[-1] |= bounds(f"{metric}_delta_e4", interval.times(SCALE))
+    return rows
+
+
+def bin_gain(
+    own: Mapping[Replicate, BinScores],
+    other: Mapping[Replicate, BinScores],
+    number: int,
+    metric: str,
+    tuning: Component = NONE,
+) -> Estimate:
+    """How much more of a metric one model has in a bin than another, over their common runs."""
+    place = (number - 1, METRICS.index(metric))
+    both = sorted(own.keys() & other.keys())
+    pairs = [(own[run], other[run]) for run in both]
+    gains = np.array([one.scores[place] - two.scores[place] for one, two in pairs])
+
+    def of_rows() -> Component:
+        added = [(one.sums(), two.sums()) for one, two in pairs]
+        first = added[0][0]
+        is_own = first.bin == place[0]
+        sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in added]
+        return rows_component(np.array(sums), *(g[is_own] for g in first.groupings))
+
+    found = two_way_estimate(gains, of_rows, [run.draw for run in both], tuning=tuning)
+    return replace(found, limit=WIDEST.get(metric, np.inf))

@@ -1,0 +1,256 @@
+"""Which neurons domains prune: the runs of the study of masks, and the domains they compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.reading.keys import MODEL
+from reports.statistics.permutation import Overlap, Pairs, Ranking, relabelled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from reports.reading.keys import Cell, Log
+    from reports.reading.load import Runs
+
+STUDY = "masks"
+NO_FORM = "own"  # of a plug-in whose factors have no name
+FORM = [*MODEL, "form"]
+PAPER_FORM, OWN_FORM = "binarization", "fusion"  # of factors: figure 3a's, and the main cell's
+KINDS = ("trained", "initial", "permuted")
+TITLES = {
+    "trained": "trained",
+    "initial": "untrained",
+    "permuted": "labels permuted",
+}
+LEAST_ROWS = 50  # test rows of a domain whose mask is judged
+MOST_DOMAINS = 100  # those with the most test rows
+LEAST_CONTRASTED = 3  # domains: D_a, one like it and another
+LEAST_DOMAINS = 8  # of a correlation over their pairs
+KEPT = 0.5  # a neuron is kept where its gate is open for so many of a domain's test rows
+_TIE = 1e-6  # weight of the mean factor, which orders neurons of equal keep-rates
+
+
+class Contrast(NamedTuple):
+    """Positions of D_a, of the domain most similar to it and of the least similar one."""
+
+    own: int
+    similar: int
+    different: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domains:
+    """The domains of a prepared log that have enough test rows, the largest first.
+
+    `source` says what `similarity` is: `planted`, which is known of generated logs and compares how
+    domains click, or `observed`, which compares their inputs.
+    """
+
+    eval_domain_id: NDArray[np.intp]  # (D,)
+    names: list[str]
+    codes: NDArray[np.intp]  # (D, K), values numbered within each domain column
+    similarity: NDArray[np.float64]  # (D, D)
+    source: str
+
+    def contrast(self) -> Contrast | None:
+        """D_a, the largest domain, and its counterparts by the similarity; None if too few."""
+        if len(self.names) < LEAST_CONTRASTED:
+            return None
+        to_own = self.similarity[0, 1:]
+        return Contrast(0, 1 + int(to_own.argmax()), 1 + int(to_own.argmin()))
+
+    def pairs(self) -> Pairs | None:
+        """All pairs; None if there are too few for a correlation."""
+        return Pairs(self.codes, self.similarity) if len(self.names) >= LEAST_DOMAINS else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedModel:
+    """The finished runs of one model on one draw of a log.
+
+    Per kind and seed they are the ranking of every layer's neurons.
+    """
+
+    keys: dict[str, str]  # the values of `FORM`
+    draw: int
+    planned_runs: int
+    domains: Domains
+    rankings: Mapping[str, Mapping[int, Mapping[str, Ranking]]]
+
+    @property
+    def layers(self) -> list[str]:
+        """`layer0`, which is x_0 if it is pruned, then the hidden layers."""
+        return sorted(next(iter(self.rankings["trained"].values())))
+
+    def widest(self) -> str:
+        """The hidden layer with the most neurons, the first of equal ones."""
+        layers = next(iter(self.rankings["trained"].values()))
+        hidden = [name for name in self.layers if name != "layer0"]
+        return max(hidden, key=lambda name: layers[name].score.shape[1])
+
+
+def masked_models(runs: Runs) -> list[list[MaskedModel]]:
+    """The models of the study that prune and have a finished run on the given labels, by draw.
+
+    Of a log and backbone the paper's form of the factors comes first.
+    """
+    runs = runs.study(STUDY)
+    found: dict[tuple[str, ...], dict[Log, list[Cell]]] = {}
+    for log in runs.fingerprints:
+        for cell in runs.of_log(log).cells:
+            key = (*cell.key[: len(MODEL)], str(cell.config.method_config.get("form", NO_FORM)))
+            found.setdefault(key, {}).setdefault(log, []).append(cell)
+    models = []
+    places = {model: place for place, model in enumerate(dict.fromkeys(key[:-1] for key in found))}
+    for key in sorted(found, key=lambda key: (places[key[:-1]], key[-1] != PAPER_FORM)):
+        keys, by_log = dict(zip(FORM, key, strict=True)), found[key]
+        draws = [_masked(runs, keys, log, cells) for log, cells in by_log.items()]
+        models.append([model for model in draws if model])
+    return [draws for draws in models if draws]
+
+
+def _masked(runs: Runs, keys: dict[str, str], log: Log, cells: list[Cell]) -> MaskedModel | None:
+    """A model on one draw; None without such a run."""
+    domains = _domains(runs, log)
+    rankings = _rankings(runs, cells, domains) if domains else {}
+    if domains is None or not rankings.get("trained"):
+        return None
+    return MaskedModel(
+        keys=keys,
+        draw=log.draw,
+        planned_runs=sum(cell.config.labels == "given" for cell in cells),
+        domains=domains,
+        rankings=rankings,
+    )
+
+
+def _domains(runs: Runs, log: Log) -> Domains | None:
+    """The domains of a log whose masks are judged; None if nothing is known of their similarity."""
+    fingerprint = runs.fingerprints[log]
+    similarity = runs.similarity(fingerprint)
+    if similarity is None:
+        return None
+    source = "planted" if np.ptp(similarity.get("planted", np.zeros(1))) > 0.0 else "observed"
+    known = similarity["planted_eval_domain_id" if source == "planted" else "eval_domain_id"]
+    table = runs.domains(fingerprint)
+    table = table[
+        (table["test_impressions"] >= LEAST_ROWS) & table["eval_domain_id"].isin(known)
+    ].sort_values("test_impressions", ascending=False, kind="stable")[:MOST_DOMAINS]
+    ids = table["eval_domain_id"].to_numpy(np.intp)
+    position = pd.Index(known).get_indexer(ids)
+    columns = log.partition.split("+")
+    return Domains(
+        eval_domain_id=ids,
+        names=[" \N{MIDDLE DOT} ".join(map(str, row)) for row in table[columns].to_numpy()],
+        codes=np.column_stack([pd.factorize(table[name])[0] for name in columns]),
+        similarity=similarity[source][np.ix_(position, position)].astype(np.float64),
+        source=source,
+    )
+
+
+def _rankings(
+    runs: Runs, cells: list[Cell], domains: Domains
+) -> dict[str, dict[int, dict[str, Ranking]]]:
+    found: dict[str, dict[int, dict[str, Ranking]]] = {kind: {} for kind in KINDS}
+    for cell in cells:
+        if cell.record is None:
+            continue
+        arrays = runs.masks(cell.record)
+        trained, initial = _layers(arrays, domains.eval_domain_id)
+        if not trained:
+            continue
+        seed = cell.config.seed
+        if cell.config.labels == "permuted":
+            found["permuted"][seed] = trained
+        else:
+            found["trained"][seed], found["initial"][seed] = trained, initial
+    return found
+
+
+def _layers(
+    arrays: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]
+) -> tuple[dict[str, Ranking], dict[str, Ranking]]:
+    """The rankings after training and, with as many pruned neurons, before it."""
+    trained, initial = {}, {}
+    for name in arrays:
+        layer, _, kind = name.partition("_")
+        if kind != "keep_rate":
+            continue
+        kept = arrays[name][rows]
+        num_pruned = (kept < KEPT).sum(axis=1)
+        score = kept + np.float32(_TIE) * arrays[f"{layer}_mean_factor"][rows]
+        trained[layer] = Ranking(score, num_pruned)
+        initial[layer] = Ranking(arrays[f"{layer}_initial_factor"][rows], num_pruned)
+    return trained, initial
+
+
+def jaccard(pruned: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """The Jaccard index of two sets of pruned neurons (N,); undefined if both are empty."""
+    either = np.count_nonzero(pruned | other)
+    return np.count_nonzero(pruned & other) / either if either else np.nan
+
+
+def chance_jaccard(num_pruned: int, num_other: int, width: int) -> float:
+    """The expected Jaccard index of so many of `width` neurons, drawn twice independently.
+
+    The number that both hold is hypergeometric. Undefined if both are empty.
+    """
+    if num_pruned == num_other == 0:
+        return np.nan
+    both = np.arange(min(num_pruned, num_other) + 1)
+    p = stats.hypergeom.pmf(both, width, num_pruned, num_other)
+    return float(p @ (both / (num_pruned + num_other - both)))
+
+
+def contrasted(ranking: Ranking, own: int, other: int) -> tuple[float, float]:
+    """The Jaccard index of two domains' pruned neurons and its chance level."""
+    pruned, counts = ranking.pruned(), ranking.num_pruned
+    chance = chance_jaccard(int(counts[own]), int(counts[other]), pruned.shape[1])
+    return jaccard(pruned[own], pruned[other]), chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Association:
+    """How mask overlap follows similarity, and how it would if the two had nothing in common.
+
+    `raw` is the correlation, `drawn` are those of relabelled masks.
+    """
+
+    raw: float
+    drawn: NDArray[np.float64]
+    by_stratum: dict[int, float]  # by how many values the domains share
+
+    @property
+    def value(self) -> float:
+        """What `raw` is above what counts of pruned neurons and shared values alone give."""
+        return self.raw - float(self.drawn.mean())
+
+
+def associations(
+    model: MaskedModel, layers: Sequence[str]
+) -> dict[tuple[str, int, str], Association]:
+    """Per kind, seed and layer; none where there are too few domains."""
+    pairs = model.domains.pairs()
+    if pairs is None:
+        return {}
+    rankings = {
+        (kind, seed, layer): by_layer[layer]
+        for kind, seeds in model.rankings.items()
+        for seed, by_layer in seeds.items()
+        for layer in layers
+    }
+    drawn = relabelled(list(rankings.values()), model.domains.codes, pairs)
+    found = {}
+    for (key, ranking), column in zip(rankings.items(), drawn.T, strict=True):
+        overlap = Overlap(ranking, pairs).of(ranking.pruned())
+        strata = dict(zip(map(int, pairs.strata), pairs.correlations(overlap), strict=True))
+        found[key] = Association(raw=pairs.correlation(overlap), drawn=column, by_stratum=strata)
+    return found

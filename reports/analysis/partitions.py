@@ -1,0 +1,77 @@
+"""Every method with ever finer domains, column by column (after AdaSparse, figure 3c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis.differences import compared
+from reports.analysis.own_statistics import with_own_statistics
+from reports.reading.keys import CELL, DATA, family_of
+from reports.reading.names import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.reading.load import Runs
+
+MODEL = [*DATA, "backbone"]
+_STEP = ["domain_columns", "num_columns", "num_domains"]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """Per step the plain backbone and every method: the numbers of `paired.compared`.
+
+    `domain_columns`, `num_columns` and `num_domains`, those in train, say what methods see. Of
+    several draws `num_domains` is the mean, as a whole number; `whole_statistics` is that of
+    `own_statistics`.
+    """
+    runs = runs.study("partitions")
+    table = compared(runs)
+    if table.empty:
+        return table
+    table = table.loc[:, ~table.columns.str.contains("_delta_main_")]
+    table = with_own_statistics(table, runs)
+    seen = _seen(runs)
+    steps = seen[[*MODEL, *_STEP]].drop_duplicates()
+    plain = table[(table["method"] == BASELINE) & (table["changes"] == "")]
+    rows = pd.concat([plain.merge(steps, on=MODEL), table.merge(seen, on=CELL)])
+    model = rows.groupby(MODEL, sort=False).ngroup()
+    return rows.iloc[np.lexsort((rows["num_columns"], model))].reset_index(drop=True)
+
+
+def _seen(runs: Runs) -> pd.DataFrame:
+    """What the methods of a cell see, one row per cell of the nested series.
+
+    Where a method has a cell whose tasks are the full partition, that is the last of its series and
+    the main cell is none of it; else the main cell is the last.
+    """
+    with_full_task = {cell.config.folder for cell in runs.cells if cell.config.has_full_task}
+    found = {}
+    for cell in runs.cells:
+        config = cell.config
+        is_last = config.has_full_task or config.folder not in with_full_task
+        if config.method != BASELINE and (config.has_own_domains or is_last):
+            found[cell.key] = (family_of(config), config.domain_columns)
+    tables = {
+        family: [runs.domains(log) for log in runs.families[family].values()]
+        for family in {family for family, _ in found.values()}
+    }
+    rows = [
+        [*key, "+".join(columns), len(columns), _mean_domains(tables[family], columns)]
+        for key, (family, columns) in found.items()
+    ]
+    return pd.DataFrame(rows, columns=[*CELL, *_STEP])
+
+
+def _mean_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> int:
+    """Their number in train, mean over the draws as a whole number."""
+    return round(float(np.mean([_num_domains(domains, columns) for domains in draws])))
+
+
+def _num_domains(domains: pd.DataFrame, columns: tuple[str, ...]) -> int:
+    """How many joint values of the columns train shows."""
+    in_train = domains[domains["train_impressions"] > 0]
+    return len(in_train[list(columns)].drop_duplicates())

@@ -1,0 +1,77 @@
+"""The sparsity ratios that models reach, and whether they lie in the band that training aims at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis_plan import ANALYSIS
+from reports.look.table import Entry, number
+from reports.reading.keys import CELL, REPLICATE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from reports.reading.load import Runs
+
+TOLERANCE = ANALYSIS.exclusions.outside_band  # by which a ratio may lie outside of the band
+LAYERS_NOTE = (
+    "layer0 (x_0, the input of the backbone), layer1, ...: the share of a layer's neurons that are"
+    " pruned, mean over the test rows and the runs. In band: how many of these layers lie within"
+    f" {TOLERANCE} of the band [r_min, r_max] at which training aims."
+)
+_SUFFIX = "_sparsity"
+
+
+def reached(runs: Runs) -> pd.DataFrame:
+    """`r_min` and `r_max` of the planned cells that aim at a band, and what finished runs reach.
+
+    That is `<layer>_sparsity`, mean over the runs, `layers` and `layers_in_band`.
+    """
+    bands = _bands(runs)
+    means = runs.sparsity().drop(columns=REPLICATE).groupby(CELL).mean().add_suffix(_SUFFIX)
+    own = bands.reindex(means.index)
+    low, high = own["r_min"] - TOLERANCE, own["r_max"] + TOLERANCE
+    is_inside = means.ge(low, axis=0) & means.le(high, axis=0)
+    counts = {"layers": means.notna().sum(axis=1), "layers_in_band": is_inside.sum(axis=1)}
+    return bands.join(means.assign(**counts), how="outer").reset_index()
+
+
+def _bands(runs: Runs) -> pd.DataFrame:
+    """`r_min` and `r_max` by the values of `CELL`."""
+    bands = pd.DataFrame(
+        [
+            [*cell.key, *cast("list[float]", cell.config.method_config["sparsity_bounds"])]
+            for cell in runs.cells
+            if "sparsity_bounds" in cell.config.method_config
+        ],
+        columns=[*CELL, "r_min", "r_max"],
+    )
+    return bands.groupby(CELL).first()
+
+
+def band_margins(runs: Runs) -> pd.DataFrame:
+    """One row per finished run that aims at a band, with its keys.
+
+    `inside` is how far the ratio of the layer that is furthest out lies inside of the band, widened
+    by `TOLERANCE`; it is negative outside.
+    """
+    ratios = runs.sparsity().set_index([*CELL, *REPLICATE])
+    bands = ratios[[]].join(_bands(runs), on=CELL)
+    low, high = bands["r_min"], bands["r_max"]
+    to_bounds = np.minimum(ratios.sub(low, axis=0), -ratios.sub(high, axis=0))
+    return (to_bounds.min(axis=1) + TOLERANCE).rename("inside").reset_index()
+
+
+def layers_of(table: pd.DataFrame) -> list[str]:
+    """The layers of which a table has the sparsity."""
+    return [name.removesuffix(_SUFFIX) for name in table.columns if name.endswith(_SUFFIX)]
+
+
+def sparsity_entries(row: Mapping[Hashable, float], layers: Sequence[str]) -> list[Entry]:
+    """The ratio of each layer and how many are in the band, blank where nothing is pruned."""
+    ratios = (row[layer + _SUFFIX] for layer in layers)
+    counts = "" if pd.isna(row["layers"]) else f"{row['layers_in_band']:.0f} of {row['layers']:.0f}"
+    return [*(Entry("" if pd.isna(ratio) else number(ratio, 3)) for ratio in ratios), Entry(counts)]

@@ -1,0 +1,259 @@
+"""The cells that claims compare, and their differences at the level that a claim asks for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from benchmark.protocol import PRESETS
+from reports.analysis.comparisons import estimate
+from reports.analysis.peers import peers_of, tuning_between
+from reports.claims.paper import paper_scores
+from reports.claims.verdicts import (
+    LEAST_REPLICATES,
+    LEAST_TRIALS,
+    MARGIN,
+    SHOWN_LEVEL,
+    Contrast,
+    corrected_level,
+)
+from reports.reading.capped import are_capped, cap_warning
+from reports.reading.keys import Family
+from reports.reading.names import BASELINE, model_title
+from reports.statistics.estimates import NONE
+from reports.statistics.paired_tests import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.store.records import RunRecord
+    from reports.claims.verdicts import Budget, Expected
+    from reports.reading.keys import Replicate
+    from reports.reading.load import Runs
+    from reports.statistics.estimates import Component, Estimate
+
+COUNTED = "times"  # the unit of what follows from counts alone, on every log
+NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
+NOTHING = Interval(math.nan, math.nan, math.nan, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A contrast before it is one of several: `measure` gives its interval at a level.
+
+    `unit` is "e-4" for differences of metrics, else what `measure` counts in: `COUNTED` are powers
+    of ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing
+    is settled whatever the interval. `replicates` are the values that the interval is over, and
+    `estimate` is what it is made of, if it is not Student's of their mean. `evidence` is the log
+    that it is on, if that is not the claim's.
+    """
+
+    label: str
+    measure: Callable[[float], Interval]
+    paper: float = math.nan
+    expected: Expected = "above"
+    unit: str = "e-4"
+    limit: float = 1.0
+    p_value: float | None = None
+    needs: str = ""
+    blocked: str = ""
+    replicates: str = "seeds"
+    estimate: Estimate | None = None
+    evidence: Evidence | None = None
+
+    def among(self, num_parts: int) -> Contrast:
+        """The contrast as one of so many parts of a claim."""
+        interval, level = self.measure(SHOWN_LEVEL), corrected_level(num_parts)
+        return Contrast(
+            label=self.label,
+            interval=interval,
+            corrected=self.measure(level),
+            corrected_level=level,
+            paper=self.paper,
+            expected=self.expected,
+            margin=MARGIN if self.unit == "e-4" else 0.0,
+            p_value=self.p_value,
+            needs=self.needs if math.isnan(interval.low) else "",
+            blocked=self.blocked,
+            replicates=self.replicates,
+            estimate=self.estimate,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model of a comparison, and its finished runs by draw and seed."""
+
+    title: str
+    runs: dict[Replicate, RunRecord]
+    backbone: str
+    method: str
+    is_main: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one log, or of all draws of one: its runs, and how to find them."""
+
+    runs: Runs
+    dataset: str
+    partition: str
+
+    def subject(
+        self, backbone: str, method: str, is_wanted: Callable[[RunConfig], bool] | None = None
+    ) -> Subject:
+        """A model of the log: its main cell, or the cell whose configuration is wanted."""
+        found = [
+            cell
+            for cell in self.runs.cells
+            if cell.key[:4] == (self.dataset, self.partition, backbone, method)
+            and (is_wanted(cell.config) if is_wanted else not cell.changes)
+        ]
+        changes = found[0].changes if found else NOT_PLANNED
+        records = {cell.replicate: cell.record for cell in found if cell.record is not None}
+        return _subject(backbone, method, changes, records)
+
+    def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> Subject:
+        """A model with hyper-parameters that a study fixes."""
+
+        def is_wanted(config: RunConfig) -> bool:
+            return config.pinned == pins and config.labels == "given"
+
+        return self.subject(backbone, method, is_wanted)
+
+    def of_cell(self, key: tuple[str, ...]) -> Subject:
+        """The model with these values of `keys.CELL`."""
+        cells = [cell for cell in self.runs.cells if cell.key == key]
+        records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
+        return _subject(key[2], key[3], key[4], records)
+
+    def gap(
+        self,
+        left: Subject,
+        right: Subject,
+        metric: str,
+        *,
+        paper: float = math.nan,
+        expected: Expected = "above",
+        needs: str = "two seeds or more of both, with clicks and non-clicks in test",
+    ) -> Part:
+        """How much better the left one is on test, for other seeds, test rows and tuned values."""
+        peers = [peers_of(self.runs, self.family, one.backbone) for one in (left, right)]
+        are_peers = peers[0] is peers[1] and all(
+            one.is_main and one.method in peers[0].cells for one in (left, right)
+        )
+        found = estimate(
+            left.runs,
+            right.runs,
+            metric,
+            peers[0] if are_peers else None,
+            self.tuning(left, right, metric),
+        )
+        return Part(
+            label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
+            measure=found.interval,
+            estimate=found,
+            paper=paper,
+            expected=expected,
+            needs=needs,
+            blocked=blocked_by(left, right),
+            replicates=self.replicates,
+        )
+
+    def tuning(self, left: Subject, right: Subject, metric: str) -> Component:
+        """What their tuned values add to the difference; cells of one method share them."""
+        if left.backbone != right.backbone:
+            sides = [
+                (peers_of(self.runs, self.family, one.backbone), one.method)
+                for one in (left, right)
+            ]
+            return tuning_between(sides, metric)
+        if left.method == right.method:
+            return NONE
+        return peers_of(self.runs, self.family, left.backbone).tuning(metric)
+
+    @property
+    def family(self) -> Family:
+        """The log."""
+        return Family(self.dataset, self.partition)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the log was drawn from known probabilities."""
+        return not self.runs.ceilings(self.family).empty
+
+    @property
+    def replicates(self) -> str:
+        """The values that intervals are over."""
+        return "draws" if len(self.runs.families[self.family]) > 1 else "seeds"
+
+    def main_logs(self) -> list[Family]:
+        """Every log of the main study."""
+        return list(self.runs.study("main").families)
+
+    @property
+    def num_columns(self) -> int:
+        """How many columns make the domains."""
+        return len(self.partition.split("+"))
+
+    def printed(self, backbone: str, method: str, metric: str) -> float:
+        """What the paper prints for a model on the log that this one stands for; nan if nothing."""
+        scores = paper_scores(self.dataset, backbone, method)
+        return math.nan if scores is None else cast("float", dict(scores)[metric])
+
+    def backbones(self) -> list[str]:
+        """Those with a plain main cell, in the order of the plan."""
+        mains = (cell for cell in self.runs.cells if not cell.changes)
+        found = [cell.key[2] for cell in mains if self._is_here(cell.key, BASELINE)]
+        return list(dict.fromkeys(found))
+
+    def _is_here(self, key: Sequence[str], method: str) -> bool:
+        return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
+
+
+def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, Contrast]]) -> Budget:
+    """What the runs behind the parts of a claim allow to be said of it.
+
+    Intervals have to be over enough seeds or draws; counts have none.
+    """
+    if not PRESETS[runs.preset].has_verdicts:
+        return "none"
+    trials = [search.search.num_trials for search in runs.searches]
+    is_tuned = bool(trials) and not runs.tuned_from and min(trials) >= LEAST_TRIALS
+    numbers = [
+        contrast.interval.num
+        for part, contrast in contrasts
+        if part.unit != COUNTED and not math.isnan(contrast.interval.low)
+    ]
+    return "full" if is_tuned and min(numbers, default=math.inf) >= LEAST_REPLICATES else "small"
+
+
+def _subject(backbone: str, method: str, changes: str, runs: dict[Replicate, RunRecord]) -> Subject:
+    return Subject(
+        title=model_title(backbone, method, changes),
+        runs=runs,
+        backbone=backbone,
+        method=method,
+        is_main=not changes,
+    )
+
+
+def blocked_by(*subjects: Subject) -> str:
+    """Why a comparison of these settles nothing: the cap on epochs stopped too many of their runs.
+
+    Empty where it did not.
+    """
+    capped = [subject.title for subject in subjects if are_capped(subject.runs.values())]
+    return cap_warning(capped) if capped else ""
+
+
+def counted(value: float) -> Callable[[float], Interval]:
+    """The interval of a number that has no error, such as a count of parameters."""
+    return lambda _level: Interval(value, value, value, 1)
+
+
+def absent(_level: float) -> Interval:
+    """The interval of what was not run."""
+    return NOTHING

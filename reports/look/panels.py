@@ -1,0 +1,100 @@
+"""What figures with one row of panels per data set and backbone have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+
+from reports.look.style import PAGE
+from reports.reading.keys import DATA
+from reports.reading.names import BASELINE, data_title, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+    from numpy.typing import NDArray
+
+
+BLOCK = [*DATA, "backbone"]
+MOST_BLOCKS = 4  # that fit on a printed page
+LEGEND_HEIGHT = 0.3  # inches
+LEGEND_COLUMNS = 7
+GAP_NOTE = (
+    "the 95% t interval of the difference to the plain backbone, run by run over the seeds of a log"
+    " that was drawn once, or over the draws, drawn around the model's own mean, and not corrected"
+    " for the number of comparisons. Where it does not reach the plain backbone's mean, the two"
+    " differ. Over seeds it holds the noise of training, not that of the test rows. One seed has"
+    " none."
+)
+
+
+def block_rows(
+    table: pd.DataFrame, columns: int, height: float
+) -> tuple[Canvas, list[tuple[NDArray[Any], pd.DataFrame]]]:
+    """A canvas with a titled row of panels per block of a table, and each row with its numbers."""
+    blocks = list(table.groupby(BLOCK, sort=False))[:MOST_BLOCKS]
+    canvas = Canvas(figsize=(PAGE, height * len(blocks) + LEGEND_HEIGHT), layout="constrained")
+    parts: Iterable[SubFigure] = canvas.subfigures(len(blocks), 1, squeeze=False)[:, 0]
+    rows = []
+    for part, ((dataset, partition, backbone), own) in zip(parts, blocks, strict=True):
+        title = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
+        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+        rows.append((part.subplots(1, columns, squeeze=False)[0], own))
+    return canvas, rows
+
+
+def left_out(table: pd.DataFrame) -> list[str]:
+    """The sentence about blocks that are not drawn, where there are any."""
+    num_blocks = len(table[BLOCK].drop_duplicates())
+    if num_blocks <= MOST_BLOCKS:
+        return []
+    return [
+        f"Drawn are the first {MOST_BLOCKS} of {num_blocks} data sets with backbones; the CSV file"
+        " has all."
+    ]
+
+
+def counts_text(counts: Iterable[int]) -> str:
+    """`3`, or `2 to 3` where counts differ."""
+    different = sorted({int(count) for count in counts})
+    if len(different) == 1:
+        return str(different[0])
+    return f"{different[0]} to {different[-1]}"
+
+
+def draw_intervals(
+    panel: Axes, x: Iterable[float], rows: pd.DataFrame, name: str, style: Mapping[str, Any]
+) -> None:
+    """Means of `<name>` at positions x, each with its interval where that is defined."""
+    mean = rows[f"{name}_mean"]
+    reach = [mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean]
+    has_any = reach[0].notna().any()
+    errors: dict[str, Any] = {"yerr": reach, "elinewidth": 0.8} if has_any else {}
+    panel.errorbar(list(x), mean, **errors, **style)
+
+
+def draw_baseline(
+    panel: Axes, row: Mapping[Hashable, Any], name: str, look: dict[str, str]
+) -> None:
+    """A line across the panel."""
+    panel.axhline(row[f"{name}_mean"], color=look["color"], linestyle="--", label=look["label"])
+
+
+def add_legend(canvas: Canvas, first: Iterable[str], title: str = "") -> None:
+    """One entry per label below all panels, those in `first` in its order before the others."""
+    found = dict(_labelled(canvas))
+    order = [*(label for label in first if label in found)]
+    order += [label for label in found if label not in order]
+    if order:
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": LEGEND_COLUMNS}
+        canvas.legend([found[label] for label in order], order, title=title or None, **place)
+
+
+def _labelled(canvas: Canvas) -> Iterator[tuple[str, Any]]:
+    for panel in canvas.axes:
+        handles, labels = panel.get_legend_handles_labels()
+        yield from zip(labels, handles, strict=True)

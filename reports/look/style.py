@@ -1,0 +1,95 @@
+"""How figures look: one colour and one marker per method, sizes of a printed column, light paper.
+
+Colours are those of Okabe and Ito (2008), which readers with any common colour blindness can tell
+apart; markers and line styles repeat what colours say, for print in grey.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
+
+from reports.reading.names import TITLES, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COLUMN, PAGE = 3.4, 7.0  # inches: widths of one column and of both
+HEIGHT = 2.6  # inches, of a row of panels
+DPI = 200
+COLOURS = {
+    "plain": "#000000",
+    "maml": "#56b4e9",
+    "star": "#009e73",
+    "apg": "#e69f00",
+    "adasparse": "#d55e00",
+    "logistic_regression": "#999999",
+    "boosted_trees": "#cc79a7",
+}
+MARKERS = {
+    "plain": "o",
+    "maml": "s",
+    "star": "^",
+    "apg": "D",
+    "adasparse": "*",
+    "logistic_regression": "v",
+    "boosted_trees": "P",
+}
+OTHERS = (("#0072b2", "X"), ("#f0e442", "h"), ("#8c510a", "<"), ("#5e3c99", ">"))  # of plug-ins
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "errorbar.capsize": 2.0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # text stays text
+    "svg.hashsalt": "0",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the style of the house; whatever the user's own matplotlib settings are."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        warnings.filterwarnings("error", message=".*[Tt]ight layout not applied.*")
+        yield
+
+
+def panels(rows: int, columns: int, *, width: float = PAGE, height: float = HEIGHT) -> Canvas:
+    """An empty figure of so many panels, `figure.subplots` already made; height is per row."""
+    canvas = Canvas(figsize=(width, height * rows), layout="constrained")
+    canvas.subplots(rows, columns, squeeze=False)
+    return canvas
+
+
+def look_of(method: str) -> dict[str, str]:
+    """Colour, marker and label of a method, or of a reference model, for `Axes.plot`."""
+    label = TITLES.get(method, method)
+    if method in COLOURS:
+        return {"color": COLOURS[method], "marker": MARKERS[method], "label": label}
+    colour, marker = OTHERS[sum(map(ord, method)) % len(OTHERS)]
+    return {"color": colour, "marker": marker, "label": label}
+
+
+def in_order(methods: Iterator[str] | set[str] | list[str]) -> list[str]:
+    """Methods in the order of tables, each once."""
+    return sorted(set(methods), key=lambda name: (rank(name), name))

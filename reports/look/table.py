@@ -1,0 +1,179 @@
+"""A table as readers see it, and its renderings as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.reading.names import BASELINE, data_title, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from reports.reading.load import Runs
+
+UNDEFINED = "n/a"
+LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{character: "\\" + character for character in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "\N{MINUS SIGN}": "$-$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$",
+        "Δ": r"$\Delta$",
+        "\N{DAGGER}": r"$\dagger$",
+    }
+)
+MARKDOWN_ESCAPES = str.maketrans({character: "\\" + character for character in "\\|*_`<>[]"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The text of one table cell; its lines are a list on the page, elsewhere one line.
+
+    On the page it links to the element with the id `link` and can be linked to by its own id
+    `anchor`. `tag` is the verdict that the text begins with.
+    """
+
+    text: str
+    is_best: bool = False
+    link: str = ""
+    anchor: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Consecutive rows under one heading; the first entry of a row names it."""
+
+    heading: str
+    rows: list[list[Entry]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Column headings, blocks of rows, and what a reader has to know to read them.
+
+    `wraps` are the indices of columns with sentences, which break into lines.
+    """
+
+    columns: list[str]
+    blocks: list[Block]
+    notes: list[str]
+    wraps: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What a module of `reports/tables` exports as `TABLE`.
+
+    `tabulate` gives the numbers, which become the CSV file; `arrange` turns them into what is
+    printed. A table without rows is left out. `position` orders tables and figures on the page;
+    `study` names the studies that make its runs, with commas between.
+    """
+
+    title: str
+    position: int
+    study: str
+    tabulate: Callable[[Runs], pd.DataFrame]
+    arrange: Callable[[pd.DataFrame], Layout]
+
+
+def blocks_of(
+    table: pd.DataFrame, entries: Callable[[pd.DataFrame], list[list[Entry]]]
+) -> list[Block]:
+    """One block per data set, partition and backbone."""
+    blocks = []
+    for (dataset, partition, backbone), rows in table.groupby(
+        ["dataset", "partition", "backbone"], sort=False
+    ):
+        heading = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
+        blocks.append(Block(heading=heading, rows=entries(rows)))
+    return blocks
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """A rounded number, `n/a` when it is undefined."""
+    if math.isnan(value):
+        return UNDEFINED
+    text = f"{value:{'+' if signed else ''},.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(mean: float, std: float, digits: int, *, signed: bool = False) -> str:
+    """Mean and standard deviation; the mean alone where the deviation is undefined."""
+    text = number(mean, digits, signed=signed)
+    return text if math.isnan(std) or math.isnan(mean) else f"{text} ± {number(std, digits)}"
+
+
+def p_value(value: float) -> str:
+    """A p value with three digits, and no more than that of a small one."""
+    return "< 0.001" if value < 0.001 else number(value, 3)
+
+
+def to_markdown(title: str, layout: Layout) -> str:
+    """A GitHub table with a heading; the block's heading is a row of its own."""
+    lines = [
+        f"## {title}",
+        "",
+        _pipes(layout.columns),
+        _pipes(["---"] + ["---:"] * (len(layout.columns) - 1)),
+    ]
+    for block in layout.blocks:
+        lines.append(
+            _pipes(
+                [f"**{block.heading.translate(MARKDOWN_ESCAPES)}**"]
+                + [""] * (len(layout.columns) - 1)
+            )
+        )
+        lines += [_pipes([_markdown(entry) for entry in row]) for row in block.rows]
+    lines += ["", *(f"- {note.translate(MARKDOWN_ESCAPES)}" for note in layout.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(title: str, layout: Layout) -> str:
+    """A booktabs table."""
+    width = len(layout.columns)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{title.translate(LATEX_ESCAPES)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
+        r"\toprule",
+        _ampersands([column.translate(LATEX_ESCAPES) for column in layout.columns]),
+    ]
+    for block in layout.blocks:
+        heading = block.heading.translate(LATEX_ESCAPES)
+        lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\textit{{{heading}}}}} \\"]
+        lines += [_ampersands([_latex(entry) for entry in row]) for row in block.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {note.translate(LATEX_ESCAPES)}" for note in layout.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _pipes(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _ampersands(texts: Sequence[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def _on_one_line(entry: Entry) -> str:
+    return entry.text.replace("\n", "; ")
+
+
+def _markdown(entry: Entry) -> str:
+    text = _on_one_line(entry).translate(MARKDOWN_ESCAPES)
+    return f"**{text}**" if entry.is_best else text
+
+
+def _latex(entry: Entry) -> str:
+    text = _on_one_line(entry).translate(LATEX_ESCAPES)
+    return rf"\textbf{{{text}}}" if entry.is_best else text

@@ -1,0 +1,298 @@
+"""From an output folder to frames: every cell of the plan, with its digests checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from benchmark.protocol import PRESETS
+from benchmark.store.plan import read_plan
+from benchmark.store.records import ERROR, RECORD, RunStore
+from benchmark.store.sealed import RecordError
+from reports.reading.card import Card
+from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, log_of
+from reports.reading.ledger import read_searches
+from reports.reading.logits import read_logits
+from reports.reading.names import changes_of, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.config import Json, RunConfig
+    from benchmark.store.records import RunRecord, SlotState
+    from reports.reading.ledger import SearchTrials
+
+WAITING = "waits for tuning"
+NOT_RUN = "not run yet"
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """All that a report reads: the cells of the last plan, in its order.
+
+    Each is equal to itself alone, so that what follows from it can be remembered.
+    """
+
+    store: RunStore
+    preset: str
+    cells: tuple[Cell, ...]
+    studies: Mapping[str, tuple[str, ...]]  # slot ids
+    searches: tuple[SearchTrials, ...]
+    tuned_from: str  # where tuned values were read instead, if they were
+
+    def study(self, *names: str) -> Runs:
+        """The cells of these studies; none of one that is not part of the plan."""
+        slots = {slot for name in names for slot in self.studies.get(name, ())}
+        return replace(self, cells=tuple(cell for cell in self.cells if cell.slot_id in slots))
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """The finished runs."""
+        return [cell.record for cell in self.cells if cell.record is not None]
+
+    def unfinished(self, state: SlotState) -> list[Cell]:
+        """The cells that are `missing` or `failed`."""
+        return [cell for cell in self.cells if cell.state == state]
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """The planned models with their numbers of runs and draws, in the order of tables."""
+        rows = pd.DataFrame([_keys(cell) for cell in self.cells], columns=[*CELL, *REPLICATE])
+        if rows.empty:
+            return rows.drop(columns=REPLICATE).assign(planned_runs=0, draws=0)
+        grouped = rows.groupby(CELL, sort=False)["draw"]
+        models = grouped.agg(planned_runs="size", draws="nunique").reset_index()
+        ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
+        ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
+        return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
+
+    @cached_property
+    def fingerprints(self) -> dict[Log, str]:
+        """The prepared logs of the plan, the draws of a generated one in order.
+
+        Logs that a study splits another way are not among them.
+        """
+        configs = [cell.config for cell in self.cells if not cell.config.has_split_variant]
+        found = {log_of(config): config.data_fingerprint for config in configs}
+        places = {log.family: place for place, log in reversed(list(enumerate(found)))}
+        return dict(sorted(found.items(), key=lambda item: (places[item[0].family], item[0].draw)))
+
+    @cached_property
+    def families(self) -> dict[Family, dict[int, str]]:
+        """The fingerprints of each log by draw, in order."""
+        found: dict[Family, dict[int, str]] = {}
+        for log, fingerprint in self.fingerprints.items():
+            found.setdefault(log.family, {})[log.draw] = fingerprint
+        return found
+
+    def of_log(self, log: Log) -> Runs:
+        """The cells of one prepared log."""
+        return replace(self, cells=tuple(cell for cell in self.cells if log_of(cell.config) == log))
+
+    def metrics(self, split: str = "test") -> pd.DataFrame:
+        """One row per finished run: its keys, every metric of the split, and what stopped it.
+
+        Undefined metrics are nan.
+        """
+        return self._frame(
+            {**record.metrics[split], "stopped_by": record.training["stopped_by"]}
+            for record in self.records
+        )
+
+    def costs(self) -> pd.DataFrame:
+        """One row per finished run: its keys, its counts and its times."""
+        return self._frame(record.training | record.cost | record.timing for record in self.records)
+
+    def last_values(self) -> pd.DataFrame:
+        """One row per finished run: its keys, and the last row of its history."""
+        paths = (record.path / "history.csv" for record in self.records)
+        last = (pd.read_csv(path).iloc[-1] for path in paths)
+        return self._frame({str(name): value for name, value in row.items()} for row in last)
+
+    def environments(self) -> list[dict[str, Json]]:
+        """The environments of the finished runs, equal ones once."""
+        different: list[dict[str, Json]] = []
+        for record in self.records:
+            if record.environment not in different:
+                different.append(record.environment)
+        return different
+
+    def disagreements(self) -> dict[str, list[str]]:
+        """The commits, torch versions and devices of the finished runs, where they differ."""
+        found: dict[str, list[str]] = {}
+        for environment in self.environments():
+            packages = cast("Mapping[str, Json]", environment["packages"])
+            sources = {
+                "commit": environment["commit"],
+                "torch": packages["torch"],
+                "device": environment["device"],
+            }
+            for name, value in sources.items():
+                values = found.setdefault(name, [])
+                values += [] if str(value) in values else [str(value)]
+        return {name: values for name, values in found.items() if len(values) > 1}
+
+    def card(self, fingerprint: str) -> Card:
+        """The data card of a prepared log.
+
+        Raises:
+            RecordError: it is absent, cannot be read, or lacks a fact.
+        """
+        card = self.store.read_card(fingerprint)
+        missing = sorted(Card.__required_keys__ - card.keys())
+        if missing:
+            path = self.store.data_folder(fingerprint) / "card.json"
+            raise RecordError(
+                f"{path}: damaged or of another version, it lacks {', '.join(missing)}; run again"
+                " to renew it"
+            )
+        return cast("Card", card)
+
+    def ceilings(self, family: Family) -> pd.DataFrame:
+        """Per draw the test metrics of the true click probability; no rows for a real log."""
+        cards = {draw: self.card(log) for draw, log in self.families[family].items()}
+        known = {draw: card["ceiling"]["test"] for draw, card in cards.items() if "ceiling" in card}
+        return pd.DataFrame.from_dict(known, orient="index", dtype=np.float64)
+
+    def truth(self, fingerprint: str) -> pd.DataFrame:
+        """The true click probability of each dev and test row of a generated log.
+
+        The rows are those of every run's predictions, in the same order.
+        """
+        return pd.read_parquet(self.store.data_folder(fingerprint) / "truth.parquet")
+
+    def predictions(self, record: RunRecord) -> pd.DataFrame:
+        """The logit of each dev and test row."""
+        return read_logits(record.path / "predictions.parquet")
+
+    def domains(self, fingerprint: str) -> pd.DataFrame:
+        """One row per domain of a prepared log: its values, impressions and clicks per split."""
+        return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+
+    def candidates(self, fingerprint: str) -> pd.DataFrame | None:
+        """The candidate ads of a world's auctions, in the order of their logits; None on others."""
+        path = self.store.data_folder(fingerprint) / "candidates.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
+
+    def similarity(self, fingerprint: str) -> dict[str, NDArray[np.generic]] | None:
+        """How alike domains are, as `store.similarity` keeps it; None if nothing is stored."""
+        path = self.store.data_folder(fingerprint) / "similarity.npz"
+        return _arrays(path) if path.is_file() else None
+
+    def masks(self, record: RunRecord) -> dict[str, NDArray[np.float32]]:
+        """The arrays of `masks.npz`, none of a method that does not prune."""
+        path = record.path / "masks.npz"
+        return _arrays(path) if path.is_file() else {}
+
+    def candidate_logits(self, record: RunRecord) -> NDArray[np.float32]:
+        """What a run on a world predicts for every candidate."""
+        return read_logits(record.path / "candidates.parquet")["logit"].to_numpy(np.float32)
+
+    def domain_scores(self, record: RunRecord) -> pd.DataFrame:
+        """One row per domain: as in `domains`, with the scores of a run on test."""
+        return pd.read_parquet(record.path / "domains.parquet")
+
+    def sparsity(self) -> pd.DataFrame:
+        """One row per finished run that prunes: its keys and the sparsity of each layer on test."""
+        return self._by_layer(lambda ratios, rows: np.average(ratios, weights=rows))
+
+    def sparsity_spread(self) -> pd.DataFrame:
+        """The same of the standard deviation over domains, each weighted by its test rows."""
+        return self._by_layer(
+            lambda ratios, rows: np.sqrt(np.cov(ratios, aweights=rows, ddof=0).item())
+        )
+
+    def _by_layer(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> pd.DataFrame:
+        rows = [
+            {**_keys(cell), **_layer_sparsity(cell.record.path, statistic)}
+            for cell in self.cells
+            if cell.record is not None and (cell.record.path / "masks.npz").is_file()
+        ]
+        return pd.DataFrame(rows, columns=None if rows else [*CELL, *REPLICATE])
+
+    def _frame(self, rows: Iterable[Mapping[str, Json]]) -> pd.DataFrame:
+        done = [cell for cell in self.cells if cell.record is not None]
+        merged = [{**_keys(cell), **row} for cell, row in zip(done, rows, strict=True)]
+        return pd.DataFrame(merged, columns=None if merged else [*CELL, *REPLICATE])
+
+
+def load_runs(out: Path) -> Runs:
+    """Read the plan of an output folder and every run that it names.
+
+    Raises:
+        RecordError: there is no plan, it cannot be read, or this version lacks its preset.
+    """
+    store = RunStore(out)
+    plan = read_plan(out)
+    if plan.preset not in PRESETS:
+        raise RecordError(
+            f"{out}: the plan names the preset {plan.preset!r}, this version has"
+            f" {', '.join(PRESETS)}; run again with another --out"
+        )
+    mains: dict[tuple[str, ...], RunConfig] = {}  # a plan names the main cell of a model first
+    cells = []
+    for slot, config in plan.slots.items():
+        main = mains.setdefault(config.folder, config)
+        state = plan.state_of(slot)
+        reason = plan.waiting[slot] or WAITING if state else ""
+        cell = Cell(
+            config=config,
+            slot_id=slot,
+            run_id=config.run_id,
+            state=state or "missing",
+            changes=changes_of(config, main),
+            reason=reason,
+        )
+        cells.append(cell if state else _looked_up(store, cell))
+    return Runs(
+        store=store,
+        preset=plan.preset,
+        cells=tuple(cells),
+        studies=plan.studies,
+        searches=read_searches(out, plan),
+        tuned_from=plan.tuned_from,
+    )
+
+
+def _keys(cell: Cell) -> dict[str, Json]:
+    return {**dict(zip(CELL, cell.key, strict=True)), **cell.replicate._asdict()}
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored}
+
+
+def _layer_sparsity(
+    folder: Path, statistic: Callable[[np.ndarray, np.ndarray], float]
+) -> dict[str, float]:
+    """Per layer a statistic of the ratios of the domains and of their test rows."""
+    weights = pd.read_parquet(folder / "domains.parquet")["test_impressions"].to_numpy(np.float64)
+    with np.load(folder / "masks.npz") as masks:
+        layers = {
+            name.removesuffix("_sparsity"): masks[name]
+            for name in masks
+            if name.endswith("_sparsity")
+        }
+    seen = weights > 0
+    return {layer: float(statistic(ratio[seen], weights[seen])) for layer, ratio in layers.items()}
+
+
+def _looked_up(store: RunStore, cell: Cell) -> Cell:
+    """A cell as its run folder says that it is."""
+    folder = store.run_folder(cell.config)
+    if (folder / RECORD).is_file():
+        try:
+            return replace(cell, state="done", record=store.read_run(cell.config))
+        except RecordError as error:
+            return replace(cell, reason=str(error))
+    if (folder / ERROR).is_file():
+        return replace(cell, state="failed", reason=store.read_error(cell.config))
+    return replace(cell, reason=NOT_RUN)

@@ -1,0 +1,110 @@
+"""What the stored test rows of a run say, each file read once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from benchmark.metrics import row_logloss
+from reports.reading.logits import refuse_broken
+from reports.statistics.clusters import Clusters, clusters_of
+from reports.statistics.influences import influences, placements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.store.records import RunRecord
+
+
+class File(NamedTuple):
+    """Predictions as they were when they were read."""
+
+    path: Path
+    changed: int
+    size: int
+
+
+class ScoredRows(NamedTuple):
+    """The test rows of a run as stored, (N,) each; `user` only where the log names users."""
+
+    label: NDArray[np.int8]
+    logit: NDArray[np.float32]
+    domain: NDArray[np.int32]
+    block: NDArray[np.integer]
+    user: NDArray[np.int32] | None = None
+
+    @property
+    def groupings(self) -> tuple[NDArray[np.integer], ...]:
+        """The ways in which rows belong together."""
+        return (self.block,) if self.user is None else (self.block, self.user)
+
+
+def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
+    """(C,) of LogLoss, AUC and GAUC on test: what the rows of each cell of `clusters` add to it."""
+    return _influence_sums(file_of(record))
+
+
+def clusters(record: RunRecord) -> Clusters:
+    """The clusters of the test rows, the same for all runs on a log."""
+    return clusters_of(*scored_rows(file_of(record)).groupings)
+
+
+def placed(record: RunRecord) -> NDArray[np.float64]:
+    """The `placements` of a run's test rows."""
+    return _placed(file_of(record))
+
+
+def labels(record: RunRecord) -> NDArray[np.int8]:
+    """The labels of the test rows, as stored."""
+    return scored_rows(file_of(record)).label
+
+
+def file_of(record: RunRecord) -> File:
+    """The predictions of a run as they are now, a key for what was computed from them."""
+    path = record.path / "predictions.parquet"
+    facts = path.stat()
+    return File(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 24 bytes a test row
+def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
+    rows = scored_rows(file)
+    by_cell = clusters_of(*rows.groupings).sums
+    if rows.label.size == 0:
+        return dict.fromkeys(("logloss", "auc", "gauc"), np.empty(0))
+    loss, everything = row_logloss(rows.label, rows.logit), np.zeros(rows.label.size, np.int64)
+    return {
+        "logloss": by_cell((loss - loss.mean()) / loss.size),
+        "auc": by_cell(influences(rows.label, rows.logit, everything, everything)),
+        "gauc": by_cell(influences(rows.label, rows.logit, rows.domain, everything)),
+    }
+
+
+@lru_cache(maxsize=64)  # about the runs of one data set and backbone
+def _placed(file: File) -> NDArray[np.float64]:
+    rows = scored_rows(file)
+    return placements(rows.label, rows.logit)
+
+
+@lru_cache(maxsize=8)
+def scored_rows(file: File) -> ScoredRows:
+    """Those of a run.
+
+    Raises:
+        RecordError: a logit is nan or infinite.
+    """
+    rows = pl.read_parquet(file.path).filter(pl.col("split") == "test")
+    refuse_broken(file.path, rows["logit"].to_numpy())
+    return ScoredRows(
+        label=rows["label"].to_numpy(),
+        logit=rows["logit"].to_numpy(),
+        domain=rows["eval_domain_id"].to_numpy(),
+        block=rows["block"].to_numpy(),
+        user=rows["cluster"].to_numpy() if "cluster" in rows.columns else None,
+    )

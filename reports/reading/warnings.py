@@ -1,0 +1,65 @@
+"""What a reader of the report should know about the store that it was made from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from benchmark.store.plan import read_plan
+from benchmark.store.records import FILES
+from reports.reading.few_rows import few_rows
+from reports.reading.findings import Findings
+from reports.reading.folders import run_folders
+from reports.reading.load import NOT_RUN, WAITING
+from reports.reading.names import data_title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reports.reading.load import Runs
+
+SCORES = ("logloss", "auc", "gauc")
+
+
+def warnings_of(runs: Runs) -> list[str]:
+    """One line per run that is damaged or that no plan has, foreign file, and undefined metric.
+
+    Another says of each log if it has too few rows of a class. Damaged and strange runs are no part
+    of a table, and an undefined metric makes its mean undefined. Runs that only a former call
+    planned are no reason for a warning.
+    """
+    return [*_damaged(runs), *_strangers(runs), *_few_rows(runs), *_undefined(runs)]
+
+
+def _damaged(runs: Runs) -> Iterator[str]:
+    for cell in runs.cells:
+        if cell.state == "missing" and cell.reason not in (NOT_RUN, WAITING):
+            yield cell.reason.replace(f"{runs.store.out}/", "")
+
+
+def _strangers(runs: Runs) -> Iterator[str]:
+    """Files that no run writes, and run folders that no plan names."""
+    store, findings = runs.store, Findings(runs.store.out)
+    planned = {store.run_folder(config) for config in read_plan(store.out).whole.slots.values()}
+    for folder in run_folders(store.out / "runs", findings):
+        if folder not in planned:
+            yield f"{findings.name_of(folder)}: plan.json does not have this run, no table reads it"
+        for path in sorted(folder.iterdir()):
+            if path.name not in FILES and not path.name.startswith("."):  # being written
+                findings.foreign(path)
+    yield from findings.differences
+
+
+def _few_rows(runs: Runs) -> Iterator[str]:
+    for family in runs.families:
+        if few := few_rows(runs, family):
+            yield f"{data_title(*family)}: {few}, so no star and no verdict rests on it"
+
+
+def _undefined(runs: Runs) -> Iterator[str]:
+    for record in runs.records:
+        for split, metrics in record.metrics.items():
+            names = [name for name in SCORES if math.isnan(metrics.get(name, math.nan))]
+            if names:
+                folder = record.path.relative_to(runs.store.out)
+                yield f"{folder}: {', '.join(names)} undefined on {split}"

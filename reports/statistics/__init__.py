@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: intervals, tests and measures without a store or a page."""
