@@ -103,7 +103,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
     num_trials = preset.num_trials if args.trials is None else args.trials
     return Selection(
         preset=preset,
-        studies=studies_named(args.only, args.data),
+        studies=studies_named(_named_studies(args.only), args.data),
         data=args.data,
         world_rows=args.world_rows or preset.world_rows,
         backbones=args.backbones,
@@ -112,6 +112,18 @@ def selection_of(args: argparse.Namespace) -> Selection:
         num_seeds=args.seeds,
         embedding_optimizer=args.embedding_optimizer,
     )
+
+
+def _named_studies(words: Sequence[str]) -> Sequence[str]:
+    """The names in the words of --only, those of tables and figures as the studies behind them."""
+    from benchmark.planning.studies import STUDIES
+
+    names = [name for word in words for name in word.split(",") if name] or words
+    if set(names) <= set(STUDIES):
+        return names
+    from reports.build import with_studies  # imports every table and figure
+
+    return with_studies(names)
 
 
 def show(lines: Sequence[str]) -> None:

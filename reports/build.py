@@ -9,7 +9,7 @@ import pkgutil
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +21,7 @@ from benchmark.store.trials import trial_path
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
 from reports.look.figure import Figure, rendered
+from reports.look.part import in_page_order
 from reports.look.table import Table, to_latex, to_markdown
 from reports.page.content import SAMPLE, Section, render_page
 from reports.reading.ledger import budget_errors, read_searches
@@ -28,12 +29,12 @@ from reports.reading.load import load_runs
 from reports.reading.warnings import warnings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from reports.reading.ledger import SearchTrials
     from reports.reading.load import Runs
-
-T = TypeVar("T", bound=Table | Figure)
 
 PAGE = "index.html"
 MANIFEST = "manifest.json"
@@ -92,12 +93,18 @@ def problems_of(out: Path) -> list[str]:
 
 def load_tables() -> dict[str, Table]:
     """The tables by name, in the order of the page."""
-    return _in_order(_exported("tables", "TABLE"))
+    return in_page_order(_exported("tables", "TABLE"))
 
 
 def load_figures() -> dict[str, Figure]:
     """The figures by name, in the order of the page."""
-    return _in_order(_exported("figures", "FIGURE"))
+    return in_page_order(_exported("figures", "FIGURE"))
+
+
+def with_studies(words: Sequence[str]) -> list[str]:
+    """The words with each name of a table or figure replaced by the studies behind it."""
+    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
+    return [name for word in words for name in (parts[word].studies if word in parts else [word])]
 
 
 def _exported(kind: str, constant: str) -> dict[str, Any]:
@@ -110,16 +117,12 @@ def _exported(kind: str, constant: str) -> dict[str, Any]:
     }
 
 
-def _in_order(modules: dict[str, T]) -> dict[str, T]:
-    return dict(sorted(modules.items(), key=lambda item: item[1].position))
-
-
 def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:
     """All files of the report, the page last."""
     files: dict[str, bytes] = {}
     sections = []
     parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
-    for name, part in _in_order(parts).items():
+    for name, part in in_page_order(parts).items():
         numbers = part.tabulate(runs)
         if numbers.empty:
             continue
@@ -151,7 +154,7 @@ def figure_texts(name: str, numbers: pd.DataFrame) -> dict[str, str]:
 def _table(name: str, table: Table, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
     files = {path: text.encode() for path, text in table_texts(name, table, numbers).items()}
     section = Section(
-        name=name, title=table.title, layout=table.arrange(numbers), study=table.study
+        name=name, title=table.title, layout=table.arrange(numbers), studies=table.studies
     )
     return files, section
 
@@ -165,7 +168,7 @@ def _figure(name: str, figure: Figure, numbers: pd.DataFrame) -> tuple[dict[str,
         title=figure.title,
         image=images["png"],
         notes=figure.notes(numbers),
-        study=figure.study,
+        studies=figure.studies,
     )
     return files, section
 

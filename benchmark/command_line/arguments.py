@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.command_line.listing import LISTS
-from benchmark.planning.studies import ARTEFACTS, STUDIES
+from benchmark.planning.studies import STUDIES
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.store.environment import ROOT
 from datasets.command_line import Parser
@@ -138,8 +138,8 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
         nargs="+",
         default=[],
         metavar="STUDY",
-        help="studies, tables or figures, with commas or spaces between:"
-        f" {', '.join([*STUDIES, *ARTEFACTS])} (default: all, but mechanisms only with one of its"
+        help=f"studies ({', '.join(STUDIES)}), or tables and figures of the report (--list names"
+        " them), with commas or spaces between (default: all, but mechanisms only with one of its"
         " worlds in --data)",
     )
     group.add_argument(

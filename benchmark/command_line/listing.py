@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.planning.studies import ARTEFACTS, STUDIES
+from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
 from benchmark.store.environment import ROOT, machine
 from benchmark.store.plan import read_plan
@@ -38,12 +38,7 @@ def listing(kind: str) -> list[str]:
     if kind == "presets":
         return [f"{preset.name}: {preset.summary}" for preset in PRESETS.values()]
     if kind == "studies":
-        names = {name: [a for a, study in ARTEFACTS.items() if study == name] for name in STUDIES}
-        return [
-            f"{name}: {study.summary}"
-            + (f"; --only takes {', '.join(names[name])} too" if names[name] else "")
-            for name, study in STUDIES.items()
-        ]
+        return [f"{name}: {study.summary}" for name, study in STUDIES.items()]
     if kind in ("figures", "tables"):
         return sorted(path.stem for path in Path(ROOT, "reports", kind).glob("[!_]*.py"))
     if kind == "datasets":

@@ -264,44 +264,24 @@ STUDIES = {
         is_searched_again=True,
     ),
 }
-ARTEFACTS = {  # a table or figure of the report -> the study that makes its runs
-    "table1": "main",
-    "table2": "formulations",
-    "fig1": "main",
-    "fig3a": "masks",
-    "fig3b": "main",
-    "fig3c": "partitions",
-    "fig3d": "sparsity",
-    "table3": "cost",
-    "pareto": "cost",
-    "scaling": "cost",
-    "curves": "main",
-    "significance": "main",
-    "domains": "main",
-    "coverage": "main",
-    "awareness": "controls",
-    "gain_parts": "controls",
-}
 
 
-def studies_named(words: Sequence[str], data: Sequence[str]) -> list[str]:
-    """The studies that `--only` names, with commas or spaces between them.
+def studies_named(names: Sequence[str], data: Sequence[str]) -> list[str]:
+    """The studies of these names, in order.
 
-    A word is a study, or a table or figure of the paper. Without a word all, but those with worlds
-    of their own only if one of them is in `--data`.
+    Without a name all, but those with worlds of their own only if one of them is in `--data`.
 
     Raises:
-        ConfigError: an unknown word.
+        ConfigError: an unknown name.
     """
-    names = [name for word in words for name in word.split(",") if name]
-    unknown = [name for name in names if name not in {*STUDIES, *ARTEFACTS}]
+    unknown = [name for name in names if name not in STUDIES]
     if unknown:
         raise ConfigError(
-            f"--only: unknown study {unknown[0]!r}; available: {', '.join([*STUDIES, *ARTEFACTS])}"
+            f"--only: unknown study {unknown[0]!r}; available: {', '.join(STUDIES)}, and the tables"
+            " and figures that --list tables and --list figures name"
         )
-    if words:
-        chosen = {ARTEFACTS.get(name, name) for name in names}
-        return [name for name in STUDIES if name in chosen]
+    if names:
+        return [name for name in STUDIES if name in names]
     return [
         name
         for name, study in STUDIES.items()

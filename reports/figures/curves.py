@@ -179,7 +179,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Training curves",
-    position=21,
+    section="methods",
+    position=4,
     study="main",
     tabulate=tabulate,
     draw=draw,

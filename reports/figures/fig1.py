@@ -188,7 +188,8 @@ def _left_out(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Volume and CTR of domains",
-    position=9,
+    section="domains",
+    position=1,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -221,7 +221,8 @@ def _missing(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Figure 3a: pruned neurons of similar and different domains",
-    position=10,
+    section="domains",
+    position=2,
     study=STUDY,
     tabulate=tabulate,
     draw=draw,

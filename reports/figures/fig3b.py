@@ -70,7 +70,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Gain from head to long-tail domains",
-    position=12,
+    section="domains",
+    position=4,
     study="main",
     tabulate=tabulate,
     draw=draw,

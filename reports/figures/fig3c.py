@@ -115,7 +115,8 @@ def _steps(rows: pd.DataFrame) -> str:
 
 FIGURE = Figure(
     title="Quality against the number of domains",
-    position=16,
+    section="domains",
+    position=8,
     study="partitions",
     tabulate=tabulate,
     draw=draw,

@@ -119,7 +119,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Quality against the sparsity ratio",
-    position=18,
+    section="methods",
+    position=1,
     study="sparsity",
     tabulate=tabulate,
     draw=draw,

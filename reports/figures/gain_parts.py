@@ -74,7 +74,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Domain awareness and capacity in each method's gain",
-    position=24,
+    section="methods",
+    position=7,
     study="controls",
     tabulate=tabulate,
     draw=draw,

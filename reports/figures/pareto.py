@@ -161,8 +161,9 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Quality against cost",
-    position=7,
-    study="cost",
+    section="cost",
+    position=2,
+    study="main, cost",
     tabulate=tabulate,
     draw=draw,
     notes=notes,

@@ -168,7 +168,8 @@ def _growth(table: pd.DataFrame) -> str:
 
 FIGURE = Figure(
     title="Cost against the number of domains",
-    position=8,
+    section="cost",
+    position=3,
     study="cost",
     tabulate=tabulate,
     draw=draw,

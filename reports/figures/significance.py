@@ -181,7 +181,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Mean ranks and critical difference",
-    position=3,
+    section="result",
+    position=5,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.look.part import Part
 from reports.look.style import DPI, house_style
 
 if TYPE_CHECKING:
@@ -14,23 +15,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Canvas
 
-    from reports.reading.load import Runs
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """What a module of `reports/figures` exports as `FIGURE`.
+class Figure(Part):
+    """The constant `FIGURE` of a module of `reports/figures`.
 
-    `tabulate` gives the numbers, which become the CSV file; a figure without rows is left out.
-    `draw` draws these numbers and nothing else, so that a changed CSV file can be drawn too.
+    `draw` draws the numbers and nothing else, so that a changed CSV file can be drawn too.
     `notes` are the caption, sentence by sentence: what is shown, units, counts, what intervals
-    are. `position` orders the figures on the page; `study` is the one that makes its runs.
+    are.
     """
 
-    title: str
-    position: int
-    study: str
-    tabulate: Callable[[Runs], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Canvas]
     notes: Callable[[pd.DataFrame], list[str]]
 

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.look.part import Part
 from reports.reading.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
-
-    from reports.reading.load import Runs
 
 UNDEFINED = "n/a"
 LATEX_ESCAPES = str.maketrans(
@@ -69,18 +68,9 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """What a module of `reports/tables` exports as `TABLE`.
+class Table(Part):
+    """The constant `TABLE` of a module of `reports/tables`; `arrange` lays the numbers out."""
 
-    `tabulate` gives the numbers, which become the CSV file; `arrange` turns them into what is
-    printed. A table without rows is left out. `position` orders tables and figures on the page;
-    `study` names the studies that make its runs, with commas between.
-    """
-
-    title: str
-    position: int
-    study: str
-    tabulate: Callable[[Runs], pd.DataFrame]
     arrange: Callable[[pd.DataFrame], Layout]
 
 

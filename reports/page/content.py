@@ -41,9 +41,8 @@ PNG_SIZE = slice(16, 20), slice(20, 24)  # of the image header: width and height
 class Section:
     """One part of the page: a table, a figure as PNG, or both.
 
-    `notes` are the caption; those of the layout come before them, equal ones once. `study` names
-    the studies whose runs are behind it, with commas between; `files` are links as seen from the
-    page.
+    `notes` are the caption; those of the layout come before them, equal ones once. `studies`
+    are those whose runs are behind it; `files` are links as seen from the page.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Section:
     layout: Layout | None = None
     image: bytes | None = None
     notes: list[str] = field(default_factory=list)
-    study: str = ""
+    studies: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     @property
@@ -96,9 +95,12 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         sections=[section for section in sections if section.name != CLAIMS],
         verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
         tone_of=tone_of,
-        lineages={name: lineage_of(runs, commands, name) for name in {s.study for s in sections}},
+        lineages={
+            studies: lineage_of(runs, commands, studies)
+            for studies in {s.studies for s in sections}
+        },
         parts_of_plan={
-            name: (lineage_of(runs, commands, name), commands.of([name])) for name in runs.studies
+            name: (lineage_of(runs, commands, [name]), commands.of([name])) for name in runs.studies
         },
         whole=commands.of(studies_in(runs), retry_failed=bool(failed)),
         report_only=REPORT_ONLY,

@@ -10,6 +10,7 @@ from reports.page.commands import studies_in
 from reports.reading.names import data_title, model_title, rank
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from reports.page.commands import Commands
@@ -44,10 +45,10 @@ class Lineage:
         return sum(self.states.values())
 
 
-def lineage_of(runs: Runs, commands: Commands, studies: str) -> Lineage | None:
-    """The lineage of studies with commas between; None for none, or none that has cells."""
+def lineage_of(runs: Runs, commands: Commands, studies: Sequence[str]) -> Lineage | None:
+    """The lineage of studies; None for none, or none that has cells."""
     present = studies_in(runs)
-    names = [name for name in map(str.strip, studies.split(",")) if name in present]
+    names = [name for name in studies if name in present]
     if not names:
         return None
     cells = runs.study(*names).cells

@@ -271,5 +271,10 @@ def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Simulated A/B test", position=27, study="ab_test", tabulate=tabulate, arrange=arrange
+    title="Simulated A/B test",
+    section="evidence",
+    position=1,
+    study="ab_test",
+    tabulate=tabulate,
+    arrange=arrange,
 )

@@ -65,7 +65,8 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 TABLE = Table(
     title="Ablations: one part changed at a time",
-    position=25,
+    section="methods",
+    position=8,
     study="ablations",
     tabulate=tabulate,
     arrange=arrange,

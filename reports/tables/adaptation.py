@@ -75,8 +75,9 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
-    position=28,
-    study="main",
+    section="evidence",
+    position=2,
+    study="main, controls",
     tabulate=tabulate,
     arrange=arrange,
 )

@@ -68,7 +68,8 @@ def _share(row: Mapping[Hashable, float]) -> Entry:
 
 TABLE = Table(
     title="Domain awareness or capacity: every method against its placebo",
-    position=23,
+    section="methods",
+    position=6,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

@@ -62,7 +62,8 @@ def _title(row: dict) -> str:
 
 TABLE = Table(
     title="Bounds of the sparsity ratio",
-    position=19,
+    section="methods",
+    position=2,
     study="sparsity",
     tabulate=tabulate,
     arrange=arrange,

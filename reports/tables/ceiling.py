@@ -130,7 +130,8 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Ceiling: expected metrics, and the share of the achievable gain",
-    position=4,
+    section="result",
+    position=6,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

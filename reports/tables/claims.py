@@ -55,7 +55,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     `corrected_level`; `paper` is the paper's own difference. `outcome` is that of the part,
     `verdict` that of the claim on this log.
     """
-    logs = runs.study(*TABLE.study.split(","))
+    logs = runs.study(*TABLE.studies)
     rows = [
         row
         for family in (logs.families if logs.records else ())
@@ -195,8 +195,9 @@ def _part(row: dict) -> str:
 
 TABLE = Table(
     title="Claims and verdicts",
-    position=0,
-    study=",".join(dict.fromkeys([*(claim.study for claim in ANALYSIS.claims), "controls"])),
+    section="result",
+    position=1,
+    study=", ".join(dict.fromkeys([*(claim.study for claim in ANALYSIS.claims), "controls"])),
     tabulate=tabulate,
     arrange=arrange,
 )

@@ -81,7 +81,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Controls: domain awareness or capacity",
-    position=22,
+    section="methods",
+    position=5,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

@@ -70,5 +70,10 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 TABLE = Table(
-    title="Table 3: cost", position=6, study="main,cost", tabulate=tabulate, arrange=arrange
+    title="Table 3: cost",
+    section="cost",
+    position=1,
+    study="main, cost",
+    tabulate=tabulate,
+    arrange=arrange,
 )

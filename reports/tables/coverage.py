@@ -87,7 +87,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="What GAUC covers, and calibration",
-    position=29,
+    section="evidence",
+    position=3,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

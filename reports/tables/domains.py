@@ -132,7 +132,8 @@ def _share_entries(row: Mapping[Hashable, float]) -> list[Entry]:
 
 TABLE = Table(
     title="Domains: in how many each method beats the plain backbone (UPR)",
-    position=13,
+    section="domains",
+    position=5,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

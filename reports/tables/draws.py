@@ -138,7 +138,8 @@ def _summary(draws: pd.DataFrame) -> list[Entry]:
 
 TABLE = Table(
     title="Draws: how the draws of a generated log differ",
-    position=30,
+    section="evidence",
+    position=5,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

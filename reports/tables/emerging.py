@@ -174,7 +174,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Emerging domains: quality by train rows",
-    position=15,
+    section="domains",
+    position=7,
     study="emerging",
     tabulate=tabulate,
     arrange=arrange,

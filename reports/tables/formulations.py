@@ -83,7 +83,8 @@ def _title(row: dict) -> str:
 
 TABLE = Table(
     title="Table 2: formulations of the weighting factors",
-    position=5,
+    section="result",
+    position=7,
     study="formulations",
     tabulate=tabulate,
     arrange=arrange,

@@ -266,4 +266,11 @@ def _number(row: Mapping[Hashable, float], name: str, digits: int) -> Entry:
     return Entry(number(np.nan if pd.isna(value) else value, digits, signed=name == "delta_e4"))
 
 
-TABLE = Table(title="Tuning ledger", position=31, study="main", tabulate=tabulate, arrange=arrange)
+TABLE = Table(
+    title="Tuning ledger",
+    section="evidence",
+    position=6,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
+)

@@ -134,7 +134,8 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Masks: do similar domains prune the same neurons?",
-    position=11,
+    section="domains",
+    position=3,
     study="masks",
     tabulate=tabulate,
     arrange=arrange,

@@ -213,7 +213,8 @@ def _entries(row: dict) -> list[Entry]:
 
 TABLE = Table(
     title="Mechanisms: which method wins in which world",
-    position=26,
+    section="methods",
+    position=9,
     study="mechanisms",
     tabulate=tabulate,
     arrange=arrange,

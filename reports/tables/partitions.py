@@ -69,7 +69,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Partitions: ever finer domains",
-    position=17,
+    section="domains",
+    position=9,
     study="partitions",
     tabulate=tabulate,
     arrange=arrange,

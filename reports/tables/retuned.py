@@ -77,7 +77,8 @@ def _scores(row: dict, metric: str) -> list[Entry]:
 
 TABLE = Table(
     title="Second search: what the luck of tuning adds",
-    position=3,
+    section="result",
+    position=4,
     study=STUDY,
     tabulate=compare_searches,
     arrange=arrange,

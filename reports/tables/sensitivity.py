@@ -261,7 +261,8 @@ def _count_note(table: pd.DataFrame) -> str:
 
 TABLE = Table(
     title="Sensitivity: does the order of methods change?",
-    position=29,
+    section="evidence",
+    position=4,
     study="sensitivity",
     tabulate=tabulate,
     arrange=arrange,

@@ -67,5 +67,10 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 TABLE = Table(
-    title="Sparsity reached", position=20, study="main", tabulate=tabulate, arrange=arrange
+    title="Sparsity reached",
+    section="methods",
+    position=3,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
 )

@@ -217,8 +217,9 @@ def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 TABLE = Table(
     title="Table 1: multi-domain CTR prediction",
-    position=1,
-    study="main,references",
+    section="result",
+    position=2,
+    study="main, references",
     tabulate=tabulate,
     arrange=arrange,
 )

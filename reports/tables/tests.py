@@ -140,7 +140,8 @@ def _delong(row: Mapping[Hashable, float]) -> Entry:
 
 TABLE = Table(
     title="Tests: every comparison of Table 1",
-    position=2,
+    section="result",
+    position=3,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -134,5 +134,10 @@ def _cut(table: pd.DataFrame) -> list[str]:
 
 
 TABLE = Table(
-    title="Domains that got worse", position=14, study="main", tabulate=tabulate, arrange=arrange
+    title="Domains that got worse",
+    section="domains",
+    position=6,
+    study="main",
+    tabulate=tabulate,
+    arrange=arrange,
 )

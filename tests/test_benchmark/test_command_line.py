@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.planning.studies import STUDIES, studies_named
+from benchmark.command_line.arguments import parse
+from benchmark.command_line.listing import listing
+from benchmark.config import ConfigError
+from benchmark.planning.studies import STUDIES
+from reports import build
+from reports.build import load_figures
+from run_all import selection_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -156,16 +162,38 @@ def test_dry_run_of_a_real_log_without_a_cap_says_that_its_time_is_unknown(run_a
     assert "time unknown, since the rows of a real log are not counted" in done.stdout
 
 
+@pytest.fixture
+def _all_figures(monkeypatch):
+    monkeypatch.setattr(build, "load_figures", load_figures)
+
+
+@pytest.mark.usefixtures("_all_figures")
+@pytest.mark.parametrize("word", [*STUDIES, *listing("tables"), *listing("figures")])
+def test_only_takes_every_study_table_and_figure(word):
+    args = parse(["--only", word])
+
+    studies = selection_of(args).studies
+
+    assert studies == [word] if word in STUDIES else set(studies) <= set(STUDIES)
+
+
+@pytest.mark.usefixtures("_all_figures")
 @pytest.mark.parametrize(
-    "word",
+    ("words", "expected"),
     [
-        *("table1", "table2", "table3", "fig1", "fig3a", "fig3b", "fig3c", "fig3d", "controls"),
-        *("ablations", "mechanisms", "emerging", "ab_test", "pareto", "scaling", "curves"),
-        *("significance", "domains", "coverage"),
+        (["fig3c", "formulations,fig3d"], ["formulations", "partitions", "sparsity"]),
+        (["controls,table1"], ["main", "controls", "references"]),
+        (["ablations", "controls,"], ["controls", "ablations"]),
     ],
 )
-def test_only_takes_every_table_and_figure(word):
-    assert studies_named([word], [])
+def test_only_takes_words_with_commas_or_spaces(words, expected):
+    assert selection_of(parse(["--only", *words])).studies == expected
+
+
+@pytest.mark.parametrize("words", [["table1,fig9"], [","]])
+def test_only_refuses_an_unknown_word_and_lists_what_exists(words):
+    with pytest.raises(ConfigError, match=r"available: main, formulations, .*--list tables"):
+        selection_of(parse(["--only", *words]))
 
 
 def test_studies_are_listed_with_what_they_ask(run_all):

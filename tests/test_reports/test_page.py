@@ -141,7 +141,7 @@ def test_files_of_a_section_are_links(finished: Folder) -> None:
 def test_lineage_links_every_run_of_the_studies(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
 
-    lineage = lineage_of(runs, Commands(runs), "formulations, sparsity")
+    lineage = lineage_of(runs, Commands(runs), ["formulations", "sparsity"])
 
     links = [run for models in lineage.logs.values() for runs in models.values() for run in runs]
     expected = runs.study("formulations", "sparsity").cells
@@ -156,8 +156,8 @@ def test_lineage_links_every_run_of_the_studies(studied: Folder) -> None:
 def test_lineage_of_a_study_without_cells_is_none(finished: Folder) -> None:
     runs = load_runs(finished.store.out)
 
-    assert lineage_of(runs, Commands(runs), "controls") is None
-    assert lineage_of(runs, Commands(runs), "") is None
+    assert lineage_of(runs, Commands(runs), ["controls"]) is None
+    assert lineage_of(runs, Commands(runs), []) is None
 
 
 def test_section_of_a_partial_study_says_what_is_missing(folder: Folder) -> None:
@@ -166,7 +166,7 @@ def test_section_of_a_partial_study_says_what_is_missing(folder: Folder) -> None
     folder.store.write_error(failed, "NonFiniteLossError: the loss is nan", "Traceback")
     folder.write_data()
 
-    page = page_of(folder, section([Entry("x")], study="main"))
+    page = page_of(folder, section([Entry("x")], studies=("main",)))
 
     assert "1 of 12 finished, 1 failed, 10 missing" in page
     assert page.count("<em>missing</em>") == 10
@@ -195,7 +195,7 @@ def test_page_names_studies_that_are_not_in_the_plan(studied: Folder) -> None:
 
 
 def test_every_command_is_accepted_by_the_front_door(studied: Folder) -> None:
-    for line in commands_in(page_of(studied, section([Entry("x")], study="controls"))):
+    for line in commands_in(page_of(studied, section([Entry("x")], studies=("controls",)))):
         python, program, *words = shlex.split(line)
         args = parse(words)
 

@@ -108,13 +108,21 @@ def custom_sections() -> list[Section]:
     rows = [[Entry(name), *map(Entry, texts)] for name, texts in ROWS.items()]
     wide = [[Entry(f"cell {i} of a wide table", anchor=f"cell-{i}") for i in range(40)]]
     figure = Figure(
-        title="", position=0, study="", tabulate=None, notes=None, draw=lambda _: panels(1, 2)
+        title="",
+        section="result",
+        position=0,
+        study="",
+        tabulate=None,
+        notes=None,
+        draw=lambda _: panels(1, 2),
     )
     return [
-        Section(name="mixed", title="Mixed", layout=table(rows, rows[::-1]), study="main"),
+        Section(name="mixed", title="Mixed", layout=table(rows, rows[::-1]), studies=("main",)),
         Section(name="wide", title="Wide", layout=table(wide)),
         Section(name="claims-like", title="Claims", layout=table(claims, wraps=frozenset({0, 1}))),
-        Section(name="figure", title="Figure", image=rendered(figure, None)["png"], study="main"),
+        Section(
+            name="figure", title="Figure", image=rendered(figure, None)["png"], studies=("main",)
+        ),
     ]
 
 
