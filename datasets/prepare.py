@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from datasets.encoding.cache import file_digest, shared_folder
+from datasets.encoding.cache import shared_folder
 from datasets.encoding.encode import BLOCKS, CLUSTERS, encode_log
 from datasets.encoding.generated_only import CANDIDATES, SIMILARITY
 from datasets.encoding.options import PrepareOptions
+from datasets.files import file_digest
 from datasets.spec import (
     UNSEEN,
     DataError,

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import Json, digest_of
-from benchmark.store.files import exclusive, file_digest, write_text, write_whole
+from benchmark.store.files import write_text, write_whole
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RECORD, RunStore
 from benchmark.store.trials import trial_path
+from datasets.files import file_digest, locked
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
 from reports.look.figure import Figure, rendered
@@ -55,7 +56,7 @@ def build(out: Path) -> Path:
     """
     runs = load_runs(out)
     folder = out / "report"
-    with exclusive(out / ".report.lock"), threadpool_limits(1):  # many small products: faster so
+    with locked(out / ".report.lock"), threadpool_limits(1):  # many small products: faster so
         warnings = warnings_of(runs)
         digest = _input_digest(runs, warnings)
         previous = _read_manifest(folder)

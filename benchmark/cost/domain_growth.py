@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from benchmark.config import digest_of
 from benchmark.protocol import PAPER
 from benchmark.store.environment import ROOT
-from benchmark.store.files import file_digest, write_whole
+from benchmark.store.files import write_whole
+from datasets.files import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import io
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from datasets.files import locked
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import polars as pl
@@ -33,35 +33,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Wait for a lock file, and hold it; the lock ends with the process that has it.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes; the lock ends with the process that has it.
+def sole_writer(folder: Path) -> AbstractContextManager[None]:
+    """Hold an output folder against other processes.
 
     Raises:
         BlockingIOError: another process has it.
         OSError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            reason = "another run is writing here; wait for it, or choose another --out"
-            raise BlockingIOError(error.errno, reason, str(folder)) from None
-        yield
+    reason = "another run is writing here; wait for it, or choose another --out"
+    return locked(folder / ".lock", refusal=reason)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,9 +54,3 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     write_whole(path, lambda part: part.write_bytes(buffer.getbuffer()))
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.config import Json, RunConfig
-from benchmark.store.files import file_digest, write_parquet, write_text, write_whole
+from benchmark.store.files import write_parquet, write_text, write_whole
 from benchmark.store.sealed import RecordError, named_damage, read_json, read_sealed, write_sealed
+from datasets.files import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.store.files import exclusive, write_whole
+from benchmark.store.files import write_whole
+from datasets.files import locked
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,7 +27,7 @@ def sole_importer(out: Path) -> AbstractContextManager[None]:
     Raises:
         OSError: the folder cannot be written.
     """
-    return exclusive(out / ".mlflow.lock")
+    return locked(out / ".mlflow.lock")
 
 
 def database_uri(out: Path) -> str:

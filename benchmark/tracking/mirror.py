@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from benchmark.store.files import file_digest
 from benchmark.store.sealed import RecordError
 from benchmark.tracking.content import flat
 from benchmark.tracking.model import log_model
 from benchmark.tracking.runs import nameable
+from datasets.files import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from datasets.files import file_digest, locked
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 META_NAME = "meta.json"
 
 logger = logging.getLogger(__name__)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def shared_folder(
@@ -40,8 +35,8 @@ def shared_folder(
     meta, _ = _read(folder)
     if meta is not None:
         return folder, meta
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(_lock_of(cache_dir, fingerprint)):
+    waiting = f"waiting for the process that prepares {fingerprint}"
+    with locked(_lock_of(cache_dir, fingerprint), waiting=waiting):
         meta, damage = _read(folder)
         if meta is None:
             if damage:
@@ -79,8 +74,10 @@ def _sweep(folder: Path) -> None:
         if owner == folder.name:  # its lock is held
             shutil.rmtree(leftover)
             continue
-        with _lock_of(folder.parent, owner).open("w") as lock, suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (
+            suppress(BlockingIOError),
+            locked(_lock_of(folder.parent, owner), refusal="in use"),
+        ):
             shutil.rmtree(leftover, ignore_errors=True)  # another sweep may have come first
 
 
@@ -107,15 +104,3 @@ def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
 
 def _text_digest(meta: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fingerprint = path.with_suffix("").name[1:]
-            logger.warning("waiting for the process that prepares %s", fingerprint)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -9,7 +9,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmark.store.files import file_digest
+from datasets.files import file_digest
 from reports.build import MANIFEST, figure_texts, load_figures, load_tables, table_texts
 from reports.reading.findings import is_close
 from reports.reading.folders import files_below

@@ -1,7 +1,6 @@
 """What may go wrong in the middle: nothing is lost, and nothing half-written counts."""
 
 import errno
-import fcntl
 import json
 import resource
 from contextlib import suppress
@@ -17,6 +16,7 @@ from benchmark.running.grid import Grid, prepare_log
 from benchmark.running.local import attempt, run_tasks
 from benchmark.store.files import sole_writer
 from benchmark.store.records import RunStore
+from datasets.files import locked
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMOKE = PRESETS["smoke"]
@@ -54,8 +54,7 @@ def halves_in(cache):
     halves = set()
     for path in cache.glob(".*.partial"):
         fingerprint = path.name.split(".")[1]
-        with (cache / f".{fingerprint}.lock").open("w") as lock, suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(BlockingIOError), locked(cache / f".{fingerprint}.lock", refusal="in use"):
             halves |= {path} if path.exists() else set()
     return halves
 

@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 from datasets.catalog import custom
-from datasets.encoding import cache, encode
+from datasets.encoding import encode
 from datasets.encoding.options import PrepareOptions
+from datasets.files import locked
 from datasets.prepare import prepare
 from datasets.spec import DataError
 
@@ -26,7 +27,7 @@ def prepare_in_process(toml, folder, barrier, results):
 
 
 def die_with_the_lock(path):
-    with cache._locked(path):
+    with locked(path):
         os._exit(9)  # as a kill does: nothing is cleaned up
 
 
@@ -189,7 +190,7 @@ def test_leftovers_of_other_logs_are_removed_unless_in_use(prepare_log, tiny, tm
     in_use.mkdir()
     (abandoned / "rows.npy").write_bytes(b"half")
 
-    with cache._locked(tmp_path / "cache" / ".busy.lock"):
+    with locked(tmp_path / "cache" / ".busy.lock"):
         prepare_log(tiny)
 
     assert not abandoned.exists()
@@ -200,15 +201,15 @@ def test_waiting_for_another_process_is_said(tmp_path, caplog):
     path = tmp_path / ".abc.lock"
 
     def wait():
-        with cache._locked(path):
+        with locked(path, waiting="waiting for another"):
             pass
 
-    with ThreadPoolExecutor(1) as pool, cache._locked(path):
+    with ThreadPoolExecutor(1) as pool, locked(path):
         waiting = pool.submit(wait)
         assert not wait_for([waiting], timeout=0.2).done
     waiting.result(timeout=10)
 
-    assert caplog.messages == ["waiting for the process that prepares abc"]
+    assert caplog.messages == ["waiting for another"]
 
 
 def test_unwritable_cache_is_an_os_error(prepare_log, tiny, tmp_path):
@@ -243,5 +244,5 @@ def test_lock_is_free_once_its_owner_is_gone(tmp_path):
     worker.join()
 
     assert worker.exitcode == 9
-    with cache._locked(tmp_path / ".x.lock"):
+    with locked(tmp_path / ".x.lock"):
         pass

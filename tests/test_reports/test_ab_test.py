@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.files import file_digest, write_parquet
+from benchmark.store.files import write_parquet
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RECORD
 from benchmark.store.sealed import write_sealed
+from datasets.files import file_digest
 from reports.look.table import Entry
 from reports.reading.load import load_runs
 from reports.tables.ab_test import TABLE
