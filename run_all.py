@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets.spec import SplitVariant
 
 ROOT = Path(__file__).resolve().parent
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE = 0, 1, 2  # exit codes
 
 
 def check_imports() -> None:
@@ -47,25 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse(arguments)
     from benchmark.config import ConfigError
     from benchmark.store.sealed import RecordError
+    from datasets.command_line import exit_code
     from datasets.spec import DataError
 
-    try:
-        return act(args)
-    except (ConfigError, DataError, RecordError) as error:
-        print(f"run_all.py: error: {error}", file=sys.stderr)
-    except OSError as error:
-        print(
-            f"run_all.py: error: {error.filename or args.out}: {error.strerror or error}",
-            file=sys.stderr,
-        )
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted; finished cells are kept: run the same command again to go on, without"
-            " --fresh",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
-    return USAGE
+    hint = "finished cells are kept: run the same command again to go on, without --fresh"
+    errors = (ConfigError, DataError, RecordError)
+    return exit_code("run_all.py", partial(act, args), *errors, place=args.out, hint=hint)
 
 
 def act(args: argparse.Namespace) -> int:

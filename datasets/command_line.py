@@ -1,11 +1,16 @@
-"""Command lines whose errors are one line."""
+"""Command lines: exit codes, and errors of one line."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
-OK, USAGE, INTERRUPTED = 0, 2, 130  # exit codes
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes; USAGE also of bad input
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,3 +19,29 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and leave with the code for bad usage."""
         self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
+
+
+def exit_code(
+    program: str,
+    act: Callable[[], int],
+    *errors: type[Exception],
+    place: Path | None = None,
+    hint: str = "run the same command again",
+) -> int:
+    """The exit code that `act` returns, or that of an error, which is printed as one line.
+
+    Errors of files and those of the kinds `errors` can be mended by the user; others pass through.
+    `place` is named where an error of a file names none, `hint` after Ctrl-C.
+    """
+    try:
+        return act()
+    except errors as error:
+        message = str(error)
+    except OSError as error:
+        named, reason = error.filename or place, error.strerror or error
+        message = f"{named}: {reason}" if named else str(reason)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ninterrupted; {hint}\n")
+        return INTERRUPTED
+    sys.stderr.write(f"{program}: error: {' '.join(message.split())}\n")
+    return USAGE

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
+from datasets.command_line import OK, Parser, exit_code
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -30,17 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     _check_usage(parser, args)
-    try:
+
+    def act() -> int:
         if args.card is not None:
             _write_card(args.card, args.data_dir, args.out)
         else:
             _describe(args.log, args.rows or MAX_ROWS, args.label)
-    except (DataError, OSError) as error:
-        sys.stderr.write(f"datasets.describe: error: {error}\n")
-        return USAGE
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return OK
+        return OK
+
+    return exit_code(parser.prog, act, DataError)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import torch
 
+from datasets.command_line import FAILED, OK, Parser, exit_code
 from models.contract.checks import CHECKS, check_docstrings
 from models.contract.subject import CheckFailure, Subject, blaming
 from models.registry import PluginError, available, check_constant, import_file, load_backbone
@@ -17,39 +17,30 @@ from models.registry import PluginError, available, check_constant, import_file,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-OK, FAILED, USAGE = 0, 1, 2
 DESCRIPTION = "Checks a method file against the contract that every method keeps, on each backbone."
 EPILOG = "exit codes: 0 all checks pass; 1 some fail; 2 the file cannot be loaded, or bad usage"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and leave with the code for bad usage."""
-        self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check a file and print a table; returns the exit code."""
     parser = Parser(prog="python -m models.check", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("file", type=Path, metavar="FILE.py", help="a file that exports METHOD")
-    path = parser.parse_args(arguments).file
+    args = parser.parse_args(arguments)
+    return exit_code(parser.prog, partial(_print_checks, args.file), PluginError)
+
+
+def _print_checks(path: Path) -> int:
     torch.set_num_threads(1)  # threads only wait for each other on models this small
     width = max(map(len, CHECKS))
     column = max(map(len, ("backbone", *available("backbones")))) + 2
     results: list[bool] = []
-    try:
-        for check, backbone, is_passed, remark in check_file(path):
-            if not results:
-                sys.stdout.write(f"{'check':{width}}  {'backbone':{column}}result  reason\n")
-            result = "pass" if is_passed else "FAIL"
-            line = f"{check:{width}}  {backbone:{column}}{result}    {remark}"
-            sys.stdout.write(line.rstrip() + "\n")
-            results.append(is_passed)
-    except PluginError as error:
-        sys.stderr.write(f"models.check: error: {error}\n")
-        return USAGE
+    for check, backbone, is_passed, remark in check_file(path):
+        if not results:
+            sys.stdout.write(f"{'check':{width}}  {'backbone':{column}}result  reason\n")
+        result = "pass" if is_passed else "FAIL"
+        line = f"{check:{width}}  {backbone:{column}}{result}    {remark}"
+        sys.stdout.write(line.rstrip() + "\n")
+        results.append(is_passed)
     sys.stdout.write(f"{path}: {sum(results)} of {len(results)} checks pass\n")
     return OK if all(results) else FAILED
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,11 @@ from benchmark.config import ConfigError
 from benchmark.store.files import sole_writer, write_whole
 from benchmark.store.plan import PLAN, read_plan
 from benchmark.store.sealed import RecordError
-from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
+from datasets.command_line import FAILED, OK, Parser, exit_code
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
 from reports.reading.folders import files_below
-from reports.verify import DIFFERS, verify
+from reports.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,23 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="DIR", help="an output folder")
     parser.add_argument("--output", type=Path, metavar="FILE", help=f"default DIR/{BUNDLE}")
     args = parser.parse_args(arguments)
-    try:
-        if not args.out.is_dir():
-            raise RecordError(f"{args.out}: no such folder; name an output folder of run_all.py")
-        target = args.output or args.out / BUNDLE
-        findings = bundle(args.out.resolve(), target)
-    except (ConfigError, RecordError, OSError) as error:
-        sys.stderr.write(f"{parser.prog}: error: {' '.join(str(error).split())}\n")
-        return USAGE
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    act = partial(_bundle, args.out, args.output or args.out / BUNDLE)
+    return exit_code(parser.prog, act, ConfigError, RecordError)
+
+
+def _bundle(out: Path, target: Path) -> int:
+    if not out.is_dir():
+        raise RecordError(f"{out}: no such folder; name an output folder of run_all.py")
+    findings = bundle(out.resolve(), target)
     sys.stdout.write("\n".join(findings.lines) + "\n")
     if findings.differences:
         sys.stdout.write(
-            f"no bundle was written: {args.out} differs from what it says of itself; a report that"
+            f"no bundle was written: {out} differs from what it says of itself; a report that"
             " is older than its runs or the program is rebuilt by run_all.py --report-only\n"
         )
-        return DIFFERS
+        return FAILED
     sys.stdout.write(f"bundle: {target} ({target.stat().st_size / 2**20:,.1f} MiB)\n")
     return OK
 

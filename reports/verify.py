@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from benchmark.config import ConfigError
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
 from benchmark.store.sealed import RecordError
-from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
+from datasets.command_line import FAILED, OK, Parser, exit_code
 from reports.reading.findings import Findings
 from reports.reading.folders import read_runs
 from reports.reading.load import load_runs
@@ -25,8 +26,6 @@ from reports.verification.tuning import check_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-DIFFERS = 1  # exit code
 
 
 def verify(out: Path) -> Findings:
@@ -51,16 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m reports.verify", description=__doc__)
     parser.add_argument("path", type=Path, metavar="DIR", help="an output folder, or a bundle")
     args = parser.parse_args(arguments)
-    try:
-        with opened(args.path) as out:
-            findings = verify(out)
-    except (ConfigError, RecordError, OSError) as error:
-        sys.stderr.write(f"{parser.prog}: error: {' '.join(str(error).split())}\n")
-        return USAGE
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_code(parser.prog, partial(_list, args.path), ConfigError, RecordError)
+
+
+def _list(path: Path) -> int:
+    with opened(path) as out:
+        findings = verify(out)
     sys.stdout.write("\n".join(findings.lines) + "\n")
-    return DIFFERS if findings.differences else OK
+    return FAILED if findings.differences else OK
 
 
 if __name__ == "__main__":

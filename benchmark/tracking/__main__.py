@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from benchmark.store.environment import ROOT
 from benchmark.store.plan import read_plan
 from benchmark.store.sealed import RecordError
 from benchmark.tracking.database import DATABASE
-from benchmark.tracking.tracker import Tracker, one_line
-from datasets.command_line import OK, USAGE, Parser
+from benchmark.tracking.tracker import Tracker
+from datasets.command_line import OK, Parser, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,19 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.rebuild and args.tracking_uri:
         parser.error("--rebuild is for the database in --out; use --sync with --tracking-uri")
-    try:
-        out = args.out.resolve()
-        plan, tracker = read_plan(out), Tracker(out, args.tracking_uri)
-        if args.rebuild:
-            former = tracker.rebuild(plan)
-            if former:
-                sys.stdout.write(f"the former database is {former}\n")
-        else:
-            tracker.sync(plan)
-    except (ConfigError, RecordError, OSError) as error:
-        sys.stderr.write(f"{parser.prog}: error: {one_line(error)}\n")
-        return USAGE
-    sys.stdout.write(f"imported into {args.tracking_uri or out / DATABASE}\n")
+    act = partial(_import, args.out.resolve(), args.tracking_uri, is_rebuilt=args.rebuild)
+    return exit_code(parser.prog, act, ConfigError, RecordError)
+
+
+def _import(out: Path, tracking_uri: str | None, *, is_rebuilt: bool) -> int:
+    plan, tracker = read_plan(out), Tracker(out, tracking_uri)
+    if is_rebuilt:
+        former = tracker.rebuild(plan)
+        if former:
+            sys.stdout.write(f"the former database is {former}\n")
+    else:
+        tracker.sync(plan)
+    sys.stdout.write(f"imported into {tracking_uri or out / DATABASE}\n")
     return OK
 
 
