@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
+from benchmark import metrics
 from benchmark.config import Json, digest_of
 from benchmark.store.files import write_text, write_whole
 from benchmark.store.plan import read_plan
@@ -195,12 +196,12 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
         for fingerprint in runs.fingerprints.values()
         for path in sorted(runs.store.data_folder(fingerprint).iterdir())
     ]
-    package = Path(__file__).parent
+    package, of_metrics = Path(__file__).parent, Path(metrics.__file__).parent
     program: list[Json] = [
         file_digest(path)
-        for path in sorted(package.rglob("*"))
+        for path in sorted([*package.rglob("*"), *of_metrics.glob("*")])
         if path.suffix in (".py", ".j2", ".css", ".js", ".json", ".toml")
-        and "reference" not in path.relative_to(package).parts
+        and package / "reference" not in path.parents
     ]
     studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
     searches: list[Json] = [

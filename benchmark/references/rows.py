@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from benchmark.metrics import auc, evaluate, row_logloss
+from benchmark.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -112,10 +112,10 @@ def parameter_counts(
 def judge_on_dev(rows: FitRows, logit: Floats, step: int, training: Training) -> None:
     """Enter the dev scores of a candidate, given by its logits, and note it if it is the best."""
     label, stored = labels_of(rows.dev), logit.astype(np.float32)  # as predictions are stored
-    selected = on_all = auc(label, stored)
-    if rows.protocol.selection_metric == "gauc":
-        selected = evaluate(label, stored, rows.dev[:, EVAL_DOMAIN])["gauc"]
-    loss = float(row_logloss(label, stored).mean())
+    loss, on_all, selected = (
+        METRICS[name].of_rows(label, stored, rows.dev[:, EVAL_DOMAIN])
+        for name in ("logloss", "auc", rows.protocol.selection_metric)
+    )
     epoch = float(step)  # every step reads all rows of train
     training.history.append(
         {"step": step, "epoch": epoch, "split": "dev", "loss": loss, "auc": on_all}

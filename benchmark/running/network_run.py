@@ -13,9 +13,8 @@ import torch
 
 from benchmark.cost.counts import cost_of
 from benchmark.cost.latency import latency
-from benchmark.metrics import auc, evaluate, row_logloss
-from benchmark.store.data_folder import SCORED
-from benchmark.store.domain_table import domain_table
+from benchmark.metrics import METRICS
+from benchmark.store.data_folder import SCORED, domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, seen_schema
@@ -179,11 +178,13 @@ class _Run:
     def dev_scores(self, predictor: Predictor) -> DevScores:
         label = scoring.labels(self.data, "dev")
         logit = predict(predictor, self.rows, self.data.split["dev"])
-        loss, on_all = float(row_logloss(label, logit).mean()), auc(label, logit)
-        if self.config.protocol.selection_metric == "auc":
-            return DevScores(loss, on_all, on_all)
         domain = scoring.eval_domains(self.data, "dev")
-        return DevScores(loss, on_all, evaluate(label, logit, domain)["gauc"])
+        selection = self.config.protocol.selection_metric
+        found = {
+            name: METRICS[name].of_rows(label, logit, domain)
+            for name in {"logloss", "auc", selection}
+        }
+        return DevScores(found["logloss"], found["auc"], found[selection])
 
     def predictor(self) -> Predictor:
         """What the method makes of the current weights for evaluation."""

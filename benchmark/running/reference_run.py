@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from benchmark.references.registry import fit
-from benchmark.store.data_folder import SCORED
-from benchmark.store.domain_table import domain_table
+from benchmark.store.data_folder import SCORED, domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.process import environment_of, set_up_torch

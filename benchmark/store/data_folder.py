@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import evaluate, expected_scores
-from benchmark.store.domain_table import expected_columns
+from benchmark.metrics import (
+    domain_metrics,
+    evaluate,
+    expected_domain_metrics,
+    expected_scores,
+)
 from benchmark.store.similarity import input_similarity
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from benchmark.config import Json
     from benchmark.store.records import RunStore
     from datasets.prepare import PreparedData
@@ -62,6 +68,21 @@ def known_rows(data: PreparedData, split: SplitName) -> pl.DataFrame:
     return pl.DataFrame(columns).select(pl.lit(split).alias("split"), pl.all())
 
 
+def domain_table(
+    domains: pl.DataFrame, test: pl.DataFrame, p_click: NDArray[np.float64] | None
+) -> pl.DataFrame:
+    """`domains.parquet` of a run: a prepared log's domains, and the metrics within each on test.
+
+    On generated logs also `expected_clicks` and the expected metrics, under the true click
+    probability (N,) of the test rows.
+    """
+    domain, logit = test["eval_domain_id"].to_numpy(), test["logit"].to_numpy()
+    columns = domain_metrics(test["label"].to_numpy(), logit, domain, domains.height)
+    if p_click is not None:
+        columns |= expected_domain_metrics(p_click, logit, domain, domains.height)
+    return domains.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
 def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
     """The `known_rows` of dev and test, and the column p_click."""
     known = pl.concat(known_rows(data, split) for split in SCORED)
@@ -80,8 +101,8 @@ def _ceiling(truth: pl.DataFrame) -> dict[str, Json]:
 def _with_ceiling(domains: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     """Per domain `test_expected_clicks` and the expected metrics of the truth itself on test."""
     p_click = test["p_click"].to_numpy()
-    scores = expected_columns(
-        test["eval_domain_id"].to_numpy(), p_click, _log_odds(p_click), domains.height
+    scores = expected_domain_metrics(
+        p_click, _log_odds(p_click), test["eval_domain_id"].to_numpy(), domains.height
     )
     names = {"expected_clicks": "test_expected_clicks"}
     return domains.with_columns(

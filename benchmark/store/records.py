@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.config import Json, RunConfig
+from benchmark.metrics import METRICS
 from benchmark.store.files import write_parquet, write_text, write_whole
 from benchmark.store.sealed import RecordError, named_damage, read_json, read_sealed, write_sealed
 from datasets.files import file_digest
@@ -58,7 +59,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A record read back; an undefined metric is nan again."""
+    """A record read back; a metric is nan where it is undefined or newer than the run."""
 
     path: Path  # the run folder
     config: RunConfig
@@ -230,4 +231,5 @@ def _without_nan(values: Mapping[str, float | int]) -> dict[str, Json]:
 
 
 def _with_nan(values: Mapping[str, float | int | None]) -> dict[str, float]:
-    return {key: math.nan if value is None else float(value) for key, value in values.items()}
+    known = {key: math.nan if value is None else float(value) for key, value in values.items()}
+    return dict.fromkeys(METRICS, math.nan) | known

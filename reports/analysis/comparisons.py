@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from benchmark.metrics import METRICS, SCORES
 from reports.analysis.peers import peers_of
-from reports.look.entries import DIGITS, LOWER_IS_BETTER, WIDEST
 from reports.reading.few_rows import few_rows
 from reports.reading.keys import CELL, DATA, Family, Replicate, draw_of
 from reports.reading.names import BASELINE, data_title, title_of
@@ -77,7 +76,7 @@ def compare(runs: Runs) -> pd.DataFrame:
             | {"kind": kind, "metric": metric}
             | _tests(_common(seeds[left], seeds[right]), metric, peers)
             for left, right, kind in _comparisons(seeds, cells)
-            for metric in DIGITS
+            for metric in SCORES
         ]
         if rows:
             table = _corrected(pd.DataFrame(rows), [str(key) for key in keys])
@@ -122,7 +121,7 @@ def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tupl
     method = CELL.index("method")
     plain = [cell for cell in cells if cell[method] == BASELINE]
     pairs = [(cell, base, KINDS[0]) for base in plain for cell in cells if cell != base]
-    best = {_best(seeds, cells, "test", metric) for metric in DIGITS} if cells else set()
+    best = {_best(seeds, cells, "test", metric) for metric in SCORES} if cells else set()
     for cell in cells:
         others = [other for other in cells if other != cell]
         if others and (cell in best or cell[method] == FAVOURITE):
@@ -132,7 +131,7 @@ def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tupl
 
 def _best(seeds: Mapping[Key, Replicates], cells: list[Key], split: str, metric: str) -> Key:
     """The cell with the best mean over its seeds; an undefined mean is the worst."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if METRICS[metric].lower_is_better else 1.0
 
     def mean(cell: Key) -> float:
         scores = [record.metrics[split][metric] for record in seeds[cell].values()]
@@ -181,7 +180,7 @@ def _estimate(
         table=_table(both, metric, peers) if both and peers else None,
         tuning=tuning,
     )
-    return replace(found, limit=WIDEST.get(metric, math.inf))
+    return replace(found, limit=METRICS[metric].widest)
 
 
 def _table(
@@ -251,6 +250,6 @@ def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:
         two_way_p_holm=holm(first["two_way_p"])[position],
         family=f"{len(first)} tests of {title}",
     )
-    sign = np.where(rows["metric"].isin(LOWER_IS_BETTER), -1.0, 1.0)
+    sign = [-1.0 if METRICS[metric].lower_is_better else 1.0 for metric in rows["metric"]]
     is_better = sign * rows["delta_mean"] > 0.0
     return rows.assign(star=is_better & (rows["two_way_p_holm"] < TEST_LEVEL))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports.look.entries import DIGITS, LOWER_IS_BETTER, WIDEST, bounds
+from benchmark.metrics import SCORES, metric_of
+from reports.look.entries import bounds
 from reports.reading.capped import capped_note, capped_share
 from reports.reading.keys import CELL, REPLICATE
 from reports.reading.names import BASELINE
@@ -51,7 +52,7 @@ def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
 def averages(own: pd.DataFrame) -> dict[str, object]:
     """`<metric>_mean` and `_std` over the runs, and the share that is `capped`."""
     row: dict[str, object] = {"capped": capped_share(own)}
-    for metric in DIGITS:
+    for metric in SCORES:
         row |= moments(metric, own[metric])
     return row
 
@@ -59,7 +60,7 @@ def averages(own: pd.DataFrame) -> dict[str, object]:
 def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, object]:
     """`<metric>_<name>_e4_mean` and `_std` over the draws and seeds that both have."""
     row: dict[str, object] = {}
-    for metric in DIGITS:
+    for metric in SCORES:
         row |= moments(f"{metric}_{name}_e4", run_deltas(own, other, metric) * SCALE)
     return row
 
@@ -102,7 +103,7 @@ def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: st
     gap = mean_interval(run_deltas(own, plain.iloc[:0] if is_itself else plain, metric))
     mean = own[metric].mean(skipna=False)
     around = Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
-    return around.clipped(0.0, WIDEST.get(metric, np.inf))
+    return around.clipped(0.0, metric_of(metric).widest)
 
 
 def achieved_share(
@@ -114,7 +115,7 @@ def achieved_share(
     """
     pairs = run_pairs(own, plain, metric)
     way = ceiling.loc[pairs.index].to_numpy(np.float64) - pairs["other"]
-    if ((-way if metric in LOWER_IS_BETTER else way) < LEAST_WAY).any():
+    if ((-way if metric_of(metric).lower_is_better else way) < LEAST_WAY).any():
         way[:] = np.nan
     return mean_interval((pairs["own"] - pairs["other"]) / way)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import GroupScores, expected_auc, per_group_expected, row_logloss
+from benchmark.metrics import EXPECTED_SCORES
 from benchmark.store.sealed import RecordError
 from reports.statistics.bins import bins_by_domain
 
@@ -32,45 +32,26 @@ class KnownRows:
 
     def expected(self, logit: NDArray[np.floating]) -> pd.DataFrame:
         """The expected metrics of logits, and the volume: one row per scope with test rows."""
-        loss = row_logloss(self.p_click, logit)
-        domains = per_group_expected(self.p_click, logit, self.domain)
-        bins = per_group_expected(self.p_click, logit, self.bin)  # of all rows of each bin
-        bin_of_domain = np.zeros(int(self.domain.max(initial=0)) + 1, np.int64)
-        bin_of_domain[self.domain] = self.bin
-        place = bin_of_domain[domains.group]
-        everything = _row(ALL, loss, expected_auc(self.p_click, logit), domains)
+        everything = np.ones(self.bin.size, np.bool_)
+        scopes = {ALL: everything} | {int(n): self.bin == n for n in np.unique(self.bin)}
         return pd.DataFrame(
-            [everything]
-            + [
-                _row(
-                    int(scope), loss[self.bin == scope], float(auc), _part(domains, place == scope)
-                )
-                for scope, auc in zip(bins.group, bins.auc, strict=True)
+            [
+                {
+                    "scope": scope,
+                    "domains": np.unique(self.domain[kept]).size,
+                    "test_rows": np.count_nonzero(kept),
+                }
+                | {
+                    name: metric.of_rows(self.p_click[kept], logit[kept], self.domain[kept])
+                    for name, metric in EXPECTED_SCORES.items()
+                }
+                for scope, kept in scopes.items()
             ]
         )
 
     def ceiling(self) -> pd.DataFrame:
         """The same of the true log-odds."""
         return self.expected(np.log(self.p_click) - np.log1p(-self.p_click))
-
-
-def _part(scores: GroupScores, kept: NDArray[np.bool_]) -> GroupScores:
-    return GroupScores(
-        scores.group[kept], scores.impressions[kept], scores.clicks[kept], scores.auc[kept]
-    )
-
-
-def _row(
-    scope: int, loss: NDArray[np.float64], auc: float, domains: GroupScores
-) -> dict[str, float | int]:
-    return {
-        "scope": scope,
-        "domains": int(domains.group.size),
-        "test_rows": int(loss.size),
-        "expected_logloss": float(loss.mean()),
-        "expected_auc": auc,
-        "expected_gauc": domains.weighted_auc(),
-    }
 
 
 def known_rows(runs: Runs, fingerprint: str) -> KnownRows:

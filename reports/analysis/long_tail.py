@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import group_scores
+from benchmark.metrics import group_scores, mean_influences, metric_of
 from reports.analysis.differences import SCALE
 from reports.analysis.peers import peers_of
-from reports.look.entries import WIDEST, bounds
+from reports.look.entries import bounds
 from reports.look.panels import BLOCK
 from reports.reading.keys import Family
 from reports.reading.names import BASELINE
@@ -20,7 +20,6 @@ from reports.reading.test_rows import File, file_of, scored_rows
 from reports.statistics.bins import NUM_BINS, bins_by_domain
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.estimates import NONE
-from reports.statistics.influences import influences
 from reports.statistics.two_way import two_way_estimate
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def _bin_sums(rows: ScoredRows, bins: NDArray[np.int64]) -> BinSums:
     clusters = clusters_of(*rows.groupings, row_bin)
     *groupings, bin_of_cell = clusters.groupings
     added = [
-        clusters.sums(influences(rows.label, rows.logit, group, row_bin))
+        clusters.sums(mean_influences(rows.label, rows.logit, group, row_bin))
         for group in (rows.domain, row_bin)
     ]
     return BinSums(np.stack(added, axis=-1), bin_of_cell, groupings)
@@ -242,4 +241,4 @@ def bin_gain(
         return rows_component(np.array(sums), *(g[is_own] for g in first.groupings))
 
     found = two_way_estimate(gains, of_rows, [run.draw for run in both], tuning=tuning)
-    return replace(found, limit=WIDEST.get(metric, np.inf))
+    return replace(found, limit=metric_of(metric).widest)

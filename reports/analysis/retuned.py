@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
+from benchmark.metrics import SCORES
 from reports.analysis.differences import SCALE, differences, rows_of, run_pairs
 from reports.analysis.peers import peers_of
-from reports.look.entries import DIGITS
 from reports.reading.keys import MODEL, Family
 from reports.statistics.estimates import NONE
 
@@ -44,7 +44,7 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
         row |= {name: model[name] for name in ("planned_runs", "draws")}
         family = Family(model["dataset"], model["partition"])
         peers = peers_of(everything, family, model["backbone"])
-        for metric in DIGITS:
+        for metric in SCORES:
             pairs = run_pairs(second, first, metric).mean(skipna=False)
             found = peers.tuning(metric)
             size = np.nan if found == NONE else SCALE * np.sqrt(2.0 * found.variance)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmark.metrics import METRICS
 from reports.analysis.retuned import num_searches, search_notes
-from reports.look.entries import LOWER_IS_BETTER
 from reports.look.figure import Figure
 from reports.look.style import COLUMN, in_order, look_of, panels
 from reports.look.table import number, p_value
@@ -51,7 +51,7 @@ def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
     num_blocks, num_methods = table.shape
     if num_blocks == 0 or num_methods < 2:
         return []
-    ranks = table.rank(axis=1, ascending=metric in LOWER_IS_BETTER).mean()
+    ranks = table.rank(axis=1, ascending=METRICS[metric].lower_is_better).mean()
     is_enough = num_blocks >= _LEAST_BLOCKS
     tests = {
         "friedman_p": np.nan,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.metrics import GAINS, SCORES
 from reports.look.table import Entry, number, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping
 
     import pandas as pd
 
@@ -37,10 +38,6 @@ def interval_entry(
     return Entry(mean if is_undefined else f"{mean} [{low}, {high}]")
 
 
-DIGITS = {"logloss": 5, "auc": 4, "gauc": 4}
-LOWER_IS_BETTER = {"logloss", "expected_logloss"}
-
-
 def share_entry(row: Mapping[Hashable, float], name: str) -> Entry:
     """A share of the achievable gain, blank where it is undefined."""
     return Entry("") if np.isnan(row[f"{name}_mean"]) else interval_entry(row, name, 2)
@@ -48,26 +45,36 @@ def share_entry(row: Mapping[Hashable, float], name: str) -> Entry:
 
 def score_entries(block: pd.DataFrame) -> list[list[Entry]]:
     """For each row of a block its scores, the best of each metric marked."""
-    best = {metric: _best(block, metric) for metric in DIGITS}
+    best = {metric: _best(block, metric) for metric in SCORES}
     return [
         [
             Entry(
-                spread(row[f"{metric}_mean"], row[f"{metric}_std"], digits),
-                number(row[f"{metric}_mean"], digits) == best[metric],
+                spread(row[f"{name}_mean"], row[f"{name}_std"], metric.digits),
+                number(row[f"{name}_mean"], metric.digits) == best[name],
             )
-            for metric, digits in DIGITS.items()
+            for name, metric in SCORES.items()
         ]
         for row in block.to_dict("records")
     ]
 
 
+def score_columns() -> list[str]:
+    """The headings of `score_entries`."""
+    return [metric.title for metric in SCORES.values()]
+
+
+def delta_columns(word: str = "") -> list[str]:
+    """The headings of `delta_entries`, with what the differences are to."""
+    return [" ".join(filter(None, ("Δ", word, metric.title))) for metric in GAINS.values()]
+
+
 def delta_entries(
-    row: Mapping[Hashable, float], name: str, metrics: Sequence[str], *, is_shown: bool = True
+    row: Mapping[Hashable, float], name: str, *, is_shown: bool = True
 ) -> list[Entry]:
     """Differences of a row, blank where there is nothing to compare with."""
     if not is_shown:
-        return [Entry("")] * len(metrics)
-    names = [f"{metric}_{name}_e4" for metric in metrics]
+        return [Entry("")] * len(GAINS)
+    names = [f"{metric}_{name}_e4" for metric in GAINS]
     return [
         Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], 1, signed=True)) for name in names
     ]
@@ -85,9 +92,5 @@ def _best(block: pd.DataFrame, metric: str) -> str:
     means = block[f"{metric}_mean"].dropna()
     if len(means) < 2:
         return ""
-    best = means.min() if metric in LOWER_IS_BETTER else means.max()
-    return number(float(best), DIGITS[metric])
-
-
-EXPECTED_DIGITS = {f"expected_{metric}": digits for metric, digits in DIGITS.items()}
-WIDEST = dict.fromkeys(("auc", "gauc", "expected_auc", "expected_gauc"), 1.0)  # of differences
+    best = means.min() if SCORES[metric].lower_is_better else means.max()
+    return number(float(best), SCORES[metric].digits)

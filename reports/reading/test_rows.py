@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import row_logloss
+from benchmark.metrics import SCORES, placements
 from reports.reading.logits import refuse_broken
-from reports.statistics.clusters import Clusters, clusters_of
-from reports.statistics.influences import influences, placements
+from reports.statistics.clusters import Clusters, clusters_of, jackknife
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +45,7 @@ class ScoredRows(NamedTuple):
 
 
 def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
-    """(C,) of LogLoss, AUC and GAUC on test: what the rows of each cell of `clusters` add to it."""
+    """(C,) of every score on test: what the rows of each cell of `clusters` add to it."""
     return _influence_sums(file_of(record))
 
 
@@ -75,14 +74,14 @@ def file_of(record: RunRecord) -> File:
 @lru_cache(maxsize=64)  # about the runs of one data set; with users up to 24 bytes a test row
 def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
     rows = scored_rows(file)
-    by_cell = clusters_of(*rows.groupings).sums
     if rows.label.size == 0:
-        return dict.fromkeys(("logloss", "auc", "gauc"), np.empty(0))
-    loss, everything = row_logloss(rows.label, rows.logit), np.zeros(rows.label.size, np.int64)
+        return dict.fromkeys(SCORES, np.empty(0))
+    found, columns = clusters_of(*rows.groupings), (rows.label, rows.logit, rows.domain)
     return {
-        "logloss": by_cell((loss - loss.mean()) / loss.size),
-        "auc": by_cell(influences(rows.label, rows.logit, everything, everything)),
-        "gauc": by_cell(influences(rows.label, rows.logit, rows.domain, everything)),
+        name: found.sums(metric.influences(*columns))
+        if metric.influences
+        else jackknife(metric.of_rows, found, *columns)
+        for name, metric in SCORES.items()
     }
 
 

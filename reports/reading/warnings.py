@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from benchmark.metrics import SCORES
 from benchmark.store.plan import read_plan
 from benchmark.store.records import FILES
 from reports.reading.few_rows import few_rows
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reports.reading.load import Runs
-
-SCORES = ("logloss", "auc", "gauc")
 
 
 def warnings_of(runs: Runs) -> list[str]:

@@ -33,6 +33,27 @@ class Clusters:
         return np.bincount(self.cell, values, self.groupings[0].size).astype(np.float64)
 
 
+def jackknife(
+    of_rows: Callable[..., float], clusters: Clusters, *rows: NDArray[np.generic]
+) -> NDArray[np.float64]:
+    """(C,) what the rows of each cell add to a statistic: it less its value without the cell.
+
+    Scaled by the share of rows that are left, so that of a mean they are the sums of the rows'
+    influences. The statistic is computed once a cell; one that is undefined without a cell makes
+    what that adds undefined.
+
+    Args:
+        of_rows: the statistic of arrays of rows.
+        clusters: the cells of these rows.
+        rows: arrays (N,) that the statistic takes.
+    """
+    whole, sizes = of_rows(*rows), clusters.sums(np.ones(clusters.cell.size))
+    without = [
+        of_rows(*(values[clusters.cell != cell] for values in rows)) for cell in range(sizes.size)
+    ]
+    return (whole - np.array(without)) * (1.0 - sizes / sizes.sum())
+
+
 def clusters_of(*groupings: NDArray[np.integer]) -> Clusters:
     """The clusters of rows, given (N,) per way to group them; of equal rows they are found once."""
     return _clusters_of(_Groupings(tuple(map(_digest, groupings)), groupings))

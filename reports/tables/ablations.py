@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.differences import below, compared, is_plain
 from reports.analysis.sparsity import LAYERS_NOTE, layers_of, reached, sparsity_entries
-from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.entries import (
+    delta_columns,
+    delta_entries,
+    runs_entry,
+    score_columns,
+    score_entries,
+)
 from reports.look.table import Entry, Layout, Table, blocks_of
 from reports.reading.capped import marked
 from reports.reading.keys import CELL
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
@@ -47,8 +52,8 @@ def arrange(table: pd.DataFrame) -> Layout:
             [
                 Entry(marked(title_of(row["backbone"], row["method"], row["changes"]), row)),
                 *scores,
-                *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
-                *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+                *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
+                *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
                 *sparsity_entries(row, layers),
                 runs_entry(row),
             ]
@@ -56,8 +61,8 @@ def arrange(table: pd.DataFrame) -> Layout:
         ]
 
     columns = [
-        *("Model", "LogLoss", "AUC", "GAUC"),
-        *("Δ plain AUC", "Δ plain GAUC", "Δ main AUC", "Δ main GAUC"),
+        *("Model", *score_columns()),
+        *(*delta_columns("plain"), *delta_columns("main")),
         *(*layers, "In band", "Runs"),
     ]
     return Layout(columns=columns, blocks=blocks_of(table, entries), notes=[*_NOTES, *below(table)])

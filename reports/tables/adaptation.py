@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
-from reports.look.entries import DIGITS, runs_entry
+from reports.look.entries import runs_entry
 from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
 from reports.reading.keys import CELL
 from reports.reading.names import title_of
@@ -55,7 +56,7 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 
 def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    digits = DIGITS["logloss"]
+    digits = METRICS["logloss"].digits
     return [
         [
             Entry(title_of(row["backbone"], row["method"], row["changes"])),

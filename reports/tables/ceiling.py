@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmark.metrics import EXPECTED_SCORES
 from reports.analysis.differences import SHARE_NOTE, achieved_share, draws_note, moments, rows_of
 from reports.analysis.expected_metrics import ALL, known_rows, logits_of
-from reports.look.entries import EXPECTED_DIGITS, bounds, runs_entry, share_entry
+from reports.look.entries import bounds, runs_entry, share_entry
 from reports.look.table import Block, Entry, Layout, Table, number, spread
 from reports.reading.keys import DATA, Log, draw_of
 from reports.reading.names import BASELINE, data_title, title_of
@@ -66,7 +67,7 @@ def _of_family(runs: Runs, family: Family) -> list[dict[str, object]]:
             place |= {name: int(top[name].sum()) for name in ("domains", "test_rows")}
             own_scores = rows_of(of_runs, {"backbone": backbone, "scope": scope})
             table += [place | _row(own_scores, model, top) for model in methods.to_dict("records")]
-            means = {f"{metric}_mean": top[metric].mean() for metric in EXPECTED_DIGITS}
+            means = {f"{metric}_mean": top[metric].mean() for metric in EXPECTED_SCORES}
             table.append(place | {"method": _CEILING} | means)
     return table
 
@@ -86,7 +87,7 @@ def _row(
     own, plain = (rows_of(scores, {"method": name}) for name in (model["method"], BASELINE))
     row: dict[str, object] = {"method": model["method"], "runs": len(own)}
     row |= {name: model[name] for name in ("planned_runs", "draws")}
-    for metric in EXPECTED_DIGITS:
+    for metric in EXPECTED_SCORES:
         row |= moments(metric, own[metric])
         others = own if model["method"] != BASELINE else own.iloc[:0]  # no share of its own
         row |= bounds(f"{metric}_share", achieved_share(others, plain, metric, best[metric]))
@@ -107,7 +108,7 @@ def arrange(table: pd.DataFrame) -> Layout:
                 rows=[_entries(row) for row in rows.to_dict("records")],
             )
         )
-    names = ["LogLoss", "AUC", "GAUC"]
+    names = [metric.title for metric in EXPECTED_SCORES.values()]
     columns = ["Model", *(f"Expected {name}" for name in names), *(f"Share {n}" for n in names)]
     notes = [*draws_note(table), *_NOTES]
     return Layout(columns=[*columns, "Runs"], blocks=blocks, notes=notes)
@@ -115,15 +116,18 @@ def arrange(table: pd.DataFrame) -> Layout:
 
 def _entries(row: dict) -> list[Entry]:
     if row["method"] == _CEILING:
-        scores = [Entry(number(row[f"{m}_mean"], digits)) for m, digits in EXPECTED_DIGITS.items()]
-        return [Entry("True probability"), *scores, *[Entry("")] * 4]
+        scores = [
+            Entry(number(row[f"{name}_mean"], metric.digits))
+            for name, metric in EXPECTED_SCORES.items()
+        ]
+        return [Entry("True probability"), *scores, *[Entry("")] * (len(scores) + 1)]
     return [
         Entry(title_of(row["backbone"], row["method"])),
         *(
-            Entry(spread(row[f"{metric}_mean"], row[f"{metric}_std"], digits))
-            for metric, digits in EXPECTED_DIGITS.items()
+            Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], metric.digits))
+            for name, metric in EXPECTED_SCORES.items()
         ),
-        *(share_entry(row, f"{metric}_share") for metric in EXPECTED_DIGITS),
+        *(share_entry(row, f"{metric}_share") for metric in EXPECTED_SCORES),
         runs_entry(row),
     ]
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.differences import below, compared, is_plain
 from reports.analysis.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
-from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.entries import (
+    delta_columns,
+    delta_entries,
+    runs_entry,
+    score_columns,
+    score_entries,
+)
 from reports.look.table import Entry, Layout, Table, blocks_of, number
 from reports.reading.capped import marked
 from reports.reading.keys import CELL
@@ -18,7 +24,6 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-_SHOWN = ("auc", "gauc")
 _COUNTED = ["dense_parameters", "domain_parameters"]
 _NOTES = [
     "Test split, GAUC over the full partition in every row. Mean ± sample standard deviation over"
@@ -55,8 +60,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
-        *("Model", "Dense parameters", "Domain parameters", "LogLoss", "AUC", "GAUC"),
-        *("Δ plain AUC", "Δ plain GAUC", "Δ main AUC", "Δ main GAUC"),
+        *("Model", "Dense parameters", "Domain parameters", *score_columns()),
+        *(*delta_columns("plain"), *delta_columns("main")),
         *(OWN_COLUMN, "Runs"),
     ]
     return Layout(
@@ -70,8 +75,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(marked(title_of(row["backbone"], row["method"], row["changes"]), row)),
             *(Entry(number(row[name], 0)) for name in _COUNTED),
             *scores,
-            *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
-            *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
+            *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
             own_entry(row),
             runs_entry(row),
         ]

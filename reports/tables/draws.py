@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmark.metrics import GAINS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
-from reports.look.entries import DIGITS
 from reports.look.table import Block, Entry, Layout, Table, number, spread
 from reports.reading.keys import DATA, MODEL
 from reports.reading.names import BASELINE, data_title, title_of
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from reports.reading.keys import Family
     from reports.reading.load import Runs
 
-_METRICS = ("auc", "gauc")
 _SPLITS = ("train", "dev", "test")
-_FACTS = ["rows", "domains", "click_rate", *(f"ceiling_{metric}" for metric in _METRICS)]
+_FACTS = ["rows", "domains", "click_rate", *(f"ceiling_{metric}" for metric in GAINS)]
 _NOTES = [
     "Each generated log that was drawn more than once. Rows, domains and click rate are of train,"
     " dev and test together; the rest is of test. Ceiling: the score of the true click probability."
@@ -53,7 +52,7 @@ def _rows(runs: Runs, family: Family) -> list[dict[str, object]]:
         for draw, fingerprint in runs.families[family].items():
             place = {**keys, "draw": draw}
             facts = _counts(runs.domains(fingerprint))
-            facts |= {f"ceiling_{name}": ceilings.loc[draw, name] for name in _METRICS}
+            facts |= {f"ceiling_{name}": ceilings.loc[draw, name] for name in GAINS}
             sides = (rows_of(side, {"draw": draw}) for side in (own, plain))
             rows.append(place | facts | _scores(*sides))
     return rows
@@ -71,7 +70,7 @@ def _counts(domains: pd.DataFrame) -> dict[str, object]:
 
 def _scores(own: pd.DataFrame, plain: pd.DataFrame) -> dict[str, object]:
     row: dict[str, object] = {"runs": len(own)}
-    for metric in _METRICS:
+    for metric in GAINS:
         delta = run_deltas(own, plain, metric) * SCALE
         row[f"{metric}_mean"] = own[metric].mean()
         row[f"{metric}_delta_e4_mean"] = delta.mean()
@@ -90,19 +89,19 @@ def arrange(table: pd.DataFrame) -> Layout:
             for draw, numbers in zip(sorted(set(rows["draw"])), draws, strict=True)
         ]
         blocks.append(Block(heading=heading, rows=[*entries, _summary(pd.DataFrame(draws))]))
-    gains = [f"Δ {title_of('', name)} {m.upper()}" for name in methods for m in _METRICS]
-    columns = ["Draw", "Rows", "Domains", "Click rate, %", "Ceiling AUC", "Ceiling GAUC"]
-    return Layout(
-        columns=[*columns, "Plain AUC", "Plain GAUC", *gains], blocks=blocks, notes=_NOTES
-    )
+    titles = [metric.title for metric in GAINS.values()]
+    gains = [f"Δ {title_of('', name)} {title}" for name in methods for title in titles]
+    scores = [f"{word} {title}" for word in ("Ceiling", "Plain") for title in titles]
+    columns = ["Draw", "Rows", "Domains", "Click rate, %", *scores, *gains]
+    return Layout(columns=columns, blocks=blocks, notes=_NOTES)
 
 
 def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:
     """What is printed of one draw and backbone, in order."""
     found = {name: float(rows[name].iloc[0]) for name in _FACTS}
     found["click_rate"] *= 100.0
-    names = [(BASELINE, f"{metric}_mean") for metric in _METRICS]
-    names += [(name, f"{metric}_delta_e4_mean") for name in methods for metric in _METRICS]
+    names = [(BASELINE, f"{metric}_mean") for metric in GAINS]
+    names += [(name, f"{metric}_delta_e4_mean") for name in methods for metric in GAINS]
     for method, column in names:
         found[f"{method}_{column}"] = float(rows.loc[rows["method"] == method, column].mean())
     return found
@@ -114,7 +113,9 @@ def _digits(name: str) -> int:
         return 0
     if name == "click_rate":
         return 2
-    return 1 if "_delta_" in name else DIGITS["auc"]
+    if "_delta_" in name:
+        return 1
+    return GAINS[name.split("_", 1)[1].removesuffix("_mean")].digits
 
 
 def _entries(title: str, numbers: Mapping[str, float]) -> list[Entry]:

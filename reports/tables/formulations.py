@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.analysis.differences import below, compared, is_plain
-from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.entries import (
+    delta_columns,
+    delta_entries,
+    runs_entry,
+    score_columns,
+    score_entries,
+)
 from reports.look.table import Entry, Layout, Table, blocks_of, number
 from reports.reading.capped import marked
 from reports.reading.keys import CELL
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 _MAIN = "Fusion"
-_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
@@ -50,8 +55,8 @@ def _fractional(runs: Runs) -> pd.DataFrame:
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
-        *("Model", "LogLoss", "AUC", "GAUC", "Δ plain AUC", "Δ plain GAUC"),
-        *(f"Δ {_MAIN} AUC", f"Δ {_MAIN} GAUC", "Fractional factors", "Runs"),
+        *("Model", *score_columns(), *delta_columns("plain")),
+        *(*delta_columns(_MAIN), "Fractional factors", "Runs"),
     ]
     return Layout(
         columns=columns, blocks=blocks_of(table, _entries), notes=[*_NOTES, *below(table)]
@@ -67,8 +72,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
         [
             Entry(marked(_title(row), row)),
             *scores,
-            *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
-            *delta_entries(row, "delta_main", _SHOWN, is_shown=row["changes"] != ""),
+            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
+            *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
             Entry("" if pd.isna(row["fractional"]) else number(row["fractional"], 3)),
             runs_entry(row),
         ]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
+from benchmark.metrics import METRICS
 from benchmark.store.plan import Search
 from benchmark.store.trials import best_of
 from reports.analysis.differences import SCALE
-from reports.look.entries import DIGITS
 from reports.look.table import Entry, Layout, Table, blocks_of, number
 from reports.reading.keys import CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 EXPECTED = "expected_best_"
-_VALUE_DIGITS = DIGITS["auc"]
+_VALUE_DIGITS = METRICS["auc"].digits
 _CHANGES = {1: "", 2: SECOND_SEARCH}  # of the cells that have a search's values
 _SEARCH = [*MODEL, "search"]
 _PLANNED = {"trials": "planned_trials", "final_runs": "planned_final_runs"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from benchmark.metrics import metric_of
 from reports.analysis.differences import (
     SCALE,
     SHARE_NOTE,
@@ -17,7 +18,7 @@ from reports.analysis.differences import (
     rows_of,
     run_deltas,
 )
-from reports.look.entries import WIDEST, bounds, interval_entry, runs_entry, share_entry
+from reports.look.entries import bounds, interval_entry, runs_entry, share_entry
 from reports.look.table import Entry, Layout, Table, blocks_of, number, p_value, spread
 from reports.reading.capped import capped_note, capped_share, marked
 from reports.reading.keys import CELL, DATA, MODEL, Family
@@ -105,7 +106,7 @@ def _row(
     row |= bounds(f"{_METRIC}_share", achieved_share(own, others["plain"], _METRIC, best))
     for name, other in others.items():
         deltas = independent(run_deltas(own, other, _METRIC))
-        widest = WIDEST[_METRIC]
+        widest = metric_of(_METRIC).widest
         interval = paired_interval(deltas).clipped(-widest, widest).times(SCALE)
         row |= bounds(f"delta_{name}_e4", interval)
         row[f"delta_{name}_p"] = paired_p_value(deltas)

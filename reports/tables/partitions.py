@@ -9,7 +9,13 @@ import pandas as pd
 from reports.analysis.differences import below, is_plain
 from reports.analysis.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry
 from reports.analysis.partitions import MODEL, tabulate
-from reports.look.entries import delta_entries, runs_entry, score_entries
+from reports.look.entries import (
+    delta_columns,
+    delta_entries,
+    runs_entry,
+    score_columns,
+    score_entries,
+)
 from reports.look.table import Block, Entry, Layout, Table
 from reports.reading.capped import marked
 from reports.reading.names import BASELINE, data_title, joined, title_of
@@ -17,7 +23,6 @@ from reports.reading.names import BASELINE, data_title, joined, title_of
 if TYPE_CHECKING:
     pass
 
-_SHOWN = ("auc", "gauc")
 _MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
     "Test split. What methods take for domains are the joint values of one domain column, then of"
@@ -48,7 +53,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         )
         blocks.append(Block(heading=heading, rows=_entries(rows)))
     return Layout(
-        columns=["Model", "LogLoss", "AUC", "GAUC", "Δ AUC", "Δ GAUC", OWN_COLUMN, "Runs"],
+        columns=["Model", *score_columns(), *delta_columns(), OWN_COLUMN, "Runs"],
         blocks=blocks,
         notes=[*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)],
     )
@@ -59,7 +64,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
         [
             Entry(marked(title_of(row["backbone"], row["method"]), row)),
             *scores,
-            *delta_entries(row, "delta_plain", _SHOWN, is_shown=not is_plain(row)),
+            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
             own_entry(row),
             runs_entry(row),
         ]

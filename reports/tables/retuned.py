@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from benchmark.metrics import GAINS
 from reports.analysis.differences import draws_note
 from reports.analysis.retuned import STUDY, compare_searches
-from reports.look.entries import DIGITS, delta_entries, runs_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.look.entries import runs_entry
+from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
 from reports.reading.keys import DATA
 from reports.reading.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHOWN = {"auc": "AUC", "gauc": "GAUC"}
 _NOTES = [
     "Test split, means over the draws and seeds that both cells have. The searches of a model have"
     " the same number of trials, training seed and log; all that they draw differs, but for trial"
@@ -31,7 +31,7 @@ _NOTES = [
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = ["Model"]
-    for title in _SHOWN.values():
+    for title in (metric.title for metric in GAINS.values()):
         columns += [f"{title}, first", f"{title}, second", f"Δ {title}"]
     return Layout(
         columns=[*columns, "Runs"],
@@ -45,7 +45,7 @@ def _luck(table: pd.DataFrame) -> list[str]:
     lines = []
     for (dataset, partition, backbone), rows in table.groupby([*DATA, "backbone"], sort=False):
         num_models = int((rows["runs"] > 0).sum())
-        sizes = {title: rows[f"{metric}_anew_e4"].iloc[0] for metric, title in _SHOWN.items()}
+        sizes = {metric.title: rows[f"{name}_anew_e4"].iloc[0] for name, metric in GAINS.items()}
         if all(math.isfinite(size) for size in sizes.values()):
             parts = [
                 f"{number(size, 1)} of {title}" if size else f"nothing that is seen of {title}"
@@ -63,7 +63,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
             Entry(title_of(row["backbone"], row["method"])),
-            *(entry for metric in _SHOWN for entry in _scores(row, metric)),
+            *(entry for name in GAINS for entry in _scores(row, name)),
             runs_entry(row),
         ]
         for row in block.to_dict("records")
@@ -71,8 +71,10 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
 
 
 def _scores(row: dict, metric: str) -> list[Entry]:
-    means = (number(row[f"{metric}_{side}"], DIGITS[metric]) for side in ("first", "second"))
-    return [*map(Entry, means), *delta_entries(row, "delta", (metric,))]
+    sides = (row[f"{metric}_{side}"] for side in ("first", "second"))
+    means = (number(side, GAINS[metric].digits) for side in sides)
+    mean, std = (row[f"{metric}_delta_e4_{part}"] for part in ("mean", "std"))
+    return [*map(Entry, means), Entry(spread(mean, std, 1, signed=True))]
 
 
 TABLE = Table(

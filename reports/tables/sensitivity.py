@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
 from reports.analysis.gap_changes import METRIC, change_of, gap_of
-from reports.look.entries import DIGITS, bounds, interval_entry, runs_entry
+from reports.look.entries import bounds, interval_entry, runs_entry
 from reports.look.table import UNDEFINED, Entry, Layout, Table, blocks_of, number, spread
 from reports.reading.capped import capped_note, capped_share, marked
 from reports.reading.keys import CELL, DATA
@@ -179,7 +180,7 @@ def _entries(rows: pd.DataFrame, methods: list[str]) -> list[Entry]:
     worst: dict[Hashable, float] = {"capped": float(rows["capped"].max())}
     return [
         Entry(marked(plain["changes"] or _AS_USUAL, worst)),
-        Entry(spread(plain[f"{METRIC}_mean"], plain[f"{METRIC}_std"], DIGITS[METRIC])),
+        Entry(spread(plain[f"{METRIC}_mean"], plain[f"{METRIC}_std"], METRICS[METRIC].digits)),
         *(_gap_entry(by_method.get(method)) for method in methods),
         Entry(plain["order"]),
         Entry(number(plain["tau"], 2)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from benchmark.metrics import SCORES
 from reports.analysis.comparisons import compare
 from reports.analysis.differences import (
     SCALE,
@@ -19,11 +20,11 @@ from reports.analysis.differences import (
 )
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
-from reports.look.entries import DIGITS, interval_entry, runs_entry, score_entries
+from reports.look.entries import interval_entry, runs_entry, score_columns, score_entries
 from reports.look.table import Block, Entry, Layout, Table, blocks_of, number
 from reports.reading.capped import capped_note, marked
 from reports.reading.keys import DATA, MODEL
-from reports.reading.names import BASELINE, REFERENCE, data_title, title_of
+from reports.reading.names import BASELINE, REFERENCE, data_title, joined, title_of
 from reports.statistics.paired_tests import TEST_LEVEL
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 _CEILING = "ceiling"
-_METRICS: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
-_TITLES = ("LogLoss", "AUC", "GAUC")
+_PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _FIRST = "logloss"
 _ENDS = ("low", "high")
+_LOWER = joined([metric.title for metric in SCORES.values() if metric.lower_is_better])
 _PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a"
-    " block. For LogLoss lower is better.",
+    f" block. For {_LOWER} lower is better.",
     "Δ is the difference to the plain backbone in units of 0.0001, taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
     " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
@@ -92,8 +93,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         if len(best):
             keys = {**family._asdict(), "backbone": "", "method": _CEILING}
             means = best.mean(skipna=False)
-            rows.append(keys | {f"{metric}_mean": means[metric] for metric in DIGITS})
-    counts = [f"{metric}_{kind}" for metric in DIGITS for kind in ("test", "star_test")]
+            rows.append(keys | {f"{metric}_mean": means[metric] for metric in SCORES})
+    counts = [f"{metric}_{kind}" for metric in SCORES for kind in ("test", "star_test")]
     has_tuning = len(tests) > 0 and bool(tests["has_tuning"].all())
     table = pd.DataFrame(rows).assign(searches=num_searches(runs), has_tuning=has_tuning)
     return table.astype(dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64"))
@@ -113,7 +114,7 @@ def _tested(tests: pd.DataFrame, model: tuple) -> dict[str, object]:
     """The intervals of a model's differences, the numbers of their tests, and its stars."""
     row: dict[str, object] = {}
     own = tests if tests.empty else rows_of(tests, {name: getattr(model, name) for name in MODEL})
-    for metric in DIGITS:
+    for metric in SCORES:
         row |= {f"{metric}_test": None, f"{metric}_star_test": None}
         row |= {f"{metric}_delta_e4_{end}": np.nan for end in _ENDS}
         for test in own[own["metric"] == metric].to_dict("records") if len(own) else []:
@@ -134,7 +135,7 @@ def _printed(keys: Mapping[str, str]) -> dict[str, object]:
     if own is None or plain is None:
         return {}
     row: dict[str, object] = {}
-    for metric in _METRICS:
+    for metric in _PRINTED:
         row[f"paper_{metric}"] = own[metric]
         row[f"paper_{metric}_delta_e4"] = SCALE * (own[metric] - plain[metric])
         row[f"paper_{metric}_star"] = metric in own["starred"]
@@ -153,14 +154,18 @@ def arrange(table: pd.DataFrame) -> Layout:
         heading = f"{data_title(str(dataset), str(partition))}, ceiling"
         blocks.append(Block(heading=heading, rows=_ceiling_entries(rows)))
     deltas = [
-        name for title in _TITLES for name in (f"Δ {title}", f"Paper Δ ({title})")[: 1 + has_paper]
+        column
+        for name, metric in SCORES.items()
+        for column in (f"Δ {metric.title}", f"Paper Δ ({metric.title})")[
+            : 1 + (f"paper_{name}" in table)
+        ]
     ]
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
     notes = [*_NOTES, *tuning, *draws_note(table), *capped_note(table)]
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []
-    return Layout(columns=["Model", *_TITLES, *deltas, "Runs"], blocks=blocks, notes=notes)
+    return Layout(columns=["Model", *score_columns(), *deltas, "Runs"], blocks=blocks, notes=notes)
 
 
 def _paper_note(table: pd.DataFrame) -> str:
@@ -174,8 +179,8 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
     return [
         [
             Entry(marked(title_of(row["backbone"], row["method"]), row)),
-            *(_starred(row, *score) for score in zip(DIGITS, scores, strict=True)),
-            *(entry for metric in DIGITS for entry in _compared(row, metric)),
+            *(_starred(row, *score) for score in zip(SCORES, scores, strict=True)),
+            *(entry for metric in SCORES for entry in _compared(row, metric)),
             runs_entry(row),
         ]
         for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
@@ -209,10 +214,11 @@ def _compared(row: Mapping[Hashable, float], metric: str) -> list[Entry]:
 
 def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
     means = [
-        Entry(number(block.iloc[0][f"{metric}_mean"], digits)) for metric, digits in DIGITS.items()
+        Entry(number(block.iloc[0][f"{name}_mean"], metric.digits))
+        for name, metric in SCORES.items()
     ]
-    num_blank = 7 if f"paper_{_FIRST}" in block else 4
-    return [[Entry("True probability"), *means, *[Entry("")] * num_blank]]
+    num_deltas = sum(1 + (f"paper_{name}" in block) for name in SCORES)
+    return [[Entry("True probability"), *means, *[Entry("")] * (num_deltas + 1)]]
 
 
 TABLE = Table(

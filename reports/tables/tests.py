@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.metrics import METRICS
 from reports.analysis.comparisons import compare
 from reports.analysis.differences import SCALE, draws_note
 from reports.analysis.retuned import num_searches, search_notes
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-TITLES = {"logloss": "LogLoss", "auc": "AUC", "gauc": "GAUC"}
 _KINDS = {"baseline": "the backbone", "second_best": "the second best"}
 _SCALED = ("delta_mean", "delta_low", "delta_high", "error", "mde")
 _NOTES = [
@@ -92,7 +92,7 @@ def _detectable_note(table: pd.DataFrame) -> str:
     for metric, rows in table.groupby("metric", sort=False):
         least = rows["mde_e4"].to_numpy(np.float64)
         if not np.isnan(least).all():
-            parts.append(f"{number(float(np.nanmedian(least)), 1)} of {TITLES[str(metric)]}")
+            parts.append(f"{number(float(np.nanmedian(least)), 1)} of {METRICS[str(metric)].title}")
     pairs = " or ".join(map(str, sorted(set(table["pairs"]))))
     if not parts:
         return "What could be found: nothing, as no two models share two runs."
@@ -108,7 +108,7 @@ def _entries(block: pd.DataFrame) -> list[list[Entry]]:
             Entry(str(row["test"]), anchor=f"test-{row['test']}"),
             Entry(f"{_title(row, '')} vs {_title(row, 'other')}"),
             Entry(_KINDS[row["kind"]]),
-            Entry(TITLES[row["metric"]] + (" *" if row["star"] else "")),
+            Entry(METRICS[row["metric"]].title + (" *" if row["star"] else "")),
             interval_entry(row, "delta_e4", 1),
             *(_p(row[name]) for name in ("two_way_p", "two_way_p_holm", "t_p", "t_p_holm")),
             _p(row["wilcoxon_p"]),

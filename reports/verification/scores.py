@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 
 from benchmark.metrics import (
+    domain_metrics,
     evaluate,
+    expected_domain_metrics,
     expected_scores,
-    group_scores,
-    per_group_expected,
-    row_logloss,
 )
 from benchmark.store.records import RECORD
 from reports.verification.logs import (
@@ -128,36 +127,11 @@ def _check_domains(
 def _by_domain(log: Log, rows: pl.DataFrame, size: int) -> dict[str, np.ndarray]:
     """The metrics of every domain on test, each (size,)."""
     domain, logit = rows["eval_domain_id"].to_numpy(), rows["logit"].to_numpy()
-    label = rows["label"].to_numpy()
-    scores = group_scores(label, logit, domain)
-    columns = {
-        "auc": _placed(scores.group, scores.auc, size),
-        "logloss": _means(domain, row_logloss(label, logit), size),
-    }
+    columns = domain_metrics(rows["label"].to_numpy(), logit, domain, size)
     truth = None if log.truth is None else rows_of(log.truth, "test")
     if truth is None or truth.height != rows.height:
         return columns
-    p_click = truth["p_click"].to_numpy()
-    expected = per_group_expected(p_click, logit, domain)
-    return columns | {
-        "expected_clicks": np.bincount(domain, p_click, size),
-        "expected_auc": _placed(expected.group, expected.auc, size),
-        "expected_logloss": _means(domain, row_logloss(p_click, logit), size),
-    }
-
-
-def _placed(group: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """Values at their domains, nan elsewhere."""
-    column = np.full(size, np.nan)
-    column[group] = values
-    return column
-
-
-def _means(domain: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """The mean of each domain, nan without rows."""
-    rows = np.bincount(domain, minlength=size)
-    total = np.bincount(domain, values, size)
-    return np.divide(total, rows, out=np.full(size, np.nan), where=rows > 0)
+    return columns | expected_domain_metrics(truth["p_click"].to_numpy(), logit, domain, size)
 
 
 def _check_choice(record: RunRecord, findings: Findings) -> None:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from benchmark.store.domain_table import domain_table
+from benchmark.store.data_folder import domain_table
 from benchmark.training.predict import MaskMeter, predict
 from datasets.loader import EncodedRows
 from datasets.spec import EncodedSchema

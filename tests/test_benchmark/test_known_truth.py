@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.metrics import row_logloss
+from benchmark.metrics.logloss import row_logloss
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS

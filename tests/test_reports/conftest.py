@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from benchmark.config import Regularisers, RunConfig
-from benchmark.metrics import evaluate, group_scores, row_logloss
+from benchmark.metrics import evaluate, group_scores
+from benchmark.metrics.logloss import row_logloss
 from benchmark.protocol import COMPACT
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RunResult, RunStore

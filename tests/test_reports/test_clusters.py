@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmark.metrics import evaluate, row_logloss
-from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.influences import influences
+from benchmark.metrics import SCORES, evaluate
+from reports.statistics.clusters import clusters_of, jackknife, rows_component
 
 
 def log_of(seed=0, num_rows=3000):
@@ -13,17 +12,6 @@ def log_of(seed=0, num_rows=3000):
     label = (random.random(num_rows) < 0.25).astype(np.int8)
     logit = (random.normal(-1.0, 1.0, num_rows) + label).astype(np.float32)
     return label, logit, random.integers(0, 12, num_rows)
-
-
-def influences_of(label, logit, domain):
-    """Of each metric, by row."""
-    everything = np.zeros(label.size, np.int64)
-    loss = row_logloss(label, logit)
-    return {
-        "logloss": (loss - loss.mean()) / label.size,
-        "auc": influences(label, logit, everything, everything),
-        "gauc": influences(label, logit, domain, everything),
-    }
 
 
 def test_cells_agree_in_all_groupings():
@@ -36,10 +24,10 @@ def test_cells_agree_in_all_groupings():
     assert found.sums(np.array([1.0, 2.0, 3.0, 4.0, 5.0])).tolist() == [3.0, 3.0, 9.0]
 
 
-@pytest.mark.parametrize("metric", ["logloss", "auc", "gauc"])
+@pytest.mark.parametrize("metric", SCORES)
 def test_influences_are_what_the_metric_loses_without_the_row(metric):
     label, logit, domain = log_of(1, 600)
-    added = influences_of(label, logit, domain)[metric]
+    added = SCORES[metric].influences(label, logit, domain)
     everything = evaluate(label, logit, domain)[metric]
 
     for row in range(0, 600, 40):
@@ -48,7 +36,18 @@ def test_influences_are_what_the_metric_loses_without_the_row(metric):
         assert added[row] == pytest.approx(everything - without, abs=4e-5, rel=0.1)
 
 
-@pytest.mark.parametrize("metric", ["logloss", "auc", "gauc"])
+@pytest.mark.parametrize(("metric", "error"), [("logloss", 1e-15), ("auc", 1e-4), ("gauc", 2e-4)])
+def test_jackknife_adds_what_the_influences_of_a_cell_add(metric, error):
+    rows, clusters = log_of(6), clusters_of(np.arange(3000) // 30)
+
+    added = jackknife(SCORES[metric].of_rows, clusters, *rows)
+
+    expected = clusters.sums(SCORES[metric].influences(*rows))
+    assert added == pytest.approx(expected, abs=error)
+    assert np.corrcoef(added, expected)[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("metric", SCORES)
 def test_variance_is_about_that_of_a_bootstrap_of_blocks(metric):
     label, logit, domain = log_of(2)
     block = np.arange(3000) // 150
@@ -58,7 +57,7 @@ def test_variance_is_about_that_of_a_bootstrap_of_blocks(metric):
         rows = (150 * random.integers(0, 20, 20)[:, np.newaxis] + np.arange(150)).ravel()
         drawn.append(evaluate(label[rows], logit[rows], domain[rows])[metric])
 
-    sums = clusters.sums(influences_of(label, logit, domain)[metric])
+    sums = clusters.sums(SCORES[metric].influences(label, logit, domain))
     found = rows_component(np.array([sums, sums]), None, *clusters.groupings)
 
     assert found.variance == pytest.approx(np.var(drawn) * 20 / 19, rel=0.15)  # 3 errors of 1,000

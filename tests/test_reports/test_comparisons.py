@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from benchmark.metrics import mean_influences, placements
 from reports.analysis.comparisons import compare, estimate
 from reports.reading.load import load_runs
 from reports.reading.names import BASELINE
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.delong import contrast
-from reports.statistics.influences import influences, placements
 from reports.statistics.paired_tests import holm, paired_p_value
 from reports.tables import tests as tests_table
 
@@ -246,7 +246,7 @@ def test_rows_belong_together_as_the_store_says(finished: Folder, has_users: boo
         [
             np.subtract(
                 *(
-                    influences(finished.label, finished.logits(config), everything, everything)
+                    mean_influences(finished.label, finished.logits(config), everything, everything)
                     for config in (finished.config("dnn", method, seed) for method in METHODS)
                 )
             )

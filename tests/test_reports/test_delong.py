@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from benchmark.metrics import placements
 from reports.statistics.delong import contrast
-from reports.statistics.influences import placements
 
 
 def log_of(seed, num_rows=60, num_models=4):

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from scipy.signal import lfilter
 
+from benchmark.metrics import mean_influences
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.estimates import NONE, Component, Estimate
-from reports.statistics.influences import influences
 from reports.statistics.two_way import own_component, tuning_component, two_way_estimate
 
 LEVELS = (0.05, 0.0031)  # of one test, and of one of sixteen after Bonferroni
@@ -193,7 +193,7 @@ def auc_comparison(random, num_users=40, rows_of_user=50, num_seeds=3):
         skill = random.gamma(2.0, 0.5, num_users)[user]
         shared = skill * signal + random.normal(size=num_rows)
         logits = (shared + 0.5 * random.normal(size=(num_seeds, num_rows))).astype(np.float32)
-        aucs = [influences(label, logit, everything, everything) for logit in logits]
+        aucs = [mean_influences(label, logit, everything, everything) for logit in logits]
         scores.append([auc_of(label, logit) for logit in logits])
         added.append([clusters.sums(one) for one in aucs])
     rows = rows_component(np.subtract(*np.array(added)), *clusters.groupings)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.metrics import evaluate
+from benchmark.metrics import evaluate, mean_influences
 from reports.analysis.long_tail import METRICS, bin_gain, bin_scores, scores_of, tabulate
 from reports.figures.fig3b import FIGURE
 from reports.look.figure import rendered
@@ -18,7 +18,6 @@ from reports.reading.load import load_runs
 from reports.reading.test_rows import ScoredRows, file_of, scored_rows
 from reports.statistics.bins import bins_by_domain
 from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.influences import influences
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -70,7 +69,7 @@ def test_gain_of_a_bin_varies_as_that_of_its_rows_alone(rows, bins, metric):
     kept = bins[rows.domain] == 1  # one large domain, whose GAUC is its AUC
     everything = np.zeros(kept.sum(), np.int64)
     added = [
-        influences(rows.label[kept], one.logit[kept], everything, everything) for one in others
+        mean_influences(rows.label[kept], one.logit[kept], everything, everything) for one in others
     ]
     deltas = np.array([added[0] - added[2], added[1] - added[3]])
     clusters = clusters_of(rows.block[kept])

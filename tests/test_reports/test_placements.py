@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.statistics.influences import influences, placements
+from benchmark.metrics import mean_influences, placements
 
 
 def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -42,7 +42,7 @@ def test_squares_of_one_group_sum_to_delongs_variance():
     label, score, _ = rows(200, 1)
     everything = np.zeros(200, np.int64)
 
-    added = influences(label, score, everything, everything)
+    added = mean_influences(label, score, everything, everything)
 
     own = placements(label, score)
     parts = [own[label == kind].var(ddof=1) / (label == kind).sum() for kind in (0, 1)]
@@ -55,7 +55,7 @@ def test_group_of_one_class_adds_nothing():
     score = np.array([3, 1, 1, 2, 1, 2], np.float32)
     group = np.array([0, 0, 0, 0, 1, 1])
 
-    added = influences(label, score, group, np.zeros(6, np.int64))
+    added = mean_influences(label, score, group, np.zeros(6, np.int64))
 
     assert np.abs(added[:4]).min() > 0.0
     assert added[4:].tolist() == [0.0, 0.0]
@@ -66,7 +66,7 @@ def test_lone_click_is_taken_around_the_mean_of_its_stratum():
     score = np.array([2, 1, 3, 5, 4, 1, 0], np.float32)  # AUC 1/2 of 3 rows, 1 of 4 rows
     group = np.array([0, 0, 0, 1, 1, 1, 1])
 
-    added = influences(label, score, group, np.zeros(7, np.int64))
+    added = mean_influences(label, score, group, np.zeros(7, np.int64))
 
     assert added[0] == pytest.approx(3 / 7 * (0.5 - (3 * 0.5 + 4 * 1.0) / 7))
 
@@ -82,6 +82,6 @@ def test_variance_of_a_mean_auc_is_not_underestimated(clicks_per_group):
     for _ in range(400):
         score = (random.normal(size=label.size) + label).astype(np.float32)
         means.append(placements(label, score, group)[label == 1].mean())
-        variances.append((influences(label, score, group, stratum) ** 2).sum())
+        variances.append((mean_influences(label, score, group, stratum) ** 2).sum())
 
     assert 0.9 < np.mean(variances) / np.var(means) < 1.5  # 400 draws know a variance to 7%

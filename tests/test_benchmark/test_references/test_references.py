@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.metrics import auc, evaluate, row_logloss
+from benchmark.metrics import evaluate
+from benchmark.metrics.auc import auc
+from benchmark.metrics.logloss import row_logloss
 from benchmark.protocol import COMPACT
 from benchmark.references import linear
 from benchmark.references import rows as reference_rows

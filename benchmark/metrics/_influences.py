@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.statistics.auc_parts import ordered
+from benchmark.metrics._grouped_auc import sort_key, ties_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
+
+    from benchmark.metrics._entry import Floats
 
 
-def placements(
-    label: ArrayLike, score: ArrayLike, group: ArrayLike | None = None
-) -> NDArray[np.float64]:
+def placements(label: ArrayLike, score: ArrayLike, group: ArrayLike | None = None) -> Floats:
     """(N,) for a click the share of its group's other rows below it, for those of clicks above.
 
     Ties count one half. Over the clicks of a group their mean is its AUC, and so is that over its
@@ -25,21 +25,24 @@ def placements(
     shares = np.full(is_click.size, np.nan)
     if is_click.size == 0:
         return shares
-    ids = np.zeros(is_click.size, np.int64) if group is None else np.asarray(group)
-    rows = ordered(is_click, score, ids)
+    key = sort_key(score, np.zeros(shares.size, np.int64) if group is None else np.asarray(group))
+    order = np.argsort(key)
+    ties = ties_of(key[order], is_click[order].astype(np.int64))
+    size = np.diff(ties.first, append=ties.start.size)  # ties of each group
+    halves = []  # (T,) the share of the group's rows of a class below each tie
     with np.errstate(invalid="ignore"):  # 0 / 0 of a group of one class
-        below = (rows.others_below + rows.others / 2.0) / rows.all_others[rows.group]
-        above = 1.0 - (rows.clicks_below + rows.clicks / 2.0) / rows.all_clicks[rows.group]
-    shares[rows.order] = np.where(is_click[rows.order], below[rows.run], above[rows.run])
+        for counts in (ties.others, ties.clicks):
+            in_group = np.repeat(np.add.reduceat(counts, ties.first), size)
+            halves.append((ties.below(counts) + counts / 2.0) / in_group)
+    below, above = halves[0], 1.0 - halves[1]
+    tie = np.repeat(np.arange(ties.start.size), np.diff(ties.start, append=order.size))  # (N,)
+    shares[order] = np.where(is_click[order], below[tie], above[tie])
     return shares
 
 
-def influences(
-    label: NDArray[np.integer],
-    score: NDArray[np.floating],
-    group: NDArray[np.integer],
-    stratum: NDArray[np.integer],
-) -> NDArray[np.float64]:
+def mean_influences(
+    label: ArrayLike, score: ArrayLike, group: ArrayLike, stratum: ArrayLike
+) -> Floats:
     """(N,) what each row adds to the error of its stratum's mean AUC of groups, to first order.
 
     The mean is weighted by rows over the groups of both classes, as GAUC is; each group lies in one
@@ -51,10 +54,11 @@ def influences(
     of what its group's weight adds, which makes the variance too large rather than too small.
     """
     shares = placements(label, score, group)
-    added, kept = np.zeros(label.size), ~np.isnan(shares)
+    added, kept = np.zeros(shares.size), ~np.isnan(shares)
     if not kept.any():
         return added
-    label, group, stratum, shares = label[kept], group[kept], stratum[kept], shares[kept]
+    label, group, stratum = (np.asarray(values)[kept] for values in (label, group, stratum))
+    shares = shares[kept]
     rows, clicks = np.bincount(group), np.bincount(group[label == 1], minlength=group.max() + 1)
     won = np.bincount(group, np.where(label == 1, shares, 0.0))
     auc = won[group] / clicks[group]  # of the row's group

@@ -1,0 +1,71 @@
+"""The entry of a metric: how it is computed, and how tables show it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+OfRows = Callable[[ArrayLike, ArrayLike, ArrayLike], float]
+ByDomain = Callable[[ArrayLike, ArrayLike, ArrayLike, int], Floats]
+Influences = Callable[[ArrayLike, ArrayLike, ArrayLike], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric of N rows, given by labels (N,), logits (N,) and the ids (N,) of eval domains.
+
+    `of_rows` is the metric of all rows, nan where it is undefined. `by_domain` also takes the
+    number D of domains and is the metric within each, (D,); a metric that is of several domains by
+    nature has none. `influences` (N,) are what each row adds to the error of the metric, to first
+    order; without them intervals rest on leaving out one cluster of rows after the other, which
+    computes the metric once a cluster.
+
+    `has_expected` is for metrics that take true click probabilities in place of the labels, and
+    are then the expected metric. Differences are shown in units of 0.0001; `widest` is the largest
+    possible one. A metric that is no score is in records alone. One that is a score is a column of
+    every table of scores, is compared in Table 1 and tested; `is_gain` adds it to the differences
+    that the tables of studies show.
+    """
+
+    title: str
+    of_rows: OfRows
+    by_domain: ByDomain | None = None
+    influences: Influences | None = None
+    has_expected: bool = False
+    lower_is_better: bool = False
+    widest: float = math.inf
+    digits: int = 4
+    order: int = 9  # of the columns; of equal numbers by name
+    is_score: bool = True
+    is_gain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RowMean:
+    """The mean over rows of a value (N,) that follows from the labels (N,) and logits (N,)."""
+
+    of_row: Callable[[ArrayLike, ArrayLike], Floats]
+
+    def of_rows(self, label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:
+        """The mean, nan without rows."""
+        values = self.of_row(label, logit)
+        return float(values.mean()) if values.size else math.nan
+
+    def by_domain(self, label: ArrayLike, logit: ArrayLike, domain: ArrayLike, size: int) -> Floats:
+        """The mean of each domain (size,), nan without rows."""
+        rows = np.bincount(np.asarray(domain), minlength=size)
+        total = np.bincount(np.asarray(domain), self.of_row(label, logit), size)
+        means: Floats = np.divide(total, rows, out=np.full(size, np.nan), where=rows > 0)
+        return means
+
+    def influences(self, label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> Floats:
+        """The part (N,) of the mean's deviation that each row is."""
+        values = self.of_row(label, logit)
+        parts: Floats = (values - values.mean()) / values.size
+        return parts

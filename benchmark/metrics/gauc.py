@@ -1,0 +1,30 @@
+"""GAUC: the AUC within domains, mean weighted by impressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.metrics._entry import Metric
+from benchmark.metrics._grouped_auc import group_scores
+from benchmark.metrics._influences import mean_influences
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from benchmark.metrics._entry import Floats
+
+
+def gauc(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> float:
+    """GAUC over all domains with both classes; nan if none has."""
+    return group_scores(label, logit, domain).weighted_auc()
+
+
+def _influences(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> Floats:
+    return mean_influences(label, logit, domain, np.zeros(np.size(label), np.int64))
+
+
+METRIC = Metric(
+    title="GAUC", of_rows=gauc, influences=_influences, has_expected=True, widest=1.0, order=3
+)
