@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.command_line import INTERRUPTED, OK, USAGE, Parser
+from datasets.command_line import OK, Parser, exit_code
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datasets.fetch.expected import FileState
-    from datasets.fetch.rawfolder import RawFolder
+    from datasets.fetch.raw_folder import RawFolder
     from datasets.provenance import Source
     from datasets.raw.raw_log import CatalogEntry
 
 DESCRIPTION = """\
 Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
-their sizes and digests. What is already there and verified is not fetched again; a transfer that
-broke off is taken up where it stopped. For a log that asks for a login, it says what to put where
-and checks what is there."""
+their digests. What is already there and verified is not fetched again. For a log that asks for a
+login, it says what to put where and checks what is there."""
 EPILOG = """\
 examples:
   python -m datasets.download --list           what can be had, and how
@@ -35,39 +33,15 @@ examples:
   python -m datasets.download iaac             what to put where, and whether it is there
   python -m datasets.download kuairand --to /data/kuairand
 
-Proxies are taken from the environment (https_proxy). A mirror is given up after five broken
-connections in a row without progress, a connection after 30 seconds without a byte.
+Proxies are taken from the environment (https_proxy). A transfer is tried three times, a connection
+given up after 30 seconds without a byte.
 
 exit codes: 0 the files are there, fit, and can be read as the log; 2 one is missing or wrong, or
-bad usage (one line says what); 130 interrupted, run again to go on"""
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+bad usage (one line says what); 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked for and turn errors into one line; returns the exit code."""
-    args = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if args.list:
-            show(listing())
-        else:
-            bring(args.name, args.to, args.from_file)
-    except DataError as error:
-        complain(str(error))
-    except OSError as error:
-        place = error.filename or args.to or "the folder of raw files"
-        hint = "; make room and run it again, what has come is kept"
-        complain(f"{place}: {error.strerror or error}{hint if error.errno in NO_ROOM else ''}")
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; what has come is kept: run it again to go on\n")
-        return INTERRUPTED
-    else:
-        return OK
-    return USAGE
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; bad ones end the program."""
+    """Bring the files of a log, or list all logs; returns the exit code."""
     parser = Parser(
         prog="python -m datasets.download",
         description=DESCRIPTION,
@@ -89,35 +63,34 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.list and (args.to or args.from_file):
         parser.error("--list takes no other argument")
-    return args
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    act = listing if args.list else partial(bring, args.name, args.to, args.from_file)
+    return exit_code(parser.prog, act, DataError, place=args.to)
 
 
-def show(lines: Sequence[str]) -> None:
+def show(*lines: str) -> None:
     """Print lines."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
 
-def complain(message: str) -> None:
-    """Print an error."""
-    sys.stderr.write(f"datasets.download: error: {message}\n")
+def listing() -> int:
+    """Print a line for each log of the catalog; returns the exit code."""
+    from tqdm import tqdm
 
-
-def listing() -> list[str]:
-    """One line for each log of the catalog."""
     from datasets import catalog
-    from datasets.fetch.progress import readable
 
     rows = [("name", "how", "size", "licence")]
     for name in catalog.available():
         source = catalog.load(name).spec.source
         total = sum(download.size or 0 for download in source.downloads)
-        rows.append((name, way_of(source), readable(total or None), source.licence))
+        size = tqdm.format_sizeof(total, suffix="B") if total else ""
+        rows.append((name, way_of(source), size, source.licence))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{value:{width}}" for value, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    for row in rows:
+        cells = (f"{value:{width}}" for value, width in zip(row, widths, strict=True))
+        show("  ".join(cells).rstrip())
+    return OK
 
 
 def way_of(source: Source) -> str:
@@ -127,8 +100,8 @@ def way_of(source: Source) -> str:
     return "by hand" if source.files or source.instructions else "nothing to fetch"
 
 
-def bring(name: str, to: Path | None, file: Path | None) -> None:
-    """Bring the files of one log, as far as they can be had, and say what is left to do.
+def bring(name: str, to: Path | None, file: Path | None) -> int:
+    """Bring the files of one log, and say what is left to do; returns the exit code.
 
     Raises:
         DataError: the name is unknown, or the log cannot be read in the end.
@@ -142,21 +115,21 @@ def bring(name: str, to: Path | None, file: Path | None) -> None:
     if root is None or not (source.downloads or source.files or source.instructions):
         if file:
             raise DataError(f"{name} has no files, so {file} cannot be one; leave out --from-file")
-        show([f"{name}: nothing to fetch, a generated log needs no files"])
-        show([f"next: {next_command(name, None)}"])
-        return
-    from datasets.fetch.rawfolder import RawFolder
-    from datasets.fetch.transfer import Patience
+        show(f"{name}: nothing to fetch, a generated log needs no files")
+        show(f"next: {next_command(name, None)}")
+        return OK
+    from datasets.fetch.raw_folder import RawFolder
 
-    show(guide(source))
+    show(*guide(source))
     folder = RawFolder(source, root)
     if source.downloads:
         refuse_mixture(entry, folder)
     if file:
         folder.take(file)
     elif source.downloads:
-        folder.fetch(Patience())
+        folder.fetch()
     conclude(entry, folder, next_command(name, to))
+    return OK
 
 
 def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
@@ -187,13 +160,15 @@ def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
         DataError: a file is not what it should be, or the log cannot be read.
     """
     states = folder.states()
-    show([f"folder: {folder.root}", *(f"  {line_of(state)}" for state in states)])
+    show(f"folder: {folder.root}")
+    for state in states:
+        show(f"  {state.name}: {state.state}{state.remark and f' ({state.remark})'}")
     if wrong := [f"{state.name} {state.remark}" for state in states if state.state == "differs"]:
         raise DataError(f"{folder.root}: {'; '.join(wrong)}; get it again")
     if not folder.root.is_dir():
         raise DataError(f"{folder.root} does not exist; put the files above there, run it again")
     files = ", ".join(path.name for path in entry.read_raw(folder.root).files)
-    show([f"the log can be read: {files}", f"next: {command}"])
+    show(f"the log can be read: {files}", f"next: {command}")
 
 
 def guide(source: Source) -> list[str]:
@@ -204,14 +179,6 @@ def guide(source: Source) -> list[str]:
         *(f"{title}: {text}" for title, text in terms.items() if text),
         *source.instructions.splitlines(),
     ]
-
-
-def line_of(state: FileState) -> str:
-    """A file of the folder in one line."""
-    from datasets.fetch.progress import readable
-
-    remark = state.remark or (readable(state.size) and f"expected {readable(state.size)}")
-    return f"{state.name}: {state.state}" + (f" ({remark})" if remark else "")
 
 
 def next_command(name: str, to: Path | None) -> str:

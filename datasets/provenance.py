@@ -6,28 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawFile:
-    """One file of the official release; size in bytes and digest where they are known."""
-
-    name: str
-    size: int | None = None
-    sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """A file or archive that may be fetched without an account.
 
-    `urls` are mirrors in order of preference. `md5` is for publishers that state only that one;
-    at least one of size and digests is known. Of an archive only `members` (paths within it) are
-    unpacked, straight into the folder of raw files under their last names.
+    `digest` is the one that the publisher states, as in
+    `md5:0f3e...` or `sha256:9a4c...`; `size` is in bytes, if known. Of an archive only `members`
+    (paths within it) are unpacked, straight into the folder of raw files under their last names.
     """
 
     name: str
-    urls: tuple[str, ...]
+    url: str
+    digest: str
     size: int | None = None
-    sha256: str = ""
-    md5: str = ""
     members: tuple[str, ...] = ()
 
 
@@ -35,14 +25,14 @@ class Download:
 class Source:
     """What a user must know before using a log.
 
-    `description` says what the log is and what its label means. `instructions` say what to put
-    where when there is nothing to download, or besides it.
+    `description` says what the log is and what its label means. `files` are the names of those that
+    are not downloaded; `instructions` say what to put where.
     """
 
     description: str
     licence: str = ""
     citation: str = ""
     homepage: str = ""
-    files: tuple[RawFile, ...] = ()
+    files: tuple[str, ...] = ()
     downloads: tuple[Download, ...] = ()
     instructions: str = ""

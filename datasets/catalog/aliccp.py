@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import RawFile, Source
+from datasets.provenance import Source
 from datasets.raw.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.raw.releases import Release, find_release
 from datasets.raw.tables import TextTable
@@ -122,7 +122,7 @@ SPEC = DatasetSpec(
             " Post-Click Conversion Rate. SIGIR 2018, pages 1137-1140, arXiv:1804.07931"
         ),
         homepage="https://tianchi.aliyun.com/dataset/408",
-        files=tuple(RawFile(name=name) for name in RELEASE.files),
+        files=RELEASE.files,
         instructions=(
             "Log in to Tianchi, fetch the two archives of train and test, and unpack the two"
             " skeleton files and the two files of common features into the folder (they may be"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import RawFile, Source
+from datasets.provenance import Source
 from datasets.raw.raw_log import RawLog
 from datasets.raw.releases import nothing_found, present_file
 from datasets.raw.tables import TextTable, check_folder, require_columns
@@ -100,7 +100,7 @@ SPEC = DatasetSpec(
             "IJCAI-18 Alimama sponsored search conversion rate prediction contest, Tianchi, 2018"
         ),
         homepage="https://tianchi.aliyun.com/competition/entrance/231647/introduction",
-        files=tuple(RawFile(name=name) for name in FILES[:2]),  # either will do
+        files=FILES[:2],  # either will do
         instructions=(
             "Log in to Tianchi and unpack round2_train.txt, the train file of round 2, into the"
             " folder.\n"

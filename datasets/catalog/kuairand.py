@@ -133,9 +133,9 @@ SPEC = DatasetSpec(
         downloads=(
             Download(
                 name="KuaiRand-Pure.tar.gz",
-                urls=(f"{ZENODO}/KuaiRand-Pure.tar.gz",),
+                url=f"{ZENODO}/KuaiRand-Pure.tar.gz",
                 size=47_432_272,
-                md5="0820331067a3784d9691136f772b35a7",
+                digest="md5:0820331067a3784d9691136f772b35a7",
                 members=tuple(f"KuaiRand-Pure/data/{name}" for name in RELEASES[0].files),
             ),
         ),

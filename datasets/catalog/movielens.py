@@ -122,9 +122,8 @@ SPEC = DatasetSpec(
         downloads=(
             Download(
                 name="ml-1m.zip",
-                urls=(f"{GROUPLENS}/ml-1m.zip",),
-                sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-                md5="c4d9eecfca2ab87c1945afe126590906",
+                url=f"{GROUPLENS}/ml-1m.zip",
+                digest="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
                 members=tuple(f"ml-1m/{name}" for name in ML_1M.files),
             ),
         ),

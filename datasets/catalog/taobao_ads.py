@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import RawFile, Source
+from datasets.provenance import Source
 from datasets.raw.joins import JoinedLog, Rule, SideFile, join_sides
 from datasets.raw.releases import Release, find_release
 from datasets.raw.tables import TextTable, require_columns
@@ -86,7 +86,7 @@ SPEC = DatasetSpec(
         licence="terms of Tianchi, shown at the download",
         citation="Alimama: Ad Display/Click Data on Taobao.com, Tianchi, 2018",
         homepage="https://tianchi.aliyun.com/dataset/56",
-        files=tuple(RawFile(name=name) for name in RELEASE.files),
+        files=RELEASE.files,
         instructions=(
             "Log in to Tianchi, fetch raw_sample, ad_feature and user_profile, and unpack the three"
             " CSV files into the folder (they may be gzipped). behavior_log is not needed."

@@ -1,1 +1,1 @@
-"""Fetches raw files: transfers that resume, digests, and archives unpacked safely."""
+"""Raw files brought into their folder: fetched and verified, unpacked safely."""
