@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from functools import cache
 from importlib import metadata
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "numpy", "polars", "pandas", "pyarrow")
 COMMIT_VARIABLE = "CTR_COMMIT"  # of a node of a cluster, which has no checkout
 ROOT = Path(__file__).resolve().parents[2]
+CODE = ("benchmark", "datasets", "models")  # what a trained model needs
+NOT_CODE = ("data", "runs", "speed", "__pycache__")
 
 
 @cache
@@ -46,3 +49,19 @@ def machine() -> dict[str, Json]:
         "processor_count": os.cpu_count(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def copy_program(folder: Path) -> list[Path]:
+    """Copy the packages that train and serve models, their Python files alone; the copies."""
+    for name in CODE:
+        shutil.copytree(ROOT / name, folder / name, ignore=_other_than_code)
+    return [folder / name for name in CODE]
+
+
+def _other_than_code(folder: str, names: list[str]) -> list[str]:
+    paths = [Path(folder) / name for name in names]
+    return [
+        path.name
+        for path in paths
+        if path.name in NOT_CODE or (path.is_file() and path.suffix != ".py")
+    ]

@@ -1,46 +1,67 @@
-"""The winner as MLflow loads it: encoded rows in, logits out. MLflow runs this file."""
+"""A kept model as MLflow loads it: encoded rows in, logits out."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext  # read by MLflow at run time
 
 from benchmark.config import RunConfig
-from benchmark.tracking.schema import read_schema
+from benchmark.store.sealed import named_damage, read_json
 from benchmark.training.build import assemble, seen_schema
 from benchmark.training.predict import predict
 from benchmark.training.weights import predictor_of
 from datasets.loader import EncodedRows, column_names
+from datasets.spec import EncodedSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+CONFIG, SCHEMA, WEIGHTS = "config.json", "schema.json", "weights.npz"  # files of a kept model
+NOT_READ = ("eval_domain_id", "label")  # by a model: metrics need them
 
 
-class Winner(PythonModel):
+class KeptModel:
     """A trained model; the columns of its input are those of the encoded rows."""
 
-    def load_context(self, context: PythonModelContext) -> None:
-        """Build the model of the configuration and give it its weights."""
-        paths = {name: Path(path) for name, path in context.artifacts.items()}
-        config = RunConfig.from_json(json.loads(paths["config"].read_text(encoding="utf-8")))
-        self.schema = seen_schema(config, read_schema(paths["schema"]))
-        with np.load(paths["weights"]) as weights:
-            self.predictor = predictor_of(assemble(config, self.schema), dict(weights))
+    def __init__(
+        self, config: RunConfig, schema: EncodedSchema, weights: Mapping[str, NDArray[np.generic]]
+    ) -> None:
+        self.schema = seen_schema(config, schema)
+        self.predictor = predictor_of(assemble(config, self.schema), weights)
 
-    def predict(
-        self,
-        context: PythonModelContext,
-        model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
-    ) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The logit of every row."""
-        columns = model_input.reindex(columns=column_names(self.schema), fill_value=0)
+        columns = frame.reindex(columns=column_names(self.schema), fill_value=0)
         rows = EncodedRows(np.array(columns, dtype=np.int32), self.schema)
-        logits = predict(self.predictor, rows, range(len(rows)))
-        return pd.DataFrame({"logit": logits})
+        return pd.DataFrame({"logit": predict(self.predictor, rows, range(len(rows)))})
 
 
-set_model(Winner())
+def _load_pyfunc(path: str) -> KeptModel:
+    """Load the model that a folder holds; MLflow calls it by this name."""
+    folder = Path(path)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    with np.load(folder / WEIGHTS) as weights:
+        return KeptModel(RunConfig.from_json(config), read_schema(folder / SCHEMA), dict(weights))
+
+
+def read_schema(path: Path) -> EncodedSchema:
+    """The shape of the encoded rows that `RunStore.write_schema` wrote.
+
+    Raises:
+        RecordError: it is absent or damaged.
+    """
+    content = read_json(path)
+    with named_damage(path):
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return EncodedSchema(**{**content, **lists})
+
+
+def input_columns(schema: EncodedSchema) -> list[str]:
+    """The columns of the encoded rows that a model reads, in order."""
+    return [name for name in column_names(schema) if name not in NOT_READ]

@@ -1,4 +1,4 @@
-"""Copies the store into MLflow, for browsing.
+"""Writes the store into MLflow, for browsing.
 
 An experiment per data set, a run per cell, below it one per trial (tag `stage` is `tune`) and one
 per final seed (`final`). Only the process that was started imports MLflow, never a worker.
@@ -6,9 +6,9 @@ per final seed (`final`). Only the process that was started imports MLflow, neve
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,22 +17,24 @@ from urllib.parse import urlsplit
 from benchmark.config import ConfigError
 from benchmark.store.files import write_text
 from benchmark.store.records import RunStore
-from benchmark.tracking.content import parents_of, winners
+from benchmark.tracking.cells import cells_of, winners
 from benchmark.tracking.database import (
     DATABASE,
     artifact_root,
     database_uri,
     ensure_database,
     set_aside,
-    sole_importer,
 )
+from datasets.files import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from benchmark.store.plan import Plan
-    from benchmark.tracking.content import Parent
+    from benchmark.tracking.cells import Cell
 
+PERIOD_SECONDS = 120.0  # between two updates while the grid runs
+LOCK = ".mlflow.lock"  # of the process that writes
 ORIGIN = "mlflow_origin.txt"  # tells the runs of this folder from others on the same server
 SETTINGS = {  # of MLflow, read when it is imported or used; what the user has set is kept
     "DO_NOT_TRACK": "true",
@@ -45,8 +47,9 @@ SETTINGS = {  # of MLflow, read when it is imported or used; what the user has s
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # holds no database that was set aside
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 CHATTY = ("alembic", "mlflow", "urllib3")
+
+logger = logging.getLogger(__name__)
 
 
 class Tracker:
@@ -60,28 +63,41 @@ class Tracker:
         """
         if uri is not None:
             _refuse_other_than_server(uri)
-        self.out = out
-        self.uri = uri
+        self.out, self.uri = out, uri
+        self._updated = time.monotonic()
+        self._is_broken = False
+
+    def check(self) -> None:
+        """Make sure that the server answers, if there is one.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if not self.uri:
+            return
+        _settle()
+        from mlflow import MlflowClient  # slow to import
+        from mlflow.exceptions import MlflowException
+
+        try:
+            MlflowClient(self.uri).search_experiments(max_results=1)
+        except MlflowException as error:
+            raise ConfigError(
+                f"--tracking-uri {self.uri}: no MLflow server answers there ({one_line(error)});"
+                " start one with `mlflow server`, or leave the option out to use the database in"
+                " --out"
+            ) from None
 
     def sync(self, plan: Plan) -> None:
-        """Import all of the plan that is new; what has been imported stays as it is.
+        """Write all of the plan that is new; what has been written stays as it is.
 
         Raises:
             ConfigError: the database is broken, or the server does not answer or refuses.
             OSError: the folder cannot be written.
         """
-        if self.uri:
-            check(self.uri)
-        with sole_importer(self.out):
-            self._import(plan)
-
-    def try_sync(self, plan: Plan) -> str:
-        """Do the same, but never fail: the problem in one line, empty if there was none."""
-        try:
-            self.sync(plan)
-        except Exception as error:  # whatever MLflow and its libraries raise
-            return f"MLflow: {one_line(error)}"
-        return ""
+        self.check()
+        with locked(self.out / LOCK):
+            self._write(plan)
 
     def rebuild(self, plan: Plan) -> Path | None:
         """Make the database of the folder anew; the former one gets the returned name.
@@ -90,13 +106,42 @@ class Tracker:
             ConfigError: MLflow refuses.
             OSError: the folder cannot be written.
         """
-        with sole_importer(self.out):
+        with locked(self.out / LOCK):
             former = set_aside(self.out / DATABASE)
-            self._import(plan)
+            self._write(plan)
         return former
 
-    def _import(self, plan: Plan) -> None:
-        parents = parents_of(RunStore(self.out), plan)
+    def update(self, plan: Plan) -> None:
+        """Write what is new, now and then."""
+        if time.monotonic() - self._updated >= PERIOD_SECONDS:
+            self.finish(plan)
+            self._updated = time.monotonic()
+
+    def finish(self, plan: Plan) -> None:
+        """Write what is new; after a problem, which is a line in the log, nothing more is tried."""
+        if self._is_broken:
+            return
+        try:
+            self.sync(plan)
+        except Exception as error:  # whatever MLflow and its libraries raise
+            self._is_broken = True
+            logger.warning(
+                "MLflow: %s; the runs are complete without it. Later: python -m benchmark.tracking"
+                " --sync --out %s",
+                one_line(error),
+                self.out,
+            )
+
+    @property
+    def hint(self) -> str:
+        """How to browse the runs; empty after a problem."""
+        if self._is_broken:
+            return ""
+        uri = self.uri or f"sqlite:///{self.out / DATABASE}"
+        return f"browse: mlflow ui --backend-store-uri {uri} (takes about 20 s to start)"
+
+    def _write(self, plan: Plan) -> None:
+        cells = cells_of(RunStore(self.out), plan)
         _settle()
         from mlflow.exceptions import MlflowException  # slow to import
 
@@ -104,53 +149,32 @@ class Tracker:
             ensure_database(self.out)
         uri = self.uri or database_uri(self.out)
         try:
-            self._mirror(uri, parents)
+            self._write_to(uri, cells)
         except MlflowException as error:
             raise ConfigError(f"{uri}: {one_line(error)}") from error
 
-    def _mirror(self, uri: str, parents: Sequence[Parent]) -> None:
+    def _write_to(self, uri: str, cells: Sequence[Cell]) -> None:
         import mlflow
 
-        from benchmark.tracking.mirror import Mirror
-        from benchmark.tracking.runs import Runs
+        from benchmark.tracking.writer import Writer
 
-        mlflow.set_tracking_uri(uri)  # models can be logged to no other
-        best = winners(parents)
-        for dataset, members in _by_dataset(parents).items():
-            runs = Runs(
-                mlflow.MlflowClient(uri),
+        mlflow.set_tracking_uri(uri)
+        found = winners(cells)
+        for dataset in dict.fromkeys(cell.run.config.dataset for cell in cells):
+            writer = Writer(
+                RunStore(self.out),
                 dataset,
                 artifacts=None if self.uri else artifact_root(self.out),
                 origin=self._origin() if self.uri else "",
             )
-            Mirror(RunStore(self.out), runs).sync(members, best.get(dataset))
+            own = [cell for cell in cells if cell.run.config.dataset == dataset]
+            writer.sync(own, found.get(dataset))
 
     def _origin(self) -> str:
         path = self.out / ORIGIN
         if not path.is_file():
             write_text(path, f"{uuid.uuid4().hex}\n")
         return path.read_text(encoding="utf-8").strip()
-
-
-def check(uri: str) -> None:
-    """Make sure that a server answers.
-
-    Raises:
-        ConfigError: the address is not that of a server, or nothing answers there.
-    """
-    _refuse_other_than_server(uri)
-    _settle()
-    from mlflow import MlflowClient  # slow to import
-    from mlflow.exceptions import MlflowException
-
-    with _patience():
-        try:
-            MlflowClient(uri).search_experiments(max_results=1)
-        except MlflowException as error:
-            raise ConfigError(
-                f"--tracking-uri {uri}: no MLflow server answers there ({one_line(error)}); start"
-                " one with `mlflow server`, or leave the option out to use the database in --out"
-            ) from None
 
 
 def _refuse_other_than_server(uri: str) -> None:
@@ -170,24 +194,6 @@ def _settle() -> None:
         os.environ.setdefault(name, value)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Wait less for the first answer than later ones may take."""
-    before = {name: os.environ[name] for name in PATIENCE}
-    os.environ.update(PATIENCE)
-    try:
-        yield
-    finally:
-        os.environ.update(before)
-
-
-def _by_dataset(parents: Sequence[Parent]) -> Mapping[str, list[Parent]]:
-    members: dict[str, list[Parent]] = {}
-    for parent in parents:
-        members.setdefault(parent.config.dataset, []).append(parent)
-    return members
 
 
 def one_line(error: BaseException) -> str:

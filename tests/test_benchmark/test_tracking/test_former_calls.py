@@ -7,7 +7,7 @@ import pytest
 from benchmark.protocol import COMPACT
 from benchmark.store.plan import read_plan
 from benchmark.tracking.__main__ import main
-from benchmark.tracking.content import parents_of, winners
+from benchmark.tracking.cells import cells_of, winners
 from benchmark.tracking.tracker import Tracker
 
 WIDE = replace(COMPACT, name="wide", embedding_dim=2 * COMPACT.embedding_dim)
@@ -17,7 +17,7 @@ OTHER = {"other protocol": {"protocol": WIDE}, "other data": {"data_fingerprint"
 @pytest.fixture
 def called(grid, empty_database, monkeypatch):
     """A grid that has been imported, in which winners are marked without a model being logged."""
-    monkeypatch.setattr("benchmark.tracking.mirror.log_model", lambda *_: True)
+    monkeypatch.setattr("benchmark.tracking.writer.log_model", lambda *_: True)
     (grid.out / "mlflow.db").write_bytes(empty_database.read_bytes())
     Tracker(grid.out, None).sync(grid.plan())
     return grid
@@ -31,7 +31,7 @@ def call(world, method, study="main", *, searches=(), **changes):
 
 
 def winner_of(world, plan, dataset="synthetic"):
-    config = winners(parents_of(world.store, plan))[dataset].config
+    config = winners(cells_of(world.store, plan))[dataset].config
     return config.method, config.protocol.name, config.seed
 
 
@@ -128,10 +128,10 @@ def test_the_trials_of_a_former_call_stay_until_the_new_search_has_some(grid):
     grid.plan()
     plan = grid.plan(searches=(grid.search(folder=""),))
 
-    _, star = parents_of(grid.store, plan)
+    _, star = cells_of(grid.store, plan)
 
-    assert star.search == grid.search().folder
-    assert star.metrics["tune/trials"] == 2
+    assert star.children[-1].tags["search"] == grid.search().folder
+    assert star.run.metrics["tune/trials"] == 2
 
 
 def test_the_cell_of_a_former_call_has_the_seeds_of_both(grid):
@@ -140,9 +140,9 @@ def test_the_cell_of_a_former_call_has_the_seeds_of_both(grid):
 
     plan = grid.plan(seeds=(3,), searches=())
 
-    star = next(p for p in parents_of(grid.store, plan) if p.config.method == "star")
+    star = next(cell for cell in cells_of(grid.store, plan) if cell.run.config.method == "star")
     assert [child.config.seed for child in star.finals] == [1, 2, 3]
-    assert star.metrics["dev/auc/mean"] == pytest.approx(0.72)  # of 0.70, 0.72 and 0.74
+    assert star.run.metrics["dev/auc/mean"] == pytest.approx(0.72)  # of 0.70, 0.72 and 0.74
 
 
 def test_a_winner_is_among_what_can_be_compared_with_the_latest_main_cells(grid):
@@ -168,9 +168,9 @@ def test_a_main_cell_of_a_former_call_that_has_not_ended_leaves_no_winner_yet(gr
 
     plan = call(grid, "plain")
 
-    statuses = {parent.config.method: parent.status for parent in parents_of(grid.store, plan)}
+    statuses = {cell.run.config.method: cell.run.status for cell in cells_of(grid.store, plan)}
     assert statuses == {"plain": "FINISHED", "star": "RUNNING"}
-    assert winners(parents_of(grid.store, plan)) == {}
+    assert winners(cells_of(grid.store, plan)) == {}
 
 
 @pytest.mark.parametrize("stage", ["search", "run"])

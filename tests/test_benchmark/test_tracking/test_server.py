@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmark.config import ConfigError
-from benchmark.tracking.tracker import Tracker, check
+from benchmark.tracking.tracker import Tracker
 
 
 def free_port():
@@ -105,37 +105,40 @@ def test_runs_that_others_sent_to_a_server_stay(grid, server):
 
 
 @pytest.mark.slow
-def test_a_server_that_dies_is_one_line_and_the_rest_is_imported_later(grid, tmp_path, monkeypatch):
+def test_a_server_that_dies_is_one_line_and_the_rest_is_imported_later(
+    grid, tmp_path, monkeypatch, caplog
+):
     plan = grid.plan()
     folder = tmp_path / "server"
     folder.mkdir()
     with serving(folder) as (uri, process):
-        from benchmark.tracking.runs import Runs
+        from benchmark.tracking.writer import Writer
 
-        end, ended = Runs.end, []
+        end, ended = Writer._end, []
 
-        def end_and_die(runs, *arguments):
-            end(runs, *arguments)
+        def end_and_die(writer, *arguments):
+            end(writer, *arguments)
             ended.append(arguments)
             if len(ended) == 2:
                 kill(process)
 
-        monkeypatch.setattr(Runs, "end", end_and_die)
-        problem = Tracker(grid.out, uri).try_sync(plan)
+        monkeypatch.setattr(Writer, "_end", end_and_die)
+        Tracker(grid.out, uri).finish(plan)
     monkeypatch.undo()
 
+    (problem,) = caplog.messages
     assert len(problem.splitlines()) == 1
     assert problem.startswith("MLflow: ")
     with serving(folder) as (uri, _):
-        assert Tracker(grid.out, uri).try_sync(plan) == ""
+        Tracker(grid.out, uri).sync(plan)
         assert len(runs_on(uri)) == 8
 
 
-def test_a_server_that_does_not_answer_is_one_line():
+def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     uri = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(ConfigError, match="no MLflow server answers there") as caught:
-        check(uri)
+        Tracker(tmp_path, uri).check()
 
     assert len(str(caught.value).splitlines()) == 1
     assert uri in str(caught.value)

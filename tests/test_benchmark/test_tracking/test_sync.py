@@ -40,7 +40,7 @@ def test_a_final_run_has_metrics_history_params_data_set_and_files(synced):
         (10, pytest.approx(0.55)),
         (20, pytest.approx(0.72)),
     ]
-    assert run.data.params["method_config.beta"] == "2.0"
+    assert run.data.params["method.beta"] == "2.0"
     assert run.data.params["protocol.hidden_dims"] == "64,32,16"
     assert run.inputs.dataset_inputs[0].dataset.digest == config.data_fingerprint[:36]
     assert files == {"record.json", "history.csv", "domains.parquet", "predictions.parquet"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark.config import Regularisers
-from benchmark.tracking.content import flat, group_of, parents_of, winners
+from benchmark.tracking.cells import cells_of, flat, group_of, winners
 
 
 def test_slots_that_differ_in_seed_or_tuned_values_alone_are_one_cell(make_config):
@@ -20,13 +20,13 @@ def test_slots_that_differ_in_seed_or_tuned_values_alone_are_one_cell(make_confi
 
 
 def test_a_cell_has_the_mean_and_spread_of_its_seeds_and_its_best_trial(grid):
-    plain, star = parents_of(grid.store, grid.plan())
+    plain, star = cells_of(grid.store, grid.plan())
 
-    assert plain.metrics["test/auc/mean"] == pytest.approx(0.51)  # of 0.50 and 0.52
-    assert plain.metrics["test/auc/std"] == pytest.approx(0.0141421356)
-    assert math.isnan(plain.metrics["test/gauc/mean"])
-    assert star.metrics["tune/best_dev_auc"] == 0.66
-    assert (star.metrics["tune/trials"], star.metrics["tune/failed_trials"]) == (2, 1)
+    assert plain.run.metrics["test/auc/mean"] == pytest.approx(0.51)  # of 0.50 and 0.52
+    assert plain.run.metrics["test/auc/std"] == pytest.approx(0.0141421356)
+    assert math.isnan(plain.run.metrics["test/gauc/mean"])
+    assert star.run.metrics["tune/best_dev_auc"] == 0.66
+    assert (star.run.metrics["tune/trials"], star.run.metrics["tune/failed_trials"]) == (2, 1)
     assert [child.name for child in star.children] == [
         "seed-1",
         "seed-2",
@@ -37,7 +37,7 @@ def test_a_cell_has_the_mean_and_spread_of_its_seeds_and_its_best_trial(grid):
 
 def test_children_are_tagged_with_what_they_are_found_by(grid):
     plan = grid.plan()
-    _, star = parents_of(grid.store, plan)
+    _, star = cells_of(grid.store, plan)
 
     final, trial = star.children[0], star.children[2]
 
@@ -60,9 +60,9 @@ def test_children_are_tagged_with_what_they_are_found_by(grid):
 
 
 def test_history_has_scores_by_split_and_each_schedule_once(grid):
-    plain = parents_of(grid.store, grid.plan())[0]
+    plain = cells_of(grid.store, grid.plan())[0]
 
-    points = sorted(plain.children[0].history())
+    points = sorted(point for point in plain.children[0].points() if point[2])
 
     assert points == [
         ("dev/auc", 0.55, 10),
@@ -85,11 +85,12 @@ def test_a_second_search_and_its_cell_have_a_parent_of_their_own(grid):
     slots = {**grid.plan().slots, again.slot_id: again}
     plan = grid.plan(slots=slots, searches=(grid.search(), search))
 
-    parents = parents_of(grid.store, plan)
+    cells = cells_of(grid.store, plan)
 
-    assert [len(parent.finals) for parent in parents] == [2, 2, 1]
-    assert [parent.search for parent in parents] == ["", grid.search().folder, search.folder]
-    assert parents[2].name == "dnn+star (second search), scenario"
+    assert [len(cell.finals) for cell in cells] == [2, 2, 1]
+    tuned = [cell.children[-1].tags.get("search") for cell in cells]
+    assert tuned == [None, grid.search().folder, search.folder]
+    assert cells[2].run.name == "dnn+star (second search), scenario"
 
 
 def test_a_cell_is_running_until_all_its_slots_have_ended(grid):
@@ -99,18 +100,18 @@ def test_a_cell_is_running_until_all_its_slots_have_ended(grid):
     grown = replace(plan, slots={**plan.slots, third.slot_id: third})
     waiting = replace(plan, waiting={grid.config(method="star", seed=1).slot_id: ""})
 
-    assert [parent.status for parent in parents_of(grid.store, plan)] == ["FINISHED"] * 2
-    assert parents_of(grid.store, grown)[0].status == "RUNNING"
-    assert parents_of(grid.store, waiting)[1].status == "RUNNING"
+    assert [cell.run.status for cell in cells_of(grid.store, plan)] == ["FINISHED"] * 2
+    assert cells_of(grid.store, grown)[0].run.status == "RUNNING"
+    assert cells_of(grid.store, waiting)[1].run.status == "RUNNING"
     grid.store.write_error(third, "E: x", "")
-    assert parents_of(grid.store, grown)[0].status == "FAILED"
+    assert cells_of(grid.store, grown)[0].run.status == "FAILED"
 
 
 def test_winner_is_the_first_seed_of_the_best_mean_dev_auc_once_all_main_cells_ended(grid):
     plan = grid.plan()
     extra = grid.config(method="plain", seed=3)
 
-    found = winners(parents_of(grid.store, plan))
+    found = winners(cells_of(grid.store, plan))
     unfinished = replace(
         plan,
         slots={**plan.slots, extra.slot_id: extra},
@@ -118,14 +119,14 @@ def test_winner_is_the_first_seed_of_the_best_mean_dev_auc_once_all_main_cells_e
     )
 
     assert (found["synthetic"].config.method, found["synthetic"].config.seed) == ("star", 1)
-    assert winners(parents_of(grid.store, unfinished)) == {}
+    assert winners(cells_of(grid.store, unfinished)) == {}
 
 
 def test_a_plan_of_a_part_of_the_main_cells_has_no_winner(grid):
     plan = grid.plan()
     some = {slot: config for slot, config in plan.slots.items() if config.method == "plain"}
 
-    assert winners(parents_of(grid.store, replace(plan, slots=some))) == {}
+    assert winners(cells_of(grid.store, replace(plan, slots=some))) == {}
 
 
 def test_a_record_that_was_edited_is_not_taken(grid):
@@ -135,10 +136,10 @@ def test_a_record_that_was_edited_is_not_taken(grid):
     content["metrics"]["test"]["auc"] = 0.99
     path.write_text(json.dumps(content))
 
-    plain = parents_of(grid.store, plan)[0]
+    plain = cells_of(grid.store, plan)[0]
 
     assert [child.config.seed for child in plain.children] == [2]
-    assert plain.status == "RUNNING"
+    assert plain.run.status == "RUNNING"
 
 
 def test_nested_values_are_flat_names():
