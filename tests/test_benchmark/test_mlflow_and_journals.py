@@ -1,4 +1,4 @@
-"""MLflow and Optuna journals beside a run: copies, which can fail without harm."""
+"""MLflow and Optuna journals beside a run, which can fail without harm."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ WORDS = ("--preset", "smoke", "--only", "main", "--methods", "plain", "adasparse
 
 @pytest.fixture(scope="module")
 def copied(run_all, finished, tmp_path_factory):
-    """The finished run in another folder, with its copies."""
+    """The finished run in another folder, with MLflow and journals."""
     source, spec, _ = finished
     out = shutil.copytree(source, tmp_path_factory.mktemp("copied") / "out")
     done = run_all(*WORDS, "--data", spec, "--out", out, has_mlflow=True)
