@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.metrics import METRICS, SCORES
 from reports.analysis.peers import peers_of
 from reports.reading.few_rows import few_rows
-from reports.reading.keys import CELL, DATA, Family, Replicate, draw_of
+from reports.reading.keys import BLOCK, CELL, DATA, Family, Replicate, draw_of
 from reports.reading.names import BASELINE, data_title, title_of
 from reports.reading.test_rows import clusters, influence_sums, labels, placed
 from reports.statistics.clusters import rows_component
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 Key = tuple[str, ...]  # the values of `CELL`
 
 FAVOURITE = "adasparse"  # compared with the second best whatever its rank
-PLACE = [*DATA, "backbone"]
 MODEL_SIDE = ["backbone", "method", "changes"]
 OTHER = ["other_backbone", "other", "other_changes"]
 KINDS = ("baseline", "second_best")
@@ -67,7 +66,7 @@ def compare(runs: Runs) -> pd.DataFrame:
     main = runs.study("main")
     seeds = _records(main)
     blocks = []
-    for keys, models in main.models.groupby(PLACE, sort=False):
+    for keys, models in main.models.groupby(BLOCK, sort=False):
         family = Family(str(keys[0]), str(keys[1]))
         peers = peers_of(runs, family, str(keys[2]))
         cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.reading.keys import DATA, Family, Log
+from reports.reading.keys import BLOCK, Family, Log
 from reports.reading.names import BASELINE
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
     runs = runs.study("main")
     if not runs.records:
         return
-    for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+    for keys, models in runs.models.groupby(BLOCK, sort=False):
         family, backbone = Family(*map(str, keys[:2])), str(keys[2])
         methods = models[models["method"] != BASELINE].to_dict("records")
         by_draw = [

@@ -13,8 +13,7 @@ from benchmark.metrics import group_scores, mean_influences, metric_of
 from reports.analysis.differences import SCALE
 from reports.analysis.peers import peers_of
 from reports.look.entries import bounds
-from reports.look.panels import BLOCK
-from reports.reading.keys import Family
+from reports.reading.keys import BLOCK, Family
 from reports.reading.names import BASELINE
 from reports.reading.test_rows import File, file_of, scored_rows
 from reports.statistics.bins import NUM_BINS, bins_by_domain

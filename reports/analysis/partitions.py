@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.analysis.differences import compared
 from reports.analysis.own_statistics import with_own_statistics
-from reports.reading.keys import CELL, DATA, family_of
+from reports.reading.keys import BLOCK, CELL, family_of
 from reports.reading.names import BASELINE
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-MODEL = [*DATA, "backbone"]
 _STEP = ["domain_columns", "num_columns", "num_domains"]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """Per step the plain backbone and every method: the numbers of `paired.compared`.
+    """Per step the plain backbone and every method: the numbers of `differences.compared`.
 
     `domain_columns`, `num_columns` and `num_domains`, those in train, say what methods see. Of
     several draws `num_domains` is the mean, as a whole number; `whole_statistics` is that of
@@ -35,10 +34,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = table.loc[:, ~table.columns.str.contains("_delta_main_")]
     table = with_own_statistics(table, runs)
     seen = _seen(runs)
-    steps = seen[[*MODEL, *_STEP]].drop_duplicates()
+    steps = seen[[*BLOCK, *_STEP]].drop_duplicates()
     plain = table[(table["method"] == BASELINE) & (table["changes"] == "")]
-    rows = pd.concat([plain.merge(steps, on=MODEL), table.merge(seen, on=CELL)])
-    model = rows.groupby(MODEL, sort=False).ngroup()
+    rows = pd.concat([plain.merge(steps, on=BLOCK), table.merge(seen, on=CELL)])
+    model = rows.groupby(BLOCK, sort=False).ngroup()
     return rows.iloc[np.lexsort((rows["num_columns"], model))].reset_index(drop=True)
 
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from reports.analysis.differences import compared
 from reports.analysis_plan import ANALYSIS
-from reports.look.table import Entry, number
 from reports.reading.keys import CELL, REPLICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
-
     from reports.reading.load import Runs
 
 TOLERANCE = ANALYSIS.exclusions.outside_band  # by which a ratio may lie outside of the band
@@ -22,7 +20,14 @@ LAYERS_NOTE = (
     " pruned, mean over the test rows and the runs. In band: how many of these layers lie within"
     f" {TOLERANCE} of the band [r_min, r_max] at which training aims."
 )
-_SUFFIX = "_sparsity"
+SPARSITY = "_sparsity"  # ends the name of the column that has the ratio of a layer
+
+
+def compared_by_sparsity(runs: Runs, study: str) -> pd.DataFrame:
+    """The scores and differences of `differences.compared`, and the sparsity of `reached`."""
+    runs = runs.study(study)
+    table = compared(runs)
+    return table if table.empty else table.merge(reached(runs), on=CELL, how="left")
 
 
 def reached(runs: Runs) -> pd.DataFrame:
@@ -31,7 +36,7 @@ def reached(runs: Runs) -> pd.DataFrame:
     That is `<layer>_sparsity`, mean over the runs, `layers` and `layers_in_band`.
     """
     bands = _bands(runs)
-    means = runs.sparsity().drop(columns=REPLICATE).groupby(CELL).mean().add_suffix(_SUFFIX)
+    means = runs.sparsity().drop(columns=REPLICATE).groupby(CELL).mean().add_suffix(SPARSITY)
     own = bands.reindex(means.index)
     low, high = own["r_min"] - TOLERANCE, own["r_max"] + TOLERANCE
     is_inside = means.ge(low, axis=0) & means.le(high, axis=0)
@@ -67,11 +72,4 @@ def band_margins(runs: Runs) -> pd.DataFrame:
 
 def layers_of(table: pd.DataFrame) -> list[str]:
     """The layers of which a table has the sparsity."""
-    return [name.removesuffix(_SUFFIX) for name in table.columns if name.endswith(_SUFFIX)]
-
-
-def sparsity_entries(row: Mapping[Hashable, float], layers: Sequence[str]) -> list[Entry]:
-    """The ratio of each layer and how many are in the band, blank where nothing is pruned."""
-    ratios = (row[layer + _SUFFIX] for layer in layers)
-    counts = "" if pd.isna(row["layers"]) else f"{row['layers_in_band']:.0f} of {row['layers']:.0f}"
-    return [*(Entry("" if pd.isna(ratio) else number(ratio, 3)) for ratio in ratios), Entry(counts)]
+    return [name.removesuffix(SPARSITY) for name in table.columns if name.endswith(SPARSITY)]

@@ -10,7 +10,6 @@ from reports.analysis import partitions
 from reports.analysis.differences import draws_note, score_intervals
 from reports.look.figure import Figure
 from reports.look.panels import (
-    BLOCK,
     GAP_NOTE,
     add_legend,
     block_rows,
@@ -20,7 +19,7 @@ from reports.look.panels import (
     left_out,
 )
 from reports.look.style import in_order, look_of
-from reports.reading.keys import CELL
+from reports.reading.keys import CELL, DATA
 from reports.reading.names import BASELINE, data_title, joined
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     return [
         "What methods take for domains, from the joint values of one column to those of all: "
-        + "; ".join(_steps(own) for _, own in table.groupby(BLOCK[:2], sort=False))
+        + "; ".join(_steps(own) for _, own in table.groupby(DATA, sort=False))
         + ". Rows, input features and the domains that GAUC groups by are the same at every point.",
         f"Points are means over the runs ({counts_text(table['runs'])}); dashed: the plain"
         " backbone, to which the columns are ordinary inputs. Points of one number of domains are"

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from reports.analysis import bounds
 from reports.analysis.differences import draws_note, score_intervals
-from reports.analysis.sparsity import TOLERANCE, layers_of
+from reports.analysis.sparsity import TOLERANCE, compared_by_sparsity, layers_of
 from reports.look.figure import Figure
 from reports.look.panels import (
     GAP_NOTE,
@@ -42,7 +41,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
     `sparsity_mean`, `_low` and `_high` are the mean, the least and the greatest of the layers.
     """
-    table = bounds.tabulate(runs)
+    table = compared_by_sparsity(runs, "sparsity")
     if table.empty or not layers_of(table):
         return table.iloc[:0]
     layers = table[[f"{layer}_sparsity" for layer in layers_of(table)]]

@@ -13,7 +13,6 @@ from reports.look.entries import bounds
 from reports.look.figure import Figure
 from reports.look.log_axis import fit_log_axis
 from reports.look.panels import (
-    BLOCK,
     GAP_NOTE,
     LEGEND_HEIGHT,
     MOST_BLOCKS,
@@ -22,7 +21,7 @@ from reports.look.panels import (
     left_out,
 )
 from reports.look.style import PAGE, in_order, look_of
-from reports.reading.keys import CELL, MODEL, REPLICATE
+from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
 from reports.reading.names import BASELINE, REFERENCE, data_title, title_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from reports.look.style import PAGE
-from reports.reading.keys import DATA
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.reading.keys import BLOCK
+from reports.reading.names import block_title
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-BLOCK = [*DATA, "backbone"]
 MOST_BLOCKS = 4  # that fit on a printed page
 LEGEND_HEIGHT = 0.3  # inches
 LEGEND_COLUMNS = 7
@@ -40,9 +39,8 @@ def block_rows(
     canvas = Canvas(figsize=(PAGE, height * len(blocks) + LEGEND_HEIGHT), layout="constrained")
     parts: Iterable[SubFigure] = canvas.subfigures(len(blocks), 1, squeeze=False)[:, 0]
     rows = []
-    for part, ((dataset, partition, backbone), own) in zip(parts, blocks, strict=True):
-        title = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
-        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+    for part, (_, own) in zip(parts, blocks, strict=True):
+        part.suptitle(block_title(own.iloc[0]), x=0.01, ha="left", fontsize="medium")
         rows.append((part.subplots(1, columns, squeeze=False)[0], own))
     return canvas, rows
 

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from reports.look.part import Part
-from reports.reading.names import BASELINE, data_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pandas as pd
 
 UNDEFINED = "n/a"
 LATEX_ESCAPES = str.maketrans(
@@ -74,22 +73,9 @@ class Table(Part):
     arrange: Callable[[pd.DataFrame], Layout]
 
 
-def blocks_of(
-    table: pd.DataFrame, entries: Callable[[pd.DataFrame], list[list[Entry]]]
-) -> list[Block]:
-    """One block per data set, partition and backbone."""
-    blocks = []
-    for (dataset, partition, backbone), rows in table.groupby(
-        ["dataset", "partition", "backbone"], sort=False
-    ):
-        heading = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
-        blocks.append(Block(heading=heading, rows=entries(rows)))
-    return blocks
-
-
 def number(value: float, digits: int, *, signed: bool = False) -> str:
     """A rounded number, `n/a` when it is undefined."""
-    if math.isnan(value):
+    if pd.isna(value):
         return UNDEFINED
     text = f"{value:{'+' if signed else ''},.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from benchmark.store.records import RunRecord, SlotState
 
 DATA = ["dataset", "partition"]
-MODEL = [*DATA, "backbone", "method"]
+BLOCK = [*DATA, "backbone"]  # of rows that are compared with each other
+MODEL = [*BLOCK, "method"]
 CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 REAL = 0  # the draw of a log that was not drawn
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmark.config import SECOND_SEARCH
 from benchmark.settings import setting_of, setting_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+    import pandas as pd
 
     from benchmark.config import Json, RunConfig
 
 BASELINE = "plain"
 REFERENCE = "reference"  # the method of a model that is no network
+CEILING = "ceiling"  # the method of a row of tables that has the scores of the true probability
 MOST_NAMED = 3  # columns of a partition in a title
 TITLES = {  # a plug-in that is not listed goes by its file's name, after these
     "dnn": "DNN",
@@ -55,6 +58,12 @@ def data_title(dataset: str, partition: str) -> str:
         ends = joined([columns[0], "\N{HORIZONTAL ELLIPSIS}", columns[-1]])
         return f"{dataset} (domains: {ends}, {len(columns)} columns)"
     return f"{dataset} (domains: {joined(columns)})"
+
+
+def block_title(row: Mapping[Hashable, Any] | pd.Series) -> str:
+    """The data set and the backbone of a row, whose columns are `keys.BLOCK`."""
+    log = data_title(row["dataset"], row["partition"])
+    return f"{log}, {title_of(row['backbone'], BASELINE)}"
 
 
 def joined(columns: Sequence[str]) -> str:

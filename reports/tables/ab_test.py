@@ -8,8 +8,19 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.differences import draws_note, moments, rows_of
-from reports.look.entries import bounds, interval_entry, runs_entry
-from reports.look.table import UNDEFINED, Block, Entry, Layout, Table, blocks_of, number, spread
+from reports.look.columns import (
+    RUNS_COLUMN,
+    blank_for,
+    blocks_of,
+    column,
+    interval_column,
+    laid_out,
+    number_column,
+    spread_column,
+    with_chance,
+)
+from reports.look.entries import bounds
+from reports.look.table import Layout, Table
 from reports.reading.keys import DATA, Log
 from reports.reading.names import BASELINE, data_title, title_of
 from reports.statistics.auction import candidates_of, hold_auctions, log_probability, random_clicks
@@ -23,10 +34,11 @@ from reports.statistics.uplift import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from reports.look.columns import Row
     from reports.reading.keys import Family
     from reports.reading.load import Runs
     from reports.statistics.auction import Candidates, Outcome
@@ -34,6 +46,7 @@ if TYPE_CHECKING:
     from reports.statistics.uplift import UpliftedDomains
 
 _DIGITS = {"ctr_percent": 3, "cpc": 4, "revenue_per_1000": 2}
+_SHARE = "uplifted_percent"
 _REFERENCES = {
     "random": "Random winner",
     "bid": "Bid alone",
@@ -211,63 +224,45 @@ def _measures_of(candidates: Candidates) -> dict[str, dict[str, float]]:
     return measures
 
 
+_COLUMNS = [
+    column(
+        "Model",
+        lambda row: _REFERENCES.get(row["method"]) or title_of(row["backbone"], row["method"]),
+    ),
+    *(
+        spread_column(title, name, digits)
+        for title, (name, digits) in zip(
+            ("CTR (%)", "CPC", "Revenue"), _DIGITS.items(), strict=True
+        )
+    ),
+    *blank_for(
+        (BASELINE, *_REFERENCES),
+        *(
+            interval_column(f"Δ {title}", f"{name}_uplift_percent", 2)
+            for title, name in zip(("CTR (%)", "CPC (%)", "revenue (%)"), MEASURES, strict=True)
+        ),
+        with_chance(_SHARE, interval_column("Uplifted (chance)", _SHARE, 1, signed=False)),
+        with_chance(
+            f"{_SHARE}_by_request",
+            number_column("By requests (chance)", f"{_SHARE}_by_request", 1),
+        ),
+        number_column("Domains", "judged_domains", 0),
+    ),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per world and backbone, then the references of the world."""
-    columns = [
-        *("Model", "CTR (%)", "CPC", "Revenue", "Δ CTR (%)", "Δ CPC (%)", "Δ revenue (%)"),
-        *("Uplifted (chance)", "By requests (chance)", "Domains", "Runs"),
-    ]
     is_reference = table["backbone"] == ""
-    blocks = blocks_of(table[~is_reference], _entries)
-    for (dataset, partition), rows in table[is_reference].groupby(DATA, sort=False):
-        title = data_title(str(dataset), str(partition))
-        heading = f"{title}, references: {rows.iloc[0]['requests']:,} requests"
-        blocks.append(Block(heading=heading, rows=_reference_entries(rows)))
-    return Layout(columns=columns, blocks=blocks, notes=[*_NOTES, *draws_note(table)])
+    layout = laid_out(table[~is_reference], _COLUMNS, [*_NOTES, *draws_note(table)])
+    layout.blocks.extend(blocks_of(table[is_reference], _COLUMNS, DATA, _reference_heading))
+    return layout
 
 
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            *(
-                Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], digits))
-                for name, digits in _DIGITS.items()
-            ),
-            *([Entry("")] * 6 if row["method"] == BASELINE else _comparison_entries(row)),
-            runs_entry(row),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _comparison_entries(row: Mapping[Hashable, float]) -> list[Entry]:
-    chance, by_request, by_request_chance = (
-        number(row[f"uplifted_percent_{kind}"], 1)
-        for kind in ("by_chance", "by_request", "by_request_by_chance")
-    )
-    share = interval_entry(row, "uplifted_percent", 1, signed=False).text
-    return [
-        *(interval_entry(row, f"{name}_uplift_percent", 2) for name in MEASURES),
-        Entry(_beside(share, chance)),
-        Entry(_beside(by_request, by_request_chance)),
-        Entry(number(row["judged_domains"], 0)),
-    ]
-
-
-def _beside(share: str, chance: str) -> str:
-    return share if share == UNDEFINED else f"{share} ({chance})"
-
-
-def _reference_entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(_REFERENCES[row["method"]]),
-            *(Entry(number(row[f"{name}_mean"], digits)) for name, digits in _DIGITS.items()),
-            *[Entry("")] * 7,
-        ]
-        for row in block.to_dict("records")
-    ]
+def _reference_heading(row: Row) -> str:
+    title = data_title(row["dataset"], row["partition"])
+    return f"{title}, references: {row['requests']:,} requests"
 
 
 TABLE = Table(

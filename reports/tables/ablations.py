@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.analysis.differences import below, compared, is_plain
-from reports.analysis.sparsity import LAYERS_NOTE, layers_of, reached, sparsity_entries
-from reports.look.entries import (
-    delta_columns,
-    delta_entries,
-    runs_entry,
-    score_columns,
-    score_entries,
-)
-from reports.look.table import Entry, Layout, Table, blocks_of
-from reports.reading.capped import marked
-from reports.reading.keys import CELL
-from reports.reading.names import title_of
+from reports.analysis.differences import below
+from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
+from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out
+from reports.look.table import Layout, Table
+from reports.tables._study import delta_columns, sparsity_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.reading.load import Runs
 
+_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
@@ -36,36 +29,17 @@ _NOTES = [
 ]
 
 
-def tabulate(runs: Runs) -> pd.DataFrame:
-    """The scores and differences of `paired.compared`, and the sparsity of `reached`."""
-    runs = runs.study("ablations")
-    table = compared(runs)
-    return table if table.empty else table.merge(reached(runs), on=CELL, how="left")
-
-
 def arrange(table: pd.DataFrame) -> Layout:
-    """One block per data set and backbone, one column per layer."""
-    layers = layers_of(table)
-
-    def entries(block: pd.DataFrame) -> list[list[Entry]]:
-        return [
-            [
-                Entry(marked(title_of(row["backbone"], row["method"], row["changes"]), row)),
-                *scores,
-                *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
-                *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
-                *sparsity_entries(row, layers),
-                runs_entry(row),
-            ]
-            for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
-        ]
-
+    """One block per data set and backbone."""
     columns = [
-        *("Model", *score_columns()),
-        *(*delta_columns("plain"), *delta_columns("main")),
-        *(*layers, "In band", "Runs"),
+        MODEL_COLUMN,
+        *SCORE_COLUMNS,
+        *delta_columns("plain", "Δ plain"),
+        *delta_columns("main", "Δ main"),
+        *sparsity_columns(table),
+        RUNS_COLUMN,
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, entries), notes=[*_NOTES, *below(table)])
+    return laid_out(table, columns, [*_NOTES, *below(table)])
 
 
 TABLE = Table(
@@ -73,6 +47,6 @@ TABLE = Table(
     section="methods",
     position=8,
     study="ablations",
-    tabulate=tabulate,
+    tabulate=partial(compared_by_sparsity, study="ablations"),
     arrange=arrange,
 )

@@ -8,10 +8,9 @@ import pandas as pd
 
 from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
-from reports.look.entries import runs_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
+from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
+from reports.look.table import Layout, Table
 from reports.reading.keys import CELL
-from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     from reports.reading.load import Runs
@@ -48,30 +47,20 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_DIGITS = METRICS["logloss"].digits
+_COLUMNS = [
+    MODEL_COLUMN,
+    spread_column("Adapted", "logloss", _DIGITS),
+    spread_column("Unadapted", _UNADAPTED, _DIGITS),
+    spread_column("Δ", "logloss_delta_e4", 1, signed=True),
+    number_column("Better", "runs_better", 0),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = ["Model", "Adapted", "Unadapted", "Δ", "Better", "Runs"]
-    notes = [*_NOTES, *draws_note(table)]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    digits = METRICS["logloss"].digits
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"], row["changes"])),
-            *(
-                Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], digits))
-                for name in ("logloss", _UNADAPTED)
-            ),
-            Entry(
-                spread(row["logloss_delta_e4_mean"], row["logloss_delta_e4_std"], 1, signed=True)
-            ),
-            Entry(number(row["runs_better"], 0)),
-            runs_entry(row),
-        ]
-        for row in block.to_dict("records")
-    ]
+    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.differences import draws_note
 from reports.claims.awareness import PARTS, answers, tabulate
-from reports.look.entries import interval_entry, runs_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number
-from reports.reading.capped import capped_note, marked
-from reports.reading.names import title_of
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    column,
+    interval_column,
+    laid_out,
+    number_column,
+)
+from reports.look.entries import interval_text
+from reports.look.table import Layout, Table
+from reports.reading.capped import capped_note
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
     import pandas as pd
+
+    from reports.look.columns import Row
 
 _NO_SHARE = "\N{EN DASH}"
 _NOTES = [
@@ -37,33 +44,25 @@ _NOTES = [
 ]
 
 
+def _share_text(row: Row) -> str:
+    is_undefined = math.isnan(row["share_low"])
+    return _NO_SHARE if is_undefined else interval_text(row, "share", 2, signed=False)
+
+
+_COLUMNS = [
+    MODEL_COLUMN,
+    column("Metric", lambda row: row["metric"].upper()),
+    *(interval_column(part.capitalize(), f"{part}_e4", 1) for part in PARTS),
+    column("Share", _share_text),
+    number_column("Added parameters", "added_parameters", 0),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, a row per method and metric."""
-    columns = [
-        *("Model", "Metric", "Gain", "Awareness", "Capacity", "Share"),
-        *("Added parameters", "Runs"),
-    ]
     notes = [*answers(table), *_NOTES, *draws_note(table), *capped_note(table)]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(marked(title_of(row["backbone"], row["method"]), row)),
-            Entry(row["metric"].upper()),
-            *(interval_entry(row, f"{part}_e4", 1) for part in PARTS),
-            _share(row),
-            Entry(number(row["added_parameters"], 0)),
-            runs_entry(row),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _share(row: Mapping[Hashable, float]) -> Entry:
-    is_undefined = math.isnan(row["share_low"])
-    return Entry(_NO_SHARE) if is_undefined else interval_entry(row, "share", 2, signed=False)
+    return laid_out(table, _COLUMNS, notes)
 
 
 TABLE = Table(

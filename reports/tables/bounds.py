@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.analysis.bounds import tabulate
 from reports.analysis.differences import below, is_plain
-from reports.analysis.sparsity import LAYERS_NOTE, layers_of, sparsity_entries
-from reports.look.entries import (
-    delta_columns,
-    delta_entries,
-    runs_entry,
-    score_columns,
-    score_entries,
-)
-from reports.look.table import Entry, Layout, Table, blocks_of
-from reports.reading.capped import marked
+from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
+from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, laid_out, model_column
+from reports.look.table import Layout, Table
 from reports.reading.names import band_title, title_of
+from reports.tables._study import delta_columns, sparsity_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.look.columns import Row
 
+
+_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, which prunes nothing, Δ main that to"
@@ -36,31 +33,19 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone: the plain backbone, then rising bounds."""
-    layers = layers_of(table)
-
-    def entries(block: pd.DataFrame) -> list[list[Entry]]:
-        block = block.sort_values(["r_min", "r_max"], na_position="first", kind="stable")
-        return [
-            [
-                Entry(marked(_title(row), row)),
-                *scores,
-                *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
-                *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
-                *sparsity_entries(row, layers),
-                runs_entry(row),
-            ]
-            for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
-        ]
-
     columns = [
-        *("Model", *score_columns()),
-        *(*delta_columns("plain"), *delta_columns("main")),
-        *(*layers, "In band", "Runs"),
+        model_column(_title),
+        *SCORE_COLUMNS,
+        *delta_columns("plain", "Δ plain"),
+        *delta_columns("main", "Δ main"),
+        *sparsity_columns(table),
+        RUNS_COLUMN,
     ]
-    return Layout(columns=columns, blocks=blocks_of(table, entries), notes=[*_NOTES, *below(table)])
+    rising = table.sort_values(["r_min", "r_max"], na_position="first", kind="stable")
+    return laid_out(rising, columns, [*_NOTES, *below(table)])
 
 
-def _title(row: dict) -> str:
+def _title(row: Row) -> str:
     band = "" if is_plain(row) else band_title(row["r_min"], row["r_max"])
     return title_of(row["backbone"], row["method"], band)
 
@@ -70,6 +55,6 @@ TABLE = Table(
     section="methods",
     position=2,
     study="sparsity",
-    tabulate=tabulate,
+    tabulate=partial(compared_by_sparsity, study="sparsity"),
     arrange=arrange,
 )

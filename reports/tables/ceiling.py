@@ -9,10 +9,18 @@ import pandas as pd
 from benchmark.metrics import EXPECTED_SCORES
 from reports.analysis.differences import SHARE_NOTE, achieved_share, draws_note, moments, rows_of
 from reports.analysis.expected_metrics import ALL, known_rows, logits_of
-from reports.look.entries import bounds, runs_entry, share_entry
-from reports.look.table import Block, Entry, Layout, Table, number, spread
-from reports.reading.keys import DATA, Log, draw_of
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    interval_column,
+    laid_out,
+    spread_column,
+    where_known,
+)
+from reports.look.entries import bounds
+from reports.look.table import Layout, Table
+from reports.reading.keys import BLOCK, Log, draw_of
+from reports.reading.names import BASELINE, CEILING, block_title
 from reports.statistics.bins import BINS_NOTE
 
 if TYPE_CHECKING:
@@ -20,10 +28,10 @@ if TYPE_CHECKING:
 
     from benchmark.store.records import RunRecord
     from reports.analysis.expected_metrics import KnownRows
+    from reports.look.columns import Row
     from reports.reading.keys import Family
     from reports.reading.load import Runs
 
-_CEILING = "ceiling"
 _NOTES = [
     "Test split of generated logs. Expected metrics take the true click probability p of a row for"
     " its label: a row counts p as clicked and 1 - p as not clicked, so that they are defined in"
@@ -68,7 +76,7 @@ def _of_family(runs: Runs, family: Family) -> list[dict[str, object]]:
             own_scores = rows_of(of_runs, {"backbone": backbone, "scope": scope})
             table += [place | _row(own_scores, model, top) for model in methods.to_dict("records")]
             means = {f"{metric}_mean": top[metric].mean() for metric in EXPECTED_SCORES}
-            table.append(place | {"method": _CEILING} | means)
+            table.append(place | {"method": CEILING} | means)
     return table
 
 
@@ -94,42 +102,34 @@ def _row(
     return row
 
 
+_COLUMNS = [
+    MODEL_COLUMN,
+    *(
+        spread_column(f"Expected {metric.title}", name, metric.digits)
+        for name, metric in EXPECTED_SCORES.items()
+    ),
+    *(
+        where_known(
+            f"{name}_share_mean", interval_column(f"Share {metric.title}", f"{name}_share", 2)
+        )
+        for name, metric in EXPECTED_SCORES.items()
+    ),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per generated log, backbone and scope."""
-    blocks = []
-    for keys, rows in table.groupby([*DATA, "backbone", "scope"], sort=False):
-        dataset, partition, backbone = map(str, keys[:3])
-        first = rows.iloc[0]
-        words = "all domains" if first["scope"] == ALL else f"bin {first['scope']}"
-        blocks.append(
-            Block(
-                heading=f"{data_title(dataset, partition)}, {title_of(backbone, BASELINE)}, {words}"
-                f" (domains: {first['domains']:,}, test rows: {first['test_rows']:,})",
-                rows=[_entries(row) for row in rows.to_dict("records")],
-            )
-        )
-    names = [metric.title for metric in EXPECTED_SCORES.values()]
-    columns = ["Model", *(f"Expected {name}" for name in names), *(f"Share {n}" for n in names)]
     notes = [*draws_note(table), *_NOTES]
-    return Layout(columns=[*columns, "Runs"], blocks=blocks, notes=notes)
+    return laid_out(table, _COLUMNS, notes, by=[*BLOCK, "scope"], heading=_heading)
 
 
-def _entries(row: dict) -> list[Entry]:
-    if row["method"] == _CEILING:
-        scores = [
-            Entry(number(row[f"{name}_mean"], metric.digits))
-            for name, metric in EXPECTED_SCORES.items()
-        ]
-        return [Entry("True probability"), *scores, *[Entry("")] * (len(scores) + 1)]
-    return [
-        Entry(title_of(row["backbone"], row["method"])),
-        *(
-            Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], metric.digits))
-            for name, metric in EXPECTED_SCORES.items()
-        ),
-        *(share_entry(row, f"{metric}_share") for metric in EXPECTED_SCORES),
-        runs_entry(row),
-    ]
+def _heading(row: Row) -> str:
+    words = "all domains" if row["scope"] == ALL else f"bin {row['scope']}"
+    return (
+        f"{block_title(row)}, {words} (domains: {row['domains']:,}, test rows:"
+        f" {row['test_rows']:,})"
+    )
 
 
 TABLE = Table(

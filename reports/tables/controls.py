@@ -5,26 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.analysis.differences import below, compared, is_plain
-from reports.analysis.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry, with_own_statistics
-from reports.look.entries import (
-    delta_columns,
-    delta_entries,
-    runs_entry,
-    score_columns,
-    score_entries,
-)
-from reports.look.table import Entry, Layout, Table, blocks_of, number
-from reports.reading.capped import marked
+from reports.analysis.differences import below, compared
+from reports.analysis.own_statistics import with_own_statistics
+from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out, number_column
+from reports.look.table import Layout, Table
 from reports.reading.keys import CELL
-from reports.reading.names import title_of
+from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reports.reading.load import Runs
 
-_COUNTED = ["dense_parameters", "domain_parameters"]
+_SHOWN = ("auc", "gauc")
+_COUNTED = {"dense_parameters": "Dense parameters", "domain_parameters": "Domain parameters"}
 _NOTES = [
     "Test split, GAUC over the full partition in every row. Mean ± sample standard deviation over"
     " the runs; bold is the best mean of a block. Dense parameters are those that every row uses,"
@@ -53,35 +47,22 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = compared(runs)
     if table.empty:
         return table
-    parameters = runs.costs().groupby(CELL)[_COUNTED].first().reset_index()
+    parameters = runs.costs().groupby(CELL)[[*_COUNTED]].first().reset_index()
     return with_own_statistics(table.merge(parameters, on=CELL, how="left"), runs)
 
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
     columns = [
-        *("Model", "Dense parameters", "Domain parameters", *score_columns()),
-        *(*delta_columns("plain"), *delta_columns("main")),
-        *(OWN_COLUMN, "Runs"),
+        MODEL_COLUMN,
+        *(number_column(title, name, 0) for name, title in _COUNTED.items()),
+        *SCORE_COLUMNS,
+        *delta_columns("plain", "Δ plain"),
+        *delta_columns("main", "Δ main"),
+        OWN_STATISTICS,
+        RUNS_COLUMN,
     ]
-    return Layout(
-        columns=columns, blocks=blocks_of(table, _entries), notes=[*_NOTES, *below(table)]
-    )
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(marked(title_of(row["backbone"], row["method"], row["changes"]), row)),
-            *(Entry(number(row[name], 0)) for name in _COUNTED),
-            *scores,
-            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
-            *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
-            own_entry(row),
-            runs_entry(row),
-        ]
-        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
-    ]
+    return laid_out(table, columns, [*_NOTES, *below(table)])
 
 
 TABLE = Table(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.look.table import Entry, Layout, Table, blocks_of, number
+from reports.look.columns import MODEL_COLUMN, laid_out, number_column
+from reports.look.table import Layout, Table
 from reports.reading.keys import MODEL
-from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,18 +55,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = ["Model", *_COUNTED.values(), *_AVERAGED.values()]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=_NOTES)
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            *(Entry(number(row[key], _DIGITS.get(key, 0))) for key in (*_COUNTED, *_AVERAGED)),
-        ]
-        for row in block.to_dict("records")
+    columns = [
+        number_column(title, name, _DIGITS.get(name, 0))
+        for name, title in (_COUNTED | _AVERAGED).items()
     ]
+    return laid_out(table, [MODEL_COLUMN, *columns], _NOTES)
 
 
 TABLE = Table(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from reports.analysis.differences import draws_note
-from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
+from reports.look.columns import MODEL_COLUMN, column, laid_out, spread_column
+from reports.look.table import Layout, Table, number
 from reports.reading.keys import DATA, MODEL
-from reports.reading.names import title_of
 
 if TYPE_CHECKING:
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _AVERAGED = ["macro_auc", "calibration", "gauc_row_share"]
@@ -58,31 +60,26 @@ def _undefined(domains: pd.DataFrame) -> dict[str, int]:
     }
 
 
+def _undefined_text(name: str, row: Row) -> str:
+    return f"{row[f'domains_without_{name}']:,} ({row[f'rows_without_{name}']:,} rows)"
+
+
+_COLUMNS = [
+    MODEL_COLUMN,
+    spread_column("Macro AUC", "macro_auc", 4),
+    spread_column("Calibration", "calibration", 3),
+    column("Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"),
+    column("Rows in GAUC", lambda row: number(100 * row["gauc_row_share_mean"], 1) + "%"),
+    *(
+        column(f"No AUC: no {title}", partial(_undefined_text, name))
+        for name, title in (("clicks", "click"), ("non_clicks", "non-click"))
+    ),
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = [
-        *("Model", "Macro AUC", "Calibration", "Domains in GAUC", "Rows in GAUC"),
-        *("No AUC: no click", "No AUC: no non-click"),
-    ]
-    notes = [*_NOTES, *draws_note(table)]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            Entry(spread(row["macro_auc_mean"], row["macro_auc_std"], 4)),
-            Entry(spread(row["calibration_mean"], row["calibration_std"], 3)),
-            Entry(f"{row['gauc_domains']:,} of {row['domains']:,}"),
-            Entry(number(100 * row["gauc_row_share_mean"], 1) + "%"),
-            *(
-                Entry(f"{row[f'domains_without_{name}']:,} ({row[f'rows_without_{name}']:,} rows)")
-                for name in ("clicks", "non_clicks")
-            ),
-        ]
-        for row in block.to_dict("records")
-    ]
+    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

@@ -11,13 +11,23 @@ from scipy import stats
 
 from reports.analysis.differences import draws_note
 from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
-from reports.look.entries import bounds, interval_entry, runs_entry
-from reports.look.table import UNDEFINED, Entry, Layout, Table, blocks_of, number, p_value
-from reports.reading.names import title_of
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    column,
+    interval_column,
+    laid_out,
+    number_column,
+    p_column,
+    where_known,
+    with_chance,
+)
+from reports.look.entries import bounds
+from reports.look.table import Layout, Table, number
 from reports.statistics.uplift import TIE, over_all_draws, uplifted
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -90,44 +100,32 @@ def _signs(draws: Sequence[NDArray[np.float64]]) -> dict[str, object]:
     return {"domains_up": num_up, "domains_down": num_down, "sign_test_p": p}
 
 
+_COLUMNS = [
+    MODEL_COLUMN,
+    with_chance("upr_percent", interval_column("UPR, % (chance)", "upr_percent", 1, signed=False)),
+    with_chance(
+        "upr_percent_by_row", number_column("By rows, % (chance)", "upr_percent_by_row", 1)
+    ),
+    where_known(
+        "upr_percent_plain_low",
+        column(
+            "Two plain runs, %",
+            lambda row: " to ".join(
+                number(row[f"upr_percent_plain_{end}"], 1) for end in ("low", "high")
+            ),
+        ),
+    ),
+    column("Up, down", lambda row: f"{row['domains_up']:,}, {row['domains_down']:,}"),
+    p_column("Sign test p", "sign_test_p"),
+    number_column("Judged domains", "judged_domains", 0),
+    column("Rows in them", lambda row: number(100.0 * row["judged_row_share"], 1) + "%"),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = [
-        *("Model", "UPR, % (chance)", "By rows, % (chance)", "Two plain runs, %"),
-        *("Up, down", "Sign test p", "Judged domains", "Rows in them", "Runs"),
-    ]
-    notes = [*_NOTES, *draws_note(table)]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            *_share_entries(row),
-            Entry(f"{row['domains_up']:,}, {row['domains_down']:,}"),
-            Entry(p_value(row["sign_test_p"])),
-            Entry(f"{row['judged_domains']:,}"),
-            Entry(number(100.0 * row["judged_row_share"], 1) + "%"),
-            runs_entry(row),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _share_entries(row: Mapping[Hashable, float]) -> list[Entry]:
-    """UPR by domains and by rows, each with what chance alone gives, and that of plain runs."""
-    share = interval_entry(row, "upr_percent", 1, signed=False).text
-    by_row = number(row["upr_percent_by_row"], 1)
-    chance, row_chance = (
-        number(row[f"upr_percent_{kind}"], 1) for kind in ("by_chance", "by_row_by_chance")
-    )
-    low, high = (number(row[f"upr_percent_plain_{end}"], 1) for end in ("low", "high"))
-    return [
-        Entry(share if share == UNDEFINED else f"{share} ({chance})"),
-        Entry(by_row if by_row == UNDEFINED else f"{by_row} ({row_chance})"),
-        Entry("" if low == UNDEFINED else f"{low} to {high}"),
-    ]
+    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

@@ -9,8 +9,8 @@ import pandas as pd
 from benchmark.metrics import GAINS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
 from reports.look.table import Block, Entry, Layout, Table, number, spread
-from reports.reading.keys import DATA, MODEL
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.reading.keys import BLOCK, MODEL
+from reports.reading.names import BASELINE, block_title, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,14 +81,15 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per log and backbone: a row for each draw, a column for each method."""
     methods = [name for name in dict.fromkeys(table["method"]) if name != BASELINE]
     blocks = []
-    for (dataset, partition, backbone), rows in table.groupby([*DATA, "backbone"], sort=False):
-        heading = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
+    for _, rows in table.groupby(BLOCK, sort=False):
         draws = [_numbers(own, methods) for _, own in rows.groupby("draw")]
         entries = [
             _entries(f"draw {draw}", numbers)
             for draw, numbers in zip(sorted(set(rows["draw"])), draws, strict=True)
         ]
-        blocks.append(Block(heading=heading, rows=[*entries, _summary(pd.DataFrame(draws))]))
+        blocks.append(
+            Block(heading=block_title(rows.iloc[0]), rows=[*entries, _summary(pd.DataFrame(draws))])
+        )
     titles = [metric.title for metric in GAINS.values()]
     gains = [f"Δ {title_of('', name)} {title}" for name in methods for title in titles]
     scores = [f"{word} {title}" for word in ("Ceiling", "Plain") for title in titles]

@@ -8,25 +8,32 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.differences import SCALE, draws_note, mean_interval, moments, run_deltas
-from reports.look.entries import bounds, interval_entry, runs_entry
-from reports.look.table import Block, Entry, Layout, Table, number, spread
-from reports.reading.keys import DATA, REPLICATE, Family
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    blank_for,
+    column,
+    interval_column,
+    laid_out,
+    spread_column,
+)
+from reports.look.entries import bounds
+from reports.look.table import Layout, Table
+from reports.reading.keys import BLOCK, REPLICATE, Family
+from reports.reading.names import BASELINE, CEILING, block_title
 from reports.statistics.bins import TRAIN_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
     Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
 
-_METRICS = {"gauc": 4, "expected_gauc": 4, "expected_logloss": 5}
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
-_DELTAS = [f"{name}_delta_e4" for name in _METRICS]
 _EXPECTED = ("expected_gauc", "expected_logloss")
-_CEILING = "ceiling"
-_BLOCK = [*DATA, "backbone", "group"]
+_BLOCK = [*BLOCK, "group"]
 _NOTES = [
     "Domains of the test split by their train rows; no model has seen a row of a domain without"
     " any. GAUC is over the domains of the group that have both clicks and non-clicks, the count"
@@ -51,7 +58,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if not runs.records:
         return pd.DataFrame()
     rows: list[dict[str, object]] = []
-    for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+    for keys, models in runs.models.groupby(BLOCK, sort=False):
         family = Family(*map(str, keys[:2]))
         domains = [runs.domains(log) for log in runs.families[family].values()]  # of each draw
         scores = {method: _scores(runs, (*keys, method)) for method in models["method"]}
@@ -62,7 +69,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
                 counts = {name: model[name] for name in ("planned_runs", "draws")}
                 rows.append(own | counts | _model_row(scores, str(model["method"]), group))
             if all("ceiling_expected_auc" in one for one in domains):
-                rows.append(own | {"method": _CEILING} | _ceiling(domains, group))
+                rows.append(own | {"method": CEILING} | _ceiling(domains, group))
     return pd.DataFrame(rows).astype({name: "Int64" for name in ("runs", "planned_runs", "draws")})
 
 
@@ -94,7 +101,7 @@ def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
                 own = domains[_is_in(domains, group)]
                 values = {name: _average(own, column) for name, column in _SOURCE.items()}
                 scores.append({**cell.replicate._asdict(), **values})
-    columns = [*REPLICATE, *_METRICS]
+    columns = [*REPLICATE, *_SOURCE]
     return {
         group: pd.DataFrame(scores, columns=columns, dtype=np.float64)
         for group, scores in rows.items()
@@ -116,7 +123,7 @@ def _model_row(scores: Mapping[str, Scores], method: str, group: str) -> dict[st
     has_pairs = method != BASELINE and BASELINE in scores
     plain = scores[BASELINE][group] if has_pairs else own.iloc[:0]
     row: dict[str, object] = {"method": method, "runs": len(own)}
-    for name in _METRICS:
+    for name in _SOURCE:
         delta = SCALE * run_deltas(own, plain, name)
         row |= moments(name, own[name]) | bounds(f"{name}_delta_e4", mean_interval(delta))
     return row
@@ -131,45 +138,36 @@ def _ceiling(domains: Sequence[pd.DataFrame], group: str) -> dict[str, object]:
     }
 
 
+_COLUMNS = [
+    MODEL_COLUMN,
+    *blank_for(
+        (CEILING,),
+        column("Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"),
+        spread_column("GAUC", "gauc", 4),
+    ),
+    spread_column("Expected GAUC", "expected_gauc", 4),
+    spread_column("Expected LogLoss", "expected_logloss", 5),
+    *blank_for(
+        (BASELINE, CEILING),
+        interval_column("Δ GAUC", "gauc_delta_e4", 1),
+        interval_column("Δ expected GAUC", "expected_gauc_delta_e4", 1),
+        interval_column("Δ expected LogLoss", "expected_logloss_delta_e4", 1),
+    ),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set, backbone and group of domains."""
-    columns = [
-        *("Model", "Domains in GAUC", "GAUC", "Expected GAUC", "Expected LogLoss"),
-        *("Δ GAUC", "Δ expected GAUC", "Δ expected LogLoss", "Runs"),
-    ]
-    blocks = []
-    for (dataset, partition, backbone, group), rows in table.groupby(_BLOCK, sort=False):
-        first = rows.iloc[0]
-        heading = (
-            f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)},"
-            f" domains with {group}: {first['domains']:,} with {first['test_rows']:,} test rows"
-        )
-        blocks.append(Block(heading=heading, rows=_entries(rows)))
-    return Layout(columns=columns, blocks=blocks, notes=[*_NOTES, *draws_note(table)])
+    notes = [*_NOTES, *draws_note(table)]
+    return laid_out(table, _COLUMNS, notes, by=_BLOCK, heading=_heading)
 
 
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    """The models, then what the true probability scores."""
-    rows = [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            Entry(f"{row['gauc_domains']:,} of {row['domains']:,}"),
-            *(
-                Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], digits))
-                for name, digits in _METRICS.items()
-            ),
-            *(
-                Entry("") if row["method"] == BASELINE else interval_entry(row, delta, 1)
-                for delta in _DELTAS
-            ),
-            runs_entry(row),
-        ]
-        for row in block[block["method"] != _CEILING].to_dict("records")
-    ]
-    for row in block[block["method"] == _CEILING].to_dict("records"):
-        best = [Entry(number(row[f"{name}_mean"], _METRICS[name])) for name in _EXPECTED]
-        rows.append([Entry("True probability"), *[Entry("")] * 2, *best, *[Entry("")] * 4])
-    return rows
+def _heading(row: Row) -> str:
+    return (
+        f"{block_title(row)}, domains with {row['group']}: {row['domains']:,} with"
+        f" {row['test_rows']:,} test rows"
+    )
 
 
 TABLE = Table(

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.analysis.differences import below, compared, is_plain
-from reports.look.entries import (
-    delta_columns,
-    delta_entries,
-    runs_entry,
-    score_columns,
-    score_entries,
+from reports.look.columns import (
+    RUNS_COLUMN,
+    SCORE_COLUMNS,
+    laid_out,
+    model_column,
+    number_column,
+    where_known,
 )
-from reports.look.table import Entry, Layout, Table, blocks_of, number
-from reports.reading.capped import marked
+from reports.look.table import Layout, Table
 from reports.reading.keys import CELL
 from reports.reading.names import title_of
+from reports.tables._study import delta_columns
 
 if TYPE_CHECKING:
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _MAIN = "Fusion"
+_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
@@ -53,35 +56,21 @@ def _fractional(runs: Runs) -> pd.DataFrame:
 
 
 def arrange(table: pd.DataFrame) -> Layout:
-    """One block per data set and backbone."""
+    """One block per data set and backbone: plain, the changed forms, the main cell."""
     columns = [
-        *("Model", *score_columns(), *delta_columns("plain")),
-        *(*delta_columns(_MAIN), "Fractional factors", "Runs"),
+        model_column(_title),
+        *SCORE_COLUMNS,
+        *delta_columns("plain", "Δ plain"),
+        *delta_columns("main", f"Δ {_MAIN}"),
+        where_known("fractional", number_column("Fractional factors", "fractional", 3)),
+        RUNS_COLUMN,
     ]
-    return Layout(
-        columns=columns, blocks=blocks_of(table, _entries), notes=[*_NOTES, *below(table)]
-    )
+    place = [0 if is_plain(row) else 1 + (row["changes"] == "") for row in table.to_dict("records")]
+    ordered = table.assign(place=place).sort_values("place", kind="stable")
+    return laid_out(ordered, columns, [*_NOTES, *below(table)])
 
 
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    """The plain backbone, what the study changed, then the main cell, as the paper lists them."""
-    models = block.to_dict("records")
-    position = [0 if is_plain(model) else 1 + (model["changes"] == "") for model in models]
-    block = block.iloc[sorted(range(len(models)), key=position.__getitem__)]
-    return [
-        [
-            Entry(marked(_title(row), row)),
-            *scores,
-            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
-            *delta_entries(row, "delta_main", is_shown=row["changes"] != ""),
-            Entry("" if pd.isna(row["fractional"]) else number(row["fractional"], 3)),
-            runs_entry(row),
-        ]
-        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
-    ]
-
-
-def _title(row: dict) -> str:
+def _title(row: Row) -> str:
     form = "" if is_plain(row) else row["changes"] or _MAIN
     return title_of(row["backbone"], row["method"], form)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,21 +13,20 @@ from benchmark.metrics import METRICS
 from benchmark.store.plan import Search
 from benchmark.store.trials import best_of
 from reports.analysis.differences import SCALE
-from reports.look.table import Entry, Layout, Table, blocks_of, number
-from reports.reading.keys import CELL, DATA, MODEL
+from reports.look.columns import column, laid_out, number_column, where_known
+from reports.look.table import Layout, Table, number
+from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = METRICS["auc"].digits
 _CHANGES = {1: "", 2: SECOND_SEARCH}  # of the cells that have a search's values
 _SEARCH = [*MODEL, "search"]
-_PLANNED = {"trials": "planned_trials", "final_runs": "planned_final_runs"}
 _TUNING = {  # name: heading, digits
     "num_own_dimensions": ("Own dims", 0),
     "num_shared_dimensions": ("Shared dims", 0),
@@ -40,10 +40,7 @@ _TUNING = {  # name: heading, digits
     "delta_e4": ("Δ", 1),
     "best_trial": ("Best trial", 0),
 }
-_FINAL = {
-    "final_sample_visits": ("Final rows in the loss", 0),
-    "final_seconds": ("Final seconds", 1),
-}
+_FINAL = ("final_sample_visits", "final_seconds")
 _WORK = {  # of a whole budget, which is compared with plain's
     "optimizer_steps": "optimiser steps",
     "sample_visits": "rows in the loss",
@@ -97,20 +94,41 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.astype(dict.fromkeys(_INTEGERS, "Int64"))
 
 
+def _title(row: Row) -> str:
+    return title_of(row["backbone"], row["method"], _CHANGES[row["search"]])
+
+
+def _count(name: str, row: Row) -> str:
+    """A count, and the planned one where it is another."""
+    done, planned = row[name], row[f"planned_{name}"]
+    return str(done) if done == planned else f"{done} of {planned}"
+
+
+_FINAL_COLUMNS = (
+    column("Final runs", partial(_count, "final_runs")),
+    number_column("Final rows in the loss", "final_sample_visits", 0),
+    number_column("Final seconds", "final_seconds", 1),
+)
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    expected = [str(name) for name in table if str(name).startswith(EXPECTED)]
     columns = [
-        *("Search", "Trials", "Failed"),
-        *(heading for heading, _ in _TUNING.values()),
-        *(f"Best of {name.removeprefix(EXPECTED)}" for name in expected),
-        *("Final runs", *(heading for heading, _ in _FINAL.values())),
+        column("Search", _title),
+        column("Trials", partial(_count, "trials")),
+        number_column("Failed", "failed_trials", 0),
+        *(
+            number_column(heading, name, digits, signed=name == "delta_e4")
+            for name, (heading, digits) in _TUNING.items()
+        ),
+        *(
+            number_column(f"Best of {name.removeprefix(EXPECTED)}", name, _VALUE_DIGITS)
+            for name in map(str, table)
+            if name.startswith(EXPECTED)
+        ),
+        *(where_known("planned_final_runs", one) for one in _FINAL_COLUMNS),
     ]
-    return Layout(
-        columns=columns,
-        blocks=blocks_of(table, lambda block: _entries(block, expected)),
-        notes=[_origin(table), *_whole_budgets(table), *_NOTES],
-    )
+    return laid_out(table, columns, [_origin(table), *_whole_budgets(table), *_NOTES])
 
 
 def _origin(table: pd.DataFrame) -> str:
@@ -215,7 +233,7 @@ def _whole_budgets(table: pd.DataFrame) -> list[str]:
 
 def _work(rows: pd.DataFrame) -> str:
     """The least and the most work of a method, as multiples of plain's on the same backbone."""
-    place = [*DATA, "backbone", "search"]
+    place = [*BLOCK, "search"]
     networks = rows[rows["method"] != REFERENCE]
     plain = networks[networks["method"] == BASELINE]
     pairs = networks[networks["method"] != BASELINE].merge(plain, on=place, suffixes=("", "_plain"))
@@ -226,44 +244,6 @@ def _work(rows: pd.DataFrame) -> str:
         times = pairs[name].astype(float) / pairs[f"{name}_plain"].astype(float)
         parts.append(f"{words} {number(times.min(), 2)} to {number(times.max(), 2)}")
     return f"; of the methods as multiples of plain's on the same backbone: {', '.join(parts)}"
-
-
-def _entries(block: pd.DataFrame, expected: list[str]) -> list[list[Entry]]:
-    digits = {name: digits for name, (_, digits) in _TUNING.items()}
-    digits |= dict.fromkeys(expected, _VALUE_DIGITS)
-    return [
-        [
-            Entry(_title(row)),
-            _count(row, "trials"),
-            Entry(str(row["failed_trials"])),
-            *(_number(row, name, digits) for name, digits in digits.items()),
-            *_final_entries(row),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _title(row: Mapping[Hashable, Any]) -> str:
-    return title_of(row["backbone"], row["method"], _CHANGES[row["search"]])
-
-
-def _final_entries(row: Mapping[Hashable, float]) -> list[Entry]:
-    """Blank where no final run belongs to the search."""
-    if pd.isna(row["planned_final_runs"]):
-        return [Entry("")] * (1 + len(_FINAL))
-    costs = [_number(row, name, digits) for name, (_, digits) in _FINAL.items()]
-    return [_count(row, "final_runs"), *costs]
-
-
-def _count(row: Mapping[Hashable, float], name: str) -> Entry:
-    """A count, and the planned one where it is another."""
-    done, planned = row[name], row[_PLANNED[name]]
-    return Entry(str(done) if done == planned else f"{done} of {planned}")
-
-
-def _number(row: Mapping[Hashable, float], name: str, digits: int) -> Entry:
-    value = row[name]
-    return Entry(number(np.nan if pd.isna(value) else value, digits, signed=name == "delta_e4"))
 
 
 TABLE = Table(

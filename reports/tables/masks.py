@@ -9,14 +9,23 @@ import pandas as pd
 from reports.analysis.differences import draws_note
 from reports.analysis.mask_tests import ALL_LAYERS, NULLS, tabulate
 from reports.analysis.masks import (
-    KINDS,
     LEAST_DOMAINS,
     LEAST_ROWS,
     MOST_DOMAINS,
     STUDY,
+    TITLES,
 )
-from reports.look.entries import interval_entry, runs_entry
-from reports.look.table import Block, Entry, Layout, Table, blocks_of, number, p_value, spread
+from reports.look.columns import (
+    RUNS_COLUMN,
+    Column,
+    blank_where,
+    column,
+    interval_column,
+    laid_out,
+    p_column,
+    spread_column,
+)
+from reports.look.table import Layout, Table, number
 from reports.reading.keys import DATA, Replicate
 from reports.reading.names import FORMS
 from reports.statistics.permutation import DRAWS
@@ -28,11 +37,6 @@ if TYPE_CHECKING:
 
     Found = Mapping[tuple[str, Replicate, str], Association]  # kind, run, layer
 
-_COLUMNS = (
-    *("Factors", "Layer", "trained", "untrained", "labels permuted"),
-    *("Δ untrained", "p (Holm)", "Δ labels permuted", "p (Holm)"),
-    *("Jaccard D_a, similar (chance)", "Jaccard D_a, different (chance)", "Runs"),
-)
 _NOTES = [
     "trained, untrained, labels permuted: rank correlation, over pairs of domains, of how similar"
     " two domains are with how many pruned neurons they share; mean ± sample standard deviation"
@@ -76,9 +80,7 @@ def arrange(table: pd.DataFrame) -> Layout:
             "labels permuted: no run, so that nothing here tells what is learned from labels from"
             f" what inputs and click rates give; run_all.py --only {STUDY} makes it."
         )
-    blocks: list[Block] = blocks_of(pooled, _block)
-    notes += draws_note(pooled)
-    return Layout(columns=list(_COLUMNS), blocks=blocks, notes=[*notes, *_NOTES])
+    return laid_out(pooled, _COLUMNS, [*notes, *draws_note(pooled), *_NOTES])
 
 
 def _domains_note(row: Mapping[str, Any]) -> str:
@@ -107,29 +109,29 @@ def _domains_note(row: Mapping[str, Any]) -> str:
     return f"{judged} Pairs by the domain column values they share: {pairs}; {source}. {contrast}."
 
 
-def _block(block: pd.DataFrame) -> list[list[Entry]]:
-    return [_entries(row) for row in block.to_dict("records")]
+def _jaccard(title: str, name: str) -> Column:
+    return blank_where(
+        lambda row: row["layer"] == ALL_LAYERS,
+        column(title, lambda row: f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"),
+    )
 
 
-def _entries(row: dict) -> list[Entry]:
-    compared = [
-        [interval_entry(row, f"delta_{kind}", 3), Entry(p_value(row[f"delta_{kind}_p_holm"]))]
+_COLUMNS = [
+    column("Factors", lambda row: FORMS.get(row["form"], str(row["form"]))),
+    column("Layer", lambda row: row["layer"]),
+    *(spread_column(title, kind, 3) for kind, title in TITLES.items()),
+    *(
+        one
         for kind in NULLS
-    ]
-    jaccards = [
-        ""
-        if row["layer"] == ALL_LAYERS
-        else f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"
-        for name in ("jaccard_similar", "jaccard_different")
-    ]
-    return [
-        Entry(FORMS.get(row["form"], row["form"])),
-        Entry(row["layer"]),
-        *(Entry(spread(row[f"{kind}_mean"], row[f"{kind}_std"], 3)) for kind in KINDS),
-        *(entry for pair in compared for entry in pair),
-        *map(Entry, jaccards),
-        runs_entry(row),
-    ]
+        for one in (
+            interval_column(f"Δ {TITLES[kind]}", f"delta_{kind}", 3),
+            p_column("p (Holm)", f"delta_{kind}_p_holm"),
+        )
+    ),
+    _jaccard("Jaccard D_a, similar (chance)", "jaccard_similar"),
+    _jaccard("Jaccard D_a, different (chance)", "jaccard_different"),
+    RUNS_COLUMN,
+]
 
 
 TABLE = Table(

@@ -18,11 +18,21 @@ from reports.analysis.differences import (
     rows_of,
     run_deltas,
 )
-from reports.look.entries import bounds, interval_entry, runs_entry, share_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number, p_value, spread
-from reports.reading.capped import capped_note, capped_share, marked
-from reports.reading.keys import CELL, DATA, MODEL, Family
-from reports.reading.names import BASELINE, TITLES, title_of
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    blank_for,
+    interval_column,
+    laid_out,
+    p_column,
+    spread_column,
+    where_known,
+)
+from reports.look.entries import bounds
+from reports.look.table import Layout, Table, number, p_value
+from reports.reading.capped import capped_note, capped_share
+from reports.reading.keys import BLOCK, CELL, MODEL, Family
+from reports.reading.names import BASELINE, CEILING, TITLES
 from reports.statistics.paired_tests import (
     POWER,
     TEST_LEVEL,
@@ -38,7 +48,6 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 _METRIC, _DIGITS = "expected_gauc", 4
-_CEILING = "ceiling"
 NULL_WORLD = "synthetic_none"
 _COMPARISONS = ("plain", "control")
 _DIFFERENCES = {
@@ -75,14 +84,14 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return scores
     controls = {cell.key[:-1]: cell.changes for cell in runs.cells if cell.config.is_blind}
     rows: list[dict[str, object]] = []
-    for keys, models in runs.models.groupby([*DATA, "backbone"], sort=False):
-        place = dict(zip([*DATA, "backbone"], map(str, keys), strict=True))
+    for keys, models in runs.models.groupby(BLOCK, sort=False):
+        place = dict(zip(BLOCK, map(str, keys), strict=True))
         best = runs.ceilings(Family(place["dataset"], place["partition"]))[_METRIC]
         for model in models[models["changes"] == ""].to_dict("records"):
             changes = controls.get(tuple(model[name] for name in MODEL), "")
             rows.append(_row(scores, model, changes, best))
         mean = best.mean(skipna=False)
-        rows.append(place | {"method": _CEILING, f"{_METRIC}_mean": mean})
+        rows.append(place | {"method": CEILING, f"{_METRIC}_mean": mean})
     return _corrected(pd.DataFrame(rows))
 
 
@@ -128,13 +137,9 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per world."""
-    columns = [
-        *("Model", "Expected GAUC", "Its control", "Share"),
-        *("Δ plain", "p (Holm)", "Δ control", "p (Holm)", "Runs"),
-    ]
     notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *draws_note(table)]
     notes += [*_NOTES, *capped_note(table)]
-    return Layout(columns=columns, blocks=blocks_of(table, _block), notes=notes)
+    return laid_out(table, _COLUMNS, notes)
 
 
 def _worlds_note(table: pd.DataFrame) -> str:
@@ -186,30 +191,27 @@ def _detectable_note(table: pd.DataFrame) -> str:
     )
 
 
-def _block(block: pd.DataFrame) -> list[list[Entry]]:
-    return [_entries(row) for row in block.to_dict("records")]
-
-
-def _entries(row: dict) -> list[Entry]:
-    if row["method"] == _CEILING:
-        best = Entry(number(row[f"{_METRIC}_mean"], _DIGITS))
-        return [Entry("True probability"), best, *[Entry("")] * 7]
-    score, control = (
-        Entry(spread(row[f"{name}_mean"], row[f"{name}_std"], _DIGITS))
-        for name in (_METRIC, f"control_{_METRIC}")
-    )
-    compared = [
-        [interval_entry(row, f"delta_{name}_e4", 1), Entry(p_value(row[f"delta_{name}_p_holm"]))]
-        for name in _COMPARISONS
-    ]
-    if row["method"] == BASELINE:
-        control, compared = Entry(""), [[Entry("")] * 2] * 2
-    return [
-        Entry(marked(title_of(row["backbone"], row["method"]), row)),
-        *(score, control, share_entry(row, f"{_METRIC}_share")),
-        *(entry for pair in compared for entry in pair),
-        runs_entry(row),
-    ]
+_COLUMNS = [
+    MODEL_COLUMN,
+    spread_column("Expected GAUC", _METRIC, _DIGITS),
+    *blank_for(
+        (BASELINE, CEILING),
+        spread_column("Its control", f"control_{_METRIC}", _DIGITS),
+    ),
+    where_known(f"{_METRIC}_share_mean", interval_column("Share", f"{_METRIC}_share", 2)),
+    *blank_for(
+        (BASELINE, CEILING),
+        *(
+            one
+            for name in _COMPARISONS
+            for one in (
+                interval_column(f"Δ {name}", f"delta_{name}_e4", 1),
+                p_column("p (Holm)", f"delta_{name}_p_holm"),
+            )
+        ),
+    ),
+    RUNS_COLUMN,
+]
 
 
 TABLE = Table(

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.analysis.differences import below, is_plain
-from reports.analysis.own_statistics import OWN_COLUMN, OWN_NOTE, own_entry
-from reports.analysis.partitions import MODEL, tabulate
-from reports.look.entries import (
-    delta_columns,
-    delta_entries,
-    runs_entry,
-    score_columns,
-    score_entries,
-)
-from reports.look.table import Block, Entry, Layout, Table
+from reports.analysis.differences import below
+from reports.analysis.partitions import tabulate
+from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, column, laid_out
+from reports.look.table import Layout, Table
 from reports.reading.capped import marked
-from reports.reading.names import BASELINE, data_title, joined, title_of
+from reports.reading.keys import BLOCK
+from reports.reading.names import block_title, joined, title_of
+from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
 
 if TYPE_CHECKING:
+    from reports.look.columns import Row
+
     pass
 
+_SHOWN = ("auc", "gauc")
 _MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
     "Test split. What methods take for domains are the joint values of one domain column, then of"
@@ -41,35 +39,20 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set, backbone and step."""
-    blocks = []
-    for (dataset, partition, backbone, columns), rows in table.groupby(
-        [*MODEL, "domain_columns"], sort=False
-    ):
-        log = data_title(str(dataset), str(partition))
-        names = str(columns).split("+")
-        heading = (
-            f"{log}, {title_of(str(backbone), BASELINE)}; methods see {joined(names)}:"
-            f" {rows['num_domains'].iloc[0]:,} domains"
-        )
-        blocks.append(Block(heading=heading, rows=_entries(rows)))
-    return Layout(
-        columns=["Model", *score_columns(), *delta_columns(), OWN_COLUMN, "Runs"],
-        blocks=blocks,
-        notes=[*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)],
-    )
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(marked(title_of(row["backbone"], row["method"]), row)),
-            *scores,
-            *delta_entries(row, "delta_plain", is_shown=not is_plain(row)),
-            own_entry(row),
-            runs_entry(row),
-        ]
-        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
+    columns = [
+        column("Model", lambda row: marked(title_of(row["backbone"], row["method"]), row)),
+        *SCORE_COLUMNS,
+        *delta_columns("plain", "Δ"),
+        OWN_STATISTICS,
+        RUNS_COLUMN,
     ]
+    notes = [*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)]
+    return laid_out(table, columns, notes, by=[*BLOCK, "domain_columns"], heading=_heading)
+
+
+def _heading(row: Row) -> str:
+    names = joined(row["domain_columns"].split("+"))
+    return f"{block_title(row)}; methods see {names}: {row['num_domains']:,} domains"
 
 
 TABLE = Table(

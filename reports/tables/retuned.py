@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from benchmark.metrics import GAINS
 from reports.analysis.differences import draws_note
 from reports.analysis.retuned import STUDY, compare_searches
-from reports.look.entries import runs_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
-from reports.reading.keys import DATA
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
+from reports.look.table import Layout, Table, number
+from reports.reading.keys import BLOCK
+from reports.reading.names import block_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,51 +30,37 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = ["Model"]
-    for title in (metric.title for metric in GAINS.values()):
-        columns += [f"{title}, first", f"{title}, second", f"Δ {title}"]
-    return Layout(
-        columns=[*columns, "Runs"],
-        blocks=blocks_of(table, _entries),
-        notes=[*_luck(table), *_NOTES, *draws_note(table)],
-    )
+    scores = [
+        one
+        for name, metric in GAINS.items()
+        for one in (
+            number_column(f"{metric.title}, first", f"{name}_first", metric.digits),
+            number_column(f"{metric.title}, second", f"{name}_second", metric.digits),
+            spread_column(f"Δ {metric.title}", f"{name}_delta_e4", 1, signed=True),
+        )
+    ]
+    notes = [*_luck(table), *_NOTES, *draws_note(table)]
+    return laid_out(table, [MODEL_COLUMN, *scores, RUNS_COLUMN], notes)
 
 
 def _luck(table: pd.DataFrame) -> list[str]:
     """How much comparisons on each log and backbone depend on the luck of two searches."""
     lines = []
-    for (dataset, partition, backbone), rows in table.groupby([*DATA, "backbone"], sort=False):
+    for _, rows in table.groupby(BLOCK, sort=False):
+        first = rows.iloc[0]
         num_models = int((rows["runs"] > 0).sum())
-        sizes = {metric.title: rows[f"{name}_anew_e4"].iloc[0] for name, metric in GAINS.items()}
+        sizes = {metric.title: first[f"{name}_anew_e4"] for name, metric in GAINS.items()}
         if all(math.isfinite(size) for size in sizes.values()):
             parts = [
                 f"{number(size, 1)} of {title}" if size else f"nothing that is seen of {title}"
                 for title, size in sizes.items()
             ]
             lines.append(
-                f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}:"
-                f" a comparison of two models changes by about {' and '.join(parts)}, in units of"
-                f" 0.0001, when both are searched anew ({num_models} models)."
+                f"{block_title(first)}: a comparison of two models changes by about"
+                f" {' and '.join(parts)}, in units of 0.0001, when both are searched anew"
+                f" ({num_models} models)."
             )
     return lines
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(title_of(row["backbone"], row["method"])),
-            *(entry for name in GAINS for entry in _scores(row, name)),
-            runs_entry(row),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _scores(row: dict, metric: str) -> list[Entry]:
-    sides = (row[f"{metric}_{side}"] for side in ("first", "second"))
-    means = (number(side, GAINS[metric].digits) for side in sides)
-    mean, std = (row[f"{metric}_delta_e4_{part}"] for part in ("mean", "std"))
-    return [*map(Entry, means), Entry(spread(mean, std, 1, signed=True))]
 
 
 TABLE = Table(

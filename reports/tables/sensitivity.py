@@ -12,11 +12,12 @@ from scipy import stats
 from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
 from reports.analysis.gap_changes import METRIC, change_of, gap_of
-from reports.look.entries import bounds, interval_entry, runs_entry
-from reports.look.table import UNDEFINED, Entry, Layout, Table, blocks_of, number, spread
+from reports.look.columns import RUNS_COLUMN
+from reports.look.entries import bounds, interval_text
+from reports.look.table import UNDEFINED, Block, Entry, Layout, Table, number, spread
 from reports.reading.capped import capped_note, capped_share, marked
-from reports.reading.keys import CELL, DATA
-from reports.reading.names import BASELINE, TITLES, data_title, title_of
+from reports.reading.keys import BLOCK, CELL
+from reports.reading.names import BASELINE, TITLES, block_title
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
@@ -66,7 +67,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if scores.empty:
         return scores
     rows: list[dict[str, object]] = []
-    for _, models in runs.models.groupby([*DATA, "backbone"], sort=False):
+    for _, models in runs.models.groupby(BLOCK, sort=False):
         base = _finished(runs, models, "")
         for changes in models["changes"].unique():
             own = _finished(runs, models, str(changes))
@@ -84,7 +85,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _finished(runs: Runs, models: pd.DataFrame, changes: str) -> Models:
     """The finished runs of the methods under one setting, in the order of tables."""
     found: dict[str, dict[Replicate, RunRecord]] = {}
-    place = tuple(models[[*DATA, "backbone"]].iloc[0])
+    place = tuple(models[BLOCK].iloc[0])
     for method in models["method"].unique():
         key = (*place, method, changes)
         own = {c.replicate: c.record for c in runs.cells if c.record is not None and c.key == key}
@@ -155,19 +156,23 @@ def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, one row per setting."""
     methods = [method for method in table["method"].unique() if method != BASELINE]
 
-    def entries(block: pd.DataFrame) -> list[list[Entry]]:
-        return [_entries(rows, methods) for _, rows in block.groupby("changes", sort=False)]
-
     columns = [
         *("Setting", "Plain"),
         *(f"Δ {TITLES.get(method, method)}" for method in methods),
         *("Order", "tau", "Does the order change?", "Runs"),
     ]
-    computed = [_moves(rows) for _, rows in table.groupby([*DATA, "backbone"], sort=False)]
+    blocks = [
+        Block(
+            heading=block_title(rows.iloc[0]),
+            rows=[_entries(own, methods) for _, own in rows.groupby("changes", sort=False)],
+        )
+        for _, rows in table.groupby(BLOCK, sort=False)
+    ]
+    computed = [_moves(rows) for _, rows in table.groupby(BLOCK, sort=False)]
     notes = [*computed, _count_note(table), *_NOTES, *draws_note(table), *capped_note(table)]
     return Layout(
         columns=columns,
-        blocks=blocks_of(table, entries),
+        blocks=blocks,
         notes=notes,
         wraps=frozenset({len(columns) - 4, len(columns) - 2}),
     )
@@ -185,7 +190,7 @@ def _entries(rows: pd.DataFrame, methods: list[str]) -> list[Entry]:
         Entry(plain["order"]),
         Entry(number(plain["tau"], 2)),
         Entry(_answer(rows)),
-        runs_entry(plain),
+        *RUNS_COLUMN.entries(rows[rows["method"] == BASELINE]),
     ]
 
 
@@ -193,8 +198,9 @@ def _gap_entry(row: dict | None) -> Entry:
     """The difference of a method to plain, bold where it has clearly changed."""
     if row is None:
         return Entry("")
-    text = interval_entry(row, "delta_e4", 1).text
-    return Entry(text, row["change_e4_low"] > 0.0 or row["change_e4_high"] < 0.0)
+    return Entry(
+        interval_text(row, "delta_e4", 1), row["change_e4_low"] > 0.0 or row["change_e4_high"] < 0.0
+    )
 
 
 def _answer(rows: pd.DataFrame) -> str:
@@ -211,9 +217,7 @@ def _moves(block: pd.DataFrame) -> str:
     """Which settings move the gaps of methods more than the methods differ, in words."""
     first = block[block["changes"] == ""]
     means = first[f"{METRIC}_mean"]
-    place = block.iloc[0]
-    where = f"{data_title(place['dataset'], place['partition'])},"
-    where += f" {title_of(place['backbone'], BASELINE)}"
+    where = block_title(block.iloc[0])
     if means.isna().any():
         return f"{where}: not all methods have a finished run under the settings of Table 1."
     spread_of_methods = float(means.max() - means.min()) * SCALE

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.look.table import Entry, Layout, Table, blocks_of, number, spread
+from reports.look.columns import MODEL_COLUMN, column, laid_out
+from reports.look.table import Layout, Table, number, spread
 from reports.reading.keys import MODEL, REPLICATE
-from reports.reading.names import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _NOTES = [
@@ -47,23 +49,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, one column per layer."""
     layers = [name.removesuffix("_mean") for name in table.columns if name.endswith("_mean")]
+    columns = [column(layer, partial(_layer_text, layer)) for layer in layers]
+    return laid_out(table, [MODEL_COLUMN, *columns], _NOTES)
 
-    def entries(block: pd.DataFrame) -> list[list[Entry]]:
-        return [
-            [
-                Entry(title_of(row["backbone"], row["method"])),
-                *(
-                    Entry(
-                        f"{spread(row[f'{layer}_mean'], row[f'{layer}_std'], 3)}"
-                        f" ({number(row[f'{layer}_domains'], 3)})"
-                    )
-                    for layer in layers
-                ),
-            ]
-            for row in block.to_dict("records")
-        ]
 
-    return Layout(columns=["Model", *layers], blocks=blocks_of(table, entries), notes=_NOTES)
+def _layer_text(layer: str, row: Row) -> str:
+    mean = spread(row[f"{layer}_mean"], row[f"{layer}_std"], 3)
+    return f"{mean} ({number(row[f'{layer}_domains'], 3)})"
 
 
 TABLE = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,19 +21,30 @@ from reports.analysis.differences import (
 )
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
-from reports.look.entries import interval_entry, runs_entry, score_columns, score_entries
-from reports.look.table import Block, Entry, Layout, Table, blocks_of, number
-from reports.reading.capped import capped_note, marked
+from reports.look.columns import (
+    MODEL_COLUMN,
+    RUNS_COLUMN,
+    SCORE_COLUMNS,
+    Column,
+    blank_for,
+    blocks_of,
+    column,
+    laid_out,
+    where_known,
+)
+from reports.look.entries import interval_text
+from reports.look.table import Entry, Layout, Table, number
+from reports.reading.capped import capped_note
 from reports.reading.keys import DATA, MODEL
-from reports.reading.names import BASELINE, REFERENCE, data_title, joined, title_of
+from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined
 from reports.statistics.paired_tests import TEST_LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
-_CEILING = "ceiling"
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _FIRST = "logloss"
 _ENDS = ("low", "high")
@@ -91,7 +103,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     for family in runs.families:
         best = runs.ceilings(family)
         if len(best):
-            keys = {**family._asdict(), "backbone": "", "method": _CEILING}
+            keys = {**family._asdict(), "backbone": "", "method": CEILING}
             means = best.mean(skipna=False)
             rows.append(keys | {f"{metric}_mean": means[metric] for metric in SCORES})
     counts = [f"{metric}_{kind}" for metric in SCORES for kind in ("test", "star_test")]
@@ -145,27 +157,30 @@ def _printed(keys: Mapping[str, str]) -> dict[str, object]:
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone, then its references and its ceiling."""
     has_paper = f"paper_{_FIRST}" in table
-    is_ceiling, is_reference = (table["method"] == name for name in (_CEILING, REFERENCE))
-    blocks = blocks_of(table[~is_ceiling & ~is_reference], _entries)
-    for (dataset, partition), rows in table[is_reference].groupby(DATA, sort=False):
-        heading = f"{data_title(str(dataset), str(partition))}, references"
-        blocks.append(Block(heading=heading, rows=_entries(rows)))
-    for (dataset, partition), rows in table[is_ceiling].groupby(DATA, sort=False):
-        heading = f"{data_title(str(dataset), str(partition))}, ceiling"
-        blocks.append(Block(heading=heading, rows=_ceiling_entries(rows)))
-    deltas = [
-        column
-        for name, metric in SCORES.items()
-        for column in (f"Δ {metric.title}", f"Paper Δ ({metric.title})")[
-            : 1 + (f"paper_{name}" in table)
-        ]
+    columns = [
+        MODEL_COLUMN,
+        *(_starred(name, one) for name, one in zip(SCORES, SCORE_COLUMNS, strict=True)),
+        *(
+            one
+            for name, metric in SCORES.items()
+            for one in _compared(name, metric.title)[: 1 + (f"paper_{name}" in table)]
+        ),
+        RUNS_COLUMN,
     ]
+    is_ceiling, is_reference = (table["method"] == name for name in (CEILING, REFERENCE))
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
     notes = [*_NOTES, *tuning, *draws_note(table), *capped_note(table)]
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []
-    return Layout(columns=["Model", *score_columns(), *deltas, "Runs"], blocks=blocks, notes=notes)
+    layout = laid_out(table[~is_ceiling & ~is_reference], columns, notes)
+    for words, rows in (("references", table[is_reference]), ("ceiling", table[is_ceiling])):
+        layout.blocks.extend(blocks_of(rows, columns, DATA, partial(_heading, words)))
+    return layout
+
+
+def _heading(words: str, row: Row) -> str:
+    return f"{data_title(row['dataset'], row['partition'])}, {words}"
 
 
 def _paper_note(table: pd.DataFrame) -> str:
@@ -175,50 +190,42 @@ def _paper_note(table: pd.DataFrame) -> str:
     return f"{_PAPER_NOTE} Here {beside}."
 
 
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(marked(title_of(row["backbone"], row["method"]), row)),
-            *(_starred(row, *score) for score in zip(SCORES, scores, strict=True)),
-            *(entry for metric in SCORES for entry in _compared(row, metric)),
-            runs_entry(row),
+def _starred(metric: str, scores: Column) -> Column:
+    """The scores, the best with its star if it earned one."""
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        return [
+            score
+            if pd.isna(test) or not score.is_best
+            else replace(score, text=f"{score.text} *", link=f"test-{test}")
+            for test, score in zip(block[f"{metric}_star_test"], scores.entries(block), strict=True)
         ]
-        for row, scores in zip(block.to_dict("records"), score_entries(block), strict=True)
+
+    return Column(scores.title, entries)
+
+
+def _compared(metric: str, title: str) -> list[Column]:
+    """The difference to the plain backbone, and the paper's."""
+    alone = (BASELINE, REFERENCE, CEILING)
+    return [
+        *blank_for(alone, column(f"Δ {title}", partial(_delta, metric))),
+        where_known(f"paper_{metric}", column(f"Paper Δ ({title})", partial(_paper_text, metric))),
     ]
 
 
-def _starred(row: Mapping[Hashable, float], metric: str, score: Entry) -> Entry:
-    """The best score with its star, if it earned one."""
-    test = row[f"{metric}_star_test"]
-    if pd.isna(test) or not score.is_best:
-        return score
-    return replace(score, text=f"{score.text} *", link=f"test-{test}")
+def _delta(metric: str, row: Row) -> Entry:
+    test = row[f"{metric}_test"]
+    link: str = "" if pd.isna(test) else f"test-{test}"
+    return Entry(interval_text(row, f"{metric}_delta_e4", 1), link=link)
 
 
-def _compared(row: Mapping[Hashable, float], metric: str) -> list[Entry]:
-    """The difference to the plain backbone, and where there is a paper's column the paper's."""
-    test, own = row[f"{metric}_test"], Entry("")
-    if row["method"] not in (BASELINE, REFERENCE):
-        own = interval_entry(row, f"{metric}_delta_e4", 1)
-        own = own if pd.isna(test) else replace(own, link=f"test-{test}")
+def _paper_text(metric: str, row: Row) -> str:
+    """The paper's number in brackets, after its difference if it is not the plain backbone's."""
     name = f"paper_{metric}"
-    if name not in row:
-        return [own]
-    if np.isnan(row[name]):
-        return [own, Entry("")]
     star = "*" if row[f"{name}_star"] else ""
     printed = f"({number(row[name], _PAPER_DIGITS[metric])}{star})"
     delta = number(row[f"{name}_delta_e4"], 1, signed=True)
-    return [own, Entry(printed if row["method"] == BASELINE else f"{delta} {printed}")]
-
-
-def _ceiling_entries(block: pd.DataFrame) -> list[list[Entry]]:
-    means = [
-        Entry(number(block.iloc[0][f"{name}_mean"], metric.digits))
-        for name, metric in SCORES.items()
-    ]
-    num_deltas = sum(1 + (f"paper_{name}" in block) for name in SCORES)
-    return [[Entry("True probability"), *means, *[Entry("")] * (num_deltas + 1)]]
+    return printed if row["method"] == BASELINE else f"{delta} {printed}"
 
 
 TABLE = Table(

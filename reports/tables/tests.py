@@ -10,20 +10,34 @@ from benchmark.metrics import METRICS
 from reports.analysis.comparisons import compare
 from reports.analysis.differences import SCALE, draws_note
 from reports.analysis.retuned import num_searches, search_notes
-from reports.look.entries import interval_entry, runs_entry
-from reports.look.table import Entry, Layout, Table, blocks_of, number, p_value
+from reports.look.columns import (
+    RUNS_COLUMN,
+    column,
+    interval_column,
+    laid_out,
+    number_column,
+    p_column,
+    where_known,
+)
+from reports.look.table import Entry, Layout, Table, number, p_value
 from reports.reading.names import title_of
 from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
 from reports.statistics.two_way import POOLING_LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
     import pandas as pd
 
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _KINDS = {"baseline": "the backbone", "second_best": "the second best"}
+_P_VALUES = {
+    "two_way_p": "p two-way",
+    "two_way_p_holm": "p two-way (Holm)",
+    "t_p": "p t",
+    "t_p_holm": "p t (Holm)",
+    "wilcoxon_p": "p Wilcoxon",
+}
 _SCALED = ("delta_mean", "delta_low", "delta_high", "error", "mde")
 _NOTES = [
     "Test split. Each method against its plain backbone; then AdaSparse, and whatever has the best"
@@ -75,15 +89,39 @@ def _e4(name: str) -> str:
     return f"{first}_e4_{last}" if last else f"{first}_e4"
 
 
+def _title(row: Row, side: str) -> str:
+    if side:
+        return title_of(row["other_backbone"], row["other"], row["other_changes"])
+    return title_of(row["backbone"], row["method"], row["changes"])
+
+
+def _delong(row: Row) -> str:
+    """Blank where there is none, the count alone where the mean over draws has no test."""
+    value, num = row["delong_p"], row["delong_runs"]
+    if np.isnan(value):
+        return f"({num:.0f})" if row["draws"] > 1 and not np.isnan(num) else ""
+    return f"{p_value(value)} ({num:.0f})"
+
+
+_COLUMNS = [
+    column("Test", lambda row: Entry(str(row["test"]), anchor=f"test-{row['test']}")),
+    column("Comparison", lambda row: f"{_title(row, '')} vs {_title(row, 'other')}"),
+    column("Against", lambda row: _KINDS[row["kind"]]),
+    column("Metric", lambda row: METRICS[row["metric"]].title + (" *" if row["star"] else "")),
+    interval_column("Δ", "delta_e4", 1),
+    *(where_known(name, p_column(title, name)) for name, title in _P_VALUES.items()),
+    column("p DeLong", _delong),
+    number_column("Detectable", "mde_e4", 1),
+    RUNS_COLUMN,
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set and backbone."""
-    columns = [
-        *("Test", "Comparison", "Against", "Metric", "Δ", "p two-way", "p two-way (Holm)"),
-        *("p t", "p t (Holm)", "p Wilcoxon", "p DeLong", "Detectable", "Runs"),
-    ]
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
     notes = [_detectable_note(table), *tuning, *draws_note(table), *_NOTES]
-    return Layout(columns=columns, blocks=blocks_of(table, _entries), notes=notes)
+    counted = table.assign(runs=table["pairs"], planned_runs=table["pairs"])
+    return laid_out(counted, _COLUMNS, notes)
 
 
 def _detectable_note(table: pd.DataFrame) -> str:
@@ -100,42 +138,6 @@ def _detectable_note(table: pd.DataFrame) -> str:
         f"With {pairs} runs of both this report cannot be relied on to see a difference of less"
         f" than {', '.join(parts)} (medians over the comparisons, in units of 0.0001)."
     )
-
-
-def _entries(block: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(str(row["test"]), anchor=f"test-{row['test']}"),
-            Entry(f"{_title(row, '')} vs {_title(row, 'other')}"),
-            Entry(_KINDS[row["kind"]]),
-            Entry(METRICS[row["metric"]].title + (" *" if row["star"] else "")),
-            interval_entry(row, "delta_e4", 1),
-            *(_p(row[name]) for name in ("two_way_p", "two_way_p_holm", "t_p", "t_p_holm")),
-            _p(row["wilcoxon_p"]),
-            _delong(row),
-            Entry(number(row["mde_e4"], 1)),
-            runs_entry(row | {"runs": row["pairs"], "planned_runs": row["pairs"]}),
-        ]
-        for row in block.to_dict("records")
-    ]
-
-
-def _title(row: Mapping[Hashable, str], side: str) -> str:
-    if side:
-        return title_of(row["other_backbone"], row["other"], row["other_changes"])
-    return title_of(row["backbone"], row["method"], row["changes"])
-
-
-def _p(value: float) -> Entry:
-    return Entry("" if np.isnan(value) else p_value(value))
-
-
-def _delong(row: Mapping[Hashable, float]) -> Entry:
-    """Blank where there is none, the count alone where the mean over draws has no test."""
-    value, num = row["delong_p"], row["delong_runs"]
-    if np.isnan(value):
-        return Entry(f"({num:.0f})" if row["draws"] > 1 and not np.isnan(num) else "")
-    return Entry(f"{p_value(value)} ({num:.0f})")
 
 
 TABLE = Table(

@@ -8,8 +8,9 @@ import pandas as pd
 
 from reports.analysis.differences import SCALE
 from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
-from reports.look.entries import bounds, interval_entry
-from reports.look.table import Block, Entry, Layout, Table, number
+from reports.look.columns import column, entries_of, interval_column, number_column
+from reports.look.entries import bounds
+from reports.look.table import Block, Layout, Table, number
 from reports.reading.keys import MODEL
 from reports.reading.names import joined, model_title
 from reports.statistics.paired_tests import paired_interval
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reports.analysis.domain_gains import DomainGains
+    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 MOST_ROWS = 5_000  # of the CSV file
 _SHOWN = 10  # domains of a model
-_COUNTS = ["train_impressions", "test_impressions", "test_clicks"]
+_COUNTS = {
+    "train_impressions": "Train rows",
+    "test_impressions": "Test rows",
+    "test_clicks": "Test clicks",
+}
 _DRAWS = (
     "A domain belongs to one draw of a generated log, which its row names: its numbers are over the"
     " seeds of that draw. Counts of domains, and their share of the rows, are over all draws."
@@ -89,15 +95,30 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
     ]
 
 
+def _domain_text(row: Row) -> str:
+    return f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else str(row["values"])
+
+
+_COLUMNS = [
+    column("Domain", _domain_text),
+    *(number_column(title, name, 0) for name, title in _COUNTS.items()),
+    number_column("AUC plain", "plain_auc", 4),
+    number_column("AUC", "auc", 4),
+    interval_column("Δ AUC", "auc_delta_e4", 0),
+]
+
+
 def arrange(table: pd.DataFrame) -> Layout:
     """One block per data set, backbone and method that has such domains."""
     blocks = [
-        Block(heading=_heading(rows.iloc[0]), rows=_entries(rows[rows["is_worse"]].head(_SHOWN)))
+        Block(
+            heading=_heading(rows.iloc[0]),
+            rows=entries_of(rows[rows["is_worse"]].head(_SHOWN), _COLUMNS),
+        )
         for _, rows in table.groupby(MODEL, sort=False)
     ]
-    columns = ["Domain", "Train rows", "Test rows", "Test clicks", "AUC plain", "AUC", "Δ AUC"]
     notes = [*_NOTES, *([_DRAWS] if (table["draws"] > 1).any() else []), *_cut(table)]
-    return Layout(columns=columns, blocks=blocks, notes=notes)
+    return Layout(columns=[one.title for one in _COLUMNS], blocks=blocks, notes=notes)
 
 
 def _heading(row: pd.Series) -> str:
@@ -108,18 +129,6 @@ def _heading(row: pd.Series) -> str:
         f" {row['judged_domains']:,} judged domains got worse, with"
         f" {number(100 * row['worse_row_share'], 1)}% of their test rows; {row['runs']} runs"
     )
-
-
-def _entries(domains: pd.DataFrame) -> list[list[Entry]]:
-    return [
-        [
-            Entry(f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else row["values"]),
-            *(Entry(f"{row[name]:,}") for name in _COUNTS),
-            *(Entry(number(row[name], 4)) for name in ("plain_auc", "auc")),
-            interval_entry(row, "auc_delta_e4", 0),
-        ]
-        for row in domains.to_dict("records")
-    ]
 
 
 def _cut(table: pd.DataFrame) -> list[str]:

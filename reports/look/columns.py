@@ -1,0 +1,182 @@
+"""Tables column by column: the engine that lays their numbers out, and columns that many have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmark.metrics import SCORES
+from reports.look.entries import interval_text
+from reports.look.table import UNDEFINED, Block, Entry, Layout, number, p_value, spread
+from reports.reading.capped import marked
+from reports.reading.keys import BLOCK
+from reports.reading.names import CEILING, block_title, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+
+    from benchmark.metrics import Metric
+
+    Row = Mapping[Hashable, Any]
+    EntryOf = Callable[[Row], Entry | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A title, and the entries that the rows of a block have below it."""
+
+    title: str
+    entries: Callable[[pd.DataFrame], list[Entry]]
+
+
+def column(title: str, entry: EntryOf) -> Column:
+    """A column in which the entry, or its text, of a row depends on that row alone."""
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        found = map(entry, block.to_dict("records"))
+        return [one if isinstance(one, Entry) else Entry(one) for one in found]
+
+    return Column(title, entries)
+
+
+def laid_out(
+    table: pd.DataFrame,
+    columns: Sequence[Column],
+    notes: Sequence[str],
+    by: Sequence[str] = BLOCK,
+    heading: Callable[[Row], str] = block_title,
+) -> Layout:
+    """The whole table in blocks, see `blocks_of`."""
+    blocks = blocks_of(table, columns, by, heading)
+    return Layout(columns=[one.title for one in columns], blocks=blocks, notes=[*notes])
+
+
+def blocks_of(
+    table: pd.DataFrame,
+    columns: Sequence[Column],
+    by: Sequence[str] = BLOCK,
+    heading: Callable[[Row], str] = block_title,
+) -> list[Block]:
+    """One block per data set and backbone, or whatever columns `by` tell apart, in table order.
+
+    The heading of a block is made from its first row.
+    """
+    return [
+        Block(
+            heading=heading(rows.iloc[0].to_dict()),
+            rows=entries_of(rows, columns),
+        )
+        for _, rows in table.groupby([*by], sort=False)
+    ]
+
+
+def entries_of(rows: pd.DataFrame, columns: Sequence[Column]) -> list[list[Entry]]:
+    """The entries of some rows of the table, row by row."""
+    return [list(row) for row in zip(*(one.entries(rows) for one in columns), strict=True)]
+
+
+def model_column(title: Callable[[Row], str]) -> Column:
+    """The column `Model`, which marks models whose runs the cap on epochs stopped."""
+    return column("Model", lambda row: marked(title(row), row) if "capped" in row else title(row))
+
+
+def _model_title(row: Row) -> str:
+    if row["method"] == CEILING:
+        return "True probability"
+    return title_of(row["backbone"], row["method"], row.get("changes", ""))
+
+
+MODEL_COLUMN = model_column(_model_title)
+
+
+def number_column(title: str, name: str, digits: int, *, signed: bool = False) -> Column:
+    """The numbers of one column of the table."""
+    return column(title, lambda row: number(row[name], digits, signed=signed))
+
+
+def spread_column(title: str, name: str, digits: int, *, signed: bool = False) -> Column:
+    """`<name>_mean` ± `<name>_std`."""
+    return column(
+        title,
+        lambda row: spread(row[f"{name}_mean"], row[f"{name}_std"], digits, signed=signed),
+    )
+
+
+def interval_column(title: str, name: str, digits: int, *, signed: bool = True) -> Column:
+    """`<name>_mean` with its interval."""
+    return column(title, lambda row: interval_text(row, name, digits, signed=signed))
+
+
+def with_chance(name: str, one: Column) -> Column:
+    """The column of a percentage, in brackets `<name>_by_chance`, that of equally good models."""
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        return [
+            entry if entry.text == UNDEFINED else Entry(f"{entry.text} ({number(chance, 1)})")
+            for entry, chance in zip(one.entries(block), block[f"{name}_by_chance"], strict=True)
+        ]
+
+    return Column(one.title, entries)
+
+
+def p_column(title: str, name: str) -> Column:
+    """The p values of one column of the table."""
+    return column(title, lambda row: p_value(row[name]))
+
+
+def where_known(name: str, one: Column) -> Column:
+    """The column with no entries in the rows that have no value of this name."""
+    return blank_where(lambda row: bool(pd.isna(row[name])), one)
+
+
+def blank_where(is_blank: Callable[[Row], bool], one: Column) -> Column:
+    """The column with no entries in some rows."""
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        shown = [not is_blank(row) for row in block.to_dict("records")]
+        found = iter(one.entries(block[shown]))
+        return [next(found) if is_shown else Entry("") for is_shown in shown]
+
+    return Column(one.title, entries)
+
+
+def blank_for(methods: Collection[str], *columns: Column) -> list[Column]:
+    """The columns with no entries in the rows of these methods."""
+    return [blank_where(lambda row: row["method"] in methods, one) for one in columns]
+
+
+def score_column(name: str, metric: Metric) -> Column:
+    """Mean ± standard deviation of a metric, the best mean of a block marked."""
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        best = _best(block[f"{name}_mean"].dropna(), metric)
+        return [
+            Entry(spread(mean, std, metric.digits), number(mean, metric.digits) == best)
+            for mean, std in zip(block[f"{name}_mean"], block[f"{name}_std"], strict=True)
+        ]
+
+    return Column(metric.title, entries)
+
+
+def _best(means: pd.Series, metric: Metric) -> str:
+    """The best mean as printed, so that equal prints are marked alike; empty without a choice."""
+    if len(means) < 2:
+        return ""
+    return number(means.min() if metric.lower_is_better else means.max(), metric.digits)
+
+
+SCORE_COLUMNS = [score_column(name, metric) for name, metric in SCORES.items()]
+
+
+def _runs_text(row: Row) -> str:
+    """The finished runs, the planned ones where they are more, and the draws if several."""
+    done, planned, draws = row["runs"], row["planned_runs"], row["draws"]
+    if pd.isna(done):
+        return ""
+    text = str(done) if done == planned else f"{done} of {planned}"
+    return f"{text} on {draws} draws" if draws > 1 else text
+
+
+RUNS_COLUMN = column("Runs", _runs_text)
