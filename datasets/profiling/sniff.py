@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.catalog.custom import PARQUET
-from datasets.raw.line_check import DAMAGED_STREAM, open_bytes
+from datasets.raw.line_check import open_bytes
 from datasets.raw.tables import ParquetTable, Table, TextTable
 from datasets.spec import DataError
 
@@ -142,11 +142,8 @@ def _guess_layout(path: Path) -> tuple[str, tuple[str, ...]]:
 
 def _head(path: Path) -> list[str]:
     """The first whole lines of a text file."""
-    try:
-        with open_bytes(path) as stream:
-            content = stream.read(HEAD_BYTES)
-    except DAMAGED_STREAM as error:
-        raise DataError(f"{path}: cannot be read ({error}); fetch the file again") from None
+    with open_bytes(path) as stream:
+        content = stream.read(HEAD_BYTES)
     lines = content.decode("utf-8-sig", errors="replace").splitlines()
     if len(content) == HEAD_BYTES:
         lines = lines[:-1]

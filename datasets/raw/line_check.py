@@ -1,10 +1,13 @@
-"""Checks every line of a delimited text file, in one pass and bounded memory."""
+"""Checks every line of a delimited text file, in one pass and bounded memory.
+
+Readers of CSV, pyarrow's and Polars' among them, take blank lines, lines of nothing but separators
+and quotes within values for data, and name no line where text is not UTF-8.
+"""
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
@@ -13,13 +16,14 @@ import numpy as np
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BLOCK_BYTES = 1 << 24
 MAX_RECORD_BYTES = 1 << 26
 NEWLINE, CARRIAGE_RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-DAMAGED_STREAM = (EOFError, gzip.BadGzipFile, zlib.error)
+PACKINGS = {".gz": "gzip", ".zst": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,30 @@ class Survey:
     has_multiline_values: bool
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """The plain bytes of a file; `.gz` and `.zst` are decompressed on the fly."""
-    if path.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    if path.suffix == ".zst":
-        return cast("BinaryIO", io.BufferedReader(_ZstdStream(path)))
-    return path.open("rb")
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The plain bytes of a file; `.gz` and `.zst` are decompressed on the fly.
+
+    Raises:
+        DataError: the compressed stream is damaged or cut short.
+    """
+    import pyarrow as pa
+
+    packing = PACKINGS.get(path.suffix)
+    try:
+        if packing is None:
+            stream: BinaryIO = path.open("rb")
+        else:
+            packed = pa.CompressedInputStream(pa.OSFile(str(path)), packing)
+            stream = cast("BinaryIO", io.BufferedReader(packed))
+        with stream:
+            yield stream
+    except OSError as error:
+        if error.errno is not None:  # of the disk, not of the stream
+            raise
+        raise DataError(
+            f"{path}: the compressed stream is truncated or damaged ({error}); fetch the file again"
+        ) from None
 
 
 def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = True) -> Survey:
@@ -47,15 +68,10 @@ def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = T
             compressed stream is cut short, or there is no data row.
     """
     surveyor = _Surveyor(path, ord(separator), num_columns, has_header)
-    try:
-        with open_bytes(path) as stream:
-            while block := stream.read(BLOCK_BYTES):
-                surveyor.feed(block)
-            surveyor.finish()
-    except DAMAGED_STREAM as error:
-        raise DataError(
-            f"{path}: the compressed stream is truncated or damaged ({error}); fetch the file again"
-        ) from None
+    with open_bytes(path) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            surveyor.feed(block)
+        surveyor.finish()
     num_rows = surveyor.num_records - has_header
     if num_rows < 1:
         raise DataError(
@@ -63,35 +79,6 @@ def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = T
             " line of data is needed"
         )
     return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
-
-
-class _ZstdStream(io.RawIOBase):
-    """The plain bytes of a `.zst` file; damage is an `EOFError`, as of a cut `.gz` file."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-
-        super().__init__()
-        self._stream = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
-
-    def readable(self) -> bool:
-        """Whether bytes can be read: always."""
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer from the stream; returns how many bytes it got."""
-        try:
-            return int(self._stream.readinto(buffer))
-        except OSError as error:
-            if error.errno is not None:  # the disk's, not the stream's
-                raise
-            raise EOFError(str(error)) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            self._stream.close()
-        super().close()
 
 
 class _Surveyor:

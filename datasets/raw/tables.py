@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars import selectors
 
-from datasets.raw.line_check import DAMAGED_STREAM, Survey, open_bytes, survey
+from datasets.raw.line_check import Survey, open_bytes, survey
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ class TextTable:
                 there are not as many `columns` as values.
         """
         with open_bytes(path) as stream:
-            try:
-                line = stream.readline(MAX_HEADER_BYTES)
-            except DAMAGED_STREAM as error:
-                raise DataError(
-                    f"{path}: cannot read the header ({error}); fetch the file again"
-                ) from None
+            line = stream.readline(MAX_HEADER_BYTES)
         first = _first_line(path, line, separator)
         if columns and len(first) != len(columns):
             raise DataError(
@@ -88,6 +83,47 @@ class TextTable:
         if self.survey.has_multiline_values:
             return f"{self.path} data row {row + 1}"
         return f"{self.path} line {row + 1 + self.has_header}"
+
+
+@dataclass(frozen=True)
+class DecodedTable(TextTable):
+    """One small text file of an older release, which is read whole when it is first needed.
+
+    It is in Latin-1, without header and quotes, and its separator may be of any length.
+    """
+
+    @classmethod
+    def open(cls, path: Path, separator: str = "::", columns: tuple[str, ...] = ()) -> DecodedTable:
+        """Name the columns; nothing is read yet."""
+        return cls(path, separator, columns, has_header=False)
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows in file order, every value a string."""
+        return self._frame.lazy()
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The row count, after a check of every line."""
+        return Survey(len(self._frame), has_multiline_values=False)
+
+    def locate(self, row: int) -> str:
+        """Where the 0-based row stands."""
+        return f"{self.path} line {row + 1}"
+
+    @cached_property
+    def _frame(self) -> pl.DataFrame:
+        lines = pl.Series("line", _lines(self.path))
+        parts = lines.str.split(self.separator)
+        wrong = parts.list.len() != len(self.columns)
+        if wrong.any():
+            row = int(wrong.arg_max() or 0)
+            raise DataError(
+                f"{self.locate(row)}: the line has {len(parts[row])} values separated by"
+                f" {self.separator!r}, the release has {len(self.columns)}"
+                f" ({', '.join(self.columns)}); fetch the file again"
+            )
+        values = parts.list.to_struct(fields=list(self.columns)).struct.unnest()
+        return values.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
 @dataclass(frozen=True)
@@ -183,3 +219,13 @@ def _first_line(path: Path, line: bytes, separator: str) -> tuple[str, ...]:
             " file?"
         )
     return tuple(next(csv.reader([text], delimiter=separator)))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file in Latin-1, without the blank ones at the end."""
+    with open_bytes(path) as stream:
+        text = stream.read().decode("latin-1")
+    lines = text.rstrip("\r\n").replace("\r\n", "\n").split("\n")
+    if lines == [""]:
+        raise DataError(f"{path}: the file is empty; fetch it again")
+    return lines
