@@ -45,7 +45,7 @@ PROCESS = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class MeasuredModel:
     """A model to measure, on a log with so many domains; `is_compact` is the really pruned one."""
 
     backbone: str
@@ -61,14 +61,14 @@ class Cell:
         return f"{self.backbone}+{self.method}{' (e_d)' if self.reads_e_d else ''}{kind}"
 
 
-def measured(cells: Iterable[Cell]) -> Iterator[Row]:
+def measured(cells: Iterable[MeasuredModel]) -> Iterator[Row]:
     """One row of the table per cell, each from a process that did nothing else."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
         yield from pool.map(measure_cell, cells)
 
 
-def measure_cell(cell: Cell) -> Row:
+def measure_cell(cell: MeasuredModel) -> Row:
     """Counts, latency, memory and training speed on one thread.
 
     Memory is the growth of the resident set over that of a process which has torch and the log:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from benchmark.speed.cells import BATCH_SIZE, Cell, measured, write_rows
-from benchmark.speed.figures import Figure
+from benchmark.speed.cells import BATCH_SIZE, MeasuredModel, measured, write_rows
+from benchmark.speed.figures import Measurement
 from models.registry import available
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ HEAD = (
 )
 
 
-def measure(out: Path) -> Iterator[Figure]:
+def measure(out: Path) -> Iterator[Measurement]:
     """A line per model as it is measured, and `<out>/cost/models.csv` in the end.
 
     AdaSparse whose pruners read e_d alone is measured as it is trained, masked, and compact; both
     on batches of 12 domains and of one, since a compact network serves the rows of one domain.
     """
     cells = [
-        Cell(backbone=backbone, method=method, num_domains=NUM_DOMAINS)
+        MeasuredModel(backbone=backbone, method=method, num_domains=NUM_DOMAINS)
         for backbone, method in product(available("backbones"), available("methods"))
     ]
     cells += [
-        Cell(
+        MeasuredModel(
             backbone=backbone,
             method="adasparse",
             num_domains=num_domains,
@@ -44,11 +44,11 @@ def measure(out: Path) -> Iterator[Figure]:
         for num_domains in (NUM_DOMAINS, 1)
         for is_compact in (False, True)
     ]
-    yield Figure("cost of a model", HEAD, "none")
+    yield Measurement("cost of a model", HEAD, "none")
     rows = []
     for row in measured(cells):
         rows.append(row)
-        yield Figure(f"{row['model']}, D = {row['num_domains']}", _text(row), "none")
+        yield Measurement(f"{row['model']}, D = {row['num_domains']}", _text(row), "none")
     write_rows(out / "cost" / "models.csv", rows)
 
 

@@ -8,19 +8,19 @@ import sys
 import tempfile
 import time
 
-from benchmark.speed.figures import Figure
+from benchmark.speed.figures import Measurement
 from benchmark.store.environment import ROOT
 
 
-def measure() -> list[Figure]:
+def measure() -> list[Measurement]:
     """Medians of five calls; the smoke run once, with prepared data if there are any."""
     figures = []
     for words in (["--help"], ["--list", "methods"]):
         seconds = statistics.median(_seconds(words) for _ in range(5))
-        figures.append(Figure(f"run_all.py {' '.join(words)}", f"{seconds:.2f} s", "<= 1 s"))
+        figures.append(Measurement(f"run_all.py {' '.join(words)}", f"{seconds:.2f} s", "<= 1 s"))
     with tempfile.TemporaryDirectory() as out:
         seconds = _seconds(["--preset", "smoke", "--out", out])
-    figures.append(Figure("run_all.py --preset smoke", f"{seconds:.0f} s", "<= 120 s"))
+    figures.append(Measurement("run_all.py --preset smoke", f"{seconds:.0f} s", "<= 120 s"))
     return figures
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmark.metrics import group_scores
-from benchmark.speed.figures import Figure, interleaved, ratio
+from benchmark.speed.figures import Measurement, interleaved, ratio
 
 NUM_ROWS = 1_000_000
 NUM_DOMAINS = 5_000
 
 
-def measure() -> list[Figure]:
+def measure() -> list[Measurement]:
     """GAUC of a million rows over 5,000 domains of very different sizes."""
     rng = np.random.default_rng(0)
     label = (rng.random(NUM_ROWS) < 0.05).astype(np.int8)
@@ -28,6 +28,6 @@ def measure() -> list[Figure]:
     milliseconds = 1e3 * statistics.median(seconds["sklearn"])
     times = ratio(seconds["gauc"], seconds["sklearn"])
     return [
-        Figure("scikit-learn AUC, 1 million rows", f"{milliseconds:.0f} ms", "the unit"),
-        Figure("GAUC, the same over 5,000 domains", f"{times:.2f} x that", "<= 3"),
+        Measurement("scikit-learn AUC, 1 million rows", f"{milliseconds:.0f} ms", "the unit"),
+        Measurement("GAUC, the same over 5,000 domains", f"{times:.2f} x that", "<= 3"),
     ]

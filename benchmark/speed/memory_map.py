@@ -16,7 +16,7 @@ import torch
 
 from benchmark.cost.ad_log import ad_log_schema, protocol_of, training_step
 from benchmark.cost.random_log import model_on, random_rows
-from benchmark.speed.figures import Figure, ratio
+from benchmark.speed.figures import Measurement, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit
 from datasets.loader import EncodedRows
@@ -32,7 +32,7 @@ GOAL_SPEED, GOAL_MEMORY_GIB = 0.8, 2
 NUM_DOMAINS = 12
 
 
-def measure(num_rows: int = NUM_ROWS) -> list[Figure]:
+def measure(num_rows: int = NUM_ROWS) -> list[Measurement]:
     """Steps of plain DNN at both batch sizes, in child processes; the file is temporary."""
     with tempfile.TemporaryDirectory(prefix="memory_map_") as name:
         path = Path(name) / "rows.npy"
@@ -40,23 +40,23 @@ def measure(num_rows: int = NUM_ROWS) -> list[Figure]:
         return [figure for size in (256, 1024) for figure in _figures(path, num_rows, size)]
 
 
-def _figures(path: Path, num_rows: int, batch_size: int) -> list[Figure]:
+def _figures(path: Path, num_rows: int, batch_size: int) -> list[Measurement]:
     label = f"{num_rows:,} rows on disk, batch {batch_size}"
     cold, private = _in_child(_train_from_disk, path, batch_size)
     warm, kept = _in_child(_compare, path, batch_size)
     memory = statistics.median(kept)
     return [
-        Figure(
+        Measurement(
             f"{label}: speed, warm",
             f"{ratio(kept, warm):.2f} x in memory",
             f">= {GOAL_SPEED}",
         ),
-        Figure(
+        Measurement(
             f"{label}: speed, first {STEPS} steps, cold",
             f"{memory / cold:.2f} x in memory",
             "stated",
         ),
-        Figure(f"{label}: private memory", f"{private:.2f} GiB", f"<= {GOAL_MEMORY_GIB}"),
+        Measurement(f"{label}: private memory", f"{private:.2f} GiB", f"<= {GOAL_MEMORY_GIB}"),
     ]
 
 

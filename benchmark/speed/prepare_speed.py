@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from benchmark.speed.figures import Figure
+from benchmark.speed.figures import Measurement
 from datasets.catalog import custom
 from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
@@ -42,7 +42,7 @@ partition = ["category_0", "category_1", "category_2"]
 """
 
 
-def measure(rows: int = 10_000_000) -> list[Figure]:
+def measure(rows: int = 10_000_000) -> list[Measurement]:
     """Write a log of 22 columns to a temporary folder and prepare it in a child process."""
     with tempfile.TemporaryDirectory(prefix="prepare_speed_") as name:
         folder = Path(name)
@@ -56,12 +56,12 @@ def measure(rows: int = 10_000_000) -> list[Figure]:
         child.join()
     size = f"{rows:,} rows x 22 ({'CSV' if rows <= MAX_CSV_ROWS else 'Parquet'})"
     return [
-        Figure(
+        Measurement(
             f"preparation of {size}, speed",
             f"{rows / seconds:,.0f} rows/s",
             f">= {GOAL_ROWS_PER_SECOND:,}",
         ),
-        Figure(
+        Measurement(
             f"preparation of {size}, peak memory",
             f"{memory_gib:.2f} GiB",
             f"<= {GOAL_MEMORY_GIB}",

@@ -16,8 +16,8 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from benchmark.cost.domain_growth import BACKBONE, NUMS_DOMAINS
-from benchmark.speed.cells import Cell, measured, write_rows
-from benchmark.speed.figures import Figure
+from benchmark.speed.cells import MeasuredModel, measured, write_rows
+from benchmark.speed.figures import Measurement
 from models.registry import available
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ CLAIMS = {
 }
 
 
-def measure(out: Path) -> Iterator[Figure]:
+def measure(out: Path) -> Iterator[Measurement]:
     """Lines per method on the DNN as it is measured, and `<out>/cost/domains.csv` in the end.
 
     A quantity y has the growth exponent log(y_5000 / y_10) / log(5000 / 10): 1 if it grows as D
     does, 0 if D has no part in it.
     """
     head = f"at {', '.join(map(str, NUMS_DOMAINS))} domains; last : first; exponent"
-    yield Figure("growth with the domains", head, "none")
+    yield Measurement("growth with the domains", head, "none")
     rows = []
     for method in available("methods"):
         own = list(
             measured(
-                Cell(backbone=BACKBONE, method=method, num_domains=num_domains)
+                MeasuredModel(backbone=BACKBONE, method=method, num_domains=num_domains)
                 for num_domains in NUMS_DOMAINS
             )
         )
@@ -63,7 +63,7 @@ def measure(out: Path) -> Iterator[Figure]:
             values = [_value(row, quantity) for row in own]
             claim = CLAIMS.get(method) if quantity == "multiply_adds" else None
             goal = f"none; the paper: {claim}" if claim else "none"
-            yield Figure(f"{method}: {words}", _text(values), goal)
+            yield Measurement(f"{method}: {words}", _text(values), goal)
     write_rows(out / "cost" / "domains.csv", rows)
 
 

@@ -20,7 +20,7 @@ from benchmark.cost.ad_log import (
     training_step,
 )
 from benchmark.cost.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
-from benchmark.speed.figures import Figure, interleaved, ratio
+from benchmark.speed.figures import Measurement, interleaved, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
@@ -44,7 +44,7 @@ GOALS = {
 }
 
 
-def measure() -> list[Figure]:
+def measure() -> list[Measurement]:
     """All figures of the training step; the first is the unit of the others."""
     set_up_torch("cpu")
     figures = []
@@ -72,7 +72,7 @@ def _acts(batch_size: int) -> dict[str, Callable[[], None]]:
     return acts
 
 
-def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> list[Figure]:
+def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> list[Measurement]:
     unit, plain = seconds["products"], seconds["plain"]
     label = f"batch {batch_size}: "
     milliseconds = 1e3 * statistics.median(unit)
@@ -80,17 +80,17 @@ def _figures(batch_size: int, goal: float, seconds: dict[str, list[float]]) -> l
     many = ratio(seconds["many"], plain)
     least = 1.0 + ratio(seconds["pruning"], plain)
     return [
-        Figure(label + "bare matrix products", f"{milliseconds:.2f} ms", "the unit"),
-        Figure(label + "DNN step", f"{ratio(plain, unit):.2f} x products", f"<= {goal}"),
-        Figure(label + "DNN step, rare ids only", f"{rare:.2f} x products", f"<= {goal}"),
-        Figure(label + "DNN step, 5 million ids", f"{many:.2f} x 0.567 million", "<= 1.2"),
+        Measurement(label + "bare matrix products", f"{milliseconds:.2f} ms", "the unit"),
+        Measurement(label + "DNN step", f"{ratio(plain, unit):.2f} x products", f"<= {goal}"),
+        Measurement(label + "DNN step, rare ids only", f"{rare:.2f} x products", f"<= {goal}"),
+        Measurement(label + "DNN step, 5 million ids", f"{many:.2f} x 0.567 million", "<= 1.2"),
         *_of_methods(label, seconds),
-        Figure(label + "plain and the pruners' products", f"{least:.2f} x plain", "the floor"),
+        Measurement(label + "plain and the pruners' products", f"{least:.2f} x plain", "the floor"),
         *_of_factors(label, seconds),
     ]
 
 
-def _of_methods(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
+def _of_methods(label: str, seconds: dict[str, list[float]]) -> list[Measurement]:
     figures = []
     for (method, num_domains), most in GOALS.items():
         if f"{method} {num_domains}" in seconds:
@@ -98,13 +98,13 @@ def _of_methods(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
             times, units = ratio(own, seconds["plain"]), ratio(own, seconds["products"])
             name = f"{label}{method} step, {num_domains} domains"
             measured = f"{times:.2f} x plain, {units:.1f} x products"
-            figures.append(Figure(name, measured, f"<= {most}"))
+            figures.append(Measurement(name, measured, f"<= {most}"))
     return figures
 
 
-def _of_factors(label: str, seconds: dict[str, list[float]]) -> list[Figure]:
+def _of_factors(label: str, seconds: dict[str, list[float]]) -> list[Measurement]:
     return [
-        Figure(
+        Measurement(
             f"{label}plain and Adam on STAR's factors, {num_domains} domains",
             f"{1.0 + ratio(seconds[f'factors {num_domains}'], seconds['plain']):.2f} x plain",
             "a part of it",

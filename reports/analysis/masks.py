@@ -38,7 +38,7 @@ KEPT = 0.5  # a neuron is kept where its gate is open for so many of a domain's 
 _TIE = 1e-6  # weight of the mean factor, which orders neurons of equal keep-rates
 
 
-class Contrast(NamedTuple):
+class ContrastedDomains(NamedTuple):
     """Positions of D_a, of the domain most similar to it and of the least similar one."""
 
     own: int
@@ -47,7 +47,7 @@ class Contrast(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Domains:
+class JudgedDomains:
     """The domains of a prepared log that have enough test rows, the largest first.
 
     `source` says what `similarity` is: `planted`, which is known of generated logs and compares how
@@ -60,12 +60,12 @@ class Domains:
     similarity: NDArray[np.float64]  # (D, D)
     source: str
 
-    def contrast(self) -> Contrast | None:
+    def contrast(self) -> ContrastedDomains | None:
         """D_a, the largest domain, and its counterparts by the similarity; None if too few."""
         if len(self.names) < LEAST_CONTRASTED:
             return None
         to_own = self.similarity[0, 1:]
-        return Contrast(0, 1 + int(to_own.argmax()), 1 + int(to_own.argmin()))
+        return ContrastedDomains(0, 1 + int(to_own.argmax()), 1 + int(to_own.argmin()))
 
     def pairs(self) -> Pairs | None:
         """All pairs; None if there are too few for a correlation."""
@@ -82,7 +82,7 @@ class MaskedModel:
     keys: dict[str, str]  # the values of `FORM`
     draw: int
     planned_runs: int
-    domains: Domains
+    domains: JudgedDomains
     rankings: Mapping[str, Mapping[int, Mapping[str, Ranking]]]
 
     @property
@@ -132,7 +132,7 @@ def _masked(runs: Runs, keys: dict[str, str], log: Log, cells: list[Cell]) -> Ma
     )
 
 
-def _domains(runs: Runs, log: Log) -> Domains | None:
+def _domains(runs: Runs, log: Log) -> JudgedDomains | None:
     """The domains of a log whose masks are judged; None if nothing is known of their similarity."""
     fingerprint = runs.fingerprints[log]
     similarity = runs.similarity(fingerprint)
@@ -147,7 +147,7 @@ def _domains(runs: Runs, log: Log) -> Domains | None:
     ids = table["eval_domain_id"].to_numpy(np.intp)
     position = pd.Index(known).get_indexer(ids)
     columns = log.partition.split("+")
-    return Domains(
+    return JudgedDomains(
         eval_domain_id=ids,
         names=[" \N{MIDDLE DOT} ".join(map(str, row)) for row in table[columns].to_numpy()],
         codes=np.column_stack([pd.factorize(table[name])[0] for name in columns]),
@@ -157,7 +157,7 @@ def _domains(runs: Runs, log: Log) -> Domains | None:
 
 
 def _rankings(
-    runs: Runs, cells: list[Cell], domains: Domains
+    runs: Runs, cells: list[Cell], domains: JudgedDomains
 ) -> dict[str, dict[int, dict[str, Ranking]]]:
     found: dict[str, dict[int, dict[str, Ranking]]] = {kind: {} for kind in KINDS}
     for cell in cells:

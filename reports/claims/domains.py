@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import RunConfig
     from benchmark.store.records import RunRecord
-    from reports.claims.evidence import Evidence, Subject
+    from reports.claims.evidence import ComparedModel, Evidence
 
 HEAD, TAIL = (1, 2, 3), (4, 5)
 NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
@@ -188,7 +188,7 @@ def _steps(evidence: Evidence, wanted: Sequence[tuple[str, int, str, int]]) -> l
     return parts if evidence.num_columns > 1 and parts else [missing]
 
 
-def _step(evidence: Evidence, backbone: str, method: str, num_columns: int) -> Subject:
+def _step(evidence: Evidence, backbone: str, method: str, num_columns: int) -> ComparedModel:
     """The method whose domains, and tasks, are the joint values of so many columns."""
     if num_columns == evidence.num_columns and method == OWN:
         return evidence.subject(backbone, method)

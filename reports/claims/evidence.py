@@ -15,7 +15,7 @@ from reports.claims.verdicts import (
     LEAST_TRIALS,
     MARGIN,
     SHOWN_LEVEL,
-    Contrast,
+    ClaimContrast,
     corrected_level,
 )
 from reports.reading.capped import are_capped, cap_warning
@@ -63,10 +63,10 @@ class Part:
     estimate: Estimate | None = None
     evidence: Evidence | None = None
 
-    def among(self, num_parts: int) -> Contrast:
+    def among(self, num_parts: int) -> ClaimContrast:
         """The contrast as one of so many parts of a claim."""
         interval, level = self.measure(SHOWN_LEVEL), corrected_level(num_parts)
-        return Contrast(
+        return ClaimContrast(
             label=self.label,
             interval=interval,
             corrected=self.measure(level),
@@ -83,7 +83,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ComparedModel:
     """One model of a comparison, and its finished runs by draw and seed."""
 
     title: str
@@ -103,7 +103,7 @@ class Evidence:
 
     def subject(
         self, backbone: str, method: str, is_wanted: Callable[[RunConfig], bool] | None = None
-    ) -> Subject:
+    ) -> ComparedModel:
         """A model of the log: its main cell, or the cell whose configuration is wanted."""
         found = [
             cell
@@ -115,7 +115,7 @@ class Evidence:
         records = {cell.replicate: cell.record for cell in found if cell.record is not None}
         return _subject(backbone, method, changes, records)
 
-    def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> Subject:
+    def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> ComparedModel:
         """A model with hyper-parameters that a study fixes."""
 
         def is_wanted(config: RunConfig) -> bool:
@@ -123,7 +123,7 @@ class Evidence:
 
         return self.subject(backbone, method, is_wanted)
 
-    def of_cell(self, key: tuple[str, ...]) -> Subject:
+    def of_cell(self, key: tuple[str, ...]) -> ComparedModel:
         """The model with these values of `keys.CELL`."""
         cells = [cell for cell in self.runs.cells if cell.key == key]
         records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
@@ -131,8 +131,8 @@ class Evidence:
 
     def gap(
         self,
-        left: Subject,
-        right: Subject,
+        left: ComparedModel,
+        right: ComparedModel,
         metric: str,
         *,
         paper: float = math.nan,
@@ -162,7 +162,7 @@ class Evidence:
             replicates=self.replicates,
         )
 
-    def tuning(self, left: Subject, right: Subject, metric: str) -> Component:
+    def tuning(self, left: ComparedModel, right: ComparedModel, metric: str) -> Component:
         """What their tuned values add to the difference; cells of one method share them."""
         if left.backbone != right.backbone:
             sides = [
@@ -213,7 +213,7 @@ class Evidence:
         return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
 
 
-def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, Contrast]]) -> Budget:
+def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, ClaimContrast]]) -> Budget:
     """What the runs behind the parts of a claim allow to be said of it.
 
     Intervals have to be over enough seeds or draws; counts have none.
@@ -230,8 +230,10 @@ def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, Contrast]]) -> Budget:
     return "full" if is_tuned and min(numbers, default=math.inf) >= LEAST_REPLICATES else "small"
 
 
-def _subject(backbone: str, method: str, changes: str, runs: dict[Replicate, RunRecord]) -> Subject:
-    return Subject(
+def _subject(
+    backbone: str, method: str, changes: str, runs: dict[Replicate, RunRecord]
+) -> ComparedModel:
+    return ComparedModel(
         title=model_title(backbone, method, changes),
         runs=runs,
         backbone=backbone,
@@ -240,7 +242,7 @@ def _subject(backbone: str, method: str, changes: str, runs: dict[Replicate, Run
     )
 
 
-def blocked_by(*subjects: Subject) -> str:
+def blocked_by(*subjects: ComparedModel) -> str:
     """Why a comparison of these settles nothing: the cap on epochs stopped too many of their runs.
 
     Empty where it did not.

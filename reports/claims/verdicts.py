@@ -68,7 +68,7 @@ RULE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contrast:
+class ClaimContrast:
     """A difference that the paper says something about, in the direction that it claims.
 
     `interval` is of `SHOWN_LEVEL`, by which a part is seen; `corrected`, of `corrected_level`, is
@@ -191,7 +191,7 @@ def corrected_level(num_contrasts: int) -> float:
     return 1.0 - 2.0 * LEVEL / max(num_contrasts, 1)
 
 
-def outcome_of(contrasts: Sequence[Contrast]) -> Outcome:
+def outcome_of(contrasts: Sequence[ClaimContrast]) -> Outcome:
     """That of a claim which says all of these; open where there is none."""
     outcomes = {contrast.outcome for contrast in contrasts}
     if "no" in outcomes:
@@ -206,7 +206,7 @@ def words_of(outcome: Outcome, budget: Budget, *, is_generated: bool) -> str:
     return SMALL_TAGS[outcome] if budget == "small" else TAGS[outcome][is_generated]
 
 
-def to_settle(contrasts: Sequence[Contrast]) -> str:
+def to_settle(contrasts: Sequence[ClaimContrast]) -> str:
     """What it would take to settle a claim; empty where it is settled."""
     if outcome_of(contrasts) != "open":
         return ""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.metrics import SCORES
 from reports.look.entries import interval_text
-from reports.look.table import UNDEFINED, Block, Entry, Layout, number, p_value, spread
+from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, number, p_value, spread
 from reports.reading.capped import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import CEILING, block_title, title_of
@@ -24,47 +24,47 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A title, and the entries that the rows of a block have below it."""
 
     title: str
     entries: Callable[[pd.DataFrame], list[Entry]]
 
 
-def column(title: str, entry: EntryOf) -> Column:
+def column(title: str, entry: EntryOf) -> TableColumn:
     """A column in which the entry, or its text, of a row depends on that row alone."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
         found = map(entry, block.to_dict("records"))
         return [one if isinstance(one, Entry) else Entry(one) for one in found]
 
-    return Column(title, entries)
+    return TableColumn(title, entries)
 
 
 def laid_out(
     table: pd.DataFrame,
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     notes: Sequence[str],
     by: Sequence[str] = BLOCK,
     heading: Callable[[Row], str] = block_title,
-) -> Layout:
+) -> TableLayout:
     """The whole table in blocks, see `blocks_of`."""
     blocks = blocks_of(table, columns, by, heading)
-    return Layout(columns=[one.title for one in columns], blocks=blocks, notes=[*notes])
+    return TableLayout(columns=[one.title for one in columns], blocks=blocks, notes=[*notes])
 
 
 def blocks_of(
     table: pd.DataFrame,
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     by: Sequence[str] = BLOCK,
     heading: Callable[[Row], str] = block_title,
-) -> list[Block]:
+) -> list[TableBlock]:
     """One block per data set and backbone, or whatever columns `by` tell apart, in table order.
 
     The heading of a block is made from its first row.
     """
     return [
-        Block(
+        TableBlock(
             heading=heading(rows.iloc[0].to_dict()),
             rows=entries_of(rows, columns),
         )
@@ -72,12 +72,12 @@ def blocks_of(
     ]
 
 
-def entries_of(rows: pd.DataFrame, columns: Sequence[Column]) -> list[list[Entry]]:
+def entries_of(rows: pd.DataFrame, columns: Sequence[TableColumn]) -> list[list[Entry]]:
     """The entries of some rows of the table, row by row."""
     return [list(row) for row in zip(*(one.entries(rows) for one in columns), strict=True)]
 
 
-def model_column(title: Callable[[Row], str]) -> Column:
+def model_column(title: Callable[[Row], str]) -> TableColumn:
     """The column `Model`, which marks models whose runs the cap on epochs stopped."""
     return column("Model", lambda row: marked(title(row), row) if "capped" in row else title(row))
 
@@ -91,12 +91,12 @@ def _model_title(row: Row) -> str:
 MODEL_COLUMN = model_column(_model_title)
 
 
-def number_column(title: str, name: str, digits: int, *, signed: bool = False) -> Column:
+def number_column(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
     """The numbers of one column of the table."""
     return column(title, lambda row: number(row[name], digits, signed=signed))
 
 
-def spread_column(title: str, name: str, digits: int, *, signed: bool = False) -> Column:
+def spread_column(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
     """`<name>_mean` ± `<name>_std`."""
     return column(
         title,
@@ -104,12 +104,12 @@ def spread_column(title: str, name: str, digits: int, *, signed: bool = False) -
     )
 
 
-def interval_column(title: str, name: str, digits: int, *, signed: bool = True) -> Column:
+def interval_column(title: str, name: str, digits: int, *, signed: bool = True) -> TableColumn:
     """`<name>_mean` with its interval."""
     return column(title, lambda row: interval_text(row, name, digits, signed=signed))
 
 
-def with_chance(name: str, one: Column) -> Column:
+def with_chance(name: str, one: TableColumn) -> TableColumn:
     """The column of a percentage, in brackets `<name>_by_chance`, that of equally good models."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -118,20 +118,20 @@ def with_chance(name: str, one: Column) -> Column:
             for entry, chance in zip(one.entries(block), block[f"{name}_by_chance"], strict=True)
         ]
 
-    return Column(one.title, entries)
+    return TableColumn(one.title, entries)
 
 
-def p_column(title: str, name: str) -> Column:
+def p_column(title: str, name: str) -> TableColumn:
     """The p values of one column of the table."""
     return column(title, lambda row: p_value(row[name]))
 
 
-def where_known(name: str, one: Column) -> Column:
+def where_known(name: str, one: TableColumn) -> TableColumn:
     """The column with no entries in the rows that have no value of this name."""
     return blank_where(lambda row: bool(pd.isna(row[name])), one)
 
 
-def blank_where(is_blank: Callable[[Row], bool], one: Column) -> Column:
+def blank_where(is_blank: Callable[[Row], bool], one: TableColumn) -> TableColumn:
     """The column with no entries in some rows."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -139,15 +139,15 @@ def blank_where(is_blank: Callable[[Row], bool], one: Column) -> Column:
         found = iter(one.entries(block[shown]))
         return [next(found) if is_shown else Entry("") for is_shown in shown]
 
-    return Column(one.title, entries)
+    return TableColumn(one.title, entries)
 
 
-def blank_for(methods: Collection[str], *columns: Column) -> list[Column]:
+def blank_for(methods: Collection[str], *columns: TableColumn) -> list[TableColumn]:
     """The columns with no entries in the rows of these methods."""
     return [blank_where(lambda row: row["method"] in methods, one) for one in columns]
 
 
-def score_column(name: str, metric: Metric) -> Column:
+def score_column(name: str, metric: Metric) -> TableColumn:
     """Mean ± standard deviation of a metric, the best mean of a block marked."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -157,7 +157,7 @@ def score_column(name: str, metric: Metric) -> Column:
             for mean, std in zip(block[f"{name}_mean"], block[f"{name}_std"], strict=True)
         ]
 
-    return Column(metric.title, entries)
+    return TableColumn(metric.title, entries)
 
 
 def _best(means: pd.Series, metric: Metric) -> str:

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.look.part import Part
+from reports.look.part import ReportPart
 from reports.look.style import DPI, house_style
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure(Part):
+class Figure(ReportPart):
     """The constant `FIGURE` of a module of `reports/figures`.
 
     `draw` draws the numbers and nothing else, so that a changed CSV file can be drawn too.

@@ -16,7 +16,7 @@ SectionName = Literal["result", "cost", "domains", "methods", "evidence"]  # in 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ReportPart:
     """The common fields of tables and figures.
 
     `section` and then `position` order the parts on the page. `study` names the studies that make
@@ -36,7 +36,7 @@ class Part:
         return tuple(name.strip() for name in self.study.split(","))
 
 
-AnyPart = TypeVar("AnyPart", bound=Part)
+AnyPart = TypeVar("AnyPart", bound=ReportPart)
 
 
 def in_page_order(parts: Mapping[str, AnyPart]) -> dict[str, AnyPart]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.look.part import Part
+from reports.look.part import ReportPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class TableBlock:
     """Consecutive rows under one heading; the first entry of a row names it."""
 
     heading: str
@@ -54,23 +54,23 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class TableLayout:
     """Column headings, blocks of rows, and what a reader has to know to read them.
 
     `wraps` are the indices of columns with sentences, which break into lines.
     """
 
     columns: list[str]
-    blocks: list[Block]
+    blocks: list[TableBlock]
     notes: list[str]
     wraps: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table(Part):
+class Table(ReportPart):
     """The constant `TABLE` of a module of `reports/tables`; `arrange` lays the numbers out."""
 
-    arrange: Callable[[pd.DataFrame], Layout]
+    arrange: Callable[[pd.DataFrame], TableLayout]
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
@@ -92,7 +92,7 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else number(value, 3)
 
 
-def to_markdown(title: str, layout: Layout) -> str:
+def to_markdown(title: str, layout: TableLayout) -> str:
     """A GitHub table with a heading; the block's heading is a row of its own."""
     lines = [
         f"## {title}",
@@ -112,7 +112,7 @@ def to_markdown(title: str, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_latex(title: str, layout: Layout) -> str:
+def to_latex(title: str, layout: TableLayout) -> str:
     """A booktabs table."""
     width = len(layout.columns)
     lines = [

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmark.config import Json, RunConfig
-    from reports.look.table import Layout
+    from reports.look.table import TableLayout
     from reports.reading.keys import Cell
     from reports.reading.load import Runs
 
@@ -47,7 +47,7 @@ class Section:
 
     name: str
     title: str
-    layout: Layout | None = None
+    layout: TableLayout | None = None
     image: bytes | None = None
     notes: list[str] = field(default_factory=list)
     studies: tuple[str, ...] = ()

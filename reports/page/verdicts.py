@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reports.claims.verdicts import Outcome
-    from reports.look.table import Block, Layout
+    from reports.look.table import TableBlock, TableLayout
 
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
@@ -31,7 +31,7 @@ def tone_of(tag: str) -> Tone:
     return TONES.get(tag, "neutral")
 
 
-def verdict_counts(layouts: Iterable[Layout | None]) -> dict[str, dict[str, int]]:
+def verdict_counts(layouts: Iterable[TableLayout | None]) -> dict[str, dict[str, int]]:
     """How many claims have each verdict on each log, in the order of `TONES`."""
     return {
         block.heading: _counts(block)
@@ -41,7 +41,7 @@ def verdict_counts(layouts: Iterable[Layout | None]) -> dict[str, dict[str, int]
     }
 
 
-def _counts(block: Block) -> dict[str, int]:
+def _counts(block: TableBlock) -> dict[str, int]:
     counts = Counter(entry.tag for row in block.rows for entry in row if entry.tag)
     known = [tag for tag in TONES if tag in counts]
     return {tag: counts[tag] for tag in [*known, *(tag for tag in counts if tag not in TONES)]}

@@ -15,7 +15,7 @@ MIXED = -1  # the domain of a request whose candidates are of several
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class CandidateAds:
     """The candidate ads of R requests in N rows; rows of one request are adjacent."""
 
     bid: NDArray[np.float64]  # (N,), per click
@@ -25,7 +25,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AuctionOutcome:
     """What R requests lead to, in expectation under the true click probability of the winner."""
 
     winner: NDArray[np.int64]  # (R,), its row
@@ -34,13 +34,13 @@ class Outcome:
     revenue: NDArray[np.float64]  # (R,)
 
 
-def candidates_of(table: pd.DataFrame) -> Candidates:
+def candidates_of(table: pd.DataFrame) -> CandidateAds:
     """The candidates of a table with the columns request_id, bid, p_click and eval_domain_id."""
     request = table["request_id"].to_numpy(np.int64)
     domain = table["eval_domain_id"].to_numpy(np.int64)
     start = np.flatnonzero(np.diff(request, prepend=request[0] - 1))
     first, last = np.minimum.reduceat(domain, start), np.maximum.reduceat(domain, start)
-    return Candidates(
+    return CandidateAds(
         bid=table["bid"].to_numpy(np.float64),
         p_click=table["p_click"].to_numpy(np.float64),
         start=start,
@@ -53,7 +53,7 @@ def log_probability(logit: NDArray[np.floating]) -> NDArray[np.float64]:
     return -np.logaddexp(0.0, -logit.astype(np.float64))
 
 
-def hold_auctions(candidates: Candidates, log_p_ctr: NDArray[np.float64]) -> Outcome:
+def hold_auctions(candidates: CandidateAds, log_p_ctr: NDArray[np.float64]) -> AuctionOutcome:
     """Give each request to the candidate of the highest bid x predicted CTR; first one at a tie.
 
     A click costs the least bid that keeps the place, bid_2 x pctr_2 / pctr_1, which never exceeds
@@ -73,10 +73,10 @@ def hold_auctions(candidates: Candidates, log_p_ctr: NDArray[np.float64]) -> Out
     second = np.maximum.reduceat(score, start)
     price = np.minimum(np.exp(second - log_p_ctr[winner]), candidates.bid[winner])
     clicks = candidates.p_click[winner]
-    return Outcome(winner, price, clicks, clicks * price)
+    return AuctionOutcome(winner, price, clicks, clicks * price)
 
 
-def random_clicks(candidates: Candidates) -> NDArray[np.float64]:
+def random_clicks(candidates: CandidateAds) -> NDArray[np.float64]:
     """(R,) expected clicks if every candidate of a request were shown with equal chance."""
     size = np.diff(candidates.start, append=candidates.p_click.size)
     return np.add.reduceat(candidates.p_click, candidates.start) / size

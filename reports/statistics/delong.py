@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class AucContrast:
     """A difference of AUCs and its variance over test rows; nan below two rows of a class."""
 
     delta: float
@@ -33,7 +33,7 @@ def contrast(
     label: ArrayLike,
     left: Sequence[NDArray[np.float64]],
     right: Sequence[NDArray[np.float64]],
-) -> Contrast:
+) -> AucContrast:
     """The mean AUC of some models minus that of others, for given models and random test rows.
 
     Each model is given by its `placements` of the same rows. A mean of AUCs is a linear contrast of
@@ -45,6 +45,6 @@ def contrast(
     shares = np.mean(left, axis=0) - np.mean(right, axis=0)
     clicks, others = shares[is_click], shares[~is_click]
     if min(clicks.size, others.size) < 2:
-        return Contrast(np.nan, np.nan)
+        return AucContrast(np.nan, np.nan)
     variance = clicks.var(ddof=1) / clicks.size + others.var(ddof=1) / others.size
-    return Contrast(float(clicks.mean()), float(variance))
+    return AucContrast(float(clicks.mean()), float(variance))

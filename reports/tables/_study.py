@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.look.columns import Column, Row
+    from reports.look.columns import Row, TableColumn
 
 _ITSELF: dict[str, Callable[[Row], bool]] = {  # where there is nothing to compare with
     "plain": is_plain,
@@ -29,7 +29,7 @@ _ITSELF: dict[str, Callable[[Row], bool]] = {  # where there is nothing to compa
 }
 
 
-def delta_columns(against: Literal["plain", "main"], words: str) -> list[Column]:
+def delta_columns(against: Literal["plain", "main"], words: str) -> list[TableColumn]:
     """The gains of `compared`, to the plain backbone or the main cell."""
     columns = [
         spread_column(f"{words} {metric.title}", f"{name}_delta_{against}_e4", 1, signed=True)
@@ -38,7 +38,7 @@ def delta_columns(against: Literal["plain", "main"], words: str) -> list[Column]
     return [blank_where(_ITSELF[against], one) for one in columns]
 
 
-def sparsity_columns(table: pd.DataFrame) -> list[Column]:
+def sparsity_columns(table: pd.DataFrame) -> list[TableColumn]:
     """The ratio of each layer and how many are in the band, blank where nothing is pruned."""
     counts = column("In band", lambda row: f"{row['layers_in_band']:.0f} of {row['layers']:.0f}")
     return [

@@ -20,7 +20,7 @@ from reports.look.columns import (
     with_chance,
 )
 from reports.look.entries import bounds
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import DATA, Log
 from reports.reading.names import BASELINE, data_title, title_of
 from reports.statistics.auction import candidates_of, hold_auctions, log_probability, random_clicks
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reports.look.columns import Row
     from reports.reading.keys import Family
     from reports.reading.load import Runs
-    from reports.statistics.auction import Candidates, Outcome
+    from reports.statistics.auction import AuctionOutcome, CandidateAds
     from reports.statistics.paired_tests import Interval
     from reports.statistics.uplift import UpliftedDomains
 
@@ -114,7 +114,7 @@ class _OnDraw(NamedTuple):
 
 
 def _model_rows(
-    runs: Runs, family: Family, draws: Mapping[int, Candidates]
+    runs: Runs, family: Family, draws: Mapping[int, CandidateAds]
 ) -> list[dict[str, object]]:
     models = rows_of(runs.models, family._asdict())
     by_draw = [
@@ -131,9 +131,9 @@ def _model_rows(
     ]
 
 
-def _on_draw(runs: Runs, candidates: Candidates, models: pd.DataFrame) -> list[_OnDraw]:
+def _on_draw(runs: Runs, candidates: CandidateAds, models: pd.DataFrame) -> list[_OnDraw]:
     """That of each model."""
-    outcomes: dict[tuple[str, str], dict[int, Outcome]] = {}
+    outcomes: dict[tuple[str, str], dict[int, AuctionOutcome]] = {}
     for cell in runs.cells:
         if cell.record is not None:
             log_p_ctr = log_probability(runs.candidate_logits(cell.record))
@@ -186,7 +186,9 @@ def _measures(clicks: NDArray[np.float64], revenue: NDArray[np.float64]) -> dict
 
 
 def _compared(
-    outcomes: Mapping[int, Outcome], plain: Mapping[int, Outcome], domain: NDArray[np.int64]
+    outcomes: Mapping[int, AuctionOutcome],
+    plain: Mapping[int, AuctionOutcome],
+    domain: NDArray[np.int64],
 ) -> _OnDraw:
     """Uplifts and uplifted domains over the seeds that both have."""
     seeds = [seed for seed in outcomes if seed in plain]
@@ -203,7 +205,7 @@ def _compared(
     )
 
 
-def _references(draws: Sequence[Candidates]) -> list[dict[str, object]]:
+def _references(draws: Sequence[CandidateAds]) -> list[dict[str, object]]:
     """What no prediction and perfect predictions lead to, mean over the draws."""
     found = pd.concat(pd.DataFrame(_measures_of(candidates)).T for candidates in draws)
     means = found.groupby(level=0).mean()
@@ -214,7 +216,7 @@ def _references(draws: Sequence[Candidates]) -> list[dict[str, object]]:
     ]
 
 
-def _measures_of(candidates: Candidates) -> dict[str, dict[str, float]]:
+def _measures_of(candidates: CandidateAds) -> dict[str, dict[str, float]]:
     """Those of each reference."""
     oracle = hold_auctions(candidates, np.log(candidates.p_click))
     by_bid = hold_auctions(candidates, np.zeros(candidates.bid.size))
@@ -252,7 +254,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world and backbone, then the references of the world."""
     is_reference = table["backbone"] == ""
     layout = laid_out(table[~is_reference], _COLUMNS, [*_NOTES, *draws_note(table)])

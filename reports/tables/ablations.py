@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reports.analysis.differences import below
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.tables._study import delta_columns, sparsity_columns
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NOTES = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     columns = [
         MODEL_COLUMN,

@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
 from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 

@@ -16,7 +16,7 @@ from reports.look.columns import (
     number_column,
 )
 from reports.look.entries import interval_text
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.capped import capped_note
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, a row per method and metric."""
     notes = [*answers(table), *_NOTES, *draws_note(table), *capped_note(table)]
     return laid_out(table, _COLUMNS, notes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reports.analysis.differences import below, is_plain
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, laid_out, model_column
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.names import band_title, title_of
 from reports.tables._study import delta_columns, sparsity_columns
 
@@ -31,7 +31,7 @@ _NOTES = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone: the plain backbone, then rising bounds."""
     columns = [
         model_column(_title),

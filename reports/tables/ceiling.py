@@ -18,7 +18,7 @@ from reports.look.columns import (
     where_known,
 )
 from reports.look.entries import bounds
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import BLOCK, Log, draw_of
 from reports.reading.names import BASELINE, CEILING, block_title
 from reports.statistics.bins import BINS_NOTE
@@ -118,7 +118,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per generated log, backbone and scope."""
     notes = [*draws_note(table), *_NOTES]
     return laid_out(table, _COLUMNS, notes, by=[*BLOCK, "scope"], heading=_heading)

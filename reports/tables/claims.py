@@ -19,14 +19,14 @@ from reports.claims.verdicts import (
     to_settle,
     words_of,
 )
-from reports.look.table import Block, Entry, Layout, Table, number
+from reports.look.table import Entry, Table, TableBlock, TableLayout, number
 from reports.reading.few_rows import few_rows
 from reports.reading.keys import DATA
 from reports.reading.names import data_title
 
 if TYPE_CHECKING:
     from reports.analysis_plan import PlannedClaim
-    from reports.claims.verdicts import Contrast
+    from reports.claims.verdicts import ClaimContrast
     from reports.reading.load import Runs
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
@@ -105,7 +105,7 @@ def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
     return replace(part, blocked=part.blocked or few_rows(own.runs, own.family))
 
 
-def _row(part: Part, contrast: Contrast) -> dict[str, object]:
+def _row(part: Part, contrast: ClaimContrast) -> dict[str, object]:
     interval = contrast.interval
     return {
         "part": part.label,
@@ -127,7 +127,7 @@ def _row(part: Part, contrast: Contrast) -> dict[str, object]:
     }
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per log, a row per claim; what the paper says against itself is in the notes."""
     blocks = []
     for (dataset, partition), rows in table.groupby(DATA, sort=False):
@@ -135,9 +135,9 @@ def arrange(table: pd.DataFrame) -> Layout:
         if rows["is_generated"].iloc[0]:
             heading += ", a generated log"
         entries = [_entries(claim) for _, claim in rows.groupby("claim", sort=False)]
-        blocks.append(Block(heading=heading, rows=entries))
+        blocks.append(TableBlock(heading=heading, rows=entries))
     contradictions = [f"The paper against itself: {text}" for text in CONTRADICTIONS]
-    return Layout(
+    return TableLayout(
         columns=_COLUMNS,
         blocks=blocks,
         notes=[*_NOTES, *contradictions],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reports.analysis.differences import below, compared
 from reports.analysis.own_statistics import with_own_statistics
 from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out, number_column
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
 
@@ -51,7 +51,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return with_own_statistics(table.merge(parameters, on=CELL, how="left"), runs)
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     columns = [
         MODEL_COLUMN,

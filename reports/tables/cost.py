@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.look.columns import MODEL_COLUMN, laid_out, number_column
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import MODEL
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return runs.models[MODEL].merge(numbers, on=MODEL)
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     columns = [
         number_column(title, name, _DIGITS.get(name, 0))

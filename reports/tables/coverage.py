@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.analysis.differences import draws_note
 from reports.look.columns import MODEL_COLUMN, column, laid_out, spread_column
-from reports.look.table import Layout, Table, number
+from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import DATA, MODEL
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 

@@ -23,7 +23,7 @@ from reports.look.columns import (
     with_chance,
 )
 from reports.look.entries import bounds
-from reports.look.table import Layout, Table, number
+from reports.look.table import Table, TableLayout, number
 from reports.statistics.uplift import TIE, over_all_draws, uplifted
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.metrics import GAINS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
-from reports.look.table import Block, Entry, Layout, Table, number, spread
+from reports.look.table import Entry, Table, TableBlock, TableLayout, number, spread
 from reports.reading.keys import BLOCK, MODEL
 from reports.reading.names import BASELINE, block_title, title_of
 
@@ -77,7 +77,7 @@ def _scores(own: pd.DataFrame, plain: pd.DataFrame) -> dict[str, object]:
     return row
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per log and backbone: a row for each draw, a column for each method."""
     methods = [name for name in dict.fromkeys(table["method"]) if name != BASELINE]
     blocks = []
@@ -88,13 +88,15 @@ def arrange(table: pd.DataFrame) -> Layout:
             for draw, numbers in zip(sorted(set(rows["draw"])), draws, strict=True)
         ]
         blocks.append(
-            Block(heading=block_title(rows.iloc[0]), rows=[*entries, _summary(pd.DataFrame(draws))])
+            TableBlock(
+                heading=block_title(rows.iloc[0]), rows=[*entries, _summary(pd.DataFrame(draws))]
+            )
         )
     titles = [metric.title for metric in GAINS.values()]
     gains = [f"Δ {title_of('', name)} {title}" for name in methods for title in titles]
     scores = [f"{word} {title}" for word in ("Ceiling", "Plain") for title in titles]
     columns = ["Draw", "Rows", "Domains", "Click rate, %", *scores, *gains]
-    return Layout(columns=columns, blocks=blocks, notes=_NOTES)
+    return TableLayout(columns=columns, blocks=blocks, notes=_NOTES)
 
 
 def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from reports.look.columns import (
     spread_column,
 )
 from reports.look.entries import bounds
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import BLOCK, REPLICATE, Family
 from reports.reading.names import BASELINE, CEILING, block_title
 from reports.statistics.bins import TRAIN_GROUPS
@@ -157,7 +157,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and group of domains."""
     notes = [*_NOTES, *draws_note(table)]
     return laid_out(table, _COLUMNS, notes, by=_BLOCK, heading=_heading)

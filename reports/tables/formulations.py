@@ -15,7 +15,7 @@ from reports.look.columns import (
     number_column,
     where_known,
 )
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 from reports.reading.names import title_of
 from reports.tables._study import delta_columns
@@ -55,7 +55,7 @@ def _fractional(runs: Runs) -> pd.DataFrame:
     return shares.groupby(CELL, as_index=False).mean()
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone: plain, the changed forms, the main cell."""
     columns = [
         model_column(_title),

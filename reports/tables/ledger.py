@@ -14,7 +14,7 @@ from benchmark.store.plan import Search
 from benchmark.store.trials import best_of
 from reports.analysis.differences import SCALE
 from reports.look.columns import column, laid_out, number_column, where_known
-from reports.look.table import Layout, Table, number
+from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
@@ -111,7 +111,7 @@ _FINAL_COLUMNS = (
 )
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     columns = [
         column("Search", _title),

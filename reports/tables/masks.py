@@ -17,7 +17,7 @@ from reports.analysis.masks import (
 )
 from reports.look.columns import (
     RUNS_COLUMN,
-    Column,
+    TableColumn,
     blank_where,
     column,
     interval_column,
@@ -25,7 +25,7 @@ from reports.look.columns import (
     p_column,
     spread_column,
 )
-from reports.look.table import Layout, Table, number
+from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import DATA, Replicate
 from reports.reading.names import FORMS
 from reports.statistics.permutation import DRAWS
@@ -70,7 +70,7 @@ _NOTES = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, the rows of all seeds."""
     pooled = table[table["seed"].isna()]
     first = pooled.drop_duplicates(DATA).to_dict("records")
@@ -109,7 +109,7 @@ def _domains_note(row: Mapping[str, Any]) -> str:
     return f"{judged} Pairs by the domain column values they share: {pairs}; {source}. {contrast}."
 
 
-def _jaccard(title: str, name: str) -> Column:
+def _jaccard(title: str, name: str) -> TableColumn:
     return blank_where(
         lambda row: row["layer"] == ALL_LAYERS,
         column(title, lambda row: f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"),

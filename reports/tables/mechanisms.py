@@ -29,7 +29,7 @@ from reports.look.columns import (
     where_known,
 )
 from reports.look.entries import bounds
-from reports.look.table import Layout, Table, number, p_value
+from reports.look.table import Table, TableLayout, number, p_value
 from reports.reading.capped import capped_note, capped_share
 from reports.reading.keys import BLOCK, CELL, MODEL, Family
 from reports.reading.names import BASELINE, CEILING, TITLES
@@ -135,7 +135,7 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(delta_control_p_holm_null=null).astype(counts)
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world."""
     notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *draws_note(table)]
     notes += [*_NOTES, *capped_note(table)]

@@ -9,7 +9,7 @@ import pandas as pd
 from reports.analysis.differences import below
 from reports.analysis.partitions import tabulate
 from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, column, laid_out
-from reports.look.table import Layout, Table
+from reports.look.table import Table, TableLayout
 from reports.reading.capped import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title, joined, title_of
@@ -37,7 +37,7 @@ _NOTES = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and step."""
     columns = [
         column("Model", lambda row: marked(title_of(row["backbone"], row["method"]), row)),

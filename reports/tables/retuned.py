@@ -9,7 +9,7 @@ from benchmark.metrics import GAINS
 from reports.analysis.differences import draws_note
 from reports.analysis.retuned import STUDY, compare_searches
 from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
-from reports.look.table import Layout, Table, number
+from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title
 
@@ -28,7 +28,7 @@ _NOTES = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     scores = [
         one

@@ -14,7 +14,7 @@ from reports.analysis.differences import SCALE, draws_note, moments, rows_of
 from reports.analysis.gap_changes import METRIC, change_of, gap_of
 from reports.look.columns import RUNS_COLUMN
 from reports.look.entries import bounds, interval_text
-from reports.look.table import UNDEFINED, Block, Entry, Layout, Table, number, spread
+from reports.look.table import UNDEFINED, Entry, Table, TableBlock, TableLayout, number, spread
 from reports.reading.capped import capped_note, capped_share, marked
 from reports.reading.keys import BLOCK, CELL
 from reports.reading.names import BASELINE, TITLES, block_title
@@ -152,7 +152,7 @@ def _excludes_zero(interval: Interval) -> bool:
     return interval.low > 0.0 or interval.high < 0.0
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, one row per setting."""
     methods = [method for method in table["method"].unique() if method != BASELINE]
 
@@ -162,7 +162,7 @@ def arrange(table: pd.DataFrame) -> Layout:
         *("Order", "tau", "Does the order change?", "Runs"),
     ]
     blocks = [
-        Block(
+        TableBlock(
             heading=block_title(rows.iloc[0]),
             rows=[_entries(own, methods) for _, own in rows.groupby("changes", sort=False)],
         )
@@ -170,7 +170,7 @@ def arrange(table: pd.DataFrame) -> Layout:
     ]
     computed = [_moves(rows) for _, rows in table.groupby(BLOCK, sort=False)]
     notes = [*computed, _count_note(table), *_NOTES, *draws_note(table), *capped_note(table)]
-    return Layout(
+    return TableLayout(
         columns=columns,
         blocks=blocks,
         notes=notes,

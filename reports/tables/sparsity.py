@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reports.look.columns import MODEL_COLUMN, column, laid_out
-from reports.look.table import Layout, Table, number, spread
+from reports.look.table import Table, TableLayout, number, spread
 from reports.reading.keys import MODEL, REPLICATE
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return runs.models[MODEL].merge(numbers, on=MODEL)
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, one column per layer."""
     layers = [name.removesuffix("_mean") for name in table.columns if name.endswith("_mean")]
     columns = [column(layer, partial(_layer_text, layer)) for layer in layers]

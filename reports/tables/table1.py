@@ -25,7 +25,7 @@ from reports.look.columns import (
     MODEL_COLUMN,
     RUNS_COLUMN,
     SCORE_COLUMNS,
-    Column,
+    TableColumn,
     blank_for,
     blocks_of,
     column,
@@ -33,7 +33,7 @@ from reports.look.columns import (
     where_known,
 )
 from reports.look.entries import interval_text
-from reports.look.table import Entry, Layout, Table, number
+from reports.look.table import Entry, Table, TableLayout, number
 from reports.reading.capped import capped_note
 from reports.reading.keys import DATA, MODEL
 from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined
@@ -154,7 +154,7 @@ def _printed(keys: Mapping[str, str]) -> dict[str, object]:
     return row
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, then its references and its ceiling."""
     has_paper = f"paper_{_FIRST}" in table
     columns = [
@@ -190,7 +190,7 @@ def _paper_note(table: pd.DataFrame) -> str:
     return f"{_PAPER_NOTE} Here {beside}."
 
 
-def _starred(metric: str, scores: Column) -> Column:
+def _starred(metric: str, scores: TableColumn) -> TableColumn:
     """The scores, the best with its star if it earned one."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -201,10 +201,10 @@ def _starred(metric: str, scores: Column) -> Column:
             for test, score in zip(block[f"{metric}_star_test"], scores.entries(block), strict=True)
         ]
 
-    return Column(scores.title, entries)
+    return TableColumn(scores.title, entries)
 
 
-def _compared(metric: str, title: str) -> list[Column]:
+def _compared(metric: str, title: str) -> list[TableColumn]:
     """The difference to the plain backbone, and the paper's."""
     alone = (BASELINE, REFERENCE, CEILING)
     return [

@@ -19,7 +19,7 @@ from reports.look.columns import (
     p_column,
     where_known,
 )
-from reports.look.table import Entry, Layout, Table, number, p_value
+from reports.look.table import Entry, Table, TableLayout, number, p_value
 from reports.reading.names import title_of
 from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
 from reports.statistics.two_way import POOLING_LEVEL
@@ -116,7 +116,7 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
     notes = [_detectable_note(table), *tuning, *draws_note(table), *_NOTES]

@@ -10,7 +10,7 @@ from reports.analysis.differences import SCALE
 from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
 from reports.look.columns import column, entries_of, interval_column, number_column
 from reports.look.entries import bounds
-from reports.look.table import Block, Layout, Table, number
+from reports.look.table import Table, TableBlock, TableLayout, number
 from reports.reading.keys import MODEL
 from reports.reading.names import joined, model_title
 from reports.statistics.paired_tests import paired_interval
@@ -108,17 +108,17 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> Layout:
+def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and method that has such domains."""
     blocks = [
-        Block(
+        TableBlock(
             heading=_heading(rows.iloc[0]),
             rows=entries_of(rows[rows["is_worse"]].head(_SHOWN), _COLUMNS),
         )
         for _, rows in table.groupby(MODEL, sort=False)
     ]
     notes = [*_NOTES, *([_DRAWS] if (table["draws"] > 1).any() else []), *_cut(table)]
-    return Layout(columns=[one.title for one in _COLUMNS], blocks=blocks, notes=notes)
+    return TableLayout(columns=[one.title for one in _COLUMNS], blocks=blocks, notes=notes)
 
 
 def _heading(row: pd.Series) -> str:

@@ -33,7 +33,7 @@ UNREADABLE = (OSError, ValueError, KeyError, pl.exceptions.PolarsError)  # what 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class CheckedLog:
     """A prepared log, as far as the store keeps it; `truth` of generated ones only."""
 
     folder: Path
@@ -43,7 +43,7 @@ class Log:
     num_candidates: int | None
 
 
-def read_logs(store: RunStore, findings: Findings) -> dict[str, Log]:
+def read_logs(store: RunStore, findings: Findings) -> dict[str, CheckedLog]:
     """The readable logs by fingerprint; what is wrong with them is named."""
     logs = {}
     root = store.out / "data"
@@ -85,9 +85,9 @@ def volumes(rows: pl.DataFrame, num_domains: int) -> tuple[np.ndarray, np.ndarra
     return np.bincount(domain, minlength=num_domains), clicks.astype(np.int64)
 
 
-def _read(folder: Path) -> Log:
+def _read(folder: Path) -> CheckedLog:
     truth, candidates = folder / "truth.parquet", folder / "candidates.parquet"
-    return Log(
+    return CheckedLog(
         folder=folder,
         card=read_json(folder / "card.json"),
         domains=_parquet(folder / "domains.parquet"),
@@ -103,7 +103,7 @@ def _parquet(path: Path) -> pl.DataFrame:
         raise RecordError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _check_card(log: Log, findings: Findings) -> None:
+def _check_card(log: CheckedLog, findings: Findings) -> None:
     """Fingerprint, rows, base rates and domains, from the folder's name and its domains."""
     path, card, domains = log.folder / "card.json", log.card, log.domains
     findings.compare(path, "fingerprint", card["fingerprint"], log.folder.name)
@@ -116,7 +116,7 @@ def _check_card(log: Log, findings: Findings) -> None:
         findings.compare(path, f"base rate of {split}", card["base_rate"][split], rate)
 
 
-def _check_truth(log: Log, findings: Findings) -> None:
+def _check_truth(log: CheckedLog, findings: Findings) -> None:
     """The ceiling and the volumes of a generated log, from the true click probabilities."""
     if log.truth is None:
         return

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
     from benchmark.store.records import RunRecord
     from reports.reading.findings import Findings
-    from reports.verification.logs import Log
+    from reports.verification.logs import CheckedLog
 
 SCORED = ("dev", "test")
 PREDICTIONS, DOMAINS, HISTORY = "predictions.parquet", "domains.parquet", "history.csv"
 
 
-def check_runs(records: Sequence[RunRecord], logs: Mapping[str, Log], findings: Findings) -> None:
+def check_runs(
+    records: Sequence[RunRecord], logs: Mapping[str, CheckedLog], findings: Findings
+) -> None:
     """Recompute the metrics of all runs, and compare the rows that they are of."""
     rows: defaultdict[str, dict[Path, str]] = defaultdict(dict)  # fingerprint -> run -> digest
     for record in records:
@@ -58,7 +60,7 @@ def check_runs(records: Sequence[RunRecord], logs: Mapping[str, Log], findings: 
         _check_rows(logs[fingerprint], digests, findings)
 
 
-def _check_run(record: RunRecord, log: Log, findings: Findings) -> str:
+def _check_run(record: RunRecord, log: CheckedLog, findings: Findings) -> str:
     """Check one run against its predictions; the digest of the rows that these are of."""
     predictions = pl.read_parquet(record.path / PREDICTIONS)
     if not _check_splits(predictions, record.path / PREDICTIONS, findings):
@@ -83,7 +85,7 @@ def _check_splits(predictions: pl.DataFrame, path: Path, findings: Findings) -> 
 
 
 def _check_split(
-    record: RunRecord, log: Log, split: str, rows: pl.DataFrame, findings: Findings
+    record: RunRecord, log: CheckedLog, split: str, rows: pl.DataFrame, findings: Findings
 ) -> None:
     """The metrics of one split; what cannot be recomputed becomes a note."""
     domain = rows["eval_domain_id"].to_numpy()
@@ -104,7 +106,7 @@ def _check_split(
 
 
 def _check_domains(
-    record: RunRecord, log: Log, predictions: pl.DataFrame, findings: Findings
+    record: RunRecord, log: CheckedLog, predictions: pl.DataFrame, findings: Findings
 ) -> None:
     """`domains.parquet`: the log's own columns, volumes, and the metrics of every domain."""
     path = record.path / DOMAINS
@@ -124,7 +126,7 @@ def _check_domains(
     findings.counts["domains"] += size
 
 
-def _by_domain(log: Log, rows: pl.DataFrame, size: int) -> dict[str, np.ndarray]:
+def _by_domain(log: CheckedLog, rows: pl.DataFrame, size: int) -> dict[str, np.ndarray]:
     """The metrics of every domain on test, each (size,)."""
     domain, logit = rows["eval_domain_id"].to_numpy(), rows["logit"].to_numpy()
     columns = domain_metrics(rows["label"].to_numpy(), logit, domain, size)
@@ -177,7 +179,7 @@ def _known(rows: pl.DataFrame) -> list[str]:
     return [name for name in ROWS if name in rows.columns]
 
 
-def _check_rows(log: Log, digests: Mapping[Path, str], findings: Findings) -> None:
+def _check_rows(log: CheckedLog, digests: Mapping[Path, str], findings: Findings) -> None:
     """All runs of a log predict the rows of its truth, or else those of most runs."""
     usual = (
         Counter(digests.values()).most_common(1)[0][0] if log.truth is None else _digest(log.truth)

@@ -8,7 +8,7 @@ import pytest
 
 from reports.statistics.auction import (
     MIXED,
-    Candidates,
+    CandidateAds,
     candidates_of,
     hold_auctions,
     log_probability,
@@ -85,7 +85,7 @@ def test_price_is_at_most_the_bid_and_just_enough_to_win():
     for factor in (1.0 + 1e-9, 1.0 - 1e-9):
         bid = candidates.bid.copy()
         bid[outcome.winner[has_rival]] = outcome.price[has_rival] * factor
-        again = Candidates(bid, candidates.p_click, candidates.start, candidates.domain)
+        again = CandidateAds(bid, candidates.p_click, candidates.start, candidates.domain)
         winners.append(hold_auctions(again, np.log(p_ctr)).winner == outcome.winner)
 
     assert (outcome.price <= candidates.bid[outcome.winner]).all()

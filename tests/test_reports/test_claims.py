@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
 
-    from reports.claims.verdicts import Contrast
+    from reports.claims.verdicts import ClaimContrast
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "reports" / "reference"
 
@@ -330,7 +330,7 @@ def test_a_store_without_adasparse_has_verdicts(folder: Folder) -> None:
 def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
     studied: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def first_part() -> Contrast:
+    def first_part() -> ClaimContrast:
         evidence = Evidence(load_runs(studied.store.out), "world", "scenario")
         return claims_of_sparsity.rises_and_falls(evidence)[0].among(2)
 

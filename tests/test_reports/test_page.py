@@ -17,7 +17,7 @@ from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
 from datasets import catalog
-from reports.look.table import Block, Entry, Layout, to_latex, to_markdown
+from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
 from reports.page.commands import STUDY_OF_WORLDS, WORLD_PARTITION, Commands, studies_in
 from reports.page.content import Section, render_page
 from reports.page.lineage import lineage_of
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from conftest import Folder
 
-    from benchmark.planning.cells import Layout as Planned
+    from benchmark.planning.cells import TableLayout as Planned
 
 PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x05\x78\x00\x00\x02\x08"  # 1400 x 520
 
 
 def section(*rows: list[Entry], name: str = "results", **options: object) -> Section:
     columns = [f"c{i}" for i in range(len(rows[0]))]
-    blocks = [Block(heading="block", rows=list(rows))]
-    layout = Layout(columns=columns, blocks=blocks, notes=["a note"], wraps=frozenset({1}))
+    blocks = [TableBlock(heading="block", rows=list(rows))]
+    layout = TableLayout(columns=columns, blocks=blocks, notes=["a note"], wraps=frozenset({1}))
     return Section(name=name, title="Results", layout=layout, **options)
 
 
@@ -94,10 +94,10 @@ def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> 
 def test_verdicts_are_counted_log_by_log(finished: Folder) -> None:
     verdicts = {"first log": "reproduced", "second log": "not reproduced"}
     blocks = [
-        Block(heading=log, rows=[[Entry("a claim"), Entry(word, tag=word)]])
+        TableBlock(heading=log, rows=[[Entry("a claim"), Entry(word, tag=word)]])
         for log, word in verdicts.items()
     ]
-    layout = Layout(columns=["Claim", "Verdict"], blocks=blocks, notes=[])
+    layout = TableLayout(columns=["Claim", "Verdict"], blocks=blocks, notes=[])
 
     page = page_of(finished, Section(name="claims", title="Claims", layout=layout))
 

@@ -18,7 +18,7 @@ import pytest
 from reports.build import build
 from reports.look.figure import Figure, rendered
 from reports.look.style import panels
-from reports.look.table import Block, Entry, Layout
+from reports.look.table import Entry, TableBlock, TableLayout
 from reports.page.content import Section, render_page
 from reports.reading.load import load_runs
 
@@ -126,10 +126,10 @@ def custom_sections() -> list[Section]:
     ]
 
 
-def table(*blocks: list[list[Entry]], wraps: frozenset[int] = frozenset()) -> Layout:
-    return Layout(
+def table(*blocks: list[list[Entry]], wraps: frozenset[int] = frozenset()) -> TableLayout:
+    return TableLayout(
         columns=[f"Column {i}" for i in range(len(blocks[0][0]))],
-        blocks=[Block(heading=f"A long heading {'and more ' * 30}", rows=b) for b in blocks],
+        blocks=[TableBlock(heading=f"A long heading {'and more ' * 30}", rows=b) for b in blocks],
         notes=["a note with a_very_long_name_" + 30 * "without_a_break_"],
         wraps=wraps,
     )

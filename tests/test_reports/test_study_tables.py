@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import RunConfig
     from benchmark.store.records import RunResult
-    from reports.look.table import Layout, Table
+    from reports.look.table import Table, TableLayout
 
 WIDE = {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}
 
@@ -43,7 +43,7 @@ def row_of(frame: pd.DataFrame, method: str, changes: str = "") -> pd.Series:
     return frame.iloc[position]
 
 
-def texts_of(layout: Layout) -> dict[str, dict[str, str]]:
+def texts_of(layout: TableLayout) -> dict[str, dict[str, str]]:
     return {
         row[0].text: dict(zip(layout.columns, (entry.text for entry in row), strict=True))
         for block in layout.blocks

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import RunConfig
     from benchmark.store.records import RunResult
-    from reports.look.table import Layout
+    from reports.look.table import TableLayout
 
 SEEDS = (1, 2, 3)
 COLUMNS = ("scenario", "position", "age")
@@ -69,7 +69,7 @@ def table_of(folder: Folder, module: object) -> pd.DataFrame:
     return module.TABLE.tabulate(load_runs(folder.store.out))
 
 
-def texts_of(layout: Layout) -> dict[str, dict[str, dict[str, str]]]:
+def texts_of(layout: TableLayout) -> dict[str, dict[str, dict[str, str]]]:
     return {
         block.heading: {
             row[0].text: dict(zip(layout.columns, (entry.text for entry in row), strict=True))

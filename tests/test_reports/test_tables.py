@@ -9,7 +9,7 @@ import pytest
 
 from reports.analysis.comparisons import compare
 from reports.build import load_tables
-from reports.look.table import Block, Entry, Layout, number, spread, to_latex, to_markdown
+from reports.look.table import Entry, TableBlock, TableLayout, number, spread, to_latex, to_markdown
 from reports.reading.load import load_runs
 from reports.reading.names import model_title, rank
 from reports.tables import table1
@@ -139,8 +139,8 @@ def test_names_are_those_of_the_papers_or_of_the_file() -> None:
 
 
 def test_renderings_escape_and_embolden() -> None:
-    block = Block(heading="a_b by c", rows=[[Entry("x|y_z"), Entry("1 ± 2", is_best=True)]])
-    layout = Layout(columns=["Model", "Δ AUC"], blocks=[block], notes=["50% of <rows>"])
+    block = TableBlock(heading="a_b by c", rows=[[Entry("x|y_z"), Entry("1 ± 2", is_best=True)]])
+    layout = TableLayout(columns=["Model", "Δ AUC"], blocks=[block], notes=["50% of <rows>"])
 
     markdown, latex = to_markdown("Title", layout), to_latex("Title", layout)
 

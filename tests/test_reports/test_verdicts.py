@@ -11,7 +11,7 @@ from reports.claims.verdicts import (
     LEVEL,
     NO_VERDICT,
     SHOWN_LEVEL,
-    Contrast,
+    ClaimContrast,
     corrected_level,
     outcome_of,
     to_settle,
@@ -24,7 +24,7 @@ from reports.statistics.paired_tests import Interval, paired_interval
 def contrast(low, high, *, wider=0.0, num=4, **more):
     """A contrast whose corrected interval is wider on both sides."""
     mean = (low + high) / 2
-    return Contrast(
+    return ClaimContrast(
         label="a",
         interval=Interval(mean, low, high, num),
         corrected=Interval(mean, low - wider, high + wider, num),
@@ -181,7 +181,7 @@ def judged(gains, spread, num, rng):
     drawn = rng.normal(gains, spread, (num, len(gains))).T
     level = corrected_level(len(gains))
     parts = [
-        Contrast(
+        ClaimContrast(
             label="",
             interval=paired_interval(values, SHOWN_LEVEL),
             corrected=paired_interval(values, level),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark.store.sealed import write_sealed
-from reports.claims.verdicts import Contrast, to_settle
+from reports.claims.verdicts import ClaimContrast, to_settle
 from reports.reading.capped import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import Interval
@@ -18,7 +18,7 @@ from reports.tables import claims, controls, table1
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.look.table import Layout
+    from reports.look.table import TableLayout
 
 
 def stop_by_cap(folder: Folder, seeds: tuple[int, ...], method: str = "adasparse") -> None:
@@ -31,7 +31,7 @@ def stop_by_cap(folder: Folder, seeds: tuple[int, ...], method: str = "adasparse
         write_sealed(run / "record.json", content)
 
 
-def titles(layout: Layout) -> list[str]:
+def titles(layout: TableLayout) -> list[str]:
     return [row[0].text for block in layout.blocks for row in block.rows]
 
 
@@ -80,7 +80,7 @@ def test_claim_that_rests_on_a_capped_model_is_open(studied):
 
 def test_part_that_is_blocked_is_open_whatever_its_interval():
     interval = Interval(0.02, 0.01, 0.03, 4)
-    clear = Contrast(label="gain", interval=interval, corrected=interval, replicates="draws")
+    clear = ClaimContrast(label="gain", interval=interval, corrected=interval, replicates="draws")
     blocked = replace(clear, blocked="a higher cap")
 
     assert (clear.outcome, blocked.outcome) == ("yes", "open")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.look.table import Layout
+    from reports.look.table import TableLayout
     from reports.reading.ledger import SearchTrials
 
 STRUCTURE = {"dnn": (), "dcnv2": ("backbone.num_cross_layers", "backbone.rank")}
@@ -92,7 +92,7 @@ class Tuning:
     def table(self) -> pd.DataFrame:
         return ledger.tabulate(load_runs(self.out))
 
-    def layout(self) -> Layout:
+    def layout(self) -> TableLayout:
         return ledger.arrange(self.table())
 
     def shown(self, row: int = 0) -> dict[str, str]:
