@@ -118,6 +118,6 @@ def _one_figure(monkeypatch):
 @pytest.fixture
 def light_tables(monkeypatch):
     """Leave out of reports the tables whose statistics take seconds."""
-    slow = {"ceiling", "claims", "table1", "tests"}
+    slow = {"ceiling", "claims", "table1", "comparisons"}
     tables = {name: table for name, table in build.load_tables().items() if name not in slow}
     monkeypatch.setattr(build, "load_tables", lambda: tables)

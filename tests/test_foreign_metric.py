@@ -71,7 +71,7 @@ def test_foreign_metric_is_in_every_record(foreign):
 def test_foreign_metric_is_compared_and_tested(foreign):
     tables = foreign[0] / "report" / "tables"
 
-    scores, tests = (pd.read_csv(tables / f"{name}.csv") for name in ("table1", "tests"))
+    scores, tests = (pd.read_csv(tables / f"{name}.csv") for name in ("table1", "comparisons"))
 
     own = tests[tests["metric"] == "brier"]
     star = scores.query("method == 'star'").iloc[0]

@@ -17,7 +17,7 @@ from reports.reading.names import BASELINE
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.delong import contrast
 from reports.statistics.paired_tests import holm, paired_p_value
-from reports.tables import tests as tests_table
+from reports.tables import comparisons as comparisons_table
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -218,8 +218,8 @@ def test_undefined_metrics_have_no_interval_and_no_star(folder: Folder) -> None:
 
 
 def test_table_of_tests_numbers_its_rows_for_links(finished: Folder) -> None:
-    numbers = tests_table.tabulate(load_runs(finished.store.out))
-    layout = tests_table.arrange(numbers)
+    numbers = comparisons_table.tabulate(load_runs(finished.store.out))
+    layout = comparisons_table.arrange(numbers)
 
     rows = [row for block in layout.blocks for row in block.rows]
     assert [row[0].anchor for row in rows] == [f"test-{n}" for n in range(1, len(rows) + 1)]

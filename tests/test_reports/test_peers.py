@@ -16,7 +16,7 @@ from reports.reading.load import load_runs
 from reports.statistics.bins import bins_by_domain
 from reports.statistics.estimates import NONE
 from reports.statistics.two_way import pooled_component, tuning_component
-from reports.tables import tests as tests_table
+from reports.tables import comparisons as comparisons_table
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -115,8 +115,8 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     assert Peers(peers.cells, alone).tuning("auc") is NONE  # one run of both is left
     for runs, is_in in ((searched_once(twice), "do not contain"), (twice, "tests contain")):
         assert set(compare(runs)["has_tuning"]) == {is_in == "tests contain"}
-        table = tests_table.tabulate(runs).assign(searches=2)
-        assert any(is_in in note for note in tests_table.arrange(table).notes)
+        table = comparisons_table.tabulate(runs).assign(searches=2)
+        assert any(is_in in note for note in comparisons_table.arrange(table).notes)
 
 
 def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) -> None:

@@ -13,7 +13,7 @@ from reports.analysis.retuned import compare_searches
 from reports.build import load_tables
 from reports.reading.keys import Family
 from reports.reading.load import load_runs
-from reports.tables import retuned, table1, tests
+from reports.tables import comparisons, retuned, table1
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +95,6 @@ def test_comparisons_of_models_that_were_searched_once_say_so(
     folder.write_data()
     runs = load_runs(folder.store.out)
 
-    for table in (table1.TABLE, tests.TABLE):
+    for table in (table1.TABLE, comparisons.TABLE):
         text = " ".join(table.arrange(table.tabulate(runs)).notes)
         assert ("do not contain the variance of tuning" in text) == is_said

@@ -19,7 +19,7 @@ from reports.tables import (
     cost,
     coverage,
     partitions,
-    sparsity,
+    pruned_share,
     table1,
 )
 
@@ -82,7 +82,7 @@ def test_models_are_named_with_their_changes() -> None:
     )
 
 
-@pytest.mark.parametrize("table", [table1, cost, coverage, sparsity])
+@pytest.mark.parametrize("table", [table1, cost, coverage, pruned_share])
 def test_tables_of_the_main_study_hold_its_cells_alone(studied: Folder, table: Table) -> None:
     frame = tabulated(table.TABLE, studied)
 

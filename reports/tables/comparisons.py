@@ -1,4 +1,4 @@
-"""Every test behind a star or an interval of Table 1, by number."""
+"""Comparisons: every test behind a star or an interval of Table 1, by number."""
 
 from __future__ import annotations
 
