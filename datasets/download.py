@@ -94,7 +94,7 @@ def listing() -> int:
 
 
 def way_of(source: Source) -> str:
-    """How the files of a log are had."""
+    """The way in which the files of a log are had."""
     if source.downloads:
         return "download"
     return "by hand" if source.files or source.instructions else "nothing to fetch"
@@ -172,7 +172,7 @@ def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
 
 
 def guide(source: Source) -> list[str]:
-    """What a user must know to get the files."""
+    """The lines that a user must know to get the files."""
     terms = {"licence": source.licence, "citation": source.citation, "homepage": source.homepage}
     return [
         source.description,

@@ -1,9 +1,10 @@
-"""Files that processes share: their digests, and locks that end with the process that has them."""
+"""Digests of files, and locks on them that end with the process that has them."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,11 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def json_digest(content: Mapping[str, object]) -> str:
+    """SHA-256 of JSON values, in hex, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from datasets.encoding.cache import shared_folder
 from datasets.encoding.encode import BLOCKS, CLUSTERS, encode_log
 from datasets.encoding.generated_only import CANDIDATES, SIMILARITY
 from datasets.encoding.options import PrepareOptions
-from datasets.files import file_digest
+from datasets.files import file_digest, json_digest
 from datasets.spec import (
     UNSEEN,
     DataError,
@@ -54,7 +52,7 @@ class PreparedData:
 
     @property
     def draw(self) -> int | None:
-        """Which draw of a generated log it is; none of real logs."""
+        """The number of the draw of a generated log; none of real logs."""
         draw: int | None = self.card["draw"]
         return draw
 
@@ -86,7 +84,7 @@ class PreparedData:
         return p_click[: self.candidates.start]
 
     def candidate_table(self) -> pl.DataFrame:
-        """What is known of the rows of `candidates`: request_id, bid, p_click, eval_domain_id.
+        """One row for each of `candidates`: request_id, bid, p_click, eval_domain_id.
 
         Call it only where there are candidates.
         """
@@ -114,7 +112,7 @@ class PreparedData:
         return pl.read_parquet(self.directory / "domains.parquet")
 
     def coarser_domains(self, columns: Collection[str]) -> np.ndarray:
-        """Of each `eval_domain_id` the id that some of the partition's columns give it, int32.
+        """The id that some of the partition's columns give to each `eval_domain_id`, int32.
 
         Their joint values are numbered as the domains are: from 1 by falling train impressions,
         then by values; a joint value that train does not show has id 0.
@@ -218,13 +216,13 @@ def _fingerprint(
         "split_seed": options.split_seed if is_shuffled else None,
         "variant": options.variant,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json_digest(content)
 
 
 def _describe(
     entry: CatalogEntry, spec: DatasetSpec, raw: RawLog, digests: list[str]
 ) -> dict[str, Any]:
-    """What the card says without a look at the rows; equal rows may come from renamed files."""
+    """The part of a card that needs no look at the rows; equal rows may come from renamed files."""
     kept = {feature.name for feature in spec.features}
     dropped = [
         feature.name for feature in entry.spec.features if feature.name not in {*kept, *raw.absent}

@@ -1,4 +1,4 @@
-"""Where a log comes from: terms, citation, expected files, and what can be downloaded."""
+"""The source of a log: terms, citation, expected files, and downloads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a user must know before using a log.
+    """The facts that a user must know before using a log.
 
     `description` says what the log is and what its label means. `files` are the names of those that
     are not downloaded; `instructions` say what to put where.

@@ -1,4 +1,4 @@
-"""What a log is: its columns, features and domains, as frozen types without I/O."""
+"""The columns, features and domains of a log, as frozen types without I/O."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def available() -> tuple[str, ...]:
 
 
 def is_world(name: str) -> bool:
-    """Whether a name, with or without a draw, is that of a generated log, of known truth."""
+    """Tell whether a name, with or without a draw, is that of a generated log, of known truth."""
     family = name.partition(DRAW_MARK)[0]
     return family.startswith(WORLD_PREFIX) and family in available()
 
@@ -59,7 +59,7 @@ def draw_of(source: str) -> tuple[str, int | None]:
 
 
 def is_generated(word: str) -> bool:
-    """Whether a `--data` value names a generated log."""
+    """Tell whether a `--data` value names a generated log."""
     return is_world(source_of(word)[0])
 
 
@@ -73,7 +73,7 @@ def family_of(word: str) -> str:
 
 
 def has_draw(word: str) -> bool:
-    """Whether a `--data` value names one draw of a generated log."""
+    """Tell whether a `--data` value names one draw of a generated log."""
     return is_generated(word) and DRAW_MARK in source_of(word)[0]
 
 

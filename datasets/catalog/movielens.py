@@ -55,7 +55,7 @@ MOVIE_COLUMNS = ("genres", "release_year")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the files of a release are written: separators and columns, in their order."""
+    """Separators and columns, in their order, of the files of a release."""
 
     rating_separator: str
     side_separator: str

@@ -1,4 +1,4 @@
-"""Which rows of a split are close: blocks of time, and clusters such as users."""
+"""Groups of rows that are close: blocks of time, and clusters such as users."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from datasets.files import file_digest, locked
+from datasets.files import file_digest, json_digest, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +54,7 @@ def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, A
     try:
         meta = build(partial)
         meta["digests"] = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
-        content = {"sha256": _text_digest(meta), "content": meta}
+        content = {"sha256": json_digest(meta), "content": meta}
         (partial / META_NAME).write_text(json.dumps(content, indent=1), encoding="utf-8")
         if folder.exists():
             damaged = folder.parent / f".{folder.name}.damaged.partial"
@@ -92,7 +91,7 @@ def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
     try:
         content = json.loads((folder / META_NAME).read_text(encoding="utf-8"))
         meta: dict[str, Any] = content["content"]
-        if content["sha256"] != _text_digest(meta):
+        if content["sha256"] != json_digest(meta):
             return None, f"{META_NAME} does not match its digest"
         for name, digest in meta["digests"].items():
             if file_digest(folder / name) != digest:
@@ -100,7 +99,3 @@ def _read(folder: Path) -> tuple[dict[str, Any] | None, str]:
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         return None, f"{type(error).__name__}: {error}"
     return meta, ""
-
-
-def _text_digest(meta: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()

@@ -45,7 +45,7 @@ NUM_THREADS = 2  # features encoded at a time; each holds a column of positions 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What the codes of a feature mean, once they are written."""
+    """The number and the frequencies of the codes of a feature, once they are written."""
 
     size: int
     frequencies: np.ndarray  # (size,) int64 train occurrences of each code
@@ -124,7 +124,7 @@ def read_labels(staged: Staged, name: str) -> np.ndarray:
 
 
 def _name_of(raw: RawLog, spec: DatasetSpec) -> str:
-    """How an error about the log as a whole names it, the TOML file first."""
+    """The name of a log in an error about it as a whole, the TOML file first."""
     name = f"data set {spec.name!r}"
     return f"{raw.described_by}: {name}" if raw.described_by else name
 

@@ -1,4 +1,4 @@
-"""What only a generated log has: candidates of a simulated A/B test, and planted similarities."""
+"""Files of generated logs alone: candidates of a simulated A/B test, planted similarities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may change about a log before it is encoded."""
+"""Changes that a run may make to a log before it is encoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datasets.spec import VARIANTS, DataError, DomainPartition, SplitVariant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """What a run may change about a log.
+    """Changes that a run may make to a log.
 
     `partition` replaces the spec's own, `max_fields` keeps the domain columns and the first other
     features, and `max_train_rows` keeps the latest train rows (the last ones of the shuffle without

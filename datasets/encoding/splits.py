@@ -41,7 +41,7 @@ ZONED_FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """Which raw row stands where, and where the splits end; rows of no split come last.
+    """The raw row of each prepared row, and the ends of the splits; rows of no split come last.
 
     Neither dropped train rows nor those outside a window of time are part of the order.
     """

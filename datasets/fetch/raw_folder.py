@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """How one expected file stands in its folder."""
+    """The state of one expected file in its folder."""
 
     name: str
     state: Literal["verified", "there", "differs", "missing"]
@@ -51,7 +51,7 @@ class RawFolder:
     root: Path
 
     def states(self) -> list[FileState]:
-        """Every file of the log, and how it stands."""
+        """The state of every file of the log."""
         return [_state_of(self.root / name, digest) for name, digest in self._digests.items()]
 
     def fetch(self) -> None:
@@ -87,7 +87,7 @@ class RawFolder:
                 self._place(fitting[0], file, staging)
             elif plain_name in self._digests and file.name not in {each.name for each in downloads}:
                 shutil.copyfile(file, staging / file.name)
-                self._install(staging, file)
+                self._install(staging)
             elif file.name.lower().endswith(ENDINGS) and not downloads:
                 self._unpack_by_name(file, staging)
             else:
@@ -128,7 +128,7 @@ class RawFolder:
                 f"{file}: the archive lacks {', '.join(lacking)}; it is another release than the"
                 " one that is expected"
             )
-        self._install(staging, file)
+        self._install(staging)
 
     def _unpack_by_name(self, file: Path, staging: Path) -> None:
         """Unpack whatever expected files an archive of unknown layout holds."""
@@ -136,17 +136,12 @@ class RawFolder:
         unpack(file, lambda path: names.get(PurePosixPath(path).name), staging)
         if not any(staging.iterdir()):
             raise DataError(f"{file}: the archive holds none of {', '.join(names)}")
-        self._install(staging, file)
+        self._install(staging)
 
-    def _install(self, staging: Path, origin: Path) -> None:
-        """Move files to their place once all of them are checked."""
-        digests, paths = self._digests, sorted(staging.iterdir())
+    def _install(self, staging: Path) -> None:
+        """Move all files to their place."""
+        paths = sorted(staging.iterdir())
         for path in paths:
-            if not hash_matches(path, digests.get(path.name) or None):
-                raise DataError(
-                    f"{origin}: its {path.name} has another digest than the one that is expected;"
-                    " nothing is put in place"
-                )
             if (self.root / path.name).is_dir():
                 raise DataError(
                     f"{self.root / path.name} is a folder, where the file of that name belongs;"

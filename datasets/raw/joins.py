@@ -63,7 +63,7 @@ class SideFile:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """What holds in every row of a file of the official release, and how to say it."""
+    """A condition on every row of a file of the official release, and its words."""
 
     table: TextTable
     holds: pl.Expr

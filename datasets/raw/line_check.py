@@ -28,7 +28,7 @@ PACKINGS = {".gz": "gzip", ".zst": "zstd"}
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a checked file holds: its data rows, and whether a value runs over several lines."""
+    """The number of data rows of a checked file, and whether a value runs over several lines."""
 
     num_rows: int
     has_multiline_values: bool

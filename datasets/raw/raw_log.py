@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """How alike the domains of a generated log are, as planted.
+    """Planted similarity of the domains of a generated log.
 
     `values` has one row per domain, its values of `columns` as text; `matrix` (n, n) float32 holds
     the cosines of their effects, in [-1, 1] with a unit diagonal. At most 2,000 domains are listed,

@@ -31,7 +31,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFiles:
-    """Where the files of a release lie."""
+    """The files of a release in their folder."""
 
     release: Release
     logs: tuple[Path, ...]
@@ -108,7 +108,7 @@ def _present(root: Path, names: Sequence[str]) -> dict[str, Path]:
 def _is_part_of_another(
     release: Release, begun: Sequence[Release], found: Mapping[str, Mapping[str, Path]]
 ) -> bool:
-    """Whether another release explains the same files, and more; of equals the first one counts."""
+    """Tell whether another release explains these files and more; of equals the first counts."""
     own = set(found[release.name])
     place = begun.index(release)
     return any(

@@ -79,7 +79,7 @@ class TextTable:
         return self.survey.num_rows
 
     def locate(self, row: int) -> str:
-        """Where the 0-based data row stands."""
+        """The file and line of a 0-based data row."""
         if self.survey.has_multiline_values:
             return f"{self.path} data row {row + 1}"
         return f"{self.path} line {row + 1 + self.has_header}"
@@ -107,7 +107,7 @@ class DecodedTable(TextTable):
         return Survey(len(self._frame), has_multiline_values=False)
 
     def locate(self, row: int) -> str:
-        """Where the 0-based row stands."""
+        """The file and line of a 0-based row."""
         return f"{self.path} line {row + 1}"
 
     @cached_property
@@ -169,7 +169,7 @@ class ParquetTable:
         )
 
     def locate(self, row: int) -> str:
-        """Where the 0-based row stands."""
+        """The file and line of a 0-based row."""
         return f"{self.path} row {row + 1}"
 
 

@@ -1,4 +1,4 @@
-"""How the values of a described log are written: text layout, labels, times, missing values."""
+"""Formats of the values of a described log: text layout, labels, times, missing values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROBE = dt.datetime(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How the files of a log are read: patterns, text layout, and what its values mean.
+    """Files of a log as patterns, their text layout, and the meaning of their values.
 
     `columns` name those of text files without a header. `missing` are texts that stand for a
     missing value of a feature or a cluster. `positive` are the labels that count as 1, all others

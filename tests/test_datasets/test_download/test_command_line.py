@@ -50,29 +50,26 @@ def one_line(text):
     return text
 
 
-def test_file_is_brought_and_the_next_command_named(run, server, content, download_of, tmp_path):
+@pytest.fixture
+def source(server, content, download_of):
+    """A log of one file on the server."""
     url = server.serve("/log.csv", content)
-    source = Source(description="A log.", downloads=(download_of(content, url),))
+    return Source(description="A log.", downloads=(download_of(content, url),))
 
-    code, output, _ = run(source)
+
+@pytest.mark.parametrize("folder", [None, "my logs"])
+def test_file_is_brought_and_the_next_command_named(run, source, content, tmp_path, folder):
+    words = ["--to", tmp_path / folder] if folder else []
+
+    code, output, _ = run(source, *words)
 
     assert code == 0
     assert output.startswith("A log.\n")
     assert "log.csv: verified" in output
     assert "the log can be read: log.csv\n" in output
-    assert output.endswith("next: python run_all.py --data tiny\n")
-    assert (tmp_path / "raw" / "tiny" / "log.csv").read_bytes() == content
-
-
-def test_folder_of_choice_is_named_in_the_next_command(run, server, content, download_of, tmp_path):
-    url = server.serve("/log.csv", content)
-    source = Source(description="A log.", downloads=(download_of(content, url),))
-
-    code, output, _ = run(source, "--to", tmp_path / "my logs")
-
-    assert code == 0
-    assert output.endswith(f"--data tiny --data-dir '{tmp_path}/my logs'\n")
-    assert (tmp_path / "my logs" / "log.csv").exists()
+    named = f" --data-dir '{tmp_path}/my logs'" if folder else ""
+    assert output.endswith(f"next: python run_all.py --data tiny{named}\n")
+    assert (tmp_path / (folder or "raw/tiny") / "log.csv").read_bytes() == content
 
 
 def test_failed_fetch_is_one_line(run, server, content, download_of, pauses):
@@ -116,32 +113,16 @@ def test_other_release_that_can_be_read_is_enough(run, tmp_path):
 
 
 @pytest.mark.parametrize("words", [[], ["--from-file", "log.csv"]])
-def test_release_is_not_added_to_another(run, server, content, download_of, tmp_path, words):
-    url = server.serve("/log.csv", content)
-    source = Source(description="A log.", downloads=(download_of(content, url),))
+@pytest.mark.parametrize("found", [["other.csv"], ["log.csv", "other.csv"]])
+def test_release_is_not_added_to_another(run, server, source, tmp_path, words, found):
     (tmp_path / "raw" / "tiny").mkdir(parents=True)
-    (tmp_path / "raw" / "tiny" / "other.csv").write_bytes(b"1 2\n")
+    for name in found:
+        (tmp_path / "raw" / "tiny" / name).write_bytes(b"1 2\n")
 
     code, _, errors = run(source, *words)
 
     assert code == 2
-    assert "holds another release of this log" in one_line(errors)
-    assert not server.requests
-
-
-def test_release_that_shares_a_file_is_not_added_to_another(
-    run, server, content, download_of, tmp_path
-):
-    url = server.serve("/log.csv", content)
-    source = Source(description="A log.", downloads=(download_of(content, url),))
-    (tmp_path / "raw" / "tiny").mkdir(parents=True)
-    for name in ("log.csv", "other.csv"):
-        (tmp_path / "raw" / "tiny" / name).write_bytes(b"1 2\n")
-
-    code, _, errors = run(source)
-
-    assert code == 2
-    assert "holds another release of this log (log.csv, other.csv)" in one_line(errors)
+    assert f"holds another release of this log ({', '.join(found)})" in one_line(errors)
     assert not server.requests
 
 
@@ -168,8 +149,7 @@ def test_generated_log_needs_nothing(run, tmp_path):
     assert "leave out --from-file" in one_line(errors)
 
 
-def test_file_in_the_place_of_the_folder_is_one_line(run, tmp_path, content, download_of):
-    source = Source(description="A log.", downloads=(download_of(content, "http://127.0.0.1:9"),))
+def test_file_in_the_place_of_the_folder_is_one_line(run, source, tmp_path):
     (tmp_path / "taken").write_text("")
 
     code, _, errors = run(source, "--to", tmp_path / "taken")

@@ -74,11 +74,15 @@ def test_archive_is_fetched_and_unpacked_once(server, source_of, folder_of):
     assert not list(folder.root.rglob("*.zip"))
 
 
+def folder_with(folder_of, download):
+    return folder_of(Source(description="A log.", downloads=(download,)))
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_single_file_is_fetched_once(server, content, download_of, folder_of, algorithm):
     digest = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest().upper()}"
     download = download_of(content, server.serve("/log.csv", content), digest=digest)
-    folder = folder_of(Source(description="A log.", downloads=(download,)))
+    folder = folder_with(folder_of, download)
 
     folder.fetch()
     folder.fetch()
@@ -91,7 +95,7 @@ def test_single_file_is_fetched_once(server, content, download_of, folder_of, al
 @pytest.mark.parametrize("how", [{"statuses": [503, 429]}, {"cuts": [9_000, 0]}])
 def test_transfer_that_fails_is_tried_again(server, content, download_of, folder_of, how, pauses):
     url = server.serve("/log.csv", content, **how)
-    folder = folder_of(Source(description="A log.", downloads=(download_of(content, url),)))
+    folder = folder_with(folder_of, download_of(content, url))
 
     folder.fetch()
 
@@ -111,7 +115,7 @@ def test_file_that_cannot_be_had_is_one_line(
     server, content, download_of, folder_of, how, words, pauses
 ):
     url = server.serve("/log.csv", **({"content": content} | how))
-    folder = folder_of(Source(description="A log.", downloads=(download_of(content, url),)))
+    folder = folder_with(folder_of, download_of(content, url))
 
     message = refusal_of(folder.fetch)
 
@@ -121,21 +125,13 @@ def test_file_that_cannot_be_had_is_one_line(
     assert [path.name for path in folder.root.rglob("*") if path.is_file()] == ["lock"]
 
 
-def test_refused_connection_is_one_line(content, download_of, folder_of, pauses):
-    download = download_of(content, "http://127.0.0.1:9/log")
-
-    message = refusal_of(folder_of(Source(description="", downloads=(download,))).fetch)
-
-    assert "Connection refused" in message
-
-
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_fetch_leaves_nothing_that_looks_complete(
     server, content, download_of, folder_of, way
 ):
     url = server.serve("/log.csv", content, is_stalled=True)
     download = download_of(content, url)
-    folder = folder_of(Source(description="A log.", downloads=(download,)))
+    folder = folder_with(folder_of, download)
     keys = {"name": download.name, "url": url, "digest": download.digest}
 
     command = [sys.executable, "-c", FETCH, json.dumps(keys), str(folder.root)]
@@ -173,18 +169,6 @@ def test_damaged_or_lost_file_is_fetched_again(server, source_of, folder_of):
 
     assert states(folder) == {"u.data": "verified", "u.user": "verified"}
     assert len(server.requests) == 2
-
-
-def test_damaged_list_of_digests_is_made_anew(server, source_of, folder_of):
-    folder = folder_of(source_of())
-    folder.fetch()
-    (path,) = (folder.root / ".download").glob("ml.zip-*.txt")
-    path.write_text("{bad\n\n")
-    assert set(states(folder).values()) == {"there"}
-
-    folder.fetch()
-
-    assert set(states(folder).values()) == {"verified"}
 
 
 def test_new_release_of_an_archive_is_fetched(source_of, folder_of):
