@@ -67,16 +67,19 @@ def metric_of(name: str) -> Metric:
     return METRICS[name.removeprefix(_EXPECTED)]
 
 
-def evaluate(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> dict[str, float | int]:
+def evaluate(
+    label: ArrayLike, logit: ArrayLike, domain: ArrayLike, p_click: ArrayLike | None = None
+) -> dict[str, float | int]:
     """All metrics of one split; what is undefined is nan, beside the counts that say why.
 
     Metrics within domains are over those with both classes; `gauc_domains` of `domains` and
-    `gauc_row_share` of the rows remain.
+    `gauc_row_share` of the rows remain. Expected metrics are there where `p_click` is known.
 
     Args:
         label: (N,) values in {0, 1}.
         logit: (N,) finite logits.
         domain: (N,) ids of eval domains.
+        p_click: (N,) true click probabilities.
 
     Raises:
         LogitError: a logit is nan or infinite.
@@ -84,6 +87,7 @@ def evaluate(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> dict[str,
     label, logit, domain = np.asarray(label), np.asarray(logit), np.asarray(domain)
     rows, clicks = np.bincount(domain), np.bincount(domain, label)
     has_both = (clicks > 0) & (clicks < rows)
+    expected = {} if p_click is None else expected_scores(p_click, logit, domain)
     return {
         "rows": int(label.size),
         "clicks": int(clicks.sum()),
@@ -91,6 +95,7 @@ def evaluate(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> dict[str,
         "domains": int((rows > 0).sum()),
         "gauc_domains": int(has_both.sum()),
         "gauc_row_share": int(rows[has_both].sum()) / label.size if label.size else np.nan,
+        **expected,
     }
 
 
@@ -111,7 +116,7 @@ def expected_scores(
 def domain_metrics(
     label: ArrayLike, logit: ArrayLike, domain: ArrayLike, size: int
 ) -> dict[str, Floats]:
-    """Every metric that a single domain has, of each of them (size,), nan where undefined."""
+    """Every metric that a single domain has, of each domain (size,); nan where it is undefined."""
     return {
         name: metric.by_domain(label, logit, domain, size)
         for name, metric in sorted(METRICS.items())

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import (
-    domain_metrics,
-    evaluate,
-    expected_domain_metrics,
-    expected_scores,
-)
+from benchmark.metrics import domain_metrics, evaluate, expected_domain_metrics
 from benchmark.store.similarity import input_similarity
 
 if TYPE_CHECKING:
@@ -92,9 +87,8 @@ def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
 
 def _ceiling(truth: pl.DataFrame) -> dict[str, Json]:
     """The metrics of the true log-odds: no model can be expected to do better."""
-    p_click, domain = truth["p_click"].to_numpy(), truth["eval_domain_id"]
-    log_odds = _log_odds(p_click)
-    scores = evaluate(truth["label"], log_odds, domain) | expected_scores(p_click, log_odds, domain)
+    p_click = truth["p_click"].to_numpy()
+    scores = evaluate(truth["label"], _log_odds(p_click), truth["eval_domain_id"], p_click)
     return {name: None if np.isnan(value) else value for name, value in scores.items()}
 
 

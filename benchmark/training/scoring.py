@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from benchmark.metrics import evaluate, expected_scores
+from benchmark.metrics import evaluate
 from benchmark.store.data_folder import SCORED, known_rows
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:
     found: Scores = {}
     for split in SCORED:
         frame = frames.filter(split=split)
-        found[split] = evaluate(frame["label"], frame["logit"], frame["eval_domain_id"])
-        known = p_click(data, split)
-        if known is not None:
-            found[split] |= expected_scores(known, frame["logit"], frame["eval_domain_id"])
+        domain = frame["eval_domain_id"]
+        found[split] = evaluate(frame["label"], frame["logit"], domain, p_click(data, split))
     return found
 
 

@@ -9,7 +9,8 @@ from reports.claims import cost, domains, methods, sparsity
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reports.claims.evidence import Evidence, Part
+    from reports.claims.evidence import Evidence
+    from reports.claims.verdicts import Part
 
     Parts = Callable[[Evidence], list[Part]]
 

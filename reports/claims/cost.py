@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from reports.analysis import domain_growth
 from reports.analysis_plan import ANALYSIS
-from reports.claims.evidence import COUNTED, Part, counted
+from reports.claims.evidence import counted
+from reports.claims.verdicts import COUNTED, Part
 from reports.reading.names import TITLES
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from reports.analysis.differences import independent, rows_of
 from reports.analysis.long_tail import bin_gain, bin_tuning, scores_by_run
 from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES
 from reports.analysis.peers import peers_of
-from reports.claims.evidence import Part, absent, blocked_by
+from reports.claims.evidence import absent, blocked_by
+from reports.claims.verdicts import Part
 from reports.reading.capped import are_capped, cap_warning
 from reports.reading.few_rows import few_test_rows
 from reports.reading.keys import DATA, family_of

@@ -10,14 +10,7 @@ from benchmark.protocol import PRESETS
 from reports.analysis.comparisons import estimate
 from reports.analysis.peers import peers_of, tuning_between
 from reports.claims.paper import paper_scores
-from reports.claims.verdicts import (
-    LEAST_REPLICATES,
-    LEAST_TRIALS,
-    MARGIN,
-    SHOWN_LEVEL,
-    ClaimContrast,
-    corrected_level,
-)
+from reports.claims.verdicts import COUNTED, LEAST_REPLICATES, LEAST_TRIALS, Part
 from reports.reading.capped import are_capped, cap_warning
 from reports.reading.keys import Family
 from reports.reading.names import BASELINE, model_title
@@ -29,57 +22,13 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from benchmark.store.records import RunRecord
-    from reports.claims.verdicts import Budget, Expected
+    from reports.claims.verdicts import Budget, Expected, JudgedPart
     from reports.reading.keys import Replicate
     from reports.reading.load import Runs
-    from reports.statistics.estimates import Component, Estimate
+    from reports.statistics.estimates import Component
 
-COUNTED = "times"  # the unit of what follows from counts alone, on every log
 NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 NOTHING = Interval(math.nan, math.nan, math.nan, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A contrast before it is one of several: `measure` gives its interval at a level.
-
-    `unit` is "e-4" for differences of metrics, else what `measure` counts in: `COUNTED` are powers
-    of ten of a multiple of `limit`. `p_value` is that of a further test. `blocked` says why nothing
-    is settled whatever the interval. `replicates` are the values that the interval is over, and
-    `estimate` is what it is made of, if it is not Student's of their mean. `evidence` is the log
-    that it is on, if that is not the claim's.
-    """
-
-    label: str
-    measure: Callable[[float], Interval]
-    paper: float = math.nan
-    expected: Expected = "above"
-    unit: str = "e-4"
-    limit: float = 1.0
-    p_value: float | None = None
-    needs: str = ""
-    blocked: str = ""
-    replicates: str = "seeds"
-    estimate: Estimate | None = None
-    evidence: Evidence | None = None
-
-    def among(self, num_parts: int) -> ClaimContrast:
-        """The contrast as one of so many parts of a claim."""
-        interval, level = self.measure(SHOWN_LEVEL), corrected_level(num_parts)
-        return ClaimContrast(
-            label=self.label,
-            interval=interval,
-            corrected=self.measure(level),
-            corrected_level=level,
-            paper=self.paper,
-            expected=self.expected,
-            margin=MARGIN if self.unit == "e-4" else 0.0,
-            p_value=self.p_value,
-            needs=self.needs if math.isnan(interval.low) else "",
-            blocked=self.blocked,
-            replicates=self.replicates,
-            estimate=self.estimate,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +162,7 @@ class Evidence:
         return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
 
 
-def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, ClaimContrast]]) -> Budget:
+def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
     """What the runs behind the parts of a claim allow to be said of it.
 
     Intervals have to be over enough seeds or draws; counts have none.
@@ -223,9 +172,9 @@ def budget_of(runs: Runs, contrasts: Iterable[tuple[Part, ClaimContrast]]) -> Bu
     trials = [search.search.num_trials for search in runs.searches]
     is_tuned = bool(trials) and not runs.tuned_from and min(trials) >= LEAST_TRIALS
     numbers = [
-        contrast.interval.num
-        for part, contrast in contrasts
-        if part.unit != COUNTED and not math.isnan(contrast.interval.low)
+        one.interval.num
+        for one in parts
+        if one.part.unit != COUNTED and not math.isnan(one.interval.low)
     ]
     return "full" if is_tuned and min(numbers, default=math.inf) >= LEAST_REPLICATES else "small"
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from reports.claims.evidence import Evidence, Part, absent
+from reports.claims.evidence import Evidence, absent
 from reports.claims.paper import paper_log, paper_values
+from reports.claims.verdicts import Part
 from reports.reading.names import BASELINE, TITLES
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.differences import independent, rows_of
 from reports.analysis.sparsity import band_margins, reached
-from reports.claims.evidence import Part, absent, blocked_by
+from reports.claims.evidence import absent, blocked_by
+from reports.claims.verdicts import Part
 from reports.reading.keys import CELL, MODEL
 from reports.reading.names import BASELINE
 from reports.statistics.paired_tests import paired_interval

@@ -21,8 +21,9 @@ from reports.statistics.estimates import NONE, UNKNOWN, Component, Estimate
 from reports.statistics.paired_tests import POWER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from reports.claims.evidence import Evidence
     from reports.statistics.paired_tests import Interval
 
 Outcome = Literal["yes", "no", "open"]
@@ -31,6 +32,7 @@ Budget = Literal["none", "small", "full"]  # of what verdicts rest on
 
 LEVEL = ANALYSIS.levels.claim  # one-sided
 SHOWN_LEVEL = 1.0 - 2.0 * LEVEL  # of the interval by which a part is seen
+COUNTED = "times"  # the unit of what follows from counts alone, on every log
 MOST_NEEDED = 1_000  # seeds or draws that an estimate is worth printing for
 MARGIN, NOTHING = ANALYSIS.margins.equal, ANALYSIS.margins.nothing  # of AUC and GAUC
 LEAST_TRIALS, LEAST_REPLICATES = ANALYSIS.budget.trials, ANALYSIS.budget.replicates
@@ -68,57 +70,85 @@ RULE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimContrast:
+class Part:
     """A difference that the paper says something about, in the direction that it claims.
 
-    `interval` is of `SHOWN_LEVEL`, by which a part is seen; `corrected`, of `corrected_level`, is
-    the one by which it is refuted. `paper` is the paper's own difference, nan where it prints none,
-    for readers alone. `margin` is what counts as a difference, 0 for other quantities than AUC and
-    GAUC. A `p_value` of a further test has to be known and significant too before anything is
-    settled.
-    `needs` says what is missing, if the interval is, and `blocked` why nothing is settled whatever
-    the interval. `replicates` are the values that the interval is over, and `estimate` is what the
-    interval is made of, if it is not Student's of their mean.
+    `measure` gives its interval at a level, for `replicates`; `estimate` is what the interval is
+    made of, if it is not Student's of their mean. `unit` is "e-4" for differences of metrics, else
+    what `measure` counts in: `COUNTED` are powers of ten of a multiple of `limit`. `paper` is the
+    paper's own difference, nan where it prints none, for readers alone. A `p_value` of a further
+    test has to be known and significant too before anything is settled. `needs` says what a missing
+    interval takes, and `blocked` why nothing is settled whatever the interval. `evidence` is the
+    log that it is on, if that is not the claim's.
     """
 
     label: str
-    interval: Interval
-    corrected: Interval
+    measure: Callable[[float], Interval]
     paper: float = math.nan
     expected: Expected = "above"
-    margin: float = MARGIN
-    corrected_level: float = SHOWN_LEVEL
+    unit: str = "e-4"
+    limit: float = 1.0
     p_value: float | None = None
     needs: str = ""
     blocked: str = ""
     replicates: str = "seeds"
     estimate: Estimate | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def margin(self) -> float:
+        """What counts as a difference of AUC and GAUC; 0 for other quantities."""
+        return MARGIN if self.unit == "e-4" else 0.0
+
+    def among(self, num_parts: int) -> JudgedPart:
+        """The part as one of so many of a claim."""
+        level = 1.0 - 2.0 * LEVEL / max(num_parts, 1)
+        return JudgedPart(self, self.measure(SHOWN_LEVEL), self.measure(level), level)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPart:
+    """One of several parts of a claim, with the intervals by which it is judged.
+
+    `interval` is of `SHOWN_LEVEL`, by which a part is seen; `corrected`, of `corrected_level`, is
+    the one by which it is refuted.
+    """
+
+    part: Part
+    interval: Interval
+    corrected: Interval
+    corrected_level: float
 
     @property
     def outcome(self) -> Outcome:
         """Whether this part of the claim is seen, refuted, or open."""
-        fails_test = self.p_value is not None and not self.p_value < LEVEL
-        if self.blocked or math.isnan(self.interval.low) or fails_test:
+        fails_test = self.part.p_value is not None and not self.part.p_value < LEVEL
+        if self.part.blocked or math.isnan(self.interval.low) or fails_test:
             return "open"
         return "yes" if self._is_seen else "no" if self._is_refuted else "open"
 
     @property
+    def needs(self) -> str:
+        """What it takes to have an interval at all; empty where there is one."""
+        return self.part.needs if math.isnan(self.interval.low) else ""
+
+    @property
     def nothing(self) -> float:
         """What a gain has to reach to be one."""
-        return NOTHING if self.margin else 0.0
+        return NOTHING if self.part.margin else 0.0
 
     @property
     def _is_seen(self) -> bool:
         low, high = self.interval.low, self.interval.high
-        if self.expected == "equal":
-            return -self.margin < low and high < self.margin
+        if self.part.expected == "equal":
+            return -self.part.margin < low and high < self.part.margin
         return low > 0.0
 
     @property
     def _is_refuted(self) -> bool:
         low, high = self.corrected.low, self.corrected.high
-        if self.expected == "equal":
-            return low > self.margin or high < -self.margin
+        if self.part.expected == "equal":
+            return low > self.part.margin or high < -self.part.margin
         return high < self.nothing
 
     @property
@@ -131,7 +161,7 @@ class ClaimContrast:
         where the test rows alone are the noise, and `MOST_NEEDED` + 1 where it takes more.
         """
         found = self._found
-        if self.blocked or math.isnan(found.error):
+        if self.part.blocked or math.isnan(found.error):
             return 0
         sizes = range(found.num, MOST_NEEDED + 1)
         needed = [
@@ -145,15 +175,15 @@ class ClaimContrast:
     def noise(self) -> str:
         """What there would have to be more of, where more replicates would never settle it."""
         limit = self._limit
-        if self.blocked or limit is None or self.num_needed or not self._ways():
+        if self.part.blocked or limit is None or self.num_needed or not self._ways():
             return ""
         return "searches" if limit.tuning.variance > limit.rows.variance else "test rows"
 
     @property
     def _found(self) -> Estimate:
         """What the interval is made of."""
-        if self.estimate is not None:
-            return self.estimate
+        if self.part.estimate is not None:
+            return self.part.estimate
         mean, num = self.interval.mean, self.interval.num
         half = (self.interval.high - self.interval.low) / 2.0
         if num < 2:
@@ -173,8 +203,8 @@ class ClaimContrast:
         To be seen, or to be refuted; an estimate on the wrong side of a bound is no way.
         """
         mean, corrected = self.interval.mean, (1.0 - self.corrected_level) / 2.0
-        if self.expected == "equal":
-            seen, refuted = self.margin - abs(mean), abs(mean) - self.margin
+        if self.part.expected == "equal":
+            seen, refuted = self.part.margin - abs(mean), abs(mean) - self.part.margin
         else:
             seen, refuted = mean, self.nothing - mean
         ways = [(seen, LEVEL), (refuted, corrected)]
@@ -186,14 +216,9 @@ def _is_found(estimate: Estimate, distance: float, tail: float) -> bool:
     return estimate.reach(tail) < distance
 
 
-def corrected_level(num_contrasts: int) -> float:
-    """The level of the intervals by which one of so many parts of a claim is refuted."""
-    return 1.0 - 2.0 * LEVEL / max(num_contrasts, 1)
-
-
-def outcome_of(contrasts: Sequence[ClaimContrast]) -> Outcome:
+def outcome_of(parts: Sequence[JudgedPart]) -> Outcome:
     """That of a claim which says all of these; open where there is none."""
-    outcomes = {contrast.outcome for contrast in contrasts}
+    outcomes = {one.outcome for one in parts}
     if "no" in outcomes:
         return "no"
     return "yes" if outcomes == {"yes"} else "open"
@@ -206,23 +231,23 @@ def words_of(outcome: Outcome, budget: Budget, *, is_generated: bool) -> str:
     return SMALL_TAGS[outcome] if budget == "small" else TAGS[outcome][is_generated]
 
 
-def to_settle(contrasts: Sequence[ClaimContrast]) -> str:
+def to_settle(parts: Sequence[JudgedPart]) -> str:
     """What it would take to settle a claim; empty where it is settled."""
-    if outcome_of(contrasts) != "open":
+    if outcome_of(parts) != "open":
         return ""
-    open_ones = [contrast for contrast in contrasts if contrast.outcome == "open"]
-    reasons = [contrast.blocked or contrast.needs for contrast in open_ones]
+    open_ones = [one for one in parts if one.outcome == "open"]
+    reasons = [one.part.blocked or one.needs for one in open_ones]
     needs = list(dict.fromkeys(filter(None, reasons)))
     needs += [
         f"more {noise}, which are the noise of an open part however many {kind}"
-        for noise, kind in dict.fromkeys((one.noise, one.replicates) for one in open_ones)
+        for noise, kind in dict.fromkeys((one.noise, one.part.replicates) for one in open_ones)
         if noise
     ]
-    hardest = max(open_ones, key=lambda contrast: contrast.num_needed)
+    hardest = max(open_ones, key=lambda one: one.num_needed)
     if num := hardest.num_needed:
         count = f"about {num:,}" if num <= MOST_NEEDED else f"more than {MOST_NEEDED:,}"
         needs.append(
-            f"{count} {hardest.replicates} for the hardest open part, to settle it with a power of"
-            f" {POWER:.0%}"
+            f"{count} {hardest.part.replicates} for the hardest open part, to settle it with a"
+            f" power of {POWER:.0%}"
         )
     return "; ".join(needs)

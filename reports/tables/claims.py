@@ -10,11 +10,13 @@ import pandas as pd
 
 from reports.analysis_plan import ANALYSIS
 from reports.claims.catalogue import BESIDE, CONTRADICTIONS, PARTS
-from reports.claims.evidence import COUNTED, Evidence, Part, absent, budget_of
+from reports.claims.evidence import Evidence, absent, budget_of
 from reports.claims.verdicts import (
+    COUNTED,
     NOT_TESTABLE,
     RULE,
     SHOWN_LEVEL,
+    Part,
     outcome_of,
     to_settle,
     words_of,
@@ -26,7 +28,7 @@ from reports.reading.names import data_title
 
 if TYPE_CHECKING:
     from reports.analysis_plan import PlannedClaim
-    from reports.claims.verdicts import ClaimContrast
+    from reports.claims.verdicts import JudgedPart
     from reports.reading.load import Runs
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
@@ -80,20 +82,17 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
     if find is None:
         return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
     parts = [_with_enough_rows(part, evidence) for part in find(evidence) or [NO_BACKBONE]]
-    contrasts = [part.among(len(parts)) for part in parts]
+    judged = [part.among(len(parts)) for part in parts]
     verdict = words_of(
-        outcome_of(contrasts),
-        budget_of(evidence.runs, zip(parts, contrasts, strict=True)),
+        outcome_of(judged),
+        budget_of(evidence.runs, judged),
         is_generated=any((part.evidence or evidence).is_generated for part in parts),
     )
-    facts |= {"verdict": verdict, "to_settle": to_settle(contrasts)}
+    facts |= {"verdict": verdict, "to_settle": to_settle(judged)}
     beside = BESIDE[claim.beside](evidence) if claim.beside else []
     return [
-        *(
-            facts | {"role": "part"} | _row(part, contrast)
-            for part, contrast in zip(parts, contrasts, strict=True)
-        ),
-        *(facts | {"role": "beside"} | _row(part, part.among(len(beside))) for part in beside),
+        *(facts | {"role": "part"} | _row(one) for one in judged),
+        *(facts | {"role": "beside"} | _row(part.among(len(beside))) for part in beside),
     ]
 
 
@@ -105,8 +104,8 @@ def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
     return replace(part, blocked=part.blocked or few_rows(own.runs, own.family))
 
 
-def _row(part: Part, contrast: ClaimContrast) -> dict[str, object]:
-    interval = contrast.interval
+def _row(judged: JudgedPart) -> dict[str, object]:
+    part, interval = judged.part, judged.interval
     return {
         "part": part.label,
         "unit": part.unit,
@@ -116,14 +115,14 @@ def _row(part: Part, contrast: ClaimContrast) -> dict[str, object]:
         "replicates": interval.num,
         "replicates_of": part.replicates,
         "level": SHOWN_LEVEL,
-        "corrected_low": contrast.corrected.low,
-        "corrected_high": contrast.corrected.high,
-        "corrected_level": contrast.corrected_level,
+        "corrected_low": judged.corrected.low,
+        "corrected_high": judged.corrected.high,
+        "corrected_level": judged.corrected_level,
         "limit": part.limit,
         "p_value": math.nan if part.p_value is None else part.p_value,
         "paper": part.paper,
         "expected": part.expected,
-        "outcome": contrast.outcome,
+        "outcome": judged.outcome,
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import evaluate, expected_scores
+from benchmark.metrics import evaluate
 from benchmark.store.sealed import RecordError, named_damage, read_json
 from reports.reading.folders import files_below
 
@@ -125,8 +125,7 @@ def _check_truth(log: CheckedLog, findings: Findings) -> None:
         rows = rows_of(log.truth, split)
         p_click, domain = rows["p_click"].to_numpy(), rows["eval_domain_id"].to_numpy()
         log_odds = np.log(p_click) - np.log1p(-p_click)
-        scores = evaluate(rows["label"], log_odds, domain)
-        scores |= expected_scores(p_click, log_odds, domain)
+        scores = evaluate(rows["label"], log_odds, domain, p_click)
         with named_damage(path):
             stored = log.card["ceiling"][split]
             check_metrics(stored, scores, path, f"ceiling {split}", findings)

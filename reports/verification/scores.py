@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from benchmark.metrics import (
-    domain_metrics,
-    evaluate,
-    expected_domain_metrics,
-    expected_scores,
-)
+from benchmark.metrics import domain_metrics, evaluate, expected_domain_metrics
 from benchmark.store.records import RECORD
 from reports.verification.logs import (
     ROWS,
@@ -88,12 +83,9 @@ def _check_split(
     record: RunRecord, log: CheckedLog, split: str, rows: pl.DataFrame, findings: Findings
 ) -> None:
     """The metrics of one split; what cannot be recomputed becomes a note."""
-    domain = rows["eval_domain_id"].to_numpy()
-    scores = evaluate(rows["label"], rows["logit"], domain)
-    if log.truth is not None:
-        p_click = rows_of(log.truth, split)["p_click"].to_numpy()
-        if p_click.size == rows.height:  # other rows are named by `_check_rows`
-            scores |= expected_scores(p_click, rows["logit"], domain)
+    scores = evaluate(
+        rows["label"], rows["logit"], rows["eval_domain_id"], _p_click(log, split, rows)
+    )
     stored: dict[str, float | None] = {**record.metrics[split]}
     check_metrics(stored, scores, record.path / RECORD, split, findings)
     others = sorted(stored.keys() - scores.keys())
@@ -130,10 +122,16 @@ def _by_domain(log: CheckedLog, rows: pl.DataFrame, size: int) -> dict[str, np.n
     """The metrics of every domain on test, each (size,)."""
     domain, logit = rows["eval_domain_id"].to_numpy(), rows["logit"].to_numpy()
     columns = domain_metrics(rows["label"].to_numpy(), logit, domain, size)
-    truth = None if log.truth is None else rows_of(log.truth, "test")
-    if truth is None or truth.height != rows.height:
+    p_click = _p_click(log, "test", rows)
+    if p_click is None:
         return columns
-    return columns | expected_domain_metrics(truth["p_click"].to_numpy(), logit, domain, size)
+    return columns | expected_domain_metrics(p_click, logit, domain, size)
+
+
+def _p_click(log: CheckedLog, split: str, rows: pl.DataFrame) -> np.ndarray | None:
+    """The true click probabilities of a split, where they are known and as many as its rows."""
+    truth = None if log.truth is None else rows_of(log.truth, split)["p_click"].to_numpy()
+    return truth if truth is not None and truth.size == rows.height else None
 
 
 def _check_choice(record: RunRecord, findings: Findings) -> None:

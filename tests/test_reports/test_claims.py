@@ -17,9 +17,9 @@ from reports.analysis.sparsity import band_margins
 from reports.analysis_plan import ANALYSIS
 from reports.claims import sparsity as claims_of_sparsity
 from reports.claims.catalogue import BESIDE, PARTS
-from reports.claims.evidence import COUNTED, Evidence, Part, absent, budget_of, counted
+from reports.claims.evidence import Evidence, absent, budget_of, counted
 from reports.claims.paper import paper_values
-from reports.claims.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS
+from reports.claims.verdicts import COUNTED, NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Part
 from reports.look.table import to_markdown
 from reports.reading.few_rows import few_test_rows
 from reports.reading.keys import Family
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from conftest import Folder
 
-    from reports.claims.verdicts import ClaimContrast
+    from reports.claims.verdicts import JudgedPart
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "reports" / "reference"
 
@@ -243,7 +243,7 @@ def test_budget_is_full_with_ten_trials_and_five_finished_runs_of_each_part(
     parts += [Part(label="a count", measure=counted(1.0), unit=COUNTED)]
     parts += [Part(label="not run", measure=absent)]
 
-    assert budget_of(runs, [(part, part.among(len(parts))) for part in parts]) == budget
+    assert budget_of(runs, [part.among(len(parts)) for part in parts]) == budget
 
 
 def test_claim_on_two_logs_is_only_of_logs_that_stand_for_the_papers(finished: Folder) -> None:
@@ -330,13 +330,13 @@ def test_a_store_without_adasparse_has_verdicts(folder: Folder) -> None:
 def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
     studied: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def first_part() -> ClaimContrast:
+    def first_part() -> JudgedPart:
         evidence = Evidence(load_runs(studied.store.out), "world", "scenario")
         return claims_of_sparsity.rises_and_falls(evidence)[0].among(2)
 
     part = first_part()  # layer0 prunes more than the bounds of the main cell allow
     assert part.outcome == "open"
-    assert part.blocked == "a model that keeps to [0.15, 0.25], as 1 of 2 layers do"
+    assert part.part.blocked == "a model that keeps to [0.15, 0.25], as 1 of 2 layers do"
 
     monkeypatch.setattr("reports.analysis.sparsity.TOLERANCE", 1.0)
-    assert first_part().blocked == ""
+    assert first_part().part.blocked == ""

@@ -1,6 +1,7 @@
 """The rule of verdicts, case by case as it is written down, and how often it is wrong."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from reports.claims.verdicts import (
     LEVEL,
     NO_VERDICT,
     SHOWN_LEVEL,
-    ClaimContrast,
-    corrected_level,
+    JudgedPart,
+    Part,
     outcome_of,
     to_settle,
     words_of,
@@ -22,14 +23,11 @@ from reports.statistics.paired_tests import Interval, paired_interval
 
 
 def contrast(low, high, *, wider=0.0, num=4, **more):
-    """A contrast whose corrected interval is wider on both sides."""
+    """A part of a claim whose corrected interval is wider on both sides."""
     mean = (low + high) / 2
-    return ClaimContrast(
-        label="a",
-        interval=Interval(mean, low, high, num),
-        corrected=Interval(mean, low - wider, high + wider, num),
-        **more,
-    )
+    interval, corrected = (Interval(mean, low - extra, high + extra, num) for extra in (0.0, wider))
+    part = Part(label="a", measure=lambda _level: interval, **more)
+    return JudgedPart(part, interval, corrected, SHOWN_LEVEL)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +63,8 @@ def test_about_equal(low, high, wider, outcome):
 
 
 def test_other_quantities_have_no_margin():
-    assert contrast(-2.0, -0.1, margin=0.0).outcome == "no"
-    assert contrast(-2.0, 0.0004, margin=0.0).outcome == "open"
+    assert contrast(-2.0, -0.1, unit="ratio").outcome == "no"
+    assert contrast(-2.0, 0.0004, unit="ratio").outcome == "open"
 
 
 def test_a_claim_of_parts_needs_all_and_falls_with_one():
@@ -79,8 +77,10 @@ def test_a_claim_of_parts_needs_all_and_falls_with_one():
 
 
 def test_parts_share_the_level_by_which_one_is_refuted():
-    assert SHOWN_LEVEL == corrected_level(1) == pytest.approx(0.90)  # one-sided 5 %
-    assert corrected_level(10) == pytest.approx(0.99)  # one-sided 0.5 %
+    levels = [contrast(1, 2).part.among(num).corrected_level for num in (1, 10)]
+
+    assert levels == pytest.approx([0.90, 0.99])  # one-sided 5% and 0.5%
+    assert levels[0] == SHOWN_LEVEL
 
 
 def test_a_further_test_that_is_not_significant_leaves_it_open():
@@ -132,7 +132,7 @@ def test_num_needed_find_the_estimate_with_the_power_that_is_said():
 
 
 def estimated(of_rows=0.0, of_tuning=0.0, freedom=3):
-    """A contrast of four seeds with a standard error of 0.002 over all, and one of 0.001."""
+    """A part of four seeds with a standard error of 0.002 over all, and one of 0.001."""
     own = Component(0.002**2 - of_rows**2 - of_tuning**2, freedom)
     found = Estimate(0.001, 4, own, Component(of_rows**2, 19), Component(of_tuning**2, 6))
     interval = found.interval(SHOWN_LEVEL)
@@ -179,17 +179,8 @@ def test_what_is_missing_is_named_once():
 def judged(gains, spread, num, rng):
     """The outcome of a claim of these true gains, from normal differences of so many runs."""
     drawn = rng.normal(gains, spread, (num, len(gains))).T
-    level = corrected_level(len(gains))
-    parts = [
-        ClaimContrast(
-            label="",
-            interval=paired_interval(values, SHOWN_LEVEL),
-            corrected=paired_interval(values, level),
-            corrected_level=level,
-        )
-        for values in drawn
-    ]
-    return outcome_of(parts)
+    parts = [Part(label="", measure=partial(paired_interval, values)) for values in drawn]
+    return outcome_of([part.among(len(parts)) for part in parts])
 
 
 def papers_gains(share):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark.store.sealed import write_sealed
-from reports.claims.verdicts import ClaimContrast, to_settle
+from reports.claims.verdicts import Part, to_settle
 from reports.reading.capped import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import Interval
@@ -80,8 +80,8 @@ def test_claim_that_rests_on_a_capped_model_is_open(studied):
 
 def test_part_that_is_blocked_is_open_whatever_its_interval():
     interval = Interval(0.02, 0.01, 0.03, 4)
-    clear = ClaimContrast(label="gain", interval=interval, corrected=interval, replicates="draws")
-    blocked = replace(clear, blocked="a higher cap")
+    clear = Part(label="gain", measure=lambda _level: interval, replicates="draws").among(1)
+    blocked = replace(clear, part=replace(clear.part, blocked="a higher cap"))
 
     assert (clear.outcome, blocked.outcome) == ("yes", "open")
     assert to_settle([clear, blocked]) == "a higher cap"
