@@ -1,39 +1,34 @@
-"""The connection to an existing Ray cluster: whether one answers, joining it, its nodes."""
+"""The connection to an existing Ray cluster: whether one answers, joining it, its CPUs."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from pathlib import Path
 
 from benchmark.config import ConfigError
-from benchmark.store.environment import COMMIT_VARIABLE, ROOT, program_commit
+from benchmark.store.environment import COMMIT_VARIABLE, copy_program, program_commit
+from models.registry import PLUGINS_VARIABLE
 
-PACKAGES = ("benchmark", "datasets", "models")  # what tasks import of ours
-GENERATED = ("/benchmark/runs", "/datasets/data")
 SOCKET_SECONDS, ANSWER_SECONDS = 4, 15
+PATIENCE_SECONDS = 120.0  # with no CPU at all
 HEAD_SECONDS = 20  # a head that is restarted may come back
 START = "start one with `ray start --head`, or give --ray-address HOST:PORT"
 # Joining as a process of its own: against what is no Ray cluster it may take minutes, or abort.
 PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
-QUIET = {
+SETTINGS = {  # of Ray, read when it is imported
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": "1",  # apart from `max_retries`; Ray would try for ever
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks see the GPUs of their node
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A living node: its id, its host for messages, and how many tasks it takes."""
-
-    id: str
-    host: str
-    slots: int
 
 
 def check_cluster(address: str | None) -> None:
@@ -50,7 +45,7 @@ def check_cluster(address: str | None) -> None:
     if address is not None and address != "auto":
         _check_port(address)
     command = [sys.executable, "-c", PROBE, address or "auto"]
-    environment = os.environ | QUIET
+    environment = os.environ | SETTINGS
     try:
         subprocess.run(
             command, env=environment, capture_output=True, timeout=ANSWER_SECONDS, check=True
@@ -70,42 +65,59 @@ def check_cluster(address: str | None) -> None:
 
 def connect(address: str | None) -> None:
     """Join the cluster as a driver whose tasks run this program; `check_cluster` comes first."""
-    os.environ.update(QUIET)
+    os.environ.update(SETTINGS)
     import ray
 
-    others = [f"/{path.name}" for path in ROOT.iterdir() if path.name not in PACKAGES]
-    ray.init(
-        address or "auto",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={
-            "working_dir": str(ROOT),
-            "excludes": [*others, *GENERATED],
-            "env_vars": {
-                **QUIET,
-                "THP_MEM_ALLOC_ENABLE": "1",  # large pages for large tables
-                COMMIT_VARIABLE: program_commit() or "",
+    with tempfile.TemporaryDirectory() as folder:
+        copy_program(Path(folder))
+        ray.init(
+            address or "auto",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={
+                "working_dir": folder,
+                "env_vars": {
+                    **SETTINGS,
+                    "THP_MEM_ALLOC_ENABLE": "1",  # large pages for large tables
+                    COMMIT_VARIABLE: program_commit() or "",
+                    PLUGINS_VARIABLE: _copy_plugins(Path(folder)),
+                },
             },
-        },
-    )
+        )
 
 
-def living_nodes() -> list[Node]:
-    """The nodes that take tasks now, one for each of their CPUs.
+def _copy_plugins(folder: Path) -> str:
+    """Copy the plug-ins of this process; their variable, with paths from `folder`."""
+    text = os.environ.get(PLUGINS_VARIABLE, "")
+    plugins: dict[str, dict[str, str]] = json.loads(text) if text else {}
+    for kind, paths in plugins.items():
+        (folder / "plugins" / kind).mkdir(parents=True)
+        for name, path in paths.items():
+            copy = Path(shutil.copy(path, folder / "plugins" / kind))
+            paths[name] = copy.relative_to(folder).as_posix()
+    return json.dumps(plugins) if plugins else ""
+
+
+def count_cpus() -> int:
+    """The CPUs that the cluster has now; waits for one, but not for ever.
 
     Raises:
-        ConfigError: the head node has gone, after which Ray would soon end this process.
+        ConfigError: the head node has gone, after which Ray would soon end this process, or no
+            other node has come.
     """
     import ray
 
-    _await_head(ray.get_runtime_context().gcs_address)
-    return [
-        Node(
-            id=node["NodeID"], host=node["NodeManagerAddress"], slots=int(node["Resources"]["CPU"])
-        )
-        for node in ray.nodes()
-        if node["Alive"] and "CPU" in node["Resources"]
-    ]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        _await_head(ray.get_runtime_context().gcs_address)
+        if cpus := int(ray.cluster_resources().get("CPU", 0)):
+            return cpus
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"the Ray cluster has had no CPU for {PATIENCE_SECONDS:.0f} s; start nodes with"
+                " `ray start --address HOST:PORT`, then run the same command again to go on"
+            )
+        time.sleep(1)
 
 
 def _await_head(address: str) -> None:

@@ -1,33 +1,53 @@
-"""Tasks over an existing Ray cluster, which may gain and lose nodes meanwhile."""
+"""Tasks over an existing Ray cluster, which may gain and lose nodes meanwhile.
+
+Nodes need not share a disk with the driver: the files of a log travel through Ray's object store to
+the nodes that lack them, and the files that a task leaves come back with how it ended.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import math
-import time
-from collections import Counter
+import os
+import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import ConfigError
-from benchmark.running.ray_connection import check_cluster, connect, living_nodes
-from benchmark.running.ray_node import run_here
-from benchmark.running.ray_transfer import LogSender, plugin_contents, write_files
+import numpy as np
+
+from benchmark.running.local import attempt
+from benchmark.running.ray_connection import check_cluster, connect, count_cpus
 from benchmark.running.work import work
+from benchmark.store.files import write_whole
+from benchmark.store.records import ERROR, RECORD
 from benchmark.tasks import Outcome
+from datasets.encoding.cache import META_NAME, shared_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from numpy.typing import NDArray
     from ray import ObjectRef
-    from ray.exceptions import RayError
 
-    from benchmark.running.ray_connection import Node
-    from benchmark.running.ray_node import Plugins, Report, SentLog
     from benchmark.tasks import Source, Task
+    from datasets.prepare import PreparedData
+
+    Files = Mapping[str, bytes]  # by their path below the output folder
 
 DEATH = "the worker or its node died twice without an error: killed, out of memory, or lost"
-POLL_SECONDS = 1.0  # how often the nodes are counted anew
-PATIENCE_SECONDS = 120.0  # with no node at all
+POLL_SECONDS = 1.0  # how often CPUs are counted anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentLog:
+    """A prepared log on its way: the content of `meta.json`, and references to all other files."""
+
+    meta: bytes
+    files: Mapping[str, ObjectRef]
 
 
 def run_tasks_on_ray(
@@ -38,7 +58,7 @@ def run_tasks_on_ray(
 ) -> Generator[Outcome]:
     """Run tasks on the CPUs of a Ray cluster, `num_workers` at most, and yield how they ended.
 
-    A task whose worker or node dies is run once more, on another node if there is one. The cluster
+    Ray chooses the nodes, and runs a task whose worker, node or disk fails once more. The cluster
     goes on afterwards; its nodes keep the logs that were sent to them for later grids.
 
     Args:
@@ -54,151 +74,127 @@ def run_tasks_on_ray(
     check_cluster(address)
     import ray
 
-    crew = None
+    running: dict[ObjectRef, Task] = {}
+    logs: dict[str, SentLog] = {}  # by fingerprint
     try:
         connect(address)
-        crew = _Crew(source, num_workers or math.inf, do)
-        yield from crew.run()
+        run = ray.remote(
+            num_cpus=1, max_retries=1, retry_exceptions=[OSError], scheduling_strategy="SPREAD"
+        )(run_here)
+        while True:
+            room = min(num_workers or math.inf, count_cpus())
+            while len(running) < room and (task := source.take()):
+                if task.data.fingerprint not in logs:
+                    logs[task.data.fingerprint] = send(task.data, ray.put)
+                running[run.remote(task, logs[task.data.fingerprint], do)] = task
+            if not running:
+                return
+            for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
+                outcome = _collect(reference, running.pop(reference))
+                source.settle(outcome)
+                yield outcome
     finally:
-        if crew is not None:
-            crew.cancel()
+        for reference in running:
+            ray.cancel(reference, force=True)
         ray.shutdown()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    """A task on a node; `shunned` is the id of the node on which it died before."""
-
-    task: Task
-    shunned: str = ""
-    node: Node | None = None
-    start: float = 0.0
-
-
-class _Crew:
-    """The tasks that run on the cluster, and those that wait for a node."""
-
-    def __init__(self, source: Source, limit: float, do: Callable[[Any], None]) -> None:
-        import ray
-
-        self.source = source
-        self.limit = limit
-        self.do = do
-        self.running: dict[ObjectRef, _Attempt] = {}
-        self.waiting: list[_Attempt] = []
-        self.logs = LogSender(ray.put)
-        self.plugins = ray.put(plugin_contents())
-        self.remote = ray.remote(num_cpus=1, max_retries=0)(_run_remotely)
-        self.last_node_seen = time.monotonic()
-
-    def run(self) -> Generator[Outcome]:
-        """Run until no task is ready."""
-        import ray
-
-        while True:
-            self.fill()
-            if self.running:
-                done, _ = ray.wait(list(self.running), timeout=POLL_SECONDS)
-                for reference in done:
-                    outcome = self.collect(reference)
-                    if outcome is not None:
-                        self.source.settle(outcome)
-                        yield outcome
-            elif self.waiting:
-                self.wait_for_node()
-            else:
-                return
-
-    def fill(self) -> None:
-        """Give every free CPU a task: first those that wait, then what the source has ready."""
-        nodes = living_nodes()
-        used = Counter(attempt.node.id for attempt in self.running.values() if attempt.node)
-        free = {node: node.slots - used[node.id] for node in nodes}
-        self.waiting = [attempt for attempt in self.waiting if not self.start(attempt, free)]
-        while self.has_room(free) and (task := self.source.take()):
-            self.start(_Attempt(task=task), free)
-        if nodes:
-            self.last_node_seen = time.monotonic()
-        elif not self.running and not self.waiting and (task := self.source.take()):
-            self.waiting.append(_Attempt(task=task))
-
-    def has_room(self, free: Mapping[Node, int]) -> bool:
-        """Whether a CPU is free that may be used."""
-        return len(self.running) < self.limit and any(count > 0 for count in free.values())
-
-    def start(self, attempt: _Attempt, free: dict[Node, int]) -> bool:
-        """Start a task on the node with the most free CPUs, if there is one."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        nodes = [node for node in free if node.id != attempt.shunned] or list(free)
-        if not nodes or not self.has_room({node: free[node] for node in nodes}):
-            return False
-        node = max(nodes, key=lambda node: free[node])
-        free[node] -= 1
-        place = NodeAffinitySchedulingStrategy(node.id, soft=True)  # elsewhere if it has gone
-        reference = self.remote.options(scheduling_strategy=place).remote(
-            attempt.task, self.logs.message(attempt.task.data), self.plugins, self.do
-        )
-        self.running[reference] = replace(attempt, node=node, start=time.perf_counter())
-        return True
-
-    def collect(self, reference: ObjectRef) -> Outcome | None:
-        """How a task ended, its files written; None if it has to run again."""
-        import ray
-        from ray.exceptions import RayError
-
-        attempt = self.running.pop(reference)
-        try:
-            report: Report = ray.get(reference)
-        except RayError as error:
-            return self.lost(attempt, error)
-        task = attempt.task
-        if report.lacks_log:
-            self.logs.send(task.data)
-            self.waiting.append(attempt)
-            return None
-        write_files(task.out, report.files)
-        return Outcome(task=task, seconds=report.seconds, error=report.error, detail=report.detail)
-
-    def lost(self, attempt: _Attempt, error: RayError) -> Outcome | None:
-        """Have a task whose worker, node or disk failed run again; it has failed after that."""
-        assert attempt.node is not None
-        if not attempt.shunned:
-            self.waiting.append(replace(attempt, shunned=attempt.node.id))
-            return None
-        return Outcome(
-            task=attempt.task,
-            seconds=time.perf_counter() - attempt.start,
-            error=_line(error, attempt.node.host),
-            detail=str(error),
-        )
-
-    def wait_for_node(self) -> None:
-        """Sleep a little while the cluster has no CPU, but not for ever."""
-        if time.monotonic() - self.last_node_seen > PATIENCE_SECONDS:
-            raise ConfigError(
-                f"the Ray cluster has had no CPU for {PATIENCE_SECONDS:.0f} s; start nodes with"
-                " `ray start --address HOST:PORT`, then run the same command again to go on"
-            )
-        time.sleep(POLL_SECONDS)
-
-    def cancel(self) -> None:
-        """End the tasks that still run."""
-        import ray
-
-        for reference in self.running:
-            ray.cancel(reference, force=True)
+def send(data: PreparedData, put: Callable[[NDArray[np.uint8]], ObjectRef]) -> SentLog:
+    """Put the files of a log where nodes can fetch them."""
+    meta = (data.directory / META_NAME).read_bytes()
+    names = json.loads(meta)["content"]["digests"]
+    return SentLog(
+        meta=meta,
+        files={name: put(np.fromfile(data.directory / name, dtype=np.uint8)) for name in names},
+    )
 
 
-def _run_remotely(task: Task, log: SentLog, plugins: Plugins, do: Callable[[Any], None]) -> Report:
+def _collect(reference: ObjectRef, task: Task) -> Outcome:
+    """How a task ended, its files written."""
     import ray
+    from ray.exceptions import RayError
 
-    return run_here(task, log, plugins, do, fetch=lambda block: memoryview(ray.get(block)))
+    try:
+        outcome, files = ray.get(reference)
+    except RayError as error:
+        return Outcome(task=task, seconds=0.0, error=_line(error), detail=str(error))
+    write_files(task.out, files)
+    return replace(outcome, task=task)
 
 
-def _line(error: RayError, host: str) -> str:
-    """One line on an attempt that left no report."""
+def _line(error: Exception) -> str:
+    """One line on a task that gave nothing back, on neither try."""
     cause = getattr(error, "cause", None)
     if cause is None:
-        return f"{DEATH} ({type(error).__name__}, the last time on {host})"
-    return f"on the node {host}: {type(cause).__name__}: {cause}".splitlines()[0]
+        return f"{DEATH} ({type(error).__name__})"
+    return f"on the node {getattr(error, 'ip', '')}: {type(cause).__name__}: {cause}".splitlines()[
+        0
+    ]
+
+
+def write_files(out: Path, files: Files) -> None:
+    """Write what a task left; JSON last, since a record or trial marks its run as done.
+
+    Raises:
+        OSError: the folder is not writable or the disk is full.
+    """
+    marks = sorted(name for name in files if name.endswith(".json"))
+    for name in marks:
+        (out / name).unlink(missing_ok=True)
+    for name in [*sorted(files.keys() - set(marks)), *marks]:
+        _write(out / name, files[name])
+        if Path(name).name == RECORD:
+            (out / name).with_name(ERROR).unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, lambda part: part.write_bytes(content))
+
+
+def run_here(task: Task, log: SentLog, do: Callable[[Any], None]) -> tuple[Outcome, Files]:
+    """Do a task on this node: how it ended, and the files that it left.
+
+    Raises:
+        OSError: the disk of the node failed, or what was sent is not what was prepared.
+    """
+    data = replace(task.data, directory=log_folder(task.data, log))
+    with tempfile.TemporaryDirectory() as out:
+        outcome = attempt(replace(task, data=data, out=Path(out)), do)  # type: ignore[type-var]
+        found = (path for path in Path(out).rglob("*") if path.is_file())
+        return outcome, {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+def log_folder(data: PreparedData, log: SentLog) -> Path:
+    """The folder of a log on this node: the driver's own where the disk is shared, else a copy.
+
+    Raises:
+        OSError: the disk failed, or what was sent is not what was prepared.
+    """
+    try:
+        if (data.directory / META_NAME).read_bytes() == log.meta:
+            return data.directory
+    except OSError:
+        pass  # the disk is not shared
+    cache = Path(tempfile.gettempdir(), f"multi-domain-ctr-{os.getuid()}")
+    name = f"{data.fingerprint}-{hashlib.sha256(log.meta).hexdigest()[:16]}"
+    return shared_folder(cache, name, partial(_unpack, log))[0]
+
+
+def _unpack(log: SentLog, folder: Path) -> dict[str, Any]:
+    """Write the files of a log and return its metadata; `shared_folder` writes that."""
+    meta: dict[str, Any] = json.loads(log.meta)["content"]
+    digests = meta.pop("digests")
+    for name, reference in log.files.items():
+        content = fetch(reference)
+        if hashlib.sha256(content).hexdigest() != digests[name]:
+            reason = "changed since the log was prepared; run again to prepare it anew"
+            raise OSError(errno.EIO, reason, name)
+        (folder / name).write_bytes(content)
+    return meta
+
+
+def fetch(reference: ObjectRef) -> memoryview:
+    """The bytes of a file that was sent."""
+    import ray
+
+    return memoryview(ray.get(reference))
