@@ -101,32 +101,6 @@ def test_compressed_files_are_read(write_raw):
     assert prepared(folder).rows().tolist() == plain
 
 
-@pytest.mark.parametrize("lost", aliccp.RELEASE.files)
-def test_missing_file_is_named(write_raw, lost):
-    folder = write_raw("aliccp")
-    (folder / lost).unlink()
-
-    assert f"{lost} (or the same with .gz or .zst) is missing" in refused(folder)
-
-
-def test_index_without_common_features_is_counted_and_named(write_raw):
-    folder = write_raw("aliccp")
-    path = folder / "common_features_test.csv"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-
-    message = refused(folder)
-
-    assert f"sample_skeleton_test.csv line 3: common_feature_index '{2:032x}' is not in" in message
-    assert "6 rows name 1 values of common_feature_index that it lacks" in message
-
-
-def test_index_that_comes_twice_is_named(write_raw):
-    folder = write_raw("aliccp")
-    edit(folder / "common_features_train.csv", f"{1:032x}", f"{3:032x}")
-
-    assert f"common_features_train.csv line 2: common_feature_index '{3:032x}'" in refused(folder)
-
-
 def test_files_of_train_and_test_that_are_exchanged_are_refused(write_raw):
     folder = write_raw("aliccp")
     (folder / "common_features_train.csv").rename(folder / "x")
@@ -153,12 +127,6 @@ def test_another_format_is_recognised(write_raw, first_line, words):
 
     assert "sample_skeleton_train.csv line 1" in message
     assert words in message
-
-
-def test_excerpt_of_others_is_recognised(tmp_path):
-    (tmp_path / "ali_ccp_train.csv").write_text("click,purchase\n")
-
-    assert "(ali_ccp_train.csv is an excerpt of Ali-CCP" in refused(tmp_path)
 
 
 def test_line_without_a_label_is_named(write_raw):

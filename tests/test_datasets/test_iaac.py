@@ -63,13 +63,6 @@ def test_no_other_column_may_lack(write_raw, column):
         prepared(folder)
 
 
-def test_test_file_of_the_contest_is_recognised(write_raw):
-    folder = write_raw("iaac", file="round1_ijcai_18_test_a_20180301.txt", drop=["is_trade"])
-
-    with pytest.raises(DataError, match=r"\(round1_ijcai_18_test_a_20180301.txt is a test file"):
-        prepared(folder)
-
-
 def test_minus_one_is_a_missing_number(write_raw):
     data = prepared(write_raw("iaac"))
 

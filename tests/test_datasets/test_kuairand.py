@@ -64,40 +64,11 @@ def test_random_exposures_beside_the_log_are_not_read(write_raw):
     assert prepared(folder).card["rows_in_log"] == 60
 
 
-def test_random_exposures_alone_are_recognised(tmp_path):
-    (tmp_path / "log_random_4_22_to_5_08_pure.csv").write_text("user_id\n1\n")
-
-    assert "(log_random_4_22_to_5_08_pure.csv is the log of random exposures" in refused(tmp_path)
-
-
-@pytest.mark.parametrize("pair", [(PURE, ONE_K), (ONE_K, ALL), (PURE, SAMPLE)])
-def test_mixed_releases_are_refused(write_raw, pair):
-    for release in pair:
-        folder = write_raw("kuairand", release=release)
-
-    message = refused(folder)
-
-    assert "files of different releases are mixed" in message
-    for release in pair:
-        assert kuairand.RELEASES[release].name in message
-        assert kuairand.RELEASES[release].logs[0] in message
-
-
 def test_side_file_of_another_release_is_refused(write_raw):
     folder = write_raw("kuairand", release=PURE)
     (folder / "user_features_pure.csv").rename(folder / "user_features_1k.csv")
 
     assert "KuaiRand-1K (user_features_1k.csv)" in refused(folder)
-
-
-@pytest.mark.parametrize("lost", kuairand.RELEASES[PURE].files)
-def test_missing_file_is_named(write_raw, lost):
-    folder = write_raw("kuairand", release=PURE)
-    (folder / lost).unlink()
-
-    assert f"{lost} (or the same with .gz or .zst) is missing; KuaiRand-Pure needs" in refused(
-        folder
-    )
 
 
 @pytest.mark.parametrize(("side", "key"), [(0, "user_id"), (1, "video_id")])
@@ -111,15 +82,6 @@ def test_id_that_a_side_file_lacks_is_counted_and_named(write_raw, side, key):
     num_rows = {"user_id": 10, "video_id": 12}[key]  # two of twelve users, of ten videos
     assert f"_pure.csv line 5: {key} '3' is not in {path.name}" in message
     assert f"{num_rows} rows name 2 values of {key} that it lacks" in message
-
-
-def test_key_that_comes_twice_is_named(write_raw):
-    folder = write_raw("kuairand")
-    path = folder / "user_features_pure.csv"
-    users = pl.read_csv(path)
-    pl.concat([users, users[4:5]]).write_csv(path)
-
-    assert "line 6: user_id '4' occurs more than once" in refused(folder)
 
 
 @pytest.mark.parametrize(

@@ -75,35 +75,9 @@ def test_partitions_of_the_users(write_raw, column, num_domains):
     assert data.card["split_kind"] == "time"
 
 
-def test_mixed_releases_are_refused(write_raw):
-    write_raw("movielens", release="ML-1M")
-    folder = write_raw("movielens", release="ML-100K")
-
-    message = refused(folder)
-
-    assert "are mixed: ML-1M (ratings.dat, users.dat, movies.dat) and ML-100K (u.data" in message
-
-
-def test_later_release_is_recognised(tmp_path):
-    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n")
-
-    assert "(ratings.csv is of a later release of MovieLens" in refused(tmp_path)
-
-
-@pytest.mark.parametrize("lost", movielens.ML_1M.files)
-def test_missing_file_is_named(write_raw, lost):
-    folder = write_raw("movielens")
-    (folder / lost).unlink()
-
-    assert f"{lost} (or the same with .gz or .zst) is missing; ML-1M needs" in refused(folder)
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
-        ("users.dat", "3::M::", "33::M::", "line 3: user_id '3' is not in users.dat; 10 rows"),
-        ("movies.dat", "4::", "44::", "line 4: movie_id '4' is not in movies.dat; 12 rows"),
-        ("users.dat", "3::M::", "2::M::", "users.dat line 2: user_id '2' occurs more than once"),
         ("users.dat", "::56::", "::old::", "users.dat line 2: age is 'old'"),
         ("users.dat", "3::M::25", "3::M", "users.dat line 3: the line has 4 values separated by"),
         (
