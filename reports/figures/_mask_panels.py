@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 STRIPS, CONTRAST, PAIRS, CURVE = "strips", "contrast", "pairs", "curve"
 MOST_MODELS = 2  # that fit on a printed page
 _NAMES = {"own": r"$D_a$", "similar": r"$\hat{D}_a$", "different": r"$D_b$"}
-_KEPT, _PRUNED = "#d55e00", "#cccccc"
+KEPT, PRUNED = "#d55e00", "#cccccc"
 _LOOKS: dict[str, dict[str, Any]] = {
-    "trained": {"color": _KEPT, "marker": "o"},
+    "trained": {"color": KEPT, "marker": "o"},
     "initial": {"color": "#777777", "marker": "s", "linestyle": ":"},
     "permuted": {"color": "#0072b2", "marker": "^", "linestyle": "--"},
 }
@@ -84,7 +84,7 @@ def _draw_strips(panel: Axes, rows: pd.DataFrame, layer: str) -> None:
     kept = rows.pivot_table(index="role", columns="position", values="value").loc[list(_NAMES)]
     values = kept.to_numpy()
     order = np.lexsort(values[::-1])
-    colours = ListedColormap([_PRUNED, _KEPT])
+    colours = ListedColormap([PRUNED, KEPT])
     width = values.shape[1]
     lines: dict[str, Any] = (
         {"edgecolors": "white", "linewidth": 0.4} if width <= _MOST_PARTED else {}
@@ -94,7 +94,7 @@ def _draw_strips(panel: Axes, rows: pd.DataFrame, layer: str) -> None:
     for edge in (1, 2):
         panel.axhline(edge, color="white", linewidth=3)
     names = rows.groupby("role")["name"].first().astype(str)
-    panel.set_yticks([0.5, 1.5, 2.5], [f"{_NAMES[role]}  {_short(names[role])}" for role in _NAMES])
+    panel.set_yticks([0.5, 1.5, 2.5], [f"{_NAMES[role]}  {short(names[role])}" for role in _NAMES])
     panel.set_xlabel(f"the {width} neurons of {layer}, sorted: pruned (grey) or kept (colour)")
     panel.set_xticks([])
     panel.tick_params(length=0)
@@ -102,7 +102,7 @@ def _draw_strips(panel: Axes, rows: pd.DataFrame, layer: str) -> None:
     panel.spines[:].set_visible(False)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """The beginning of a name that would leave the strips no room."""
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
@@ -154,7 +154,7 @@ def _draw_heat(panel: Axes, rows: pd.DataFrame, chosen: dict[str, float]) -> Non
     matrix = np.full((ids.size, ids.size), np.nan)
     first, second = (np.searchsorted(ids, rows[name]) for name in ("domain", "other"))
     matrix[first, second] = matrix[second, first] = rows["value"]
-    order = _clustered(matrix)
+    order = clustered(squareform(1.0 - matrix, checks=False))
     shown = matrix[np.ix_(order, order)]
     scale: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -1.0, "vmax": 1.0}
     image = panel.imshow(shown, **scale, interpolation="nearest", aspect="auto")
@@ -180,11 +180,13 @@ def _apart(places: dict[str, int], gap: float) -> tuple[list[float], list[str]]:
     return ticks, [", ".join(group) for group in groups]
 
 
-def _clustered(matrix: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The order of the leaves of average linkage, alike ones beside each other."""
-    distance = 1.0 - matrix
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance), "average", optimal_ordering=True)
+def clustered(distance: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The order of n things by average linkage, alike ones beside each other.
+
+    `distance` (n (n - 1) / 2,) is between every two of them, as `scipy.spatial.distance.pdist`
+    orders them.
+    """
+    tree = linkage(distance, "average", optimal_ordering=True)
     return leaves_list(tree).astype(np.intp)
 
 

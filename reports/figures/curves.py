@@ -180,7 +180,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Training curves",
     section="methods",
-    position=4,
+    position=40,
     study="main",
     tabulate=tabulate,
     draw=draw,

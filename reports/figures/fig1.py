@@ -189,7 +189,7 @@ def _left_out(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Volume and CTR of domains",
     section="domains",
-    position=1,
+    position=10,
     study="main",
     tabulate=tabulate,
     draw=draw,

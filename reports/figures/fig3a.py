@@ -222,7 +222,7 @@ def _missing(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Figure 3a: pruned neurons of similar and different domains",
     section="domains",
-    position=2,
+    position=20,
     study=STUDY,
     tabulate=tabulate,
     draw=draw,

@@ -71,7 +71,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Gain from head to long-tail domains",
     section="domains",
-    position=4,
+    position=40,
     study="main",
     tabulate=tabulate,
     draw=draw,

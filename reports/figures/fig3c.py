@@ -115,7 +115,7 @@ def _steps(rows: pd.DataFrame) -> str:
 FIGURE = Figure(
     title="Quality against the number of domains",
     section="domains",
-    position=8,
+    position=80,
     study="partitions",
     tabulate=tabulate,
     draw=draw,

@@ -119,7 +119,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Quality against the sparsity ratio",
     section="methods",
-    position=1,
+    position=10,
     study="sparsity",
     tabulate=tabulate,
     draw=draw,

@@ -75,7 +75,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Domain awareness and capacity in each method's gain",
     section="methods",
-    position=7,
+    position=70,
     study="controls",
     tabulate=tabulate,
     draw=draw,

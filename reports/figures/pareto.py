@@ -161,7 +161,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Quality against cost",
     section="cost",
-    position=2,
+    position=20,
     study="main, cost",
     tabulate=tabulate,
     draw=draw,

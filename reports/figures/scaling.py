@@ -169,7 +169,7 @@ def _growth(table: pd.DataFrame) -> str:
 FIGURE = Figure(
     title="Cost against the number of domains",
     section="cost",
-    position=3,
+    position=30,
     study="cost",
     tabulate=tabulate,
     draw=draw,

@@ -182,7 +182,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Mean ranks and critical difference",
     section="result",
-    position=5,
+    position=50,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -270,7 +270,7 @@ def _reference_heading(row: Row) -> str:
 TABLE = Table(
     title="Simulated A/B test",
     section="evidence",
-    position=1,
+    position=10,
     study="ab_test",
     tabulate=tabulate,
     arrange=arrange,

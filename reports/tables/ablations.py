@@ -45,7 +45,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Ablations: one part changed at a time",
     section="methods",
-    position=8,
+    position=80,
     study="ablations",
     tabulate=partial(compared_by_sparsity, study="ablations"),
     arrange=arrange,

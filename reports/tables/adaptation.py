@@ -66,7 +66,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
     section="evidence",
-    position=2,
+    position=20,
     study="main, controls",
     tabulate=tabulate,
     arrange=arrange,

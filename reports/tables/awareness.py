@@ -68,7 +68,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Domain awareness or capacity: every method against its placebo",
     section="methods",
-    position=6,
+    position=60,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

@@ -53,7 +53,7 @@ def _title(row: Row) -> str:
 TABLE = Table(
     title="Bounds of the sparsity ratio",
     section="methods",
-    position=2,
+    position=20,
     study="sparsity",
     tabulate=partial(compared_by_sparsity, study="sparsity"),
     arrange=arrange,

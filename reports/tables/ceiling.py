@@ -135,7 +135,7 @@ def _heading(row: Row) -> str:
 TABLE = Table(
     title="Ceiling: expected metrics, and the share of the achievable gain",
     section="result",
-    position=6,
+    position=60,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -195,7 +195,7 @@ def _part(row: dict) -> str:
 TABLE = Table(
     title="Claims and verdicts",
     section="result",
-    position=1,
+    position=10,
     study=", ".join(dict.fromkeys([*(claim.study for claim in ANALYSIS.claims), "controls"])),
     tabulate=tabulate,
     arrange=arrange,

@@ -143,7 +143,7 @@ def _detectable_note(table: pd.DataFrame) -> str:
 TABLE = Table(
     title="Tests: every comparison of Table 1",
     section="result",
-    position=3,
+    position=30,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -68,7 +68,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Controls: domain awareness or capacity",
     section="methods",
-    position=5,
+    position=50,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

@@ -65,7 +65,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Table 3: cost",
     section="cost",
-    position=1,
+    position=10,
     study="main, cost",
     tabulate=tabulate,
     arrange=arrange,

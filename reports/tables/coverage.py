@@ -85,7 +85,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="What GAUC covers, and calibration",
     section="evidence",
-    position=3,
+    position=30,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

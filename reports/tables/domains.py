@@ -131,7 +131,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Domains: in how many each method beats the plain backbone (UPR)",
     section="domains",
-    position=5,
+    position=50,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -143,7 +143,7 @@ def _summary(draws: pd.DataFrame) -> list[Entry]:
 TABLE = Table(
     title="Draws: how the draws of a generated log differ",
     section="evidence",
-    position=5,
+    position=50,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -173,7 +173,7 @@ def _heading(row: Row) -> str:
 TABLE = Table(
     title="Emerging domains: quality by train rows",
     section="domains",
-    position=7,
+    position=70,
     study="emerging",
     tabulate=tabulate,
     arrange=arrange,

@@ -78,7 +78,7 @@ def _title(row: Row) -> str:
 TABLE = Table(
     title="Table 2: formulations of the weighting factors",
     section="result",
-    position=7,
+    position=70,
     study="formulations",
     tabulate=tabulate,
     arrange=arrange,

@@ -249,7 +249,7 @@ def _work(rows: pd.DataFrame) -> str:
 TABLE = Table(
     title="Tuning ledger",
     section="evidence",
-    position=6,
+    position=60,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -58,7 +58,7 @@ def _heading(row: Row) -> str:
 TABLE = Table(
     title="Partitions: ever finer domains",
     section="domains",
-    position=9,
+    position=90,
     study="partitions",
     tabulate=tabulate,
     arrange=arrange,

@@ -61,7 +61,7 @@ def _layer_text(layer: str, row: Row) -> str:
 TABLE = Table(
     title="Sparsity reached",
     section="methods",
-    position=3,
+    position=30,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -66,7 +66,7 @@ def _luck(table: pd.DataFrame) -> list[str]:
 TABLE = Table(
     title="Second search: what the luck of tuning adds",
     section="result",
-    position=4,
+    position=40,
     study=STUDY,
     tabulate=compare_searches,
     arrange=arrange,

@@ -267,7 +267,7 @@ def _count_note(table: pd.DataFrame) -> str:
 TABLE = Table(
     title="Sensitivity: does the order of methods change?",
     section="evidence",
-    position=4,
+    position=40,
     study="sensitivity",
     tabulate=tabulate,
     arrange=arrange,

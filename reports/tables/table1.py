@@ -231,7 +231,7 @@ def _paper_text(metric: str, row: Row) -> str:
 TABLE = Table(
     title="Table 1: multi-domain CTR prediction",
     section="result",
-    position=2,
+    position=20,
     study="main, references",
     tabulate=tabulate,
     arrange=arrange,

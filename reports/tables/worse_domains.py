@@ -145,7 +145,7 @@ def _cut(table: pd.DataFrame) -> list[str]:
 TABLE = Table(
     title="Domains that got worse",
     section="domains",
-    position=6,
+    position=60,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -1,0 +1,112 @@
+"""Gain of each method over the plain backbone in each bin of domains, as a heat map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis import long_tail
+from reports.analysis.differences import draws_note
+from reports.look.figure import Figure
+from reports.look.panels import block_rows, counts_text, left_out
+from reports.look.style import in_order, look_of
+from reports.look.table import number
+from reports.reading.keys import BLOCK
+from reports.statistics.bins import BINS_NOTE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+    from reports.reading.load import Runs
+
+_TITLES = {"gauc": "GAUC", "auc": "AUC"}
+_ROW, _FRAME = 0.28, 0.85  # inches, of a method and of what is around a panel
+_COLOURS = "vlag_r"  # blue is a gain, red a loss
+_MUTED, _MUTED_TEXT = "#f0f0f0", "#777777"
+_ENDS = ("mean", "low", "high")
+_FACTS = [*BLOCK, "method", "draws", "bin", "domains", "test_rows", "pairs"]
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """One row per metric, method and bin: the gains of `long_tail.tabulate`, in units of 0.0001.
+
+    `is_clear` says whether the interval of a gain excludes 0; an undefined gain is nan.
+    """
+    gains = long_tail.tabulate(runs)
+    if gains.empty:
+        return gains
+    parts = [
+        gains[_FACTS].assign(
+            metric=metric,
+            **{f"gain_e4_{end}": gains[f"{metric}_delta_e4_{end}"] for end in _ENDS},
+        )
+        for metric in _TITLES
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(is_clear=(table["gain_e4_low"] > 0.0) | (table["gain_e4_high"] < 0.0))
+
+
+def draw(table: pd.DataFrame) -> Canvas:
+    """A panel per metric, a row per method and a column per bin."""
+    most = table.groupby(BLOCK)["method"].nunique().max()
+    canvas, blocks = block_rows(table, len(_TITLES), _FRAME + _ROW * most)
+    for panels, block in blocks:
+        for panel, (metric, title) in zip(panels, _TITLES.items(), strict=True):
+            _draw_panel(panel, block[block["metric"] == metric])
+            panel.set_title(f"Gain in test {title}, in 0.0001")
+        panels[1].tick_params(labelleft=False)
+    return canvas
+
+
+def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
+    import seaborn as sns  # slow to import, and needed for drawing alone
+
+    gains, clear = (
+        rows.pivot_table(index="method", columns="bin", values=name, dropna=False, sort=False)
+        for name in ("gain_e4_mean", "is_clear")
+    )
+    methods = in_order(list(gains.index))
+    gains = gains.loc[methods]
+    is_clear = clear.loc[methods].astype(bool)
+    texts = gains.map(lambda gain: number(gain, 1, signed=True))
+    most = np.nanmax(np.abs(gains[is_clear].to_numpy()), initial=0.1)
+    common: dict[str, Any] = {"annot": texts, "fmt": "", "cbar": False, "linewidths": 1.0}
+    common |= {"ax": panel, "annot_kws": {"size": 7}}
+    sns.heatmap(gains, mask=~is_clear, cmap=_COLOURS, vmin=-most, vmax=most, **common)
+    common["annot_kws"] = {"size": 7, "color": _MUTED_TEXT}
+    sns.heatmap(gains * 0.0, mask=is_clear, cmap=[_MUTED], **common)
+    first = rows.drop_duplicates("bin").sort_values("bin").to_dict("records")
+    labels = [f"BIN{row['bin']}\n{row['domains']:,}\n{row['test_rows']:,}" for row in first]
+    panel.set_xticklabels(labels)
+    panel.set_yticklabels([look_of(method)["label"] for method in methods], rotation=0)
+    panel.set(xlabel="bin, its domains, its test rows", ylabel="")
+    panel.tick_params(length=0)
+    panel.grid(visible=False)
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """The caption."""
+    return [
+        "Gain of each method over the plain backbone in units of 0.0001, mean over the runs that"
+        f" both have ({counts_text(table['pairs'])}): GAUC over the domains of a bin and AUC of all"
+        " its rows. Blue is a gain, red a loss; grey is a gain whose 95% interval holds 0, or that"
+        " has none; blank: the bin lacks a class. Figure 3b shows the intervals.",
+        BINS_NOTE,
+        *draws_note(table),
+        long_tail.INTERVAL_NOTE,
+        *left_out(table),
+    ]
+
+
+FIGURE = Figure(
+    title="Gain by bin of domains, method by method",
+    section="domains",
+    position=45,
+    study="main",
+    tabulate=tabulate,
+    draw=draw,
+    notes=notes,
+)
