@@ -14,12 +14,11 @@ from reports.analysis.peers import peers_of
 from reports.reading.few_rows import few_rows
 from reports.reading.keys import BLOCK, CELL, DATA, Family, Replicate, draw_of
 from reports.reading.names import BASELINE, data_title, title_of
-from reports.reading.test_rows import clusters, influence_sums, labels, placed
+from reports.reading.predictions import clusters, influence_sums, labels, placed
 from reports.statistics.clusters import rows_component
 from reports.statistics.delong import contrast
-from reports.statistics.estimates import NONE
+from reports.statistics.estimates import NONE, by_draw, two_way_estimate
 from reports.statistics.paired_tests import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
-from reports.statistics.two_way import by_draw, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +63,7 @@ def compare(runs: Runs) -> pd.DataFrame:
     significant, and the log has enough rows of both classes.
     """
     main = runs.study("main")
-    seeds = _records(main)
+    seeds = main.finished
     blocks = []
     for keys, models in main.models.groupby(BLOCK, sort=False):
         family = Family(str(keys[0]), str(keys[1]))
@@ -104,15 +103,6 @@ def estimate(
         ValueError: the two cells are not of the same prepared log.
     """
     return _estimate(_common(own, other), metric, peers, tuning)
-
-
-def _records(runs: Runs) -> dict[Key, dict[Replicate, RunRecord]]:
-    """The finished runs of each cell by draw and seed."""
-    found: dict[Key, dict[Replicate, RunRecord]] = {}
-    for cell in runs.cells:
-        if cell.record is not None:
-            found.setdefault(cell.key, {}).setdefault(cell.replicate, cell.record)
-    return found
 
 
 def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tuple[Key, Key, str]]:

@@ -12,8 +12,8 @@ from reports.look.entries import bounds
 from reports.reading.capped import capped_note, capped_share
 from reports.reading.keys import CELL, REPLICATE
 from reports.reading.names import BASELINE
+from reports.statistics.estimates import by_draw
 from reports.statistics.paired_tests import Interval, paired_interval
-from reports.statistics.two_way import by_draw
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

@@ -15,11 +15,10 @@ from reports.analysis.peers import peers_of
 from reports.look.entries import bounds
 from reports.reading.keys import BLOCK, Family
 from reports.reading.names import BASELINE
-from reports.reading.test_rows import File, file_of, scored_rows
+from reports.reading.predictions import File, file_of, scored_rows
 from reports.statistics.bins import NUM_BINS, bins_by_domain
 from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.estimates import NONE
-from reports.statistics.two_way import two_way_estimate
+from reports.statistics.estimates import NONE, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from reports.analysis.peers import Peers
     from reports.reading.keys import Replicate
     from reports.reading.load import Runs
-    from reports.reading.test_rows import ScoredRows
+    from reports.reading.predictions import ScoredRows
     from reports.statistics.estimates import Component, Estimate
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
@@ -73,7 +72,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for keys, models in runs.models.groupby(BLOCK, sort=False):
         block = dict(zip(BLOCK, map(str, keys), strict=True))
-        records = _records(runs, block)
+        records = {
+            method: runs.finished[key]
+            for method in models["method"]
+            if (key := (*block.values(), method, "")) in runs.finished
+        }
         methods = [name for name in models["method"] if name in records and name != BASELINE]
         if BASELINE not in records or not methods:
             continue
@@ -90,16 +93,6 @@ def tabulate(runs: Runs) -> pd.DataFrame:
                 for of_bin, gain in zip(counts, gains, strict=True)
             ]
     return pd.DataFrame(rows)
-
-
-def _records(runs: Runs, block: Mapping[str, str]) -> dict[str, dict[Replicate, RunRecord]]:
-    """The finished main cells of a block by method, draw and seed."""
-    found: dict[str, dict[Replicate, RunRecord]] = {}
-    for cell in runs.cells:
-        is_own = cell.key[: len(BLOCK)] == tuple(block.values()) and not cell.changes
-        if is_own and cell.record is not None:
-            found.setdefault(cell.config.method, {})[cell.replicate] = cell.record
-    return found
 
 
 def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.config import SECOND_SEARCH
-from reports.reading.keys import family_of
-from reports.statistics.estimates import NONE
-from reports.statistics.two_way import by_draw, tuning_component
+from reports.statistics.estimates import NONE, by_draw, tuning_component
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,12 +79,8 @@ def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component
 @lru_cache(maxsize=16)  # of the logs and backbones of a report
 def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
     """Those of a log and backbone, all of its draws."""
-    cells: dict[str, dict[Replicate, RunRecord]] = {}
-    again: dict[str, dict[Replicate, RunRecord]] = {}
-    sides = {"": cells, SECOND_SEARCH: again}
-    for cell in runs.study("main", "retuned").cells:
-        config, side = cell.config, sides.get(cell.changes)
-        is_own = family_of(config) == family and config.backbone == backbone
-        if is_own and side is not None and cell.record is not None:
-            side.setdefault(config.method, {})[cell.replicate] = cell.record
-    return Peers(cells, again)
+    own: dict[str, dict[str, Replicates]] = {"": {}, SECOND_SEARCH: {}}
+    for (*block, method, changes), records in runs.study("main", "retuned").finished.items():
+        if block == [*family, backbone] and changes in own:
+            own[changes][method] = records
+    return Peers(*own.values())

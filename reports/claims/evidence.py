@@ -31,15 +31,24 @@ NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ComparedModel:
     """One model of a comparison, and its finished runs by draw and seed."""
 
-    title: str
-    runs: dict[Replicate, RunRecord]
     backbone: str
     method: str
-    is_main: bool
+    changes: str
+    runs: dict[Replicate, RunRecord]
+
+    @property
+    def title(self) -> str:
+        """The model in words."""
+        return model_title(self.backbone, self.method, self.changes)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether no study changed it."""
+        return not self.changes
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class Evidence:
         ]
         changes = found[0].changes if found else NOT_PLANNED
         records = {cell.replicate: cell.record for cell in found if cell.record is not None}
-        return _subject(backbone, method, changes, records)
+        return ComparedModel(backbone, method, changes, records)
 
     def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> ComparedModel:
         """A model with hyper-parameters that a study fixes."""
@@ -74,9 +83,8 @@ class Evidence:
 
     def of_cell(self, key: tuple[str, ...]) -> ComparedModel:
         """The model with these values of `keys.CELL`."""
-        cells = [cell for cell in self.runs.cells if cell.key == key]
-        records = {cell.replicate: cell.record for cell in cells if cell.record is not None}
-        return _subject(key[2], key[3], key[4], records)
+        _, _, backbone, method, changes = key
+        return ComparedModel(backbone, method, changes, self.runs.finished.get(key, {}))
 
     def gap(
         self,
@@ -177,18 +185,6 @@ def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
         if one.part.unit != COUNTED and not math.isnan(one.interval.low)
     ]
     return "full" if is_tuned and min(numbers, default=math.inf) >= LEAST_REPLICATES else "small"
-
-
-def _subject(
-    backbone: str, method: str, changes: str, runs: dict[Replicate, RunRecord]
-) -> ComparedModel:
-    return ComparedModel(
-        title=model_title(backbone, method, changes),
-        runs=runs,
-        backbone=backbone,
-        method=method,
-        is_main=not changes,
-    )
 
 
 def blocked_by(*subjects: ComparedModel) -> str:

@@ -14,10 +14,10 @@ from benchmark.store.plan import read_plan
 from benchmark.store.records import ERROR, RECORD, RunStore
 from benchmark.store.sealed import RecordError
 from reports.reading.card import Card
-from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, log_of
+from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, Replicate, log_of
 from reports.reading.ledger import read_searches
-from reports.reading.logits import read_logits
 from reports.reading.names import changes_of, rank
+from reports.reading.predictions import read_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -56,6 +56,15 @@ class Runs:
     def records(self) -> list[RunRecord]:
         """The finished runs."""
         return [cell.record for cell in self.cells if cell.record is not None]
+
+    @cached_property
+    def finished(self) -> dict[tuple[str, ...], dict[Replicate, RunRecord]]:
+        """The records of each cell with finished runs, by the values of `keys.CELL`."""
+        found: dict[tuple[str, ...], dict[Replicate, RunRecord]] = {}
+        for cell in self.cells:
+            if cell.record is not None:
+                found.setdefault(cell.key, {})[cell.replicate] = cell.record
+        return found
 
     def unfinished(self, state: SlotState) -> list[Cell]:
         """The cells that are `missing` or `failed`."""

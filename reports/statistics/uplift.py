@@ -10,9 +10,8 @@ import numpy as np
 
 from reports.statistics.auction import MIXED
 from reports.statistics.clusters import rows_component
-from reports.statistics.estimates import Component, Estimate
+from reports.statistics.estimates import Component, Estimate, own_component, two_way_estimate
 from reports.statistics.paired_tests import Interval, over_draws
-from reports.statistics.two_way import own_component, two_way_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

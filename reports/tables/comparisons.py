@@ -21,8 +21,8 @@ from reports.look.columns import (
 )
 from reports.look.table import Entry, Table, TableLayout, number, p_value
 from reports.reading.names import title_of
+from reports.statistics.estimates import POOLING_LEVEL
 from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
-from reports.statistics.two_way import POOLING_LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -94,13 +94,12 @@ def _counts(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
 def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
     """Per group the metrics of a model's finished runs."""
     rows: dict[str, list[dict[str, float]]] = {group: [] for group in TRAIN_GROUPS}
-    for cell in runs.cells:
-        if cell.record is not None and cell.key == (*model, ""):
-            domains = runs.domain_scores(cell.record)
-            for group, scores in rows.items():
-                own = domains[_is_in(domains, group)]
-                values = {name: _average(own, column) for name, column in _SOURCE.items()}
-                scores.append({**cell.replicate._asdict(), **values})
+    for replicate, record in runs.finished.get((*map(str, model), ""), {}).items():
+        domains = runs.domain_scores(record)
+        for group, scores in rows.items():
+            own = domains[_is_in(domains, group)]
+            values = {name: _average(own, column) for name, column in _SOURCE.items()}
+            scores.append({**replicate._asdict(), **values})
     columns = [*REPLICATE, *_SOURCE]
     return {
         group: pd.DataFrame(scores, columns=columns, dtype=np.float64)

@@ -84,13 +84,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def _finished(runs: Runs, models: pd.DataFrame, changes: str) -> Models:
     """The finished runs of the methods under one setting, in the order of tables."""
-    found: dict[str, dict[Replicate, RunRecord]] = {}
     place = tuple(models[BLOCK].iloc[0])
-    for method in models["method"].unique():
-        key = (*place, method, changes)
-        own = {c.replicate: c.record for c in runs.cells if c.record is not None and c.key == key}
-        found |= {method: own} if own else {}
-    return found
+    return {
+        method: runs.finished[key]
+        for method in models["method"].unique()
+        if (key := (*place, method, changes)) in runs.finished
+    }
 
 
 def _numbers(own: pd.DataFrame) -> dict[str, object]:

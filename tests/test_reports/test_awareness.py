@@ -15,9 +15,8 @@ from reports.claims.awareness import PARTS, answers, tabulate
 from reports.figures.gain_parts import FIGURE
 from reports.look.figure import rendered
 from reports.reading.load import load_runs
-from reports.statistics.estimates import UNKNOWN, Estimate
+from reports.statistics.estimates import UNKNOWN, Estimate, own_component
 from reports.statistics.fieller import share_of
-from reports.statistics.two_way import own_component
 from reports.tables import controls
 from reports.tables.awareness import TABLE
 

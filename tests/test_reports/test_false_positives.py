@@ -9,8 +9,14 @@ from scipy.signal import lfilter
 
 from benchmark.metrics import mean_influences
 from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.estimates import NONE, Component, Estimate
-from reports.statistics.two_way import own_component, tuning_component, two_way_estimate
+from reports.statistics.estimates import (
+    NONE,
+    Component,
+    Estimate,
+    own_component,
+    tuning_component,
+    two_way_estimate,
+)
 
 LEVELS = (0.05, 0.0031)  # of one test, and of one of sixteen after Bonferroni
 ROWS = 19  # degrees of freedom of 20 blocks

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.estimates import UNKNOWN, Component, Estimate
+from reports.statistics.estimates import UNKNOWN, Component, Estimate, own_component
 from reports.statistics.fieller import share_of
-from reports.statistics.two_way import own_component
 
 NAMES = ("part", "whole", "rest")
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.store.sealed import RecordError
 from reports.reading.load import load_runs
-from reports.reading.test_rows import file_of, scored_rows
+from reports.reading.predictions import file_of, scored_rows
 
 if TYPE_CHECKING:
     from conftest import Folder

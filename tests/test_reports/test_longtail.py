@@ -15,7 +15,7 @@ from reports.figures.fig3b import FIGURE
 from reports.look.figure import rendered
 from reports.reading.keys import Replicate
 from reports.reading.load import load_runs
-from reports.reading.test_rows import ScoredRows, file_of, scored_rows
+from reports.reading.predictions import ScoredRows, file_of, scored_rows
 from reports.statistics.bins import bins_by_domain
 from reports.statistics.clusters import clusters_of, rows_component
 

@@ -14,8 +14,7 @@ from reports.claims.evidence import Evidence
 from reports.reading.keys import Family, Replicate
 from reports.reading.load import load_runs
 from reports.statistics.bins import bins_by_domain
-from reports.statistics.estimates import NONE
-from reports.statistics.two_way import pooled_component, tuning_component
+from reports.statistics.estimates import NONE, pooled_component, tuning_component
 from reports.tables import comparisons as comparisons_table
 
 if TYPE_CHECKING:

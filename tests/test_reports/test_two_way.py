@@ -6,9 +6,11 @@ import pytest
 from scipy import stats
 from statsmodels.formula.api import ols
 
-from reports.statistics import two_way
-from reports.statistics.estimates import NONE, UNKNOWN, Component
-from reports.statistics.two_way import (
+from reports.statistics import estimates
+from reports.statistics.estimates import (
+    NONE,
+    UNKNOWN,
+    Component,
     by_draw,
     own_component,
     pooled_component,
@@ -33,7 +35,7 @@ def residual_mean_square(table):
 
 
 def test_pooled_variance_is_the_residual_mean_square_of_models_and_seeds(monkeypatch):
-    monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
+    monkeypatch.setattr(estimates, "POOLING_LEVEL", 0.0)
     table = table_of(1)
 
     found = pooled_component(table)
@@ -54,7 +56,7 @@ def test_pooling_is_refused_by_the_f_test_of_the_difference_against_the_rest(fac
     mean_square, freedom = residual_mean_square(table)
     of_own = deltas.var(ddof=1) / 2
     of_rest = (mean_square * freedom - 3 * of_own) / 9
-    is_refused = stats.f.sf(of_own / of_rest, 3, 9) < two_way.POOLING_LEVEL
+    is_refused = stats.f.sf(of_own / of_rest, 3, 9) < estimates.POOLING_LEVEL
     assert (found == own_component(deltas)) == is_refused
     assert is_refused or factor < 9.0
     assert not is_refused or factor > 0.1
@@ -62,7 +64,7 @@ def test_pooling_is_refused_by_the_f_test_of_the_difference_against_the_rest(fac
 
 @pytest.mark.parametrize("factor", [1.0, 3.0, 30.0])
 def test_third_model_that_is_noisier_than_the_others_is_left_out(monkeypatch, factor):
-    monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
+    monkeypatch.setattr(estimates, "POOLING_LEVEL", 0.0)
     table = table_of(3, 6, 5)
     table[4] = table[4].mean() + factor * (table[4] - table[4].mean())
 
@@ -71,14 +73,14 @@ def test_third_model_that_is_noisier_than_the_others_is_left_out(monkeypatch, fa
     without = np.delete(table, 4, axis=0)
     (square, freedom), (rest, rest_freedom) = map(residual_mean_square, (table, without))
     ratio = (square * freedom - rest * rest_freedom) / (freedom - rest_freedom) / rest
-    is_out = stats.f.sf(ratio, 4, 16) < two_way.NOISY_LEVEL
+    is_out = stats.f.sf(ratio, 4, 16) < estimates.NOISY_LEVEL
     assert found.variance == pytest.approx(2 / 5 * (rest if is_out else square))
     assert found.freedom == (16 if is_out else 20)
     assert is_out == (factor == 30.0)
 
 
 def test_of_three_models_none_is_left_out(monkeypatch):
-    monkeypatch.setattr(two_way, "POOLING_LEVEL", 0.0)
+    monkeypatch.setattr(estimates, "POOLING_LEVEL", 0.0)
     table = table_of(4, 3)
     table[2] *= 100.0
 

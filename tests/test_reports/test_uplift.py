@@ -7,8 +7,8 @@ from scipy import stats
 
 from reports.statistics.auction import MIXED, candidates_of, hold_auctions
 from reports.statistics.clusters import rows_component
+from reports.statistics.estimates import two_way_estimate
 from reports.statistics.paired_tests import paired_interval
-from reports.statistics.two_way import two_way_estimate
 from reports.statistics.uplift import uplift_intervals, uplifted_domains
 
 

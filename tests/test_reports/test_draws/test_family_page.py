@@ -20,7 +20,7 @@ from reports.page.commands import Commands
 from reports.page.data_cards import data_cards
 from reports.reading.findings import Findings
 from reports.reading.load import load_runs
-from reports.reading.test_rows import ScoredRows
+from reports.reading.predictions import ScoredRows
 from reports.statistics.bins import bins_by_domain
 from reports.tables import claims
 from reports.verification.planned import check_plan

@@ -14,8 +14,8 @@ from reports.analysis.comparisons import compare
 from reports.figures import fig3d, significance
 from reports.reading.load import load_runs
 from reports.statistics.auction import candidates_of
+from reports.statistics.estimates import pooled_component
 from reports.statistics.paired_tests import paired_interval
-from reports.statistics.two_way import pooled_component
 from reports.tables import (
     ab_test,
     ceiling,

@@ -1,4 +1,4 @@
-"""What the stored test rows of a run say, each file read once."""
+"""Predictions that runs stored, those of test rows read once; broken logits are refused."""
 
 from __future__ import annotations
 
@@ -6,19 +6,38 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
-from benchmark.metrics import SCORES, placements
-from reports.reading.logits import refuse_broken
+from benchmark.metrics import SCORES, LogitError, check_finite, placements
+from benchmark.store.sealed import RecordError
 from reports.statistics.clusters import Clusters, clusters_of, jackknife
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from benchmark.store.records import RunRecord
+
+
+def read_logits(path: Path) -> pd.DataFrame:
+    """A stored table with a column of finite logits.
+
+    Raises:
+        RecordError: some are nan or infinite.
+    """
+    frame = pd.read_parquet(path)
+    _refuse_broken(path, frame["logit"].to_numpy())
+    return frame
+
+
+def _refuse_broken(path: Path, logit: ArrayLike) -> None:
+    try:
+        check_finite(logit)
+    except LogitError as error:
+        raise RecordError(f"{path}: {error}; delete the run's folder and run again") from None
 
 
 class File(NamedTuple):
@@ -99,7 +118,7 @@ def scored_rows(file: File) -> ScoredRows:
         RecordError: a logit is nan or infinite.
     """
     rows = pl.read_parquet(file.path).filter(pl.col("split") == "test")
-    refuse_broken(file.path, rows["logit"].to_numpy())
+    _refuse_broken(file.path, rows["logit"].to_numpy())
     return ScoredRows(
         label=rows["label"].to_numpy(),
         logit=rows["logit"].to_numpy(),
