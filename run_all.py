@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from benchmark.planning.selection import Selection
     from benchmark.running.grid import Execute, Grid
-    from benchmark.store.plan import Plan
     from benchmark.store.records import RunStore, SlotState
     from benchmark.tracking.tracker import Tracker
     from datasets.prepare import PreparedData
@@ -125,6 +124,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.running.grid import Grid, check_device
     from benchmark.running.local import stop_workers
     from benchmark.store.plan import refuse_other_version
+    from benchmark.tracking.tracker import Tracker
     from benchmark.tuning.reuse import read_given
     from reports.analysis_plan import register
 
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     refuse_other_version(store.out)
     register(store.out)
     execute = executor_of(args)
-    tracker = tracker_of(args, store)
+    tracker = None if args.no_mlflow else Tracker(store.out, args.tracking_uri)
     given = read_given(args.tuned) if args.tuned else None
     selection = selection_of(args)
     logs = prepare_logs(selection, args.data_dir)
@@ -148,7 +148,13 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         store_growth(store.out, selection.methods)
     report = write_report(store)
     print(f"report: {report}", flush=True)
-    write_copies(store, grid.agenda.plan, tracker)
+    plan = grid.agenda.plan
+    if plan.searches:
+        from benchmark.tuning.sampler import write_journals  # optuna is slow to import
+
+        write_journals(store.out, plan)
+    if tracker and (hint := tracker.finish(plan)):
+        print(hint)
     problems = grid.problems()
     if problems:
         print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
@@ -213,17 +219,6 @@ def executor_of(args: argparse.Namespace) -> Execute:
     return partial(run_tasks_on_ray, address=args.ray_address, num_workers=args.jobs)
 
 
-def tracker_of(args: argparse.Namespace, store: RunStore) -> Tracker | None:
-    """MLflow, if it is wanted; a server that does not answer is found out before anything else."""
-    if args.no_mlflow:
-        return None
-    from benchmark.tracking.tracker import Tracker
-
-    tracker = Tracker(store.out, args.tracking_uri)
-    tracker.check()
-    return tracker
-
-
 def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
     """Run what is open with one line for each, and a bar on a terminal."""
     from tqdm import tqdm
@@ -247,21 +242,6 @@ def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
             sys.stdout.flush()
             if tracker:
                 tracker.update(grid.agenda.plan)
-
-
-def write_copies(store: RunStore, plan: Plan, tracker: Tracker | None) -> None:
-    """Bring Optuna's journals and MLflow up to date; a copy that fails is a line, no failed run."""
-    if plan.searches:
-        from benchmark.tuning.sampler import write_journals  # optuna is slow to import
-
-        try:
-            write_journals(store.out, plan)
-        except OSError as error:
-            print(f"no Optuna journals: {error}; the runs are complete without them")
-    if tracker:
-        tracker.finish(plan)
-        if tracker.hint:
-            print(tracker.hint)
 
 
 def write_report(store: RunStore) -> Path:

@@ -46,7 +46,7 @@ Terms = tuple[str, tuple[str, ...], "Protocol"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ShownRun:
     """A run to show; times are in seconds since 1970.
 
     `key` is its own, whatever it found. `unshared` are the fields of its configuration that it does
@@ -73,8 +73,8 @@ class Entry:
     def params(self) -> dict[str, str]:
         """The configuration as flat texts; hyper-parameters are named as searches name them."""
         content = self.config.to_json()
-        shown = flat({name: content[name] for name in content if name not in self.unshared})
-        return {name.replace("_config.", "."): value for name, value in shown.items()}
+        texts = flat({name: content[name] for name in content if name not in self.unshared})
+        return {name.replace("_config.", "."): text for name, text in texts.items()}
 
     def points(self) -> Iterator[Point]:
         """The metrics, at step 0, and the points of learning curves and schedules."""
@@ -86,15 +86,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class ShownCell:
     """The run of a cell and those below it; `is_main` if it competes for the winner.
 
     `finals` are the final runs that are done, by draw and seed.
     """
 
-    run: Entry
-    children: Sequence[Entry]
-    finals: Sequence[Entry]
+    run: ShownRun
+    children: Sequence[ShownRun]
+    finals: Sequence[ShownRun]
     is_main: bool
 
     @property
@@ -104,7 +104,7 @@ class Cell:
         return -math.inf if math.isnan(score) else score
 
 
-def cells_of(store: RunStore, plan: Plan) -> list[Cell]:
+def cells_of(store: RunStore, plan: Plan) -> list[ShownCell]:
     """The cells of a plan and of former calls that have a child, the plan's first, in its order."""
     return _Collector(store, plan).cells()
 
@@ -117,7 +117,7 @@ class _Collector:
         self._studies = _studies_of_slots(plan)
         self._main = _competing(plan.calls_of(MAIN), self._whole.slots)
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[ShownCell]:
         slots: dict[str, list[str]] = {}
         for slot, config in self._whole.slots.items():
             slots.setdefault(group_of(config), []).append(slot)
@@ -131,7 +131,7 @@ class _Collector:
 
     def _cell(
         self, group: str, slots: list[str], tuning: tuple[Search, list[Trial]] | None
-    ) -> Cell | None:
+    ) -> ShownCell | None:
         ends = {slot: self._final(slot) for slot in slots}
         states = {end.status if end else self._open(slot) for slot, end in ends.items()}
         children = [end for end in ends.values() if end]
@@ -149,7 +149,7 @@ class _Collector:
         done = (child for child in children if child.is_final)
         finals = sorted(done, key=lambda child: (child.config.draw or 0, child.config.seed))
         config = children[0].config
-        run = Entry(
+        run = ShownRun(
             key=f"cell/{group}",
             name=_cell_name(config),
             config=config,
@@ -161,13 +161,13 @@ class _Collector:
             status=next((state for state in NOT_FINISHED if state in states), "FINISHED"),
         )
         is_main = not self._main.isdisjoint(slots)
-        return Cell(run=run, children=children, finals=finals, is_main=is_main)
+        return ShownCell(run=run, children=children, finals=finals, is_main=is_main)
 
     def _open(self, slot: str) -> Status:
         """The status of a slot without a run that can be shown."""
         return "FAILED" if self._whole.state_of(slot) == "failed" else "RUNNING"
 
-    def _final(self, slot: str) -> Entry | None:
+    def _final(self, slot: str) -> ShownRun | None:
         """The final run of a slot if it has ended and its record can be trusted."""
         if slot in self._whole.waiting:
             return None
@@ -181,12 +181,12 @@ class _Collector:
             return None
 
 
-def winners(cells: Iterable[Cell]) -> dict[str, Entry]:
+def winners(cells: Iterable[ShownCell]) -> dict[str, ShownRun]:
     """Per data set the first seed of the main cell with the highest mean dev AUC.
 
     Data sets whose main cells have not all ended have none yet.
     """
-    mains: dict[str, list[Cell]] = {}
+    mains: dict[str, list[ShownCell]] = {}
     for cell in cells:
         if cell.is_main:
             mains.setdefault(cell.run.config.dataset, []).append(cell)
@@ -292,13 +292,13 @@ def _child_tags(
     }
 
 
-def _done(folder: Path, slot: str, config: RunConfig) -> Entry:
+def _done(folder: Path, slot: str, config: RunConfig) -> ShownRun:
     path = folder / RECORD
     content = read_sealed(path)
     with named_damage(path):
         timing = content["timing"]
         started = datetime.fromisoformat(timing["started"]).timestamp()
-        return Entry(
+        return ShownRun(
             key=f"final/{slot}",
             name=_replicate(config),
             config=config,
@@ -319,10 +319,10 @@ def _done(folder: Path, slot: str, config: RunConfig) -> Entry:
         )
 
 
-def _failed(folder: Path, slot: str, config: RunConfig) -> Entry:
+def _failed(folder: Path, slot: str, config: RunConfig) -> ShownRun:
     path = folder / ERROR
     error, ended = str(read_json(path).get("error")), path.stat().st_mtime
-    return Entry(
+    return ShownRun(
         key=f"final/{slot}",
         name=_replicate(config),
         config=config,
@@ -340,7 +340,7 @@ def _replicate(config: RunConfig) -> str:
     return config.replicate.replace(", ", "-").replace(" ", "-")
 
 
-def _trial(out: Path, search: Search, trial: Trial) -> Entry:
+def _trial(out: Path, search: Search, trial: Trial) -> ShownRun:
     """A trial that has ended, complete or failed."""
     path, config = trial_path(out / search.folder, trial.index), trial.config
     ended = path.stat().st_mtime
@@ -348,7 +348,7 @@ def _trial(out: Path, search: Search, trial: Trial) -> Entry:
     metrics = {name: float(getattr(trial, name)) for name in ("epochs", "row_passes", "seconds")}
     if trial.value is not None:
         metrics[f"dev/{config.protocol.selection_metric}"] = trial.value
-    return Entry(
+    return ShownRun(
         key=f"tune/{search.folder}/{trial.index:03}",
         name=f"trial-{trial.index:03}",
         config=config,
@@ -371,7 +371,7 @@ def _metrics_of_search(trials: Sequence[Trial]) -> dict[str, float]:
     return metrics
 
 
-def _means(finals: Sequence[Entry]) -> dict[str, float]:
+def _means(finals: Sequence[ShownRun]) -> dict[str, float]:
     """Means and standard deviations over seeds."""
     metrics: dict[str, float] = {"seeds": len(finals)} if finals else {}
     for name in finals[0].metrics if finals else ():

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from benchmark.store.records import RunStore
-    from benchmark.tracking.cells import Entry
+    from benchmark.tracking.cells import ShownRun
 
 logger = logging.getLogger(__name__)
 
 
-def log_model(client: MlflowClient, run: Run, store: RunStore, final: Entry) -> bool:
+def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) -> bool:
     """Log the model of a final run; false, with a line in the log, if it lacks a part.
 
     MLflow logs models to the address that `mlflow.set_tracking_uri` was given, which must be that

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmark.store.plan import Plan
-    from benchmark.tracking.cells import Cell
+    from benchmark.tracking.cells import ShownCell
 
 PERIOD_SECONDS = 120.0  # between two updates while the grid runs
 LOCK = ".mlflow.lock"  # of the process that writes
@@ -59,43 +59,21 @@ class Tracker:
         """Take an output folder, and the address of a server if its database is not to be used.
 
         Raises:
-            ConfigError: the address is not that of a server.
+            ConfigError: the address is not that of a server, or nothing answers there.
         """
         if uri is not None:
-            _refuse_other_than_server(uri)
+            _check(uri)
         self.out, self.uri = out, uri
         self._updated = time.monotonic()
         self._is_broken = False
-
-    def check(self) -> None:
-        """Make sure that the server answers, if there is one.
-
-        Raises:
-            ConfigError: it does not.
-        """
-        if not self.uri:
-            return
-        _settle()
-        from mlflow import MlflowClient  # slow to import
-        from mlflow.exceptions import MlflowException
-
-        try:
-            MlflowClient(self.uri).search_experiments(max_results=1)
-        except MlflowException as error:
-            raise ConfigError(
-                f"--tracking-uri {self.uri}: no MLflow server answers there ({one_line(error)});"
-                " start one with `mlflow server`, or leave the option out to use the database in"
-                " --out"
-            ) from None
 
     def sync(self, plan: Plan) -> None:
         """Write all of the plan that is new; what has been written stays as it is.
 
         Raises:
-            ConfigError: the database is broken, or the server does not answer or refuses.
+            ConfigError: the database is broken, or MLflow refuses.
             OSError: the folder cannot be written.
         """
-        self.check()
         with locked(self.out / LOCK):
             self._write(plan)
 
@@ -117,10 +95,13 @@ class Tracker:
             self.finish(plan)
             self._updated = time.monotonic()
 
-    def finish(self, plan: Plan) -> None:
-        """Write what is new; after a problem, which is a line in the log, nothing more is tried."""
+    def finish(self, plan: Plan) -> str:
+        """Write what is new; how to browse it, empty after a problem.
+
+        A problem is a line in the log, and nothing more is tried.
+        """
         if self._is_broken:
-            return
+            return ""
         try:
             self.sync(plan)
         except Exception as error:  # whatever MLflow and its libraries raise
@@ -131,11 +112,6 @@ class Tracker:
                 one_line(error),
                 self.out,
             )
-
-    @property
-    def hint(self) -> str:
-        """How to browse the runs; empty after a problem."""
-        if self._is_broken:
             return ""
         uri = self.uri or f"sqlite:///{self.out / DATABASE}"
         return f"browse: mlflow ui --backend-store-uri {uri} (takes about 20 s to start)"
@@ -153,7 +129,7 @@ class Tracker:
         except MlflowException as error:
             raise ConfigError(f"{uri}: {one_line(error)}") from error
 
-    def _write_to(self, uri: str, cells: Sequence[Cell]) -> None:
+    def _write_to(self, uri: str, cells: Sequence[ShownCell]) -> None:
         import mlflow
 
         from benchmark.tracking.writer import Writer
@@ -177,15 +153,26 @@ class Tracker:
         return path.read_text(encoding="utf-8").strip()
 
 
-def _refuse_other_than_server(uri: str) -> None:
+def _check(uri: str) -> None:
+    """Refuse an address at which no MLflow server answers."""
+    start = "start one with `mlflow server`, or leave the option out to use the database in --out"
     parts = urlsplit(uri)
-    if parts.scheme in ("http", "https") and parts.netloc:
-        return
-    reason = "MLflow no longer keeps runs in folders" if parts.scheme in ("", "file") else "unknown"
-    raise ConfigError(
-        f"--tracking-uri {uri!r}: must be the address of an MLflow server, http://... or"
-        f" https://... ({reason}); leave the option out to use the database in --out"
-    )
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError(
+            f"--tracking-uri {uri!r}: must be the address of an MLflow server, http://... or"
+            f" https://..., for MLflow no longer keeps runs in folders; {start}"
+        )
+    _settle()
+    from mlflow import MlflowClient  # slow to import
+    from mlflow.exceptions import MlflowException
+
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        reason = one_line(error)
+        raise ConfigError(
+            f"--tracking-uri {uri}: no MLflow server answers there ({reason}); {start}"
+        ) from None
 
 
 def _settle() -> None:

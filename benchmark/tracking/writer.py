@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from benchmark.store.records import RunStore
-    from benchmark.tracking.cells import Cell, Entry, Point
+    from benchmark.tracking.cells import Point, ShownCell, ShownRun
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Writer:
             if KEY in run.data.tags and run.data.tags.get(ORIGIN, "") == origin
         }
 
-    def sync(self, cells: Iterable[Cell], winner: Entry | None) -> None:
+    def sync(self, cells: Iterable[ShownCell], winner: ShownRun | None) -> None:
         """Write what is new, and bring what has grown up to date."""
         for cell in cells:
             run_id = self._write_cell(cell.run)
@@ -94,52 +94,52 @@ class Writer:
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
 
-    def _write_cell(self, entry: Entry) -> str:
+    def _write_cell(self, shown: ShownRun) -> str:
         """Make the run of a cell, or renew its tags, metrics and status; its id."""
-        run = self.runs.get(entry.key)
+        run = self.runs.get(shown.key)
         if run is None:
-            return self._create(entry, entry.tags)
+            return self._create(shown, shown.tags)
         run_id, known = str(run.info.run_id), run.data.metrics
         changed = [
             (name, value, 0)
-            for name, value in entry.metrics.items()
+            for name, value in shown.metrics.items()
             if not _is_same(known.get(nameable(name)), value)
         ]
-        self._log(run_id, time.time(), changed, tags=_differing(run, entry.tags))
-        if entry.status == "RUNNING":
+        self._log(run_id, time.time(), changed, tags=_differing(run, shown.tags))
+        if shown.status == "RUNNING":
             if run.info.status != "RUNNING":
                 self.client.update_run(run_id, status="RUNNING")
-        elif changed or run.info.status != entry.status:
-            self._end(run_id, entry.status, entry.ended)
+        elif changed or run.info.status != shown.status:
+            self._end(run_id, shown.status, shown.ended)
         return run_id
 
-    def _write_child(self, entry: Entry, parent_id: str) -> None:
+    def _write_child(self, shown: ShownRun, parent_id: str) -> None:
         """Make a run below a cell unless it is there as it is."""
-        tags = {**entry.tags, MLFLOW_PARENT_RUN_ID: parent_id}
-        run = self.runs.get(entry.key)
+        tags = {**shown.tags, MLFLOW_PARENT_RUN_ID: parent_id}
+        run = self.runs.get(shown.key)
         if run:
             differing = _differing(run, tags)
             if run.info.status in ENDED and not {SEAL, MLFLOW_PARENT_RUN_ID} & differing.keys():
                 self._log(run.info.run_id, time.time(), (), tags=differing)
                 return
-            self._delete(entry.key)
+            self._delete(shown.key)
         try:
-            if entry.is_final:
-                self.store.read_run(entry.config)  # checks the digests of its files
+            if shown.is_final:
+                self.store.read_run(shown.config)  # checks the digests of its files
         except RecordError as error:
             logger.warning("not imported into MLflow: %s", error)
             return
-        self._create(entry, tags)
+        self._create(shown, tags)
 
-    def _create(self, entry: Entry, tags: Mapping[str, str]) -> str:
+    def _create(self, shown: ShownRun, tags: Mapping[str, str]) -> str:
         """Make a run, all of it; its id."""
-        run = self._start(entry.key, entry.name, entry.started, tags)
+        run = self._start(shown.key, shown.name, shown.started, tags)
         run_id = str(run.info.run_id)
-        self._log(run_id, entry.ended, entry.points(), params=entry.params)
-        self._log_dataset(run_id, entry)
-        self._keep(run, entry.files)
-        if entry.status != "RUNNING":
-            self._end(run_id, entry.status, entry.ended)
+        self._log(run_id, shown.ended, shown.points(), params=shown.params)
+        self._log_dataset(run_id, shown)
+        self._keep(run, shown.files)
+        if shown.status != "RUNNING":
+            self._end(run_id, shown.status, shown.ended)
         return run_id
 
     def _start(self, key: str, name: str, started: float, tags: Mapping[str, str]) -> Run:
@@ -177,12 +177,12 @@ class Writer:
             [RunTag(name, value) for name, value in (tags or {}).items()],
         )
 
-    def _log_dataset(self, run_id: str, entry: Entry) -> None:
+    def _log_dataset(self, run_id: str, shown: ShownRun) -> None:
         """Tie a run to its log, whose digest is the start of the prepared data's fingerprint."""
-        fingerprint = entry.config.data_fingerprint
+        fingerprint = shown.config.data_fingerprint
         folder = self.store.data_folder(fingerprint).resolve()
         dataset = Dataset(
-            name=entry.config.dataset,
+            name=shown.config.dataset,
             digest=fingerprint[:DIGEST_LENGTH],
             source_type="local",
             source=json.dumps({"uri": str(folder)}),
@@ -198,7 +198,7 @@ class Writer:
             else:
                 self.client.log_artifact(run.info.run_id, str(path))
 
-    def _drop_replaced_trials(self, cell: Cell, run_id: str) -> None:
+    def _drop_replaced_trials(self, cell: ShownCell, run_id: str) -> None:
         """Delete the trials of a search that another one has replaced."""
         trials = {child.key for child in cell.children if child.tags["stage"] == "tune"}
         for key, run in list(self.runs.items()):
@@ -222,7 +222,7 @@ class Writer:
         self._keep(run, [path])
         self._end(run.info.run_id, "FINISHED", written)
 
-    def _mark_winner(self, winner: Entry | None) -> None:
+    def _mark_winner(self, winner: ShownRun | None) -> None:
         """Keep the winner as a model of its run, and mark that run alone."""
         if winner is None:
             return

@@ -138,7 +138,7 @@ def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     uri = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(ConfigError, match="no MLflow server answers there") as caught:
-        Tracker(tmp_path, uri).check()
+        Tracker(tmp_path, uri)
 
     assert len(str(caught.value).splitlines()) == 1
     assert uri in str(caught.value)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmark.store.plan import read_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
 
@@ -155,16 +154,6 @@ def test_a_new_run_whose_file_was_changed_is_left_out_and_named(synced, caplog):
     assert "history.csv: missing or changed" in caplog.text
 
 
-def test_a_deleted_database_is_rebuilt_equal(synced):
-    before = synced.content()
-    (synced.out / "mlflow.db").unlink()
-
-    former = Tracker(synced.out, None).rebuild(synced.made)
-
-    assert former is None
-    assert synced.content() == before
-
-
 def test_names_that_mlflow_refuses_are_made_ones_that_it_takes(synced):
     config = synced.config(method="plain", seed=1)
     result = synced.result(0.6, metrics={"dev": {"auc": 0.6}, "test": {"hits@[1,2]=": 0.5}})
@@ -174,11 +163,3 @@ def test_names_that_mlflow_refuses_are_made_ones_that_it_takes(synced):
 
     run = synced.runs()[f"final/{config.slot_id}"]
     assert run.data.metrics["test/hits__1_2__"] == 0.5
-
-
-def test_a_plan_read_back_from_its_file_imports_the_same(synced):
-    before = synced.content()
-
-    Tracker(synced.out, None).sync(read_plan(synced.out))
-
-    assert synced.content() == before
