@@ -1,4 +1,4 @@
-"""Command lines: exit codes, and errors of one line."""
+"""Command lines: exit codes, errors of one line, and arguments that are numbers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and leave with the code for bad usage."""
         self.exit(USAGE, f"{self.prog}: error: {message}; see --help\n")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A reader of an argument that is a whole number, not below `least`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {least}, got {text!r}"
+            )
+        return int(text)
+
+    return read
 
 
 def exit_code(

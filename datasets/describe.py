@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.command_line import OK, Parser, exit_code
+from datasets.command_line import OK, Parser, at_least, exit_code
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--label", metavar="COLUMN", help="the label, if its name does not tell")
     parser.add_argument(
         "--rows",
-        type=_positive,
+        type=at_least(1),
         metavar="N",
         help=f"rows looked at closely, drawn at random from a longer log (default {MAX_ROWS:,})",
     )
@@ -71,12 +71,6 @@ def _parser() -> argparse.ArgumentParser:
         help="with --card: an .html or .md file (default: Markdown on standard output)",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from benchmark.command_line.listing import LISTS
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.store.environment import ROOT
-from datasets.command_line import Parser
+from datasets.command_line import Parser, at_least
 from models.registry import PluginError, available, use_plugins
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _add_selection(parser: Parser) -> None:
     )
     group.add_argument(
         "--world-rows",
-        type=positive,
+        type=at_least(1),
         metavar="N",
         help="rows of a generated log (default: the preset's)",
     )
@@ -119,7 +119,7 @@ def _add_selection(parser: Parser) -> None:
 def _add_budget(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--trials",
-        type=whole,
+        type=at_least(0),
         metavar="N",
         help="trials of every search; 0 takes the papers' values (default: the preset's)",
     )
@@ -131,7 +131,7 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
         " protocol first, and search for none",
     )
     group.add_argument(
-        "--seeds", type=positive, metavar="N", help="number of seeds (default: the preset's)"
+        "--seeds", type=at_least(1), metavar="N", help="number of seeds (default: the preset's)"
     )
     group.add_argument(
         "--only",
@@ -154,7 +154,7 @@ def _add_execution(parser: Parser) -> None:
     group = parser.add_argument_group("how to run")
     group.add_argument(
         "--jobs",
-        type=positive,
+        type=at_least(1),
         metavar="N",
         help=f"processes (default {usable_cores()}, or 1 with --device cuda; on a cluster all of"
         " its CPUs)",
@@ -209,17 +209,3 @@ def _add_alternatives(parser: Parser) -> None:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def positive(text: str) -> int:
-    """An integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def whole(text: str) -> int:
-    """An integer of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
-    return int(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.store.environment import ROOT
-from datasets.command_line import OK, Parser, exit_code
+from datasets.command_line import OK, Parser, at_least, exit_code
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--rows",
-        type=int,
+        type=at_least(1),
         help=f"rows of {' and '.join(SIZED)}; default 10 million",
     )
     return exit_code(parser.prog, partial(_print_figures, parser.parse_args()))
