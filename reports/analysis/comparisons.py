@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.metrics import METRICS, SCORES
 from reports.analysis.peers import peers_of
-from reports.reading.few_rows import few_rows
+from reports.reading.exclusions import few_rows
 from reports.reading.keys import BLOCK, CELL, DATA, Family, Replicate, draw_of
 from reports.reading.names import BASELINE, data_title, title_of
 from reports.reading.predictions import clusters, influence_sums, labels, placed

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.metrics import SCORES, metric_of
 from reports.look.entries import bounds
-from reports.reading.capped import capped_note, capped_share
+from reports.reading.exclusions import capped_note, capped_share
 from reports.reading.keys import CELL, REPLICATE
 from reports.reading.names import BASELINE
 from reports.statistics.estimates import by_draw

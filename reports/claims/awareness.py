@@ -15,7 +15,7 @@ from reports.analysis.peers import peers_of
 from reports.claims.evidence import Evidence
 from reports.look.entries import bounds
 from reports.look.table import number
-from reports.reading.capped import is_capped, marked
+from reports.reading.exclusions import is_capped, marked
 from reports.reading.keys import CELL, DATA, MODEL, Family
 from reports.reading.names import BASELINE, TITLES, data_title
 from reports.statistics.estimates import NONE

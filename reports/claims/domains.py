@@ -15,8 +15,7 @@ from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES
 from reports.analysis.peers import peers_of
 from reports.claims.evidence import absent, blocked_by
 from reports.claims.verdicts import Part
-from reports.reading.capped import are_capped, cap_warning
-from reports.reading.few_rows import few_test_rows
+from reports.reading.exclusions import are_capped, cap_warning, few_test_rows
 from reports.reading.keys import DATA, family_of
 from reports.reading.names import BASELINE, FORMS
 from reports.statistics.bins import TRAIN_GROUPS, bins_by_domain, train_groups_by_domain

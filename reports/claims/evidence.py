@@ -11,7 +11,7 @@ from reports.analysis.comparisons import estimate
 from reports.analysis.peers import peers_of, tuning_between
 from reports.claims.paper import paper_scores
 from reports.claims.verdicts import COUNTED, LEAST_REPLICATES, LEAST_TRIALS, Part
-from reports.reading.capped import are_capped, cap_warning
+from reports.reading.exclusions import are_capped, cap_warning
 from reports.reading.keys import Family
 from reports.reading.names import BASELINE, model_title
 from reports.statistics.estimates import NONE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from scipy import stats
 
 from reports.analysis_plan import ANALYSIS
-from reports.reading.capped import MOST_CAPPED
+from reports.reading.exclusions import MOST_CAPPED
 from reports.statistics.estimates import NONE, UNKNOWN, Component, Estimate
 from reports.statistics.paired_tests import POWER
 

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.metrics import SCORES
 from reports.look.entries import interval_text
 from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, number, p_value, spread
-from reports.reading.capped import marked
+from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import CEILING, block_title, title_of
 

@@ -17,7 +17,7 @@ from reports.page.data_cards import data_cards
 from reports.page.lineage import lineage_of
 from reports.page.tuning import hyper_parameters, tuning_section
 from reports.page.verdicts import tone_of, verdict_counts
-from reports.reading.capped import last_steps
+from reports.reading.exclusions import last_steps
 from reports.reading.keys import partition_of
 from reports.reading.names import REFERENCE, TITLES, data_title, model_title
 

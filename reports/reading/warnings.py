@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.metrics import SCORES
 from benchmark.store.plan import read_plan
 from benchmark.store.records import FILES
-from reports.reading.few_rows import few_rows
+from reports.reading.exclusions import few_rows
 from reports.reading.findings import Findings
 from reports.reading.folders import run_folders
 from reports.reading.load import NOT_RUN, WAITING

@@ -17,7 +17,7 @@ from reports.look.columns import (
 )
 from reports.look.entries import interval_text
 from reports.look.table import Table, TableLayout
-from reports.reading.capped import capped_note
+from reports.reading.exclusions import capped_note
 
 if TYPE_CHECKING:
     import pandas as pd

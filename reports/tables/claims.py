@@ -22,7 +22,7 @@ from reports.claims.verdicts import (
     words_of,
 )
 from reports.look.table import Entry, Table, TableBlock, TableLayout, number
-from reports.reading.few_rows import few_rows
+from reports.reading.exclusions import few_rows
 from reports.reading.keys import DATA
 from reports.reading.names import data_title
 

@@ -30,7 +30,7 @@ from reports.look.columns import (
 )
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout, number, p_value
-from reports.reading.capped import capped_note, capped_share
+from reports.reading.exclusions import capped_note, capped_share
 from reports.reading.keys import BLOCK, CELL, MODEL, Family
 from reports.reading.names import BASELINE, CEILING, TITLES
 from reports.statistics.paired_tests import (

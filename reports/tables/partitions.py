@@ -10,7 +10,7 @@ from reports.analysis.differences import below
 from reports.analysis.partitions import tabulate
 from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, column, laid_out
 from reports.look.table import Table, TableLayout
-from reports.reading.capped import marked
+from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title, joined, title_of
 from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns

@@ -15,7 +15,7 @@ from reports.analysis.gap_changes import METRIC, change_of, gap_of
 from reports.look.columns import RUNS_COLUMN
 from reports.look.entries import bounds, interval_text
 from reports.look.table import UNDEFINED, Entry, Table, TableBlock, TableLayout, number, spread
-from reports.reading.capped import capped_note, capped_share, marked
+from reports.reading.exclusions import capped_note, capped_share, marked
 from reports.reading.keys import BLOCK, CELL
 from reports.reading.names import BASELINE, TITLES, block_title
 

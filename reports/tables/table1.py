@@ -34,7 +34,7 @@ from reports.look.columns import (
 )
 from reports.look.entries import interval_text
 from reports.look.table import Entry, Table, TableLayout, number
-from reports.reading.capped import capped_note
+from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA, MODEL
 from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined
 from reports.statistics.paired_tests import TEST_LEVEL

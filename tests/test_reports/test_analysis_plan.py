@@ -13,8 +13,7 @@ from reports.analysis_plan import ANALYSIS, NAME, OWN, changes_since, digest, re
 from reports.build import build
 from reports.claims import verdicts
 from reports.page.content import render_page
-from reports.reading.capped import MOST_CAPPED
-from reports.reading.few_rows import LEAST_ROWS
+from reports.reading.exclusions import LEAST_ROWS, MOST_CAPPED
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

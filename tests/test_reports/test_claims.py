@@ -21,7 +21,7 @@ from reports.claims.evidence import Evidence, absent, budget_of, counted
 from reports.claims.paper import paper_values
 from reports.claims.verdicts import COUNTED, NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Part
 from reports.look.table import to_markdown
-from reports.reading.few_rows import few_test_rows
+from reports.reading.exclusions import few_test_rows
 from reports.reading.keys import Family
 from reports.reading.ledger import SearchTrials
 from reports.reading.load import load_runs

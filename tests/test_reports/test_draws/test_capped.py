@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.store.sealed import write_sealed
 from reports.claims.verdicts import Part, to_settle
-from reports.reading.capped import MARK, NOTE, are_capped, last_steps
+from reports.reading.exclusions import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import Interval
 from reports.tables import claims, controls, table1
