@@ -22,7 +22,7 @@ OWN = Path(__file__).with_name(NAME)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """Of tests and intervals."""
+    """Levels of tests and intervals."""
 
     claim: float
     test: float
@@ -48,7 +48,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusions:
-    """What settles nothing: above the first, below the second, beyond the third."""
+    """Bounds of what settles nothing: above the first, below the second, beyond the third."""
 
     capped_share: float
     rows_of_a_class: int
@@ -57,7 +57,7 @@ class Exclusions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What words on cost stand for."""
+    """The quantities that words on cost stand for."""
 
     domains: int
     much_less_memory: float
@@ -124,7 +124,7 @@ def register(out: Path) -> None:
 
 
 def changes_since(out: Path) -> list[str] | None:
-    """How the plan differs from the copy that an output folder keeps, as lines with - and +.
+    """Differences of the plan from the copy in an output folder, as lines with - and +.
 
     None if it keeps no copy.
 

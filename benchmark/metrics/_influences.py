@@ -1,4 +1,4 @@
-"""How the rows of each class lie among those of the other, and what that says of mean AUCs."""
+"""Placements of the rows of each class among those of the other, and influences on mean AUCs."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def estimate(
     peers: Peers | None = None,
     tuning: Component = NONE,
 ) -> Estimate:
-    """How much more one cell has of a metric on test than another, over their common seeds.
+    """The difference of two cells in a metric on test, over their common seeds.
 
     Its error is for other seeds and other test rows, and for other tuned values by `tuning`. Of two
     main cells of one table, `peers`, the spread of the seeds is pooled over all of them.
@@ -106,7 +106,7 @@ def estimate(
 
 
 def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tuple[Key, Key, str]]:
-    """What is compared among the finished cells of one data set and backbone."""
+    """The comparisons among the finished cells of one data set and backbone, with their kinds."""
     method = CELL.index("method")
     plain = [cell for cell in cells if cell[method] == BASELINE]
     pairs = [(cell, base, KINDS[0]) for base in plain for cell in cells if cell != base]
@@ -182,7 +182,7 @@ def _table(
 
 
 def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:
-    """What all differences owe to the choice of the test rows of one log."""
+    """The part of the variance that the choice of one log's test rows adds to all differences."""
     sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
     return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
 

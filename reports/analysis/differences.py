@@ -81,7 +81,7 @@ def run_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series
 
 
 def independent(values: pd.Series) -> NDArray[np.float64]:
-    """What intervals and tests are of, from values by draw: means of draws, else of one draw."""
+    """The values under intervals and tests: means of draws where there are several, else all."""
     return by_draw(values.to_numpy(np.float64), values.index)
 
 
@@ -166,12 +166,12 @@ def below(table: pd.DataFrame) -> list[str]:
 
 
 def is_plain(row: Mapping[Hashable, object]) -> bool:
-    """Whether a row is the plain backbone's main cell, with which others are compared."""
+    """True of the plain backbone's main cell, with which others are compared."""
     return row["method"] == BASELINE and row["changes"] == ""
 
 
 def draws_note(table: pd.DataFrame) -> list[str]:
-    """What is different about logs with several draws, where a table has one."""
+    """The note on logs with several draws, where a table has one."""
     return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
 
 

@@ -1,4 +1,4 @@
-"""What every domain gains over the plain backbone in test AUC, seed by seed."""
+"""Gains of every domain over the plain backbone in test AUC, seed by seed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DomainGains:
 
 
 def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
-    """Those of every planned method that is not the plain backbone, in the order of tables.
+    """The gains of every planned method but the plain backbone, in the order of tables.
 
     Of each method they are one per draw of the log: no domain is in two draws.
     """
@@ -69,7 +69,7 @@ def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
 def _of_draw(
     runs: Runs, backbone: str, methods: list[dict[Hashable, Any]], draw: int, fingerprint: str
 ) -> list[DomainGains]:
-    """Those of each method on one draw."""
+    """The gains of each method on one draw."""
     aucs = _aucs(runs, backbone)
     domains = runs.domains(fingerprint).sort_values("eval_domain_id")
     clicks, rows = domains["test_clicks"], domains["test_impressions"]

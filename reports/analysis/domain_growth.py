@@ -1,4 +1,4 @@
-"""What run_all.py counts of the growth of cost with the number of domains."""
+"""Counts by `run_all.py` of how cost grows with the number of domains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTS = ("parameters", "multiply_adds")
 
 
 def counted(runs: Runs) -> pd.DataFrame:
-    """What `run_all.py` counts, for both of the paper's sizes; no row where nothing was counted.
+    """The counts of `run_all.py` for both of the paper's sizes; no row where nothing was counted.
 
     Raises:
         RecordError: the file cannot be read or lacks a column.

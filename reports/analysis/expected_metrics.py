@@ -50,7 +50,7 @@ class KnownRows:
         )
 
     def ceiling(self) -> pd.DataFrame:
-        """The same of the true log-odds."""
+        """The expected metrics of the true log-odds."""
         return self.expected(np.log(self.p_click) - np.log1p(-self.p_click))
 
 

@@ -1,4 +1,4 @@
-"""How the difference of two models changes from one setting to another."""
+"""Changes of the difference of two models from one setting to another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRIC = "auc"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How much more AUC one model has on test than another: run by run, and as an estimate."""
+    """The difference of two models in test AUC: run by run, and as an estimate."""
 
     runs: Mapping[Replicate, float]
     estimate: Estimate

@@ -1,4 +1,4 @@
-"""What methods gain over the plain backbone in each bin of domains, from head to long tail."""
+"""Gains of methods over the plain backbone in each bin of domains, from head to long tail."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BinScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinSums:
-    """What each of C cells of the test rows adds to the scores.
+    """The parts of the scores that each of C cells of the test rows adds.
 
     The rows of a cell are of one bin, and agree in the ways in which rows belong together.
     """
@@ -96,7 +96,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
-    """Of each bin its domains, those with both classes in test, and its test rows."""
+    """The domains of each bin, those with both classes in test, and the test rows."""
     bins = np.concatenate([bins_by_domain(domains) for domains in draws])
     ordered = pd.concat(domains.sort_values("eval_domain_id") for domains in draws)
     rows, clicks = (ordered[f"test_{name}"].to_numpy() for name in ("impressions", "clicks"))
@@ -117,7 +117,7 @@ def scores_by_run(
     records: Mapping[Replicate, RunRecord],
     bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
 ) -> dict[Replicate, BinScores]:
-    """Those of each run, in the bins of its own draw, or in at most as many other groups."""
+    """The scores of each run in the bins of its draw, or in at most as many other groups."""
     logs = {record.config.data_fingerprint for record in records.values()}
     bins = {fingerprint: bins_of_domains(runs.domains(fingerprint)) for fingerprint in logs}
     return {
@@ -127,7 +127,7 @@ def scores_by_run(
 
 
 def scores_of(record: RunRecord, bins: NDArray[np.int64]) -> BinScores:
-    """Those of a run, computed once."""
+    """The scores of a run in each bin, computed once."""
     return _scores_of(file_of(record), bins.tobytes())
 
 
@@ -143,7 +143,7 @@ def _sums_of(file: File, bins: bytes) -> BinSums:
 
 
 def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
-    """Those of a run's test rows by the domains' bins."""
+    """The scores of a run's test rows by the domains' bins."""
     row_bin = bins[rows.domain] - 1
     scores = [
         _mean_aucs(rows.label, rows.logit, group, row_bin) for group in (rows.domain, row_bin)
@@ -186,7 +186,7 @@ def bin_tuning(
     metric: str,
     bins_of_domains: Callable[[pd.DataFrame], NDArray[np.int64]] = bins_by_domain,
 ) -> Component:
-    """What tuned values add to such differences, where models were searched twice."""
+    """The component of tuned values in differences within a bin."""
     place = (number - 1, METRICS.index(metric))
 
     def score(record: RunRecord) -> float:
@@ -219,7 +219,7 @@ def bin_gain(
     metric: str,
     tuning: Component = NONE,
 ) -> Estimate:
-    """How much more of a metric one model has in a bin than another, over their common runs."""
+    """The difference of two models in a metric within a bin, over their common runs."""
     place = (number - 1, METRICS.index(metric))
     both = sorted(own.keys() & other.keys())
     pairs = [(own[run], other[run]) for run in both]

@@ -1,4 +1,4 @@
-"""Whether domains that are alike prune the same neurons, beyond what inputs alone give."""
+"""Tests that similar domains prune the same neurons, beyond what inputs alone give."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
 
 
 def _facts(draws: Sequence[MaskedModel]) -> dict[str, object]:
-    """How many domains and pairs the draws have, and which domains are compared in the first."""
+    """The numbers of domains and pairs of the draws, and the domains compared in the first."""
     first = draws[0].domains
     domains = sum(len(model.domains.names) for model in draws)
     facts: dict[str, object] = {**draws[0].keys, "domains": domains, "similarity": first.source}
@@ -102,13 +102,13 @@ def _facts(draws: Sequence[MaskedModel]) -> dict[str, object]:
 def _numbers(
     found: Found, models: Mapping[Replicate, MaskedModel], layers: Sequence[str]
 ) -> dict[str, object]:
-    """What these runs say together."""
+    """The numbers of these runs together."""
     jaccards = _jaccards(models, layers)
     return {"runs": len(models)} | jaccards | _tests(found, list(models), layers)
 
 
 def _jaccards(models: Mapping[Replicate, MaskedModel], layers: Sequence[str]) -> dict[str, object]:
-    """Of D_a with both of its counterparts after training, mean over runs; of one layer alone."""
+    """Jaccard indices of D_a and its counterparts after training, mean over runs; of one layer."""
     row: dict[str, object] = {}
     for name in ("similar", "different"):
         values = [

@@ -1,4 +1,4 @@
-"""Which neurons domains prune: the runs of the study of masks, and the domains they compare."""
+"""Pruned neurons of domains: the runs of the study of masks, and the domains that are compared."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def contrasted(ranking: Ranking, own: int, other: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """How mask overlap follows similarity, and how it would if the two had nothing in common.
+    """The correlation of mask overlap and similarity, and what it is for relabelled masks.
 
     `raw` is the correlation, `drawn` are those of relabelled masks.
     """
@@ -230,7 +230,7 @@ class Association:
 
     @property
     def value(self) -> float:
-        """What `raw` is above what counts of pruned neurons and shared values alone give."""
+        """The part of `raw` above what counts of pruned neurons and shared values alone give."""
         return self.raw - float(self.drawn.mean())
 
 

@@ -42,7 +42,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def _seen(runs: Runs) -> pd.DataFrame:
-    """What the methods of a cell see, one row per cell of the nested series.
+    """The domain columns that the methods see, one row per cell of the nested series.
 
     Where a method has a cell whose tasks are the full partition, that is the last of its series and
     the main cell is none of it; else the main cell is the last.
@@ -71,6 +71,6 @@ def _mean_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> in
 
 
 def _num_domains(domains: pd.DataFrame, columns: tuple[str, ...]) -> int:
-    """How many joint values of the columns train shows."""
+    """The number of joint values of the columns in train."""
     in_train = domains[domains["train_impressions"] > 0]
     return len(in_train[list(columns)].drop_duplicates())

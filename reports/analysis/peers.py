@@ -47,11 +47,11 @@ class Peers:
         return found[np.isfinite(found).all(axis=1)]
 
     def tuning(self, metric: str) -> Component:
-        """What the choice of the tuned values adds to differences; none if it was made once."""
+        """The component of differences by the choice of tuned values; none if made once."""
         return self.tuning_of(lambda record: record.metrics["test"][metric])
 
     def tuning_of(self, score: Callable[[RunRecord], float]) -> Component:
-        """The same for any score of a run.
+        """The component of tuned values for any score of a run.
 
         Over the runs that all models with two searches have with the values of both; none below two
         models or two seeds or draws.
@@ -66,7 +66,7 @@ class Peers:
 
 
 def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component:
-    """The same for two models of different tables, each with its table and method."""
+    """The component of tuned values for two models, each given by its table and method."""
     cells = {str(place): peers.cells.get(name, {}) for place, (peers, name) in enumerate(sides)}
     again = {
         str(place): peers.again[name]
@@ -78,7 +78,7 @@ def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component
 
 @lru_cache(maxsize=16)  # of the logs and backbones of a report
 def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
-    """Those of a log and backbone, all of its draws."""
+    """The models of a log and backbone, all of its draws."""
     own: dict[str, dict[str, Replicates]] = {"": {}, SECOND_SEARCH: {}}
     for (*block, method, changes), records in runs.study("main", "retuned").finished.items():
         if block == [*family, backbone] and changes in own:

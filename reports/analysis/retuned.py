@@ -55,14 +55,14 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
 
 
 def num_searches(runs: Runs) -> int:
-    """How many searches the networks of the main table have had, 0 where nothing was tuned."""
+    """The number of searches of each network of the main table, 0 where nothing was tuned."""
     if runs.tuned_from:
         return 1
     return max((entry.search.number for entry in runs.searches), default=0)
 
 
 def search_notes(table: pd.DataFrame, *, is_contained: bool) -> list[str]:
-    """What a table of comparisons says of the luck of tuning, by its column `searches`."""
+    """The note of a table of comparisons on the luck of tuning, by its column `searches`."""
     searches = table["searches"].iloc[0]
     if searches == 1:
         return [

@@ -1,4 +1,4 @@
-"""What of a method's gain is domain awareness and what capacity: the method, its placebo, plain."""
+"""The parts of a method's gain: domain awareness (over its placebo) and capacity (over plain)."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _added_parameters(arms: Arms) -> float:
-    """How many parameters the placebo's embedding table has beside those of the method's."""
+    """The number of parameters that only the placebo's embedding table has."""
     if not arms["placebo"]:
         return math.nan
     records = (next(iter(arms[arm].values())) for arm in ("placebo", "method"))
@@ -119,7 +119,7 @@ def _added_parameters(arms: Arms) -> float:
 
 
 def answers(table: pd.DataFrame) -> list[str]:
-    """What the AUC of the runs says of each method, in a sentence that goes as far as they do."""
+    """A sentence on the AUC of each method that goes as far as its runs do."""
     has_one_log = len(table[DATA].drop_duplicates()) == 1
     rows = table[table["metric"] == _SENTENCE_METRIC].to_dict("records")
     return [

@@ -42,12 +42,12 @@ SEVERAL_COLUMNS = "a partition of more columns"
 
 
 def similar_domains_share_masks(evidence: Evidence) -> list[Part]:
-    """With the factors that the paper draws."""
+    """The overlap of masks follows similarity, with the factors that the paper draws."""
     return _overlap_follows_similarity(evidence, PAPER_FORM)
 
 
 def fusion_masks(evidence: Evidence) -> list[Part]:
-    """The same with those of the main cell."""
+    """The overlap of masks follows similarity, with the factors of the main cell."""
     return _overlap_follows_similarity(evidence, OWN_FORM)
 
 
@@ -95,7 +95,7 @@ def all_gain_on_the_head(evidence: Evidence) -> list[Part]:
 
 
 def adasparse_and_maml_gain_on_the_tail(evidence: Evidence) -> list[Part]:
-    """In bins 4 and 5 both are above the backbone, and above the other two methods."""
+    """Both are above the backbone and the other two methods in bins 4 and 5."""
     return _in_bins(evidence, product(ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL))
 
 

@@ -47,7 +47,7 @@ class ComparedModel:
 
     @property
     def is_main(self) -> bool:
-        """Whether no study changed it."""
+        """True where no study changed it."""
         return not self.changes
 
 
@@ -96,7 +96,7 @@ class Evidence:
         expected: Expected = "above",
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
-        """How much better the left one is on test, for other seeds, test rows and tuned values."""
+        """The difference of two models on test, for other seeds, test rows and tuned values."""
         peers = [peers_of(self.runs, self.family, one.backbone) for one in (left, right)]
         are_peers = peers[0] is peers[1] and all(
             one.is_main and one.method in peers[0].cells for one in (left, right)
@@ -120,7 +120,7 @@ class Evidence:
         )
 
     def tuning(self, left: ComparedModel, right: ComparedModel, metric: str) -> Component:
-        """What their tuned values add to the difference; cells of one method share them."""
+        """The component of tuned values in the difference; cells of one method share them."""
         if left.backbone != right.backbone:
             sides = [
                 (peers_of(self.runs, self.family, one.backbone), one.method)
@@ -138,7 +138,7 @@ class Evidence:
 
     @property
     def is_generated(self) -> bool:
-        """Whether the log was drawn from known probabilities."""
+        """True where the log was drawn from known probabilities."""
         return not self.runs.ceilings(self.family).empty
 
     @property
@@ -152,16 +152,16 @@ class Evidence:
 
     @property
     def num_columns(self) -> int:
-        """How many columns make the domains."""
+        """The number of columns that make the domains."""
         return len(self.partition.split("+"))
 
     def printed(self, backbone: str, method: str, metric: str) -> float:
-        """What the paper prints for a model on the log that this one stands for; nan if nothing."""
+        """The paper's number for a model on the log that this one stands for; nan if none."""
         scores = paper_scores(self.dataset, backbone, method)
         return math.nan if scores is None else cast("float", dict(scores)[metric])
 
     def backbones(self) -> list[str]:
-        """Those with a plain main cell, in the order of the plan."""
+        """The backbones with a plain main cell, in the order of the plan."""
         mains = (cell for cell in self.runs.cells if not cell.changes)
         found = [cell.key[2] for cell in mains if self._is_here(cell.key, BASELINE)]
         return list(dict.fromkeys(found))
@@ -171,7 +171,7 @@ class Evidence:
 
 
 def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
-    """What the runs behind the parts of a claim allow to be said of it.
+    """The budget of the runs behind the parts of a claim.
 
     Intervals have to be over enough seeds or draws; counts have none.
     """

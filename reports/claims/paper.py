@@ -24,7 +24,7 @@ class Scores(TypedDict):
 
 
 class Values(TypedDict):
-    """What `paper_values.json` holds; its `source` says where from."""
+    """The content of `paper_values.json`; `source` says where it is from."""
 
     source: str
     table1: dict[str, dict[str, dict[str, Scores]]]  # by log, backbone and method

@@ -51,7 +51,7 @@ def sparse_is_about_the_base(evidence: Evidence) -> list[Part]:
 
 
 def _missed_bands(evidence: Evidence, backbone: str) -> dict[tuple[Json, ...], str]:
-    """Which bounds AdaSparse did not keep to, with what that asks for; () are the main cell's.
+    """The bounds that AdaSparse did not keep to, with what that asks for; () of the main cell.
 
     A claim about a sparsity ratio says nothing of a model that has another one.
     """
@@ -91,7 +91,7 @@ def _ratios(
     sign: float,
     is_wanted: Callable[[Mapping[str, Json]], bool],
 ) -> list[Part]:
-    """How far inside of their bounds the ratios of a study's cells of AdaSparse lie, times `sign`.
+    """Distances of the ratios of a study's AdaSparse cells inside of their bounds, times `sign`.
 
     The cells are those on the first backbone whose pinned hyper-parameters are wanted.
     """

@@ -97,7 +97,7 @@ class Part:
 
     @property
     def margin(self) -> float:
-        """What counts as a difference of AUC and GAUC; 0 for other quantities."""
+        """The least difference of AUC and GAUC that counts; 0 for other quantities."""
         return MARGIN if self.unit == "e-4" else 0.0
 
     def among(self, num_parts: int) -> JudgedPart:
@@ -121,7 +121,7 @@ class JudgedPart:
 
     @property
     def outcome(self) -> Outcome:
-        """Whether this part of the claim is seen, refuted, or open."""
+        """The outcome of the part: seen, refuted, or open."""
         fails_test = self.part.p_value is not None and not self.part.p_value < LEVEL
         if self.part.blocked or math.isnan(self.interval.low) or fails_test:
             return "open"
@@ -129,12 +129,12 @@ class JudgedPart:
 
     @property
     def needs(self) -> str:
-        """What it takes to have an interval at all; empty where there is one."""
+        """The runs that an interval takes; empty where there is one."""
         return self.part.needs if math.isnan(self.interval.low) else ""
 
     @property
     def nothing(self) -> float:
-        """What a gain has to reach to be one."""
+        """The bound that a gain has to reach."""
         return NOTHING if self.part.margin else 0.0
 
     @property
@@ -173,7 +173,7 @@ class JudgedPart:
 
     @property
     def noise(self) -> str:
-        """What there would have to be more of, where more replicates would never settle it."""
+        """The source of noise where more replicates would never settle the part."""
         limit = self._limit
         if self.part.blocked or limit is None or self.num_needed or not self._ways():
             return ""
@@ -181,7 +181,7 @@ class JudgedPart:
 
     @property
     def _found(self) -> Estimate:
-        """What the interval is made of."""
+        """The estimate behind the interval."""
         if self.part.estimate is not None:
             return self.part.estimate
         mean, num = self.interval.mean, self.interval.num
@@ -193,12 +193,12 @@ class JudgedPart:
 
     @property
     def _limit(self) -> Estimate | None:
-        """The same with any number of replicates; None if nothing would be left of its error."""
+        """The estimate with any number of replicates; None if no error would be left."""
         found = self._found
         return replace(found, replicates=NONE) if found.shared > 0.0 else None
 
     def _ways(self) -> list[tuple[float, float]]:
-        """How it may be settled: how far the estimate is from a bound, and the level of the test.
+        """The ways to settle it: how far the estimate is from a bound, and the level of the test.
 
         To be seen, or to be refuted; an estimate on the wrong side of a bound is no way.
         """
@@ -212,12 +212,12 @@ class JudgedPart:
 
 
 def _is_found(estimate: Estimate, distance: float, tail: float) -> bool:
-    """Whether a difference so far from a bound is found with `stats.POWER`."""
+    """True where a difference so far from a bound is found with `POWER`."""
     return estimate.reach(tail) < distance
 
 
 def outcome_of(parts: Sequence[JudgedPart]) -> Outcome:
-    """That of a claim which says all of these; open where there is none."""
+    """The outcome of a claim that says all of these parts; open where there is none."""
     outcomes = {one.outcome for one in parts}
     if "no" in outcomes:
         return "no"
@@ -232,7 +232,7 @@ def words_of(outcome: Outcome, budget: Budget, *, is_generated: bool) -> str:
 
 
 def to_settle(parts: Sequence[JudgedPart]) -> str:
-    """What it would take to settle a claim; empty where it is settled."""
+    """The runs that would settle a claim, in words; empty where it is settled."""
     if outcome_of(parts) != "open":
         return ""
     open_ones = [one for one in parts if one.outcome == "open"]

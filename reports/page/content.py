@@ -1,4 +1,4 @@
-"""What the page says beside its tables and figures: what ran, what is missing, and where."""
+"""The text of the page beside its tables and figures: what ran, what is missing, and where."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _summary(runs: Runs) -> str:
 
 
 def _analysis(runs: Runs) -> dict[str, object]:
-    """Which analysis plan the report follows, and how it differs from the one of the runs."""
+    """The analysis plan that the report follows, and its differences from the one of the runs."""
     return {
         "version": analysis_plan.ANALYSIS.version,
         "digest": analysis_plan.digest(),

@@ -1,4 +1,4 @@
-"""What the page says about each log: its rows, its domains, its source, and whether it is real."""
+"""Cards of the logs on the page: rows, domains, source, and whether a log is real."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _split_numbers(domains: pd.DataFrame, split: str) -> tuple[float, ...]:
 
 
 def _domains_text(draws: Sequence[pd.DataFrame]) -> str:
-    """How many domains there are, in train, and new in test; ranges over the draws."""
+    """The numbers of domains in all, in train, and new in test; ranges over the draws."""
     numbers = []
     for domains in draws:
         is_in_train = domains["train_impressions"] > 0

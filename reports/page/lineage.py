@@ -1,4 +1,4 @@
-"""Which runs are behind a part of the page, how far they are, and what makes them."""
+"""The runs behind a part of the page, their states, and the commands that make them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lineage:
 
     @property
     def total(self) -> int:
-        """How many runs are planned."""
+        """The number of planned runs."""
         return sum(self.states.values())
 
 

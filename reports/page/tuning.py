@@ -1,4 +1,4 @@
-"""What the page says about tuning: the budgets, whether they are equal, and the chosen values."""
+"""The section of the page on tuning: budgets, whether they are equal, and chosen values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
 
 
 def _borrowed(runs: Runs) -> list[str]:
-    """Which logs have values that were found on others."""
+    """The logs with values that were found on others."""
     searched = {(entry.search.dataset, entry.search.partition) for entry in runs.searches}
     others = [data_title(*family) for family in runs.families if family not in searched]
     found_on = " and ".join(data_title(*family) for family in runs.families if family in searched)
@@ -111,7 +111,7 @@ def _settings(runs: Runs, cell: Cell) -> str:
 
 
 def _searched(searches: Iterable[SearchTrials], config: RunConfig) -> set[str]:
-    """What was tuned of a model, if on another log; its values hold on this one too."""
+    """The names of what was tuned of a model, be it on another log."""
     return {
         name
         for search in (entry.search for entry in searches)

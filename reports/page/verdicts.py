@@ -27,12 +27,12 @@ TONES: dict[str, Tone] = {  # in the order of the summary; other tags are neutra
 
 
 def tone_of(tag: str) -> Tone:
-    """How a tag is coloured; what it says is in its words too."""
+    """The tone in which a tag is coloured; its words say the same."""
     return TONES.get(tag, "neutral")
 
 
 def verdict_counts(layouts: Iterable[TableLayout | None]) -> dict[str, dict[str, int]]:
-    """How many claims have each verdict on each log, in the order of `TONES`."""
+    """The number of claims with each verdict on each log, in the order of `TONES`."""
     return {
         block.heading: _counts(block)
         for layout in layouts

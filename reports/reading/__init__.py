@@ -1,1 +1,1 @@
-"""What an output folder holds, checked and named."""
+"""The content of an output folder, checked and named."""

@@ -1,4 +1,4 @@
-"""What reports read of the data card of a prepared log."""
+"""The facts that reports read of the data card of a prepared log."""
 
 from __future__ import annotations
 

@@ -30,19 +30,19 @@ NOTE = (
 
 
 def is_capped(record: RunRecord) -> bool:
-    """Whether a run was stopped by the cap."""
+    """True where a run was stopped by the cap."""
     return record.training["stopped_by"] == "cap"
 
 
 def cap_warning(titles: Iterable[str]) -> str:
-    """What it would take to settle what rests on models with too many capped runs."""
+    """The change that a part asks for that rests on models with too many capped runs."""
     return f"a higher cap on epochs, which stopped over {100 * MOST_CAPPED:.0f}% of the runs of" + (
         f" {' and '.join(titles)}"
     )
 
 
 def are_capped(records: Iterable[RunRecord]) -> bool:
-    """Whether too many of a model's runs were stopped by the cap."""
+    """True where too many of a model's runs were stopped by the cap."""
     found = [is_capped(record) for record in records]
     return sum(found) > MOST_CAPPED * len(found)
 
@@ -58,12 +58,12 @@ def marked(title: str, row: Mapping[Hashable, float]) -> str:
 
 
 def capped_note(table: pd.DataFrame) -> list[str]:
-    """What the mark says, where a row has it."""
+    """The note of the mark, where a row has it."""
     return [NOTE] if (table["capped"] > MOST_CAPPED).any() else []
 
 
 def last_steps(records: Iterable[RunRecord]) -> str:
-    """How many runs kept the last step that the cap allows, as a sentence; empty without a run."""
+    """A sentence on the runs that kept the last step that the cap allows; empty without a run."""
     kept = [
         is_capped(record) and record.training["best_step"] == record.cost["optimizer_steps"]
         for record in records
@@ -77,7 +77,7 @@ def last_steps(records: Iterable[RunRecord]) -> str:
 
 
 def few_rows(runs: Runs, family: Family) -> str:
-    """Which class has too few rows on a log, or on a draw of it; empty where each has enough.
+    """The classes with too few rows on a log, or on a draw of it; empty where each has enough.
 
     Neither stars nor verdicts rest on such a log: an AUC of a few clicks says which rows they are.
     """
@@ -91,7 +91,7 @@ def few_test_rows(
     groups_of: Callable[[pd.DataFrame], NDArray[np.int64]],
     number: int,
 ) -> str:
-    """The same of one group of domains in test; `groups_of` gives the group of each domain."""
+    """The classes with too few test rows in one group of domains, given by `groups_of`."""
     logs = (runs.domains(fingerprint) for fingerprint in runs.families[family].values())
     ordered = (domains.sort_values("eval_domain_id") for domains in logs)
     groups = [domains[groups_of(domains) == number] for domains in ordered]

@@ -1,4 +1,4 @@
-"""What a verification found: differences, things worth knowing, and counts of what was checked."""
+"""Findings of a verification: differences, notes, and counts of what was checked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Findings:
 
 
 def is_close(left: object, right: object, tolerance: float) -> bool:
-    """Whether two values are equal, numbers to a tolerance; nan equals nan."""
+    """True of equal values, numbers to a tolerance; nan equals nan."""
     if not (isinstance(left, int | float) and isinstance(right, int | float)):
         return left == right
     if math.isnan(left) or math.isnan(right):

@@ -17,7 +17,7 @@ REAL = 0  # the draw of a log that was not drawn
 
 
 class Replicate(NamedTuple):
-    """Which run of a cell: the draw of its log, `REAL` of a real one, and its seed."""
+    """A run of a cell: the draw of its log, `REAL` of a real one, and its seed."""
 
     draw: int
     seed: int
@@ -72,7 +72,7 @@ class Cell:
 
     @property
     def replicate(self) -> Replicate:
-        """Which run of its cell it is."""
+        """The draw and seed of the run."""
         return Replicate(draw_of(self.config), self.config.seed)
 
 

@@ -1,4 +1,4 @@
-"""What tuning spent and found, search by search, and whether every cell had the same budget."""
+"""Trials and outcomes of tuning, search by search, and whether all cells had one budget."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SearchTrials:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether trials are still to come, as opposed to a choice made without them."""
+        """True where trials are still to come, as opposed to a choice made without them."""
         return self.is_awaited and len(self.trials) < self.search.num_trials
 
     @property
@@ -47,7 +47,7 @@ class SearchTrials:
 
     @property
     def guided_trials(self) -> int:
-        """How many trials the sampler proposed from earlier ones; it drew the others at random.
+        """The number of trials proposed from earlier ones; the sampler drew the others at random.
 
         It proposes own values alone, so none in a search without any.
         """
@@ -87,7 +87,7 @@ def budget_errors(searches: Sequence[SearchTrials]) -> list[str]:
 
 
 def origin(guided: int, total: int, tuned_from: str) -> str:
-    """How the tuned values came about, in words.
+    """The origin of the tuned values, in words.
 
     Args:
         guided: the trials that the sampler proposed from earlier ones.
@@ -158,7 +158,7 @@ def _other_shared_values(searches: Sequence[SearchTrials]) -> list[str]:
 
 
 def _leads_to(search: Search, config: RunConfig) -> bool:
-    """Whether a cell takes the values that a search chooses."""
+    """True where a cell takes the values that a search chooses."""
     cell = (config.dataset, "+".join(config.partition), config.backbone, config.method)
     model = (search.dataset, search.partition, search.backbone, search.method)
     return (*cell, config.search) == (*model, search.number)

@@ -191,7 +191,7 @@ class Runs:
         return pd.read_parquet(path) if path.is_file() else None
 
     def similarity(self, fingerprint: str) -> dict[str, NDArray[np.generic]] | None:
-        """How alike domains are, as `store.similarity` keeps it; None if nothing is stored."""
+        """The similarity of domains, as `store.similarity` keeps it; None if nothing is stored."""
         path = self.store.data_folder(fingerprint) / "similarity.npz"
         return _arrays(path) if path.is_file() else None
 
@@ -201,7 +201,7 @@ class Runs:
         return _arrays(path) if path.is_file() else {}
 
     def candidate_logits(self, record: RunRecord) -> NDArray[np.float32]:
-        """What a run on a world predicts for every candidate."""
+        """The logits of a run on a world for every candidate."""
         return read_logits(record.path / "candidates.parquet")["logit"].to_numpy(np.float32)
 
     def domain_scores(self, record: RunRecord) -> pd.DataFrame:
@@ -213,7 +213,7 @@ class Runs:
         return self._by_layer(lambda ratios, rows: np.average(ratios, weights=rows))
 
     def sparsity_spread(self) -> pd.DataFrame:
-        """The same of the standard deviation over domains, each weighted by its test rows."""
+        """The standard deviation over domains, weighted by test rows, in rows as of `sparsity`."""
         return self._by_layer(
             lambda ratios, rows: np.sqrt(np.cov(ratios, aweights=rows, ddof=0).item())
         )

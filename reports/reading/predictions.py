@@ -112,7 +112,7 @@ def _placed(file: File) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def scored_rows(file: File) -> ScoredRows:
-    """Those of a run.
+    """The test rows of a run.
 
     Raises:
         RecordError: a logit is nan or infinite.

@@ -1,4 +1,4 @@
-"""What a reader of the report should know about the store that it was made from."""
+"""Warnings to readers of a report about the store that it was made from."""
 
 from __future__ import annotations
 

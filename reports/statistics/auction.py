@@ -26,7 +26,7 @@ class CandidateAds:
 
 @dataclass(frozen=True, slots=True)
 class AuctionOutcome:
-    """What R requests lead to, in expectation under the true click probability of the winner."""
+    """The outcomes of R requests, expected under the true click probability of the winner."""
 
     winner: NDArray[np.int64]  # (R,), its row
     price: NDArray[np.float64]  # (R,), per click

@@ -1,4 +1,4 @@
-"""Which test rows belong together, and what a mean over seeds owes to their choice."""
+"""Test rows that belong together, and the variance that their choice gives a mean over seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure the difference of two AUCs on the same rows is, after DeLong et al. (1988)."""
+"""The error of the difference of two AUCs on the same rows, after DeLong et al. (1988)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Estimate:
         return math.sqrt(self.rows.variance + self.tuning.variance)
 
     def critical(self, tail: float) -> float:
-        """How many standard errors the mean exceeds with this probability, if it is 0 in truth.
+        """The number of standard errors that a mean of 0 in truth exceeds with this probability.
 
         The mean of the components' Student quantiles, weighted by their variances (Cochran and Cox,
         Experimental Designs, 1957). With few degrees of freedom Satterthwaite's approximation is
@@ -103,7 +103,7 @@ class Estimate:
 
     @property
     def freedom(self) -> float:
-        """Those of the Student distribution that has the critical value of `LEVEL` intervals."""
+        """Degrees of freedom of Student's distribution with the critical value of `LEVEL`."""
         if math.isnan(self.error):
             return math.nan
         tail = (1.0 - LEVEL) / 2.0
@@ -125,11 +125,11 @@ class Estimate:
         return detectable_errors(round(self.freedom, FREEDOM_DIGITS)) * self.error
 
     def reach(self, tail: float) -> float:
-        """How large a true mean has to be to be found at a one-sided level with `stats.POWER`."""
+        """The least true mean that is found at a one-sided level with `POWER`."""
         return (self.critical(tail) + self.critical(1.0 - POWER)) * self.error
 
     def over(self, num: int) -> Estimate:
-        """What it would be over so many seeds or draws, if they are as different as these."""
+        """The estimate over so many seeds or draws, if they are as different as these."""
         own = self.replicates
         scaled = Component(
             own.variance * self.num / num, own.freedom * (num - 1) / max(self.num - 1, 1)
@@ -214,7 +214,7 @@ def _residual(table: NDArray[np.float64]) -> float:
 
 
 def _is_larger(part: float, rest: float, num_models: int, num: int, level: float) -> bool:
-    """Whether one model's, or one difference's, part of the residual is larger than the rest."""
+    """True where a model's, or a difference's, part of the residual is larger than the rest."""
     freedom = (num_models - 2) * (num - 1)
     least = float(stats.f.isf(level, num - 1, freedom))
     return part / (num - 1) > least * rest / freedom

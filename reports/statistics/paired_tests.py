@@ -34,12 +34,12 @@ class Interval:
     num: int
 
     def clipped(self, low: float, high: float) -> Interval:
-        """The same with its ends between two numbers."""
+        """The interval with its ends between two numbers."""
         lowest, highest = (float(np.clip(end, low, high)) for end in (self.low, self.high))
         return Interval(self.mean, lowest, highest, self.num)
 
     def times(self, unit: float) -> Interval:
-        """The same in another unit."""
+        """The interval in another unit."""
         return Interval(self.mean * unit, self.low * unit, self.high * unit, self.num)
 
 
@@ -116,7 +116,7 @@ def minimum_detectable(deltas: ArrayLike, power: float = POWER, level: float = T
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:
-    """Of the mean; nan for equal values."""
+    """The standard error of the mean; nan for equal values."""
     if (values == values[0]).all():
         return np.nan
     return float(values.std(ddof=1)) / float(np.sqrt(values.size))

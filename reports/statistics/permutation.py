@@ -60,7 +60,7 @@ class Pairs:
         return self._correlation(self._deviation(overlap), slice(None))
 
     def correlations(self, overlap: NDArray[np.floating]) -> list[float]:
-        """The same of every stratum alone."""
+        """The correlation within every stratum alone."""
         deviation = self._deviation(overlap)
         return [self._correlation(deviation, self._stratum == i) for i in range(self.strata.size)]
 
@@ -82,7 +82,7 @@ class Pairs:
 
 
 def shared_neurons(pruned: NDArray[np.bool_], pairs: Pairs) -> NDArray[np.float32]:
-    """How many neurons both domains of each pair prune, (P,)."""
+    """The number of neurons that both domains of each pair prune, (P,)."""
     mask = pruned.astype(np.float32)
     return (mask @ mask.T).ravel()[pairs.first * len(mask) + pairs.second]
 

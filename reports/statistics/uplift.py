@@ -1,4 +1,4 @@
-"""What one model gains over another in the same auctions, and how sure that is."""
+"""Gains of one model over another in the same auctions, with their errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIE = 1e-12  # sums of the same numbers in another order differ by less
 
 @dataclass(frozen=True, slots=True)
 class UpliftedDomains:
-    """How many of `num` domains have a higher score than before, in percent; nan without one.
+    """The percentage of `num` domains with a higher score than before; nan without a domain.
 
     `chance` is the share that two equally good models have in expectation: half of the domains
     that are not tied. `by_request` and its `by_request_chance` weight domains by requests or rows.
@@ -65,7 +65,7 @@ def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
 def uplifted_domains(
     clicks: NDArray[np.float64], other: NDArray[np.float64], domain: NDArray[np.int64]
 ) -> UpliftedDomains:
-    """In which domains requests get more clicks than from the other model, seed by seed.
+    """Domains whose requests get more clicks than from the other model, seed by seed.
 
     Domains with fewer than `LEAST_REQUESTS` requests are left out, and so are requests whose
     candidates are of several domains. A tie is no uplift.
@@ -82,7 +82,7 @@ def uplifted_domains(
 
 
 def uplifted(gain: NDArray[np.float64], weight: NDArray[np.int64]) -> UpliftedDomains:
-    """In which of (S, J) domains the gain over another model is positive; a tie is no uplift.
+    """Domains of (S, J) with a positive gain over another model; a tie is no uplift.
 
     `weight` (J,) are the requests, or rows, of each domain.
     """
@@ -100,7 +100,7 @@ def uplifted(gain: NDArray[np.float64], weight: NDArray[np.int64]) -> UpliftedDo
 
 
 def over_all_draws(parts: Sequence[UpliftedDomains]) -> UpliftedDomains:
-    """Those of one draw as they are; of several their means, and the interval of the shares.
+    """One draw as it is; of several draws the means, and the interval of the shares.
 
     `num` is the total. A draw without a judged domain, or without runs, is left out.
     """

@@ -59,7 +59,7 @@ def protocols_of(plan: Plan) -> dict[str, Protocol]:
 
 
 def log_key(config: RunConfig) -> str:
-    """What the cells of a real log, or of all draws of a generated one, have in common."""
+    """The key that the cells of a real log, or of all draws of a generated one, share."""
     return digest_of({**config.family, "partition": list(config.partition)})
 
 
@@ -111,7 +111,7 @@ def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
 
 
 def _is_matched(config: RunConfig) -> bool:
-    """Whether hidden layers were scaled to the size of another model."""
+    """True where hidden layers were scaled to the size of another model."""
     return config.protocol.hidden_dims != base_of(config.protocol).hidden_dims
 
 
@@ -127,7 +127,7 @@ def _unvaried(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
 
 
 def _comparable(config: RunConfig) -> dict[str, Hashable]:
-    """What no study changes about a cell; a changed protocol is named so."""
+    """The facts of a cell that no study changes; a changed protocol is named so."""
     base = base_of(config.protocol)
     is_changed = config.protocol.name != base.name
     values = {name: getattr(base, name) for name in SETTING_WORDS if is_changed}
@@ -158,7 +158,7 @@ def _check_replicates(store: RunStore, plan: Plan, findings: Findings) -> None:
 
 
 def _without_replicate(config: RunConfig) -> RunConfig:
-    """What the runs of a cell have in common."""
+    """The configuration that the runs of a cell share."""
     if config.draw is None:
         return replace(config, seed=0)
     return replace(config, seed=0, draw=0, data_fingerprint="")

@@ -161,7 +161,7 @@ def _columns_of(metrics: Mapping[str, float], columns: Sequence[str]) -> list[tu
 
 
 def _digest(predictions: pl.DataFrame) -> str:
-    """Of the rows that predictions are of: what is known of them, in their order."""
+    """The digest of the rows of predictions: all that is known of them, in their order."""
     digest = hashlib.sha256()
     for name in _known(predictions):
         digest.update(name.encode())
