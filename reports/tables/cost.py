@@ -39,6 +39,8 @@ _NOTES = [
     " matrix products of one row's prediction.",
     "One row, 256 rows: median milliseconds of a prediction after training, on one thread. Times"
     " depend on the machine and on what else ran on it, other runs among it.",
+    "What AdaSparse saves when its pruned neurons are really left out is measured by"
+    " python -m benchmark.speed cost --out DIR, whose table stands below once it has run.",
 ]
 
 

@@ -229,7 +229,7 @@ def test_compact_cell_has_fewer_multiply_adds_than_its_masked_network(monkeypatc
 
     masked, compact = (
         cells.measure_cell(
-            cells.Cell(
+            cells.MeasuredModel(
                 backbone="dnn",
                 method="adasparse",
                 num_domains=2,

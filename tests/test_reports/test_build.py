@@ -54,7 +54,7 @@ def test_build_writes_the_page_and_every_table(studied: Folder) -> None:
 
     written = {path.name for path in (page.parent / "tables").iterdir()}
     assert page == studied.store.out / "report" / "index.html"
-    without = {"draws", "masks", "sensitivity"}  # this store has no runs for them
+    without = {"draws", "masks", "pruning", "sensitivity"}  # this store has nothing for them
     with_runs = load_tables().keys() - without
     assert written == {f"{name}.{kind}" for name in with_runs for kind in ("csv", "md", "tex")}
     drawn = {path.name for path in (page.parent / "figures").iterdir()}
