@@ -35,7 +35,7 @@ class Outcome:
     detail: str = ""
 
 
-class Source(Protocol):
+class TaskSource(Protocol):
     """Gives out tasks as they become ready, and is told how each ended before it is asked again."""
 
     def take(self) -> Task | None:

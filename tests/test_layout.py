@@ -28,10 +28,16 @@ PLUG_INS = {
     "datasets/catalog": "SPEC",
     "models/backbones": "BACKBONE",
     "models/methods": "METHOD",
+    "reports/figures": "FIGURE",
     "reports/tables": "TABLE",
 }
 WITHOUT_CONSTANT = {"datasets/catalog/custom.py"}  # its spec is the user's TOML file
 MAX_FUNCTION_LINES = 60
+MAX_ENTRIES = 16  # at the top of a package
+SAY_NOTHING = {  # names of modules that do not tell what they hold
+    *("assembly", "copies", "given", "known", "matching", "overview", "paired", "placements"),
+    *("reached", "scored", "stored", "usage"),
+}
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -97,16 +103,45 @@ def test_test_folders_have_no_init() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
-def test_top_level_holds_only_the_fixed_entries() -> None:
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """The files of the project, relative to its root."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: build products cannot be told from files of the project")
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
+    return [Path(name) for name in listed.split("\0") if name]
 
-    entries = {name.split("/")[0] for name in listed.split("\0") if name}
 
-    assert entries <= TOP_LEVEL
+def test_top_level_holds_only_the_fixed_entries(tracked: list[Path]) -> None:
+    assert {path.parts[0] for path in tracked} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_has_few_entries_at_its_top(tracked: list[Path], package: str) -> None:
+    entries = {path.parts[1] for path in tracked if path.parts[0] == package}
+
+    assert len(entries) <= MAX_ENTRIES
+
+
+@pytest.fixture
+def modules(tracked: list[Path]) -> list[Path]:
+    return [path for path in tracked if path.suffix == ".py" and path.parts[0] in PACKAGES]
+
+
+def test_no_module_has_a_name_that_says_nothing(modules: list[Path]) -> None:
+    assert not [path for path in modules if path.stem in SAY_NOTHING]
+
+
+def test_no_class_name_stands_for_two_things(modules: list[Path]) -> None:
+    places: dict[str, list[str]] = {}
+    for path in modules:
+        for node in ast.walk(tree_of(ROOT / path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path}:{node.lineno}")
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("name", plug_in_files())

@@ -21,13 +21,13 @@ from benchmark.tasks import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from benchmark.tasks import Source, Task
+    from benchmark.tasks import Task, TaskSource
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 DEATH = "the worker process died without an error: killed, or out of memory; try fewer --jobs"
 
 
-def run_tasks(source: Source, num_workers: int) -> Generator[Outcome]:
+def run_tasks(source: TaskSource, num_workers: int) -> Generator[Outcome]:
     """Run tasks in `num_workers` processes of one thread each and yield how they ended.
 
     A worker that dies (killed, out of memory) takes its pool with it. The tasks that were running
@@ -46,7 +46,7 @@ def run_tasks(source: Source, num_workers: int) -> Generator[Outcome]:
 class _Single:
     """One task of a source."""
 
-    def __init__(self, task: Task, source: Source) -> None:
+    def __init__(self, task: Task, source: TaskSource) -> None:
         self.tasks = [task]
         self.settle = source.settle
 
@@ -65,7 +65,7 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
-def _run_in_pool(source: Source, num_workers: int) -> Generator[Outcome, None, list[Task]]:
+def _run_in_pool(source: TaskSource, num_workers: int) -> Generator[Outcome, None, list[Task]]:
     """Run tasks until none is ready; returns those that were taken when a worker died."""
     taken: list[Task] = []  # while the pool has not accepted it
     running: dict[Future[Outcome], Task] = {}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from ray import ObjectRef
 
-    from benchmark.tasks import Source, Task
+    from benchmark.tasks import Task, TaskSource
     from datasets.prepare import PreparedData
 
     Files = Mapping[str, bytes]  # by their path below the output folder
@@ -51,7 +51,7 @@ class SentLog:
 
 
 def run_tasks_on_ray(
-    source: Source,
+    source: TaskSource,
     address: str | None,
     num_workers: int | None,
     do: Callable[[Any], None] = work,

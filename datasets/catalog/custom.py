@@ -16,7 +16,7 @@ import polars as pl
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import ParquetTable, Table, TextTable, check_folder, require_columns
-from datasets.raw.value_formats import Layout
+from datasets.raw.value_formats import FileLayout
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 TYPES: dict[str, type | UnionType] = {
@@ -85,12 +85,12 @@ def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
     return CatalogEntry(spec, read_raw, path.parent)
 
 
-def _layout(content: dict[str, Any]) -> Layout:
+def _layout(content: dict[str, Any]) -> FileLayout:
     files, positive = content["files"], content.get("positive", ["1"])
     if not positive or not all(isinstance(value, str | int | float) for value in positive):
         raise DataError(f"positive must be a list of one or more labels, got {positive!r}")
     keys = ("separator", "timestamp_format")
-    return Layout(
+    return FileLayout(
         files=(files,) if isinstance(files, str) else _texts(content, "files"),
         columns=_texts(content, "columns"),
         missing=_texts(content, "missing"),
@@ -154,7 +154,7 @@ def _check_keys(
             raise DataError(f"{where}: key {key!r} is missing; needed are {', '.join(needed)}")
 
 
-def _read_raw(root: Path, *, spec: DatasetSpec, layout: Layout, described_by: Path) -> RawLog:
+def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by: Path) -> RawLog:
     """All files of the patterns one after the other, in the order of their names."""
     paths = _find(root, layout.files)
     tables = tuple(_open(path, spec, layout) for path in paths)
@@ -189,7 +189,7 @@ def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted(found)
 
 
-def _open(path: Path, spec: DatasetSpec, layout: Layout) -> Table:
+def _open(path: Path, spec: DatasetSpec, layout: FileLayout) -> Table:
     if path.suffix in PARQUET:
         bags = {
             feature.name: feature.separator for feature in spec.features if feature.kind == "bag"

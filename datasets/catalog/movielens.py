@@ -54,7 +54,7 @@ MOVIE_COLUMNS = ("genres", "release_year")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ReleaseFormat:
     """Separators and columns, in their order, of the files of a release."""
 
     rating_separator: str
@@ -66,13 +66,13 @@ class Layout:
 ML_1M = Release("ML-1M", ("ratings.dat",), ("users.dat", "movies.dat"))
 ML_100K = Release("ML-100K", ("u.data",), ("u.user", "u.item"))
 LAYOUTS = {
-    "ML-1M": Layout(
+    "ML-1M": ReleaseFormat(
         "::",
         "::",
         ("user_id", "gender", "age", "occupation", "zip_code"),
         ("movie_id", "title", "genres"),
     ),
-    "ML-100K": Layout(
+    "ML-100K": ReleaseFormat(
         "\t",
         "|",
         ("user_id", "age", "gender", "occupation", "zip_code"),

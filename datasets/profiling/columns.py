@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.profiling.leaks import Predictor, examine
+from datasets.profiling.leaks import ColumnPredictor, examine
 from datasets.profiling.names import is_token
 from datasets.profiling.timeformats import is_named_as_time
 
@@ -61,7 +61,7 @@ def judge(
     column = _kind(profile, name, is_bag=is_bag)
     if time is not None and column.kind == "bag":  # a date and a time of day, with a space between
         column = replace(column, kind="categorical")
-    found = Predictor(float("nan"))
+    found = ColumnPredictor(float("nan"))
     values = rows[name]
     if column.missing_texts:
         values = values.replace(list(column.missing_texts), None)

@@ -19,27 +19,27 @@ PRIOR_ROWS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Predictor:
+class ColumnPredictor:
     """What one column alone says about the label: AUC on held-out rows (nan if too few), a leak."""
 
     auc: float
     leak: str = ""
 
 
-def examine(column: pl.Series, label: np.ndarray, *, is_numeric: bool) -> Predictor:
+def examine(column: pl.Series, label: np.ndarray, *, is_numeric: bool) -> ColumnPredictor:
     """Learn the click rate of each value on every other row and rank the remaining rows by it."""
     tokens, values = _tokens(column, is_numeric=is_numeric)
     auc = held_out_auc(tokens, label)
     if auc >= SUSPECT_AUC:
-        return Predictor(auc, f"alone it ranks held-out rows with AUC {auc:.3f}")
+        return ColumnPredictor(auc, f"alone it ranks held-out rows with AUC {auc:.3f}")
     counts = [np.bincount(tokens[label == side], minlength=len(values)) for side in (0, 1)]
     one_sided = _one_sided(counts, values)
     if one_sided:
-        return Predictor(auc, one_sided)
+        return ColumnPredictor(auc, one_sided)
     usual_share = counts[0].max(initial=0) / max(1, counts[0].sum())
     if names.follows_click(column.name) and (len(values) <= 2 or usual_share >= 0.8):
-        return Predictor(auc, "its name suggests that it follows the click")
-    return Predictor(auc)
+        return ColumnPredictor(auc, "its name suggests that it follows the click")
+    return ColumnPredictor(auc)
 
 
 def held_out_auc(tokens: np.ndarray, label: np.ndarray) -> float:

@@ -17,7 +17,7 @@ PROBE = dt.datetime(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class FileLayout:
     """Files of a log as patterns, their text layout, and the meaning of their values.
 
     `columns` name those of text files without a header. `missing` are texts that stand for a

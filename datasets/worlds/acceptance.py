@@ -55,7 +55,7 @@ CRITERIA = {  # lowest and highest accepted value, in every draw of the default 
 }
 
 
-class Log(NamedTuple):
+class SimulatedLog(NamedTuple):
     """All impressions of a simulation, those of test apart, and where dev and test begin."""
 
     shown: Impressions
@@ -85,7 +85,7 @@ def measure(world: World, num_rows: int) -> dict[str, float]:
     )
 
 
-def log_of(simulation: Simulation) -> Log:
+def log_of(simulation: Simulation) -> SimulatedLog:
     """All rows of a simulation."""
     blocks = list(simulation.blocks())
     shown = Impressions(
@@ -93,10 +93,10 @@ def log_of(simulation: Simulation) -> Log:
     )
     p_click = np.concatenate([block.p_click for block in blocks])
     dev, test = len(p_click) * 4 // 6, len(p_click) * 5 // 6
-    return Log(shown, shown.take(np.arange(test, len(p_click))), p_click, dev, test)
+    return SimulatedLog(shown, shown.take(np.arange(test, len(p_click))), p_click, dev, test)
 
 
-def scores(simulation: Simulation, log: Log) -> dict[str, float]:
+def scores(simulation: Simulation, log: SimulatedLog) -> dict[str, float]:
     """Expected AUC of the truth, and what GAUC loses by what is not known."""
     p_click = log.p_click[log.test :]
     oracle = Oracle(simulation, log.of_test, p_click)
@@ -172,7 +172,7 @@ def _products(user: np.ndarray, item: np.ndarray) -> np.ndarray:
     return user_factors(user) * item[:, :NUM_FACTORS]
 
 
-def _spreads(simulation: Simulation, log: Log) -> dict[str, float]:
+def _spreads(simulation: Simulation, log: SimulatedLog) -> dict[str, float]:
     """What the draw made of stated variances and shares."""
     effects, category = simulation.effects, simulation.items.category[log.shown.item]
     return {
@@ -193,7 +193,7 @@ def _joint_part(simulation: Simulation, values: np.ndarray) -> float:
     return float((weight @ rest**2).sum() / (weight @ values**2).sum())
 
 
-def _rarity(log: Log) -> dict[str, float]:
+def _rarity(log: SimulatedLog) -> dict[str, float]:
     """How often the ids of test occur in train, and how many things there are."""
     user, item, domain = log.shown.user, log.shown.item, log.shown.domain
     pair = user * (item.max() + 1) + item
@@ -219,7 +219,7 @@ def _rarity(log: Log) -> dict[str, float]:
     return found
 
 
-def _occurrences(ids: np.ndarray, log: Log) -> np.ndarray:
+def _occurrences(ids: np.ndarray, log: SimulatedLog) -> np.ndarray:
     """Train rows of the id of each row of test."""
     return np.bincount(ids[: log.dev], minlength=ids.max() + 1)[ids[log.test :]]
 

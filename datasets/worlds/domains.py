@@ -10,7 +10,7 @@ import numpy as np
 from datasets.worlds.sampling import Launched, power_shares
 
 if TYPE_CHECKING:
-    from datasets.worlds.world import Layout
+    from datasets.worlds.world import WorldLayout
 
 DOMAINS_AT, ROWS_AT, GROWTH = 300, 255_000, 0.8  # domains, at so many rows; power of the rows
 TRAIN_END, TEST_START = 4 / 6, 5 / 6  # of a split 4:1:1 by time
@@ -21,7 +21,7 @@ MARGIN = 0.002  # keeps a domain of test alone clear of the cut
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
+class WorldDomains:
     """The domains of a world, the one of most impressions first."""
 
     value_index: np.ndarray  # (D, fields) positions in the values of each field
@@ -31,12 +31,12 @@ class Domains:
     arrival: Launched
 
 
-def num_domains(layout: Layout, num_rows: int) -> int:
+def num_domains(layout: WorldLayout, num_rows: int) -> int:
     """How many domains a log of this size has."""
     return min(layout.max_domains, round(DOMAINS_AT * (num_rows / ROWS_AT) ** GROWTH))
 
 
-def make_domains(layout: Layout, num_rows: int, rng: np.random.Generator) -> Domains:
+def make_domains(layout: WorldLayout, num_rows: int, rng: np.random.Generator) -> WorldDomains:
     """Draw the domains; those of a small log are the first of a larger one."""
     fields = layout.domain_fields
     sizes = [len(field.values) for field in fields]
@@ -50,7 +50,7 @@ def make_domains(layout: Layout, num_rows: int, rng: np.random.Generator) -> Dom
     share = power_shares(count, layout.skew_exponent, layout.skew_shift)
     of_user = [place for place, field in enumerate(fields) if field.is_of_user]
     _, group = np.unique(index[:, of_user], axis=0, return_inverse=True)
-    return Domains(
+    return WorldDomains(
         value_index=index,
         group=group,
         group_share=np.bincount(group, weights=share),

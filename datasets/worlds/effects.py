@@ -13,7 +13,7 @@ from datasets.worlds.sampling import blend, standardize
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datasets.worlds.domains import Domains
+    from datasets.worlds.domains import WorldDomains
     from datasets.worlds.world import Mechanism, World
 
 NUM_FACTORS = 4
@@ -37,7 +37,7 @@ class Effects:
         return np.column_stack([MATCH_STD * self.weight, self.level])
 
 
-def make_effects(world: World, domains: Domains, rng: np.random.Generator) -> Effects:
+def make_effects(world: World, domains: WorldDomains, rng: np.random.Generator) -> Effects:
     """Draw levels and scores; the same for all mechanisms that have them."""
     fields = world.layout.domain_fields
     score = _values(domains, [field.structure_part for field in fields], NUM_FACTORS, rng)
@@ -47,7 +47,7 @@ def make_effects(world: World, domains: Domains, rng: np.random.Generator) -> Ef
     return Effects(world.layout.level_std * level, score, _WEIGHTS[world.mechanism](score))
 
 
-def sums_over_columns(domains: Domains, values: np.ndarray) -> np.ndarray:
+def sums_over_columns(domains: WorldDomains, values: np.ndarray) -> np.ndarray:
     """The sums of values of single columns that come nearest to values of domains, (D, num)."""
     index = domains.value_index
     design = np.hstack([np.eye(column.max() + 1)[column] for column in index.T])
@@ -57,7 +57,7 @@ def sums_over_columns(domains: Domains, values: np.ndarray) -> np.ndarray:
 
 
 def _values(
-    domains: Domains, parts: Sequence[float], num: int, rng: np.random.Generator
+    domains: WorldDomains, parts: Sequence[float], num: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Values of domains, (D, num), of unit variance over the impressions.
 

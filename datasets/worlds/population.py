@@ -17,7 +17,7 @@ from datasets.worlds.sampling import (
 )
 
 if TYPE_CHECKING:
-    from datasets.worlds.world import Layout
+    from datasets.worlds.world import WorldLayout
 
 ITEM_EXPONENT, ITEM_SHIFT = 1.5, 0.024  # of shares by rank; the shift counts in numbers of items
 NUM_CITIES, NUM_SEGMENTS = 16, 8
@@ -53,7 +53,7 @@ class Users:
     """All users; those of a group of domains follow each other."""
 
     def __init__(
-        self, layout: Layout, num_rows: int, group_share: np.ndarray, rng: np.random.Generator
+        self, layout: WorldLayout, num_rows: int, group_share: np.ndarray, rng: np.random.Generator
     ) -> None:
         wanted = num_rows / layout.rows_per_user * group_share
         sizes = np.maximum(1, np.round(wanted)).astype(np.int64)
@@ -75,7 +75,7 @@ class Users:
 class Items:
     """All items, the most popular first."""
 
-    def __init__(self, layout: Layout, num_rows: int, rng: np.random.Generator) -> None:
+    def __init__(self, layout: WorldLayout, num_rows: int, rng: np.random.Generator) -> None:
         total = max(100, num_rows // layout.rows_per_item)
         num_brands = total // ITEMS_PER_BRAND
         share = power_shares(total, ITEM_EXPONENT, ITEM_SHIFT * total)

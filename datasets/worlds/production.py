@@ -10,7 +10,7 @@ import pyarrow as pa
 from datasets.provenance import Source
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
 from datasets.worlds.clock import hour_of
-from datasets.worlds.world import DomainField, Impressions, Layout
+from datasets.worlds.world import DomainField, Impressions, WorldLayout
 
 if TYPE_CHECKING:
     from datasets.worlds.population import Items, Users
@@ -53,7 +53,7 @@ def _nearest_tags(affinity: np.ndarray, rng: np.random.Generator) -> list[str]:
     ]
 
 
-PRODUCTION = Layout(
+PRODUCTION = WorldLayout(
     name="production",
     label="click",
     timestamp="timestamp",

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets.worlds.sampling import noisy_bins, power_shares
-from datasets.worlds.world import DomainField, Impressions, Layout
+from datasets.worlds.world import DomainField, Impressions, WorldLayout
 
 if TYPE_CHECKING:
     from datasets.worlds.population import Items, Users
@@ -83,7 +83,7 @@ def _lists(items: Items, rng: np.random.Generator) -> pa.Array:
     )
 
 
-PUBLIC = Layout(
+PUBLIC = WorldLayout(
     name="public",
     label="is_trade",
     timestamp="context_timestamp",

@@ -73,7 +73,7 @@ class Columns(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class WorldLayout:
     """Schema and frequencies of a log.
 
     The share of the domain of rank r, from 0, falls as (r + `skew_shift`) ** -`skew_exponent`. The
@@ -101,7 +101,7 @@ class World:
     Worlds of one draw that differ in mechanism alone have the same users, items and impressions.
     """
 
-    layout: Layout
+    layout: WorldLayout
     mechanism: Mechanism
     draw: int = 1
 

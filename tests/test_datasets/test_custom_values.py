@@ -8,7 +8,7 @@ import pytest
 
 from datasets import catalog
 from datasets.profiling.timeformats import FORMATS
-from datasets.raw.value_formats import Layout
+from datasets.raw.value_formats import FileLayout
 from datasets.spec import DataError
 
 
@@ -96,7 +96,7 @@ def test_unknown_time_format_without_a_key_names_the_key(prepare_log, tiny):
 
 @pytest.mark.parametrize("layout", FORMATS)
 def test_every_format_that_a_description_may_propose_is_allowed(layout):
-    assert Layout(files=("log.csv",), timestamp_format=layout).timestamp_format == layout
+    assert FileLayout(files=("log.csv",), timestamp_format=layout).timestamp_format == layout
 
 
 @pytest.mark.parametrize("file", ["log.csv.zst", "log.csv.gz"])

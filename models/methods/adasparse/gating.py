@@ -20,7 +20,7 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
 
-    class Saved(Protocol):
+    class SavedGates(Protocol):
         """What one pass leaves for its backward pass."""
 
         gating: Gating
@@ -154,7 +154,7 @@ class PrunedLayer(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: Saved,
+        ctx: SavedGates,
         h: Tensor,
         e_d: Tensor | None,
         weight_layer: Tensor | None,
@@ -184,7 +184,7 @@ class PrunedLayer(Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Saved,
+        ctx: SavedGates,
         grad_pruned: Tensor | None,
         grad_share: Tensor | None,
         grad_sparsity: Tensor | None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.interfaces import DomainContext, ModelShape
     from models.layers.grouping import Groups, LastGroups
 
-    class Saved(Protocol):
+    class SavedNorm(Protocol):
         """What one pass leaves for its backward pass."""
 
         groups: Groups
@@ -45,7 +45,7 @@ class Standardise(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: Saved,
+        ctx: SavedNorm,
         z: Tensor,
         mean: Tensor,
         inverse_std: Tensor,
@@ -62,7 +62,7 @@ class Standardise(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: SavedNorm, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, mean, inverse_std, is_own, scale = ctx.saved_tensors
         groups = ctx.groups
         grad_shift = groups.sum(grad)  # (U, d)

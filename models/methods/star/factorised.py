@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Tables = tuple[DomainTable, DomainTable]
 
-    class Saved(Protocol):
+    class SavedFactors(Protocol):
         """What one pass leaves for its backward pass."""
 
         groups: Groups
@@ -55,7 +55,7 @@ class _OneByOne(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: Saved,
+        ctx: SavedFactors,
         h: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -76,7 +76,7 @@ class _OneByOne(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: SavedFactors, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, own_weight = ctx.saved_tensors
         groups = ctx.groups
         grads, grad_rows = groups.sort(grad), torch.empty_like(rows)
@@ -102,7 +102,7 @@ class _Stacked(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: Saved,
+        ctx: SavedFactors,
         h: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -124,7 +124,7 @@ class _Stacked(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: SavedFactors, grad: Tensor) -> tuple[Tensor | None, ...]:
         padded, weight, factors, weights = ctx.saved_tensors
         groups = ctx.groups
         grads, grad_padded = groups.pad_with_zeros(grad), torch.empty_like(padded)
@@ -149,7 +149,11 @@ def _biases(bias: Tensor, own_bias: Tensor, groups: Groups) -> Tensor:
 
 
 def _gradients(
-    ctx: Saved, grad_h: Tensor, grad_weight: Tensor, grad_factors: Tensor, grad_biases: Tensor
+    ctx: SavedFactors,
+    grad_h: Tensor,
+    grad_weight: Tensor,
+    grad_factors: Tensor,
+    grad_biases: Tensor,
 ) -> tuple[Tensor | None, ...]:
     """One for each argument of `forward`, from those of the groups (U, out, in) and (U, out)."""
     of_weights, of_biases = ctx.tables
