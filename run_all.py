@@ -82,6 +82,7 @@ def act(args: argparse.Namespace) -> int:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """What the flags select."""
+    from benchmark.command_line.arguments import call_of
     from benchmark.planning.selection import Selection
     from benchmark.planning.studies import studies_named
     from benchmark.protocol import PRESETS
@@ -98,6 +99,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
         num_trials=0 if args.tuned else num_trials,
         num_seeds=args.seeds,
         embedding_optimizer=args.embedding_optimizer,
+        call=call_of(args),
     )
 
 

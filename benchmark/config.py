@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.protocol import TUNING, USUAL_STD, Protocol
@@ -12,7 +13,7 @@ from benchmark.settings import base_of, setting_of, setting_words
 from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from datasets.spec import SplitKind
 
@@ -22,6 +23,9 @@ Labels = Literal["given", "permuted"]
 Domains = Literal["given", "placebo"]
 
 RUN_ID_LENGTH = 12
+BASELINE = "plain"  # the method that others are compared with
+OWN = "adasparse"  # the method of the paper that is reproduced
+REFERENCE = "reference"  # the method of a model that is no network
 SECOND_SEARCH = "second search"  # how cells and searches of it are named
 
 
@@ -50,6 +54,42 @@ class Regularisers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a study changes about the main cell of a model, for messages and reports alike."""
+
+    pinned: Mapping[str, Json]
+    width: str  # words for scaled hidden layers
+    setting: Mapping[str, object]
+    split: str
+    labels: Labels
+    domains: Sequence[str]  # words for the domains and tasks that the method sees
+    search: int
+
+    def words(self, pin_titles: Mapping[str, str] | None = None) -> list[str]:
+        """One text for every change, none for the main cell.
+
+        `pin_titles` are those of `models.facts.Facts`: words for a pinned value by its name and
+        value, or by its name alone, into which the parts of the value are put.
+        """
+        split = f"split {self.split}" if self.split else ""
+        labels = f"labels {self.labels}" if self.labels != "given" else ""
+        search = SECOND_SEARCH if self.search > 1 else ""
+        found = [
+            *(_pin_words(name, value, pin_titles or {}) for name, value in self.pinned.items()),
+            self.width,
+            *setting_words(self.setting),
+            *(split, labels, *self.domains, search),
+        ]
+        return [text for text in found if text]
+
+
+def _pin_words(name: str, value: Json, titles: Mapping[str, str]) -> str:
+    pin = f"{name} {value}"
+    parts = value if isinstance(value, list) else [value]
+    return titles.get(pin) or titles.get(name, pin).format(*parts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """All that changes the outcome of one run, and nothing else.
 
@@ -67,7 +107,8 @@ class RunConfig:
     With `domains` of a placebo, domain, task and e_d are those of another row; the inputs are the
     row's own.
     `search` is the one that the tuned values are from: the first, but for a cell that asks what
-    another would have found. As `pinned` it is part of the slot, not of the run's hash.
+    another would have found. `matched_to` names the method to whose dense parameters the hidden
+    layers are scaled. As `pinned`, both are part of the slot, not of the run's hash.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
@@ -93,6 +134,7 @@ class RunConfig:
     draw: int | None = None
     world_rows: int | None = None
     search: int = 1
+    matched_to: str = ""
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -138,36 +180,34 @@ class RunConfig:
 
     @property
     def title_without_seed(self) -> str:
-        """How messages name the cell of the run."""
-        changes = f" ({', '.join(self.changes)})" if self.changes else ""
-        return f"{self.log}/{'+'.join(self.partition)} {self.model}{changes}"
+        """The cell of the run in messages."""
+        words = ", ".join(self.changes)
+        return f"{self.log}/{'+'.join(self.partition)} {self.model}{f' ({words})' if words else ''}"
 
     @property
     def changes(self) -> list[str]:
         """What a study changed about the main cell of the model; empty for the main cell."""
-        words = [f"{name}={value}" for name, value in self.pinned.items()]
-        if self.labels == "permuted":
-            words.append("labels permuted")
-        words += self._changes_of_domains
-        base = base_of(self.protocol)
-        if self.protocol.hidden_dims != base.hidden_dims:
-            words.append(f"hidden={'-'.join(map(str, self.protocol.hidden_dims))}")
-        words += setting_words(setting_of(self.protocol, base))
-        if self.has_split_variant:
-            words.append(f"split {self.split}")
-        if self.search > 1:
-            words.append(SECOND_SEARCH)
-        return words
+        return self.changed.words()
 
     @property
-    def _changes_of_domains(self) -> list[str]:
-        words = {
+    def changed(self) -> Changed:
+        """The same by parts."""
+        domains = {
             "domain-blind": self.is_blind,
             "placebo domains": self.is_placebo,
-            "task=full partition": self.has_full_task,
-            f"domain={'+'.join(self.domain_columns)}": self.has_own_domains,
+            "task = full partition": self.has_full_task,
+            f"domain = {joined(self.domain_columns)} only": self.has_own_domains,
         }
-        return [word for word, is_so in words.items() if is_so]
+        dims = "-".join(map(str, self.protocol.hidden_dims))
+        return Changed(
+            pinned=self.pinned,
+            width=f"width-matched ({dims})" if self.matched_to else "",
+            setting=setting_of(self.protocol, base_of(self.protocol)),
+            split=self.split if self.has_split_variant else "",
+            labels=self.labels,
+            domains=tuple(words for words, is_so in domains.items() if is_so),
+            search=self.search,
+        )
 
     @property
     def has_split_variant(self) -> bool:
@@ -204,15 +244,15 @@ class RunConfig:
         """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
         return self.log, "+".join(self.partition), self.model
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
         content = self.identity()
-        for name in ("pinned", "search"):
+        for name in ("pinned", "search", "matched_to"):
             content.pop(name, None)
         return digest_of(content)[:RUN_ID_LENGTH]
 
-    @property
+    @cached_property
     def slot_id(self) -> str:
         """The same for the cell of the plan: of its hyper-parameters only the pinned ones."""
         hyper_parameters = ("backbone_config", "method_config", "regularisers")
@@ -222,15 +262,16 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """All that tells runs apart.
 
-        Plug-ins, labels, domains, search and the start of the embeddings are part of it only where
-        they are unusual.
+        Plug-ins, labels, domains, search, matched layers and the start of the embeddings are part
+        of it only where they are unusual.
         """
         content = self.to_json()
         del content["protocol"]["name"]
         if self.protocol.embedding_std == USUAL_STD:
             del content["protocol"]["embedding_std"]
-        if not self.plugins:
-            del content["plugins"]
+        for name in ("plugins", "matched_to"):
+            if not content[name]:
+                del content[name]
         for name in ("labels", "domains"):
             if content[name] == "given":
                 del content[name]
@@ -267,6 +308,11 @@ class RunConfig:
                 "regularisers": Regularisers(**content["regularisers"]),
             }
         )
+
+
+def joined(columns: Sequence[str]) -> str:
+    """The columns of a partition as a product."""
+    return " \N{MULTIPLICATION SIGN} ".join(columns)
 
 
 def log_name(dataset: str, draw: int | None) -> str:

@@ -156,9 +156,6 @@ class Tuning:
 TUNING = Tuning()
 
 
-TABLE_1 = ("main", "cost", "references", "emerging", "ab_test")  # studies of the cells of Table 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """A budget: protocol, logs, trials, seeds, and rows.
@@ -204,11 +201,11 @@ class Preset:
         """All protocols that its cells may have."""
         return (self.protocol, *([self.production] if self.production else []))
 
-    def seeds_of(self, study: str, *, is_generated: bool) -> int:
+    def seeds_of(self, *, is_of_table_1: bool, is_generated: bool) -> int:
         """How many seeds each cell of a study has, on each draw of a generated log."""
         if is_generated:
-            return self.main_seeds if study in TABLE_1 else 1
-        return self.real_main_seeds if study in TABLE_1 else self.real_seeds
+            return self.main_seeds if is_of_table_1 else 1
+        return self.real_main_seeds if is_of_table_1 else self.real_seeds
 
 
 PRESETS = {

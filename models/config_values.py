@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from inspect import formatannotation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,16 +16,17 @@ if TYPE_CHECKING:
 def check_values(config: DataclassInstance) -> None:
     """Make sure that a config holds what its fields are annotated with, as `ALLOWED` lists it.
 
-    Call it before ranges are checked. Annotations are read as `from __future__ import annotations`
-    leaves them; a field whose annotation is not listed is not looked at.
+    Call it before ranges are checked. An annotation is read as it is written, with or without
+    `from __future__ import annotations`; a field whose annotation is not listed is not looked at.
 
     Raises:
         ValueError: a value is not what its field allows.
     """
     for field in fields(config):
-        if field.type not in ALLOWED:
+        written = field.type if isinstance(field.type, str) else formatannotation(field.type)
+        if written not in ALLOWED:
             continue
-        allowed, is_allowed = ALLOWED[field.type]
+        allowed, is_allowed = ALLOWED[written]
         value = getattr(config, field.name)
         if not is_allowed(value):
             raise ValueError(f"{field.name} must be {allowed}, got {value!r}")
@@ -53,7 +55,7 @@ def _is_finite_pair(value: object) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_finite, value))
 
 
-ALLOWED: dict[object, tuple[str, Callable[[object], bool]]] = {  # by annotation
+ALLOWED: dict[str, tuple[str, Callable[[object], bool]]] = {  # by annotation
     "bool": ("True or False", _is_switch),
     "int": ("an integer", _is_integer),
     "int | None": ("an integer or None", _is_integer_or_none),

@@ -32,6 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.facts import Facts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -43,6 +45,7 @@ Place = Literal["input", "tower", "hidden"]
 ConfigT = TypeVar("ConfigT")
 ValueT = TypeVar("ValueT")
 _SEARCHED = "searched"  # key of the metadata of a field
+NO_FACTS = Facts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,19 +273,40 @@ class DomainMethod(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Generic[ConfigT]):
+    """The computation of a layer N -> M with D domains, as a paper counts it.
+
+    `of_layer` takes the config, N and M and gives the count of one domain; `text` is the O(.).
+    """
+
+    text: str
+    of_layer: Callable[[ConfigT, int, int], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodEntry(Generic[ConfigT]):
-    """What a module of `models/methods` exports as `METHOD`; its name is the file's."""
+    """The constant `METHOD` of a module of `models/methods`; its name is the file's.
+
+    `reads_tasks` says whether task ids change what the method does. `blind_pins` are the
+    hyper-parameters of its domain-blind control, which has no e_d. `claim` is the computation that
+    the AdaSparse paper, section 3.1.3, says it takes.
+    """
 
     config: type[ConfigT]
     build: Callable[[ConfigT, ModelShape], DomainMethod]
+    facts: Facts = NO_FACTS
+    reads_tasks: bool = True
+    blind_pins: Mapping[str, bool | int | float | str | None] = field(default_factory=dict)
+    claim: Claim[ConfigT] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneEntry(Generic[ConfigT]):
-    """What a module of `models/backbones` exports as `BACKBONE`; its name is the file's."""
+    """The constant `BACKBONE` of a module of `models/backbones`; its name is the file's."""
 
     config: type[ConfigT]
     build: Callable[[ConfigT, ModelShape, DomainMethod], Backbone]
+    facts: Facts = NO_FACTS
 
 
 class Backbone(nn.Module):

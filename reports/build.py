@@ -220,6 +220,7 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
             "cells": cells,
             "searches": searches,
             "tuned_from": runs.tuned_from,
+            "call": dict(runs.call),
             "data": data,
             "cost": [
                 [path.name, file_digest(path)]

@@ -17,6 +17,12 @@ from models.registry import PluginError, available, use_plugins
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmark.config import Json
+
+SELECTING = (  # the flags that say what is run, studies apart
+    *("preset", "data", "world_rows", "backbones", "methods", "plugin"),
+    *("trials", "tuned", "seeds", "embedding_optimizer", "device"),
+)
 EXAMPLES = """\
 examples:
   python run_all.py                    the quick comparison on the embedded data, then the report
@@ -44,6 +50,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     args.default_jobs = 1 if args.device == "cuda" else usable_cores()
     args.data = args.data or list(PRESETS[args.preset].data)
     return args
+
+
+def call_of(args: argparse.Namespace) -> dict[str, Json]:
+    """The flags that say what is run, with their values, for the plan; absent ones are left out."""
+    values = {f"--{name.replace('_', '-')}": getattr(args, name) for name in SELECTING}
+    return {flag: _plain(value) for flag, value in values.items() if value not in (None, [])}
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, int) else str(value)
 
 
 def load_plugins(arguments: Sequence[str] | None) -> None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.cost.cost_formulas import work_of
 from models.layers.domain_table import DomainTable, domain_tables
 from models.methods.maml.stacked_tasks import TaskPredictor
 
 if TYPE_CHECKING:
-    from benchmark.config import Json, RunConfig
+    from benchmark.config import Json
     from benchmark.training.trainer import Training
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
@@ -24,12 +23,7 @@ ROWS = 64  # a power of two, so that no group of rows is padded
 
 
 def cost_of(
-    model: CTRModel,
-    config: RunConfig,
-    *,
-    rows: EncodedRows,
-    predictor: Predictor,
-    training: Training,
+    model: CTRModel, rows: EncodedRows, *, predictor: Predictor, training: Training
 ) -> dict[str, Json]:
     """Counts only; seconds are in the record's `timing`.
 
@@ -37,28 +31,22 @@ def cost_of(
     """
     return {
         **parameter_counts(model, predictor),
-        **multiply_adds(model, config, rows),
+        **multiply_adds(model, rows),
         "optimizer_steps": training.steps,
         "sample_visits": training.sample_visits,
     }
 
 
-def multiply_adds(model: CTRModel, config: RunConfig, rows: EncodedRows) -> dict[str, Json]:
-    """Those of one row of a seen domain that is scored on its own, counted and by formula.
+def multiply_adds(model: CTRModel, rows: EncodedRows) -> dict[str, int]:
+    """The multiply-adds of one row of a seen domain that is scored on its own.
 
-    The `shared` ones among them are done once for all rows of the domain in a batch. Both are
-    derived from the counts of two batches that hold rows of one domain. The formula's are None for
-    a plug-in.
+    The `shared` ones among them are done once for all rows of the domain in a batch. Both follow
+    from the counts of two batches that hold rows of one domain.
     """
     once, twice = (count_multiply_adds(model, _one_domain(rows, n)) for n in (ROWS, 2 * ROWS))
     per_row = (twice - once) // ROWS
     shared = once - ROWS * per_row
-    work = work_of(config, model)
-    return {
-        "multiply_adds": per_row + shared,
-        "shared_multiply_adds": shared,
-        "multiply_adds_by_formula": None if work is None else work.of(rows=1, domains=1),
-    }
+    return {"multiply_adds": per_row + shared, "shared_multiply_adds": shared}
 
 
 def parameter_counts(model: CTRModel, predictor: Predictor) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """How parameters and multiply-adds grow with the number of domains, counted, for the store.
 
 Nothing is trained or timed: the models have the paper's sizes, on the log of `benchmark.speed`, and
-exist without storage. `python -m benchmark.speed scaling` adds seconds.
+of many domains they exist without storage. `python -m benchmark.speed scaling` adds seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmark.store.files import write_whole
 from datasets.files import file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
@@ -33,8 +33,6 @@ SOURCES = ("models/**/*.py", "benchmark/**/*.py", "datasets/spec.py", "datasets/
 
 def store_growth(out: Path, methods: Sequence[str]) -> None:
     """Write `<out>/cost/scaling.csv`, unless this program has written it for these methods.
-
-    Methods without a formula in `benchmark.cost.cost_formulas`, such as plug-ins, are left out.
 
     Raises:
         OSError: the output folder cannot be written.
@@ -60,23 +58,20 @@ def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
     import torch  # slow, and most calls find the file as it should be
 
     from benchmark.cost.ad_log import ad_log_schema
-    from benchmark.cost.cost_formulas import METHODS, work_of
     from benchmark.cost.counts import parameter_counts
     from benchmark.cost.random_log import config_on
     from benchmark.training.build import assemble
 
-    counted = [name for name in methods if name in METHODS]
-    for (sizes, protocol), method in product(PAPER.items(), counted):
+    for (sizes, protocol), method in product(PAPER.items(), methods):
         protocol = replace(protocol, batch_size=FEW_ROWS)
         config = config_on(ad_log_schema(FEW_DOMAINS), protocol, BACKBONE, method)
-        per_domain = _copied_per_domain(config)
+        per_domain, multiply_adds = _counted_on_few(config)
         for num_domains in NUMS_DOMAINS:
             with torch.device("meta"):
                 model = assemble(config, ad_log_schema(num_domains))
-            counts, work = parameter_counts(model, model), work_of(config, model)
+            counts = parameter_counts(model, model)
             held = counts["dense_parameters"] + counts["domain_parameters"]
             parameters = held + num_domains * per_domain
-            assert work is not None
             yield {
                 "sizes": sizes,
                 "backbone": BACKBONE,
@@ -84,43 +79,42 @@ def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
                 "num_domains": num_domains,
                 "parameters": parameters,
                 "served_bytes": BYTES * (parameters + counts["embedding_parameters"]),
-                "multiply_adds": work.of(rows=1, domains=1),
+                "multiply_adds": multiply_adds,
                 "claim": _claim(config, model, num_domains),
             }
 
 
-def _copied_per_domain(config: RunConfig) -> int:
-    """The parameters that a method adapts to each domain and serves beside its own."""
+def _counted_on_few(config: RunConfig) -> tuple[int, int]:
+    """The parameters adapted to each domain and served beside a method's own, and a row's work.
+
+    A row is computed for its own domain: its multiply-adds do not depend on how many there are.
+    """
     from benchmark.cost.ad_log import AD_LOG, ad_log_schema
-    from benchmark.cost.counts import parameter_counts
+    from benchmark.cost.counts import multiply_adds, parameter_counts
     from benchmark.cost.random_log import random_rows
     from benchmark.training.build import build
     from benchmark.training.trainer import TrainSplit
 
     schema = ad_log_schema(FEW_DOMAINS, num_ids=sum(AD_LOG) + FEW_ROWS)
-    split = TrainSplit(random_rows(schema, FEW_ROWS), range(FEW_ROWS), FEW_ROWS)
+    rows = random_rows(schema, FEW_ROWS)
+    split = TrainSplit(rows, range(FEW_ROWS), FEW_ROWS)
     model = build(config, schema, base_rate=0.5)
     adapted, own = (parameter_counts(model, p) for p in (model.method.adapt(model, split), model))
     copied = adapted["served_parameters"] - own["served_parameters"]
-    return copied // len(split.task_id.unique())
+    work = multiply_adds(model, rows)["multiply_adds"]
+    return copied // len(split.task_id.unique()), work
 
 
 def _claim(config: RunConfig, model: CTRModel, num_domains: int) -> int | None:
-    """D N_l N_{l+1} of STAR, D (N_l K + N_{l+1} K) of APG, D N_l of AdaSparse."""
+    """The claim of a method's entry over the hidden layers; None without one."""
     from models.registry import load_method
 
-    if config.method not in CLAIMS:
+    entry = load_method(config.method)
+    if entry.claim is None:
         return None
-    shape, options = model.method.shape, load_method(config.method).config(**config.method_config)
+    options, shape = entry.config(**config.method_config), model.method.shape
     layers = pairwise((shape.n_input, *shape.hidden_dims))
-    return num_domains * sum(CLAIMS[config.method](options, *layer) for layer in layers)
-
-
-CLAIMS: dict[str, Callable[..., int]] = {  # of a layer N -> M, for one domain
-    "adasparse": lambda config, n, m: n,
-    "apg": lambda config, n, m: (n + m) * config.rank(n, m),
-    "star": lambda config, n, m: n * m,
-}
+    return num_domains * sum(entry.claim.of_layer(options, *layer) for layer in layers)
 
 
 def _program(methods: Sequence[str]) -> str:

@@ -18,11 +18,12 @@ from benchmark.planning.selection import (
 from benchmark.planning.studies import STUDIES, Change
 from benchmark.protocol import TUNING
 from benchmark.settings import with_setting
-from models.registry import plugin_digests
+from models.registry import load_method, plugin_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from benchmark.config import Json
     from datasets.prepare import PreparedData
     from datasets.spec import SplitVariant
 
@@ -52,6 +53,7 @@ class Layout:
     """
 
     preset: str
+    call: Mapping[str, Json]
     num_trials: int
     slots: Mapping[str, RunConfig]
     studies: Mapping[str, tuple[str, ...]]
@@ -133,6 +135,7 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
     check_not_empty(selection, slots)
     return Layout(
         preset=selection.preset.name,
+        call=selection.call,
         num_trials=selection.num_trials,
         slots=slots,
         studies=studies,
@@ -201,7 +204,7 @@ def configure(
         backbone_config=values.backbone_config,
         method_config=values.method_config,
         regularisers=values.regularisers,
-        pinned=dict(change.pinned),
+        pinned={**_blind_pins(change), **change.pinned},
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
         domains="placebo" if change.ids == "placebo" else "given",
@@ -210,6 +213,10 @@ def configure(
         world_rows=None if data.draw is None else selection.world_rows,
     )
     return with_tuned(config, values)
+
+
+def _blind_pins(change: Change) -> Mapping[str, Json]:
+    return load_method(change.method).blind_pins if change.ids == "blind" else {}
 
 
 def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
@@ -234,4 +241,5 @@ def _configure_change(
     from benchmark.planning.equal_width import dense_parameters, matched  # torch is slow to import
 
     other = configure(selection, log, data, backbone, Change(method=change.match))
-    return matched(config, dense_parameters(other, data.schema), data.schema)
+    target = dense_parameters(other, data.schema)
+    return replace(matched(config, target, data.schema), matched_to=change.match)

@@ -18,7 +18,7 @@ from benchmark.planning.selection import (
     search_log,
 )
 from benchmark.planning.studies import STUDIES
-from benchmark.protocol import TABLE_1, departures
+from benchmark.protocol import departures
 from datasets import catalog
 from datasets.spec import DomainPartition
 
@@ -150,7 +150,7 @@ def _logs_line(selection: Selection) -> str:
 def _seeds_text(selection: Selection, log: str) -> str:
     """How often each cell of a log is run."""
     texts = {
-        name in TABLE_1: _runs_text(selection, log, selection.seeds_of(name, log))
+        STUDIES[name].is_of_table_1: _runs_text(selection, log, selection.seeds_of(name, log))
         for name in selection.studies
     }
     if len(set(texts.values())) == 1:

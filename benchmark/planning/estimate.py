@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmark.config import REFERENCE
 from benchmark.cost.random_log import model_on, random_rows, random_schema
-from benchmark.references.registry import REFERENCES, is_reference
+from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
 from benchmark.settings import with_setting
 from benchmark.training.predict import predict
@@ -62,7 +63,7 @@ class Estimates:
         if key not in self._seconds:
             self._seconds[key] = (
                 estimate_reference_seconds(protocol, rows, backbone)
-                if is_reference(backbone)
+                if method == REFERENCE
                 else estimate_seconds(protocol, rows, backbone, method, num_tasks)
             )
         return self._seconds[key]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.config import ConfigError, Regularisers
+from benchmark.planning.learners import learner_of, prefixed
 from benchmark.protocol import TUNING
-from benchmark.references.registry import REFERENCES, is_reference
+from benchmark.references.registry import REFERENCES
 from benchmark.store.trials import Tuned
 from models.interfaces import Choice, Range, search_space
-from models.registry import load_backbone, load_method
+from models.registry import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,13 +30,8 @@ REGULARISERS = {  # of every method on every backbone, plain too; or 0
 
 
 def own_space(backbone: str, method: str) -> SearchSpace:
-    """The values that the sampler proposes: a method's, as `method.*`; a reference's, `backbone.*`.
-
-    No other search on the backbone has them.
-    """
-    if is_reference(backbone):
-        return _prefixed("backbone", search_space(REFERENCES[backbone].config))
-    return _prefixed("method", search_space(load_method(method).config))
+    """The values that the sampler proposes, which no other search on the backbone has."""
+    return learner_of(backbone, method).own_space()
 
 
 def shared_space(backbone: str) -> SearchSpace:
@@ -43,11 +39,10 @@ def shared_space(backbone: str) -> SearchSpace:
 
     A reference stands alone and has none.
     """
-    if is_reference(backbone):
+    if backbone in REFERENCES:
         return {}
-    return _prefixed("backbone", search_space(load_backbone(backbone).config)) | _prefixed(
-        "regularisers", REGULARISERS
-    )
+    structure = prefixed("backbone", search_space(load_backbone(backbone).config))
+    return structure | prefixed("regularisers", REGULARISERS)
 
 
 def shared_values(backbone: str, search: int, index: int) -> dict[str, Json]:
@@ -101,16 +96,9 @@ def has_integers(where: Range) -> bool:
 
 def defaults(backbone: str, method: str) -> Tuned:
     """The values of a cell before any tuning: the papers'."""
-    if is_reference(backbone):
-        return Tuned(
-            backbone_config=asdict(REFERENCES[backbone].config()),
-            method_config={},
-            regularisers=Regularisers(),
-        )
+    backbone_config, method_config = learner_of(backbone, method).complete({}, {})
     return Tuned(
-        backbone_config=asdict(load_backbone(backbone).config()),
-        method_config=asdict(load_method(method).config()),
-        regularisers=Regularisers(),
+        backbone_config=backbone_config, method_config=method_config, regularisers=Regularisers()
     )
 
 
@@ -120,18 +108,15 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
     Raises:
         ConfigError: the method or the backbone refuses a value.
     """
-    method_config = {**tuned.method_config, **config.pinned}
     try:
-        if is_reference(config.backbone):
-            REFERENCES[config.backbone].config(**tuned.backbone_config)
-        else:
-            method_config = asdict(load_method(config.method).config(**method_config))
-            load_backbone(config.backbone).config(**tuned.backbone_config)
+        backbone_config, method_config = learner_of(config.backbone, config.method).complete(
+            tuned.backbone_config, {**tuned.method_config, **config.pinned}
+        )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{config.title}: {error}") from None
     return replace(
         config,
-        backbone_config=tuned.backbone_config,
+        backbone_config=backbone_config,
         method_config=method_config,
         regularisers=tuned.regularisers,
     )
@@ -157,15 +142,11 @@ def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
 def params_of(config: RunConfig, names: Iterable[str]) -> dict[str, Json]:
     """The values that a cell has now, by names of search spaces."""
     values = {
-        **_prefixed("backbone", config.backbone_config),
-        **_prefixed("method", config.method_config),
-        **_prefixed("regularisers", asdict(config.regularisers)),
+        **prefixed("backbone", config.backbone_config),
+        **prefixed("method", config.method_config),
+        **prefixed("regularisers", asdict(config.regularisers)),
     }
     return {name: values[name] for name in names}
-
-
-def _prefixed(part: str, values: Mapping[str, object]) -> dict:
-    return {f"{part}.{name}": value for name, value in values.items()}
 
 
 def _part(part: str, params: Mapping[str, Json]) -> dict:

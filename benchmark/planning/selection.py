@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.config import ConfigError
-from benchmark.planning.studies import BASELINE, REFERENCE, STUDIES, WORLDS, Change, settings_of
+from benchmark.config import BASELINE, OWN, REFERENCE, ConfigError
+from benchmark.planning.studies import STUDIES, WORLDS, Change, settings_of
 from benchmark.protocol import PRESETS, TUNING
 from datasets import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from benchmark.config import EmbeddingOptimizer
+    from benchmark.config import EmbeddingOptimizer, Json
     from benchmark.protocol import Preset, Protocol
-
-
-FAVOURITE = "adasparse"  # the first to be compared where a preset compares few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What the user asked for; `data` are the words of --data, no `num_seeds` the preset's.
+
+    `call` are the flags that say so, as parsed.
 
     A log is named by a word of --data. One of a generated log without a draw stands for all draws
     of the preset.
@@ -37,6 +36,7 @@ class Selection:
     num_trials: int
     num_seeds: int | None
     embedding_optimizer: EmbeddingOptimizer
+    call: Mapping[str, Json] = field(default_factory=dict)
 
     def protocol_of(self, log: str) -> Protocol:
         """The protocol for a word of --data."""
@@ -45,7 +45,10 @@ class Selection:
 
     def seeds_of(self, study: str, log: str) -> int:
         """How many seeds each cell of a study has on a log, and on each draw of a generated one."""
-        return self.num_seeds or self.preset.seeds_of(study, is_generated=catalog.is_generated(log))
+        of_preset = self.preset.seeds_of(
+            is_of_table_1=STUDIES[study].is_of_table_1, is_generated=catalog.is_generated(log)
+        )
+        return self.num_seeds or of_preset
 
     @property
     def num_searches(self) -> int:
@@ -125,7 +128,7 @@ def models_of(
 def _under_settings(selection: Selection, log: str, facts: LogFacts) -> list[Change]:
     """Every compared method under every setting; none where there is nothing to compare."""
     others = [method for method in selection.methods if method != BASELINE]
-    others.sort(key=lambda method: method != FAVOURITE)
+    others.sort(key=lambda method: method != OWN)
     if BASELINE not in selection.methods or not others:
         return []
     settings = settings_of(selection.protocol_of(log), has_times=facts.has_times)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from benchmark.references.linear import LogisticRegressionConfig, fit_linear
 from benchmark.references.rows import FitRows, Scorer
 from benchmark.references.trees import BoostedTreesConfig, fit_trees
+from models.facts import Facts
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
@@ -28,17 +29,34 @@ class ReferenceEntry(Generic[ConfigT]):
 
     config: type[ConfigT]
     fit: Callable[[ConfigT, FitRows, int], Scorer]
+    facts: Facts
 
 
 REFERENCES: dict[str, ReferenceEntry] = {
-    "logistic_regression": ReferenceEntry(config=LogisticRegressionConfig, fit=fit_linear),
-    "boosted_trees": ReferenceEntry(config=BoostedTreesConfig, fit=fit_trees),
+    "logistic_regression": ReferenceEntry(
+        config=LogisticRegressionConfig,
+        fit=fit_linear,
+        facts=Facts(
+            title="Logistic regression",
+            paper="Cox: The regression analysis of binary sequences, JRSS B 20, 1958",
+            published="1958-07",
+            colour="#999999",
+            marker="v",
+        ),
+    ),
+    "boosted_trees": ReferenceEntry(
+        config=BoostedTreesConfig,
+        fit=fit_trees,
+        facts=Facts(
+            title="Boosted trees",
+            paper="Friedman: Greedy function approximation: a gradient boosting machine, Annals of"
+            " Statistics 29, 2001",
+            published="2001-10",
+            colour="#cc79a7",
+            marker="P",
+        ),
+    ),
 }
-
-
-def is_reference(name: str) -> bool:
-    """Whether a backbone's name is that of a reference model."""
-    return name in REFERENCES
 
 
 def load_reference(name: str) -> ReferenceEntry:
@@ -47,7 +65,7 @@ def load_reference(name: str) -> ReferenceEntry:
     Raises:
         ValueError: there is none.
     """
-    if not is_reference(name):
+    if name not in REFERENCES:
         raise ValueError(
             f"Unknown reference model {name!r}. Available: {', '.join(sorted(REFERENCES))}."
         )

@@ -91,11 +91,20 @@ class Grid:
         return cls(store, agenda)
 
     def run(self, execute: Execute) -> Iterator[Outcome]:
-        """Run all that is open by an executor and yield how it ends, the plan kept up to date."""
-        with closing(execute(self.agenda)) as outcomes:
-            for outcome in outcomes:
-                write_plan(self.store, self.agenda.plan)
-                yield outcome
+        """Run all that is open by an executor and yield how it ends.
+
+        The plan is written when cells get their values, and with the states of all at the end.
+        """
+        waiting = len(self.agenda.waiting)
+        try:
+            with closing(execute(self.agenda)) as outcomes:
+                for outcome in outcomes:
+                    if len(self.agenda.waiting) != waiting:
+                        waiting = len(self.agenda.waiting)
+                        write_plan(self.store, self.agenda.plan)
+                    yield outcome
+        finally:
+            write_plan(self.store, self.agenda.plan)
 
     def line(self, outcome: Outcome) -> str:
         """What a finished task reached, or why it failed."""
@@ -107,7 +116,7 @@ class Grid:
             metric = task.config.protocol.selection_metric.upper()
             return f"{task.title}: dev {metric} {trial.value:.4f} ({outcome.seconds:.0f} s)"
         assert isinstance(task, RunTask)
-        test = self.store.read(self.store.run_folder(task.config)).metrics["test"]
+        test = self.store.metrics(task.config)["test"]
         return (
             f"{task.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
             f" ({outcome.seconds:.0f} s)"

@@ -63,7 +63,7 @@ def run_cell(cell: RunTask) -> None:
     result = RunResult(
         metrics=metrics,
         training=summary(training),
-        cost=cost_of(run.model, cell.config, rows=run.rows, predictor=predictor, training=training),
+        cost=cost_of(run.model, run.rows, predictor=predictor, training=training),
         history=pl.DataFrame(training.history, infer_schema_length=None),
         domains=domain_table(
             run.data.domains(),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
 from benchmark.planning.hyperparameters import with_tuned
+from benchmark.planning.learners import facts
 from benchmark.settings import base_of
 from benchmark.store.plan import Plan, read_former
 from benchmark.store.trials import BestKey, unequal
@@ -77,6 +78,8 @@ class Agenda:
             searches=tuple(searching.search for searching in self.searches.values()),
             waiting=dict(self.waiting),
             tuned_from=str(self._given.folder) if self._given else "",
+            facts=facts(),
+            call=self._layout.call,
             former=self._former,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from benchmark.references.registry import is_reference
+from benchmark.config import REFERENCE
 from benchmark.tasks import RunTask
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def work(task: RunTask | TrialTask) -> None:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    is_learner = is_reference(task.config.backbone)
-    module = import_module(f"benchmark.running.{'reference' if is_learner else 'network'}_run")
+    is_reference = task.config.method == REFERENCE
+    module = import_module(f"benchmark.running.{'reference' if is_reference else 'network'}_run")
     do = module.run_cell if isinstance(task, RunTask) else module.run_trial
     do(task)

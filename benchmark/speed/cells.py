@@ -124,7 +124,7 @@ def _work(model: CTRModel, config: RunConfig, rows: EncodedRows) -> Row:
     """Multiply-adds of a row, and of a batch of many domains, padding included."""
     batch = rows.range(0, BATCH_SIZE)
     return {
-        **multiply_adds(model, config, rows),
+        **multiply_adds(model, rows),
         "multiply_adds_of_256_rows": count_multiply_adds(model, batch),
         "domains_in_256_rows": len(batch.domain_id.unique()),
     }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from benchmark.cost.domain_growth import BACKBONE, NUMS_DOMAINS
 from benchmark.speed.cells import MeasuredModel, measured, write_rows
 from benchmark.speed.figures import Measurement
-from models.registry import available
+from models.registry import available, load_method
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,11 +34,6 @@ QUANTITIES = {
     "serving_memory_mib": "MiB to serve",
     "training_memory_mib": "MiB to train",
     "step_milliseconds": "ms of a training step",
-}
-CLAIMS = {
-    "adasparse": "O(D N_l)",
-    "apg": "O(D (N_l K + N_{l+1} K))",
-    "star": "O(D N_l N_{l+1})",
 }
 
 
@@ -61,8 +56,8 @@ def measure(out: Path) -> Iterator[Measurement]:
         rows += own
         for quantity, words in QUANTITIES.items():
             values = [_value(row, quantity) for row in own]
-            claim = CLAIMS.get(method) if quantity == "multiply_adds" else None
-            goal = f"none; the paper: {claim}" if claim else "none"
+            claim = load_method(method).claim if quantity == "multiply_adds" else None
+            goal = f"none; the paper: {claim.text}" if claim else "none"
             yield Measurement(f"{method}: {words}", _text(values), goal)
     write_rows(out / "cost" / "domains.csv", rows)
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import SECOND_SEARCH, RunConfig, log_name
+from benchmark.config import SECOND_SEARCH, Json, RunConfig, log_name
 from benchmark.store.files import write_text
 from benchmark.store.sealed import (
     SCHEMA_VERSION,
@@ -18,6 +18,7 @@ from benchmark.store.sealed import (
     read_json,
     read_versioned,
 )
+from models.facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,8 +103,9 @@ class Plan:
 
     The runs of slots in `waiting` are not known: their hyper-parameters are still searched for, or
     the search has failed, and then the slot's text says why.
-    `tuned_from` is where tuned values were read instead, if they were. Of `former` it keeps what
-    the call does not have.
+    `tuned_from` is where tuned values were read instead, if they were. `facts` are those of the
+    methods, backbones and references that there were, by name. `call` are the flags that say what
+    is run, as parsed. Of `former` it keeps what the call does not have.
     """
 
     preset: str
@@ -112,6 +114,8 @@ class Plan:
     searches: tuple[Search, ...] = ()
     waiting: Mapping[str, str] = field(default_factory=dict)
     tuned_from: str = ""
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    call: Mapping[str, Json] = field(default_factory=dict)
     former: Former = field(default_factory=Former)
 
     def __post_init__(self) -> None:
@@ -147,7 +151,9 @@ def write_plan(store: RunStore, plan: Plan) -> None:
     content = {
         "schema_version": SCHEMA_VERSION,
         "preset": plan.preset,
+        "call": dict(plan.call),
         "tuned_from": plan.tuned_from,
+        "facts": {name: asdict(facts) for name, facts in plan.facts.items()},
         "searches": [asdict(search) for search in plan.searches],
         "slots": slots,
         "former": {
@@ -196,11 +202,13 @@ def read_plan(out: Path) -> Plan:
         studies = {path.stem: read_json(path) for path in sorted((out / "studies").glob("*.json"))}
         return Plan(
             preset=content["preset"],
+            call=content["call"],
             slots={slot: RunConfig.from_json(entry["config"]) for slot, entry in slots.items()},
             studies={study: tuple(found["slots"]) for study, found in studies.items()},
             searches=_searches(content["searches"]),
             waiting=_waiting(slots),
             tuned_from=content["tuned_from"],
+            facts={name: Facts(**facts) for name, facts in content["facts"].items()},
             former=_former(content, studies),
         )
 

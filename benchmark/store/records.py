@@ -156,6 +156,15 @@ class RunStore:
             )
         return record
 
+    def metrics(self, config: RunConfig) -> dict[str, dict[str, float]]:
+        """The metrics of a run by split, its other files unread.
+
+        Raises:
+            RecordError: the record is absent, of another schema version, or was changed.
+        """
+        content = read_sealed(self.run_folder(config) / RECORD)
+        return {split: _with_nan(values) for split, values in content["metrics"].items()}
+
     def state(self, config: RunConfig) -> SlotState:
         """Whether the run is done (its record exists and its digests match), failed, or neither."""
         marked = self.marked_state(config)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 7  # 7: one search for a model, and which of its searches a cell is of
+SCHEMA_VERSION = 8  # 8: a plan keeps its call and the facts of models, a cell what it is matched to
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
+from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
 from models.layers.cross import FullCross, LowRankCross, MixtureCross
 from models.layers.tower import Tower, optional_modules
@@ -99,4 +100,14 @@ def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module
     return MixtureCross(n, config.rank_for(n), config.num_experts)
 
 
-BACKBONE = BackboneEntry(config=DCNv2Config, build=build)
+BACKBONE = BackboneEntry(
+    config=DCNv2Config,
+    build=build,
+    facts=Facts(
+        title="DCNv2",
+        paper="Wang et al.: DCN V2: improved deep and cross network and practical lessons for"
+        " web-scale learning to rank systems, WWW 2021, arXiv 2008.13535",
+        published="2020-08",
+        in_table_1=True,
+    ),
+)

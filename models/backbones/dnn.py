@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry
 from models.layers.tower import Tower, optional_modules
 
@@ -46,4 +47,14 @@ def build(config: DNNConfig, shape: ModelShape, method: DomainMethod) -> Backbon
     return DNN(shape, method)
 
 
-BACKBONE = BackboneEntry(config=DNNConfig, build=build)
+BACKBONE = BackboneEntry(
+    config=DNNConfig,
+    build=build,
+    facts=Facts(
+        title="DNN",
+        paper="Covington, Adams, Sargin: Deep neural networks for YouTube recommendations, RecSys"
+        " 2016, doi 10.1145/2959100.2959190",
+        published="2016-09",
+        in_table_1=True,
+    ),
+)

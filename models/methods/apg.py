@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
+from models.facts import Facts
 from models.interfaces import (
     AffineLinear,
     Choice,
+    Claim,
     DomainLinear,
     DomainMethod,
     MethodEntry,
@@ -294,4 +296,22 @@ class Apg(DomainMethod):
         )
 
 
-METHOD = MethodEntry(config=ApgConfig, build=Apg)
+METHOD = MethodEntry(
+    config=ApgConfig,
+    build=Apg,
+    facts=Facts(
+        title="APG",
+        paper="Yan et al.: APG: adaptive parameter generation network for click-through rate"
+        " prediction, NeurIPS 2022, arXiv 2203.16218",
+        published="2022-03",
+        family="generated",
+        in_table_1=True,
+        colour="#e69f00",
+        marker="D",
+    ),
+    reads_tasks=False,
+    blind_pins={"condition": "h"},
+    claim=Claim(
+        text="O(D (N_l K + N_{l+1} K))", of_layer=lambda config, n, m: (n + m) * config.rank(n, m)
+    ),
+)

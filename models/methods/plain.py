@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.facts import Facts
 from models.interfaces import DomainMethod, MethodEntry, ModelShape
 
 
@@ -17,4 +18,9 @@ def build(config: PlainConfig, shape: ModelShape) -> DomainMethod:
     return DomainMethod(shape)
 
 
-METHOD = MethodEntry(config=PlainConfig, build=build)
+METHOD = MethodEntry(
+    config=PlainConfig,
+    build=build,
+    facts=Facts(title="plain", in_table_1=True, colour="#000000", marker="o"),
+    reads_tasks=False,
+)

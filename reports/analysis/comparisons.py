@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from benchmark.config import OWN
 from benchmark.metrics import METRICS, SCORES
 from reports.analysis.peers import peers_of
 from reports.reading.exclusions import few_rows
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, ...]  # the values of `CELL`
 
-FAVOURITE = "adasparse"  # compared with the second best whatever its rank
 MODEL_SIDE = ["backbone", "method", "changes"]
 OTHER = ["other_backbone", "other", "other_changes"]
 KINDS = ("baseline", "second_best")
@@ -113,7 +113,7 @@ def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tupl
     best = {_best(seeds, cells, "test", metric) for metric in SCORES} if cells else set()
     for cell in cells:
         others = [other for other in cells if other != cell]
-        if others and (cell in best or cell[method] == FAVOURITE):
+        if others and (cell in best or cell[method] == OWN):
             pairs.append((cell, _best(seeds, others, "dev", "auc"), KINDS[1]))
     return pairs
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from benchmark.config import OWN
 from benchmark.metrics import SCORES, metric_of
 from reports.look.entries import bounds
 from reports.reading.exclusions import capped_note, capped_share
@@ -41,7 +42,6 @@ DRAWS_NOTE = (
     " totals over the draws."
 )
 SCALE = 1e4  # of the differences
-MATCHED = "adasparse"  # what a width-matched plain network is compared with
 
 
 def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
@@ -132,7 +132,7 @@ def compared(runs: Runs) -> pd.DataFrame:
     """One row per planned cell of a study: its scores, and the differences to two others.
 
     `<metric>_delta_plain_e4_*` are those to the plain backbone, `<metric>_delta_main_e4_*` those to
-    the main cell that the study changed, a width-matched plain network's being `MATCHED`. What
+    the main cell that the study changed, a width-matched plain network's being `OWN`. What
     would be compared with itself is nan. `capped` is the share of runs that the cap on epochs
     stopped.
     """
@@ -144,7 +144,7 @@ def compared(runs: Runs) -> pd.DataFrame:
         keys = {name: model[name] for name in CELL}
         main = {
             "changes": "",
-            "method": MATCHED if model["method"] == BASELINE else model["method"],
+            "method": OWN if model["method"] == BASELINE else model["method"],
         }
         own, nothing = rows_of(scores, keys), scores.iloc[:0]
         plain = rows_of(scores, keys | {"changes": "", "method": BASELINE})

@@ -17,7 +17,7 @@ from reports.look.entries import bounds
 from reports.look.table import number
 from reports.reading.exclusions import is_capped, marked
 from reports.reading.keys import CELL, DATA, MODEL, Family
-from reports.reading.names import BASELINE, TITLES, data_title
+from reports.reading.names import BASELINE, data_title, name_of
 from reports.statistics.estimates import NONE
 from reports.statistics.fieller import share_of
 from reports.statistics.paired_tests import Interval
@@ -129,7 +129,7 @@ def answers(table: pd.DataFrame) -> list[str]:
 
 
 def _answer(row: Mapping[Hashable, Any]) -> str:
-    method, backbone = (TITLES.get(name, name) for name in (row["method"], row["backbone"]))
+    method, backbone = (name_of(name) for name in (row["method"], row["backbone"]))
     title = marked(f"{method} on {backbone}", row)
     low, high = row["gain_e4_low"], row["gain_e4_high"]
     if math.isnan(low):

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from benchmark.config import OWN
 from reports.analysis import domain_growth
 from reports.analysis_plan import ANALYSIS
 from reports.claims.evidence import counted
+from reports.claims.paper import individual
 from reports.claims.verdicts import COUNTED, Part
-from reports.reading.names import TITLES
+from reports.reading.names import name_of
 
 if TYPE_CHECKING:
     from reports.claims.evidence import Evidence
 
-OWN, INDIVIDUAL = "adasparse", ("maml", "star")
 LIMITS = ANALYSIS.cost
 DEARER = {  # than AdaSparse, the paper says
     "multiply_adds": ("star", "apg"),
-    "parameters": INDIVIDUAL,
+    "parameters": ("maml", "star"),
 }
 LEAST = {"multiply_adds": 1.0, "parameters": LIMITS.much_less_memory}  # multiples of AdaSparse's
 WORDS = {
@@ -34,7 +35,7 @@ def cheaper(evidence: Evidence) -> list[Part]:
     for quantity, limit in LEAST.items():
         counts = _counts(evidence, PUBLIC, quantity)
         for other in DEARER[quantity]:
-            label = f"{WORDS[quantity]}, {TITLES[other]} : {TITLES[OWN]}, claimed above {limit:g}"
+            label = f"{WORDS[quantity]}, {name_of(other)} : {name_of(OWN)}, claimed above {limit:g}"
             ratio = counts.get(other, math.nan) / counts.get(OWN, math.nan)
             parts.append(_part(label, ratio, limit))
     return parts
@@ -46,12 +47,12 @@ def individual_impractical(evidence: Evidence) -> list[Part]:
     limit = LIMITS.impractical_gib
     return [
         _part(
-            f"GiB that {TITLES[method]} serves at {LIMITS.domains:,} domains, the embedding table"
+            f"GiB that {name_of(method)} serves at {LIMITS.domains:,} domains, the embedding table"
             f" too, claimed above {limit:g}",
             counts.get(method, math.nan) / 2**30,
             limit,
         )
-        for method in INDIVIDUAL
+        for method in individual()
     ]
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from benchmark.config import OWN
 from reports.analysis import mask_tests
 from reports.analysis.differences import independent, rows_of
 from reports.analysis.long_tail import bin_gain, bin_tuning, scores_by_run
@@ -37,7 +38,7 @@ NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
 METHODS = ("maml", "star", "apg", "adasparse")
 ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
 NOT_ON_THE_TAIL = ("star", "apg")
-OWN, INDIVIDUAL = "adasparse", "star"
+INDIVIDUAL = "star"
 SEVERAL_COLUMNS = "a partition of more columns"
 
 

@@ -6,19 +6,17 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
+from benchmark.config import BASELINE, OWN
 from reports.claims.evidence import Evidence, absent
-from reports.claims.paper import paper_log, paper_values
+from reports.claims.paper import generated, individual, paper_log, paper_values
 from reports.claims.verdicts import Part
-from reports.reading.names import BASELINE, TITLES
+from reports.reading.names import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.config import RunConfig
 
 METRICS = ("auc", "gauc")
-INDIVIDUAL, GENERATED = ("maml", "star"), ("apg", "adasparse")  # parameters of domains
-OWN = "adasparse"
 SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
 BOTH_LOGS = "logs for both of the paper's"
 FORMS, FUSION = ("binarization", "scaling"), "fusion"  # the last is the main cell
@@ -40,18 +38,18 @@ def _between(evidence: Evidence, backbone: str, method: str, other: str, metric:
 
 def all_beat_the_backbone(evidence: Evidence) -> list[Part]:
     """Every method above its plain backbone, in AUC and in GAUC."""
-    pairs = _pairs(evidence, (*INDIVIDUAL, *GENERATED), (BASELINE,))
+    pairs = _pairs(evidence, (*individual(), *generated()), (BASELINE,))
     return [_between(evidence, *pair) for pair in pairs]
 
 
 def generated_beat_individual(evidence: Evidence) -> list[Part]:
     """APG and AdaSparse above MAML and STAR."""
-    return [_between(evidence, *pair) for pair in _pairs(evidence, GENERATED, INDIVIDUAL)]
+    return [_between(evidence, *pair) for pair in _pairs(evidence, generated(), individual())]
 
 
 def adasparse_is_best(evidence: Evidence) -> list[Part]:
     """AdaSparse above the plain backbone and every other method."""
-    pairs = _pairs(evidence, (OWN,), (BASELINE, *INDIVIDUAL, "apg"))
+    pairs = _pairs(evidence, (OWN,), (BASELINE, *individual(), "apg"))
     return [_between(evidence, *pair) for pair in pairs]
 
 
@@ -59,7 +57,7 @@ def controls(evidence: Evidence) -> list[Part]:
     """AdaSparse against a plain network of its size, itself told no domain, and its placebo."""
     backbone = next(iter(evidence.backbones()), "")
     own = evidence.subject(backbone, OWN)
-    wide = evidence.subject(backbone, BASELINE, _is_width_matched)
+    wide = evidence.subject(backbone, BASELINE, lambda config: config.matched_to == OWN)
     blind = evidence.subject(backbone, OWN, lambda config: config.is_blind)
     placebo = evidence.subject(backbone, OWN, lambda config: config.is_placebo)
     return [
@@ -67,10 +65,6 @@ def controls(evidence: Evidence) -> list[Part]:
         for other in (wide, blind, placebo)
         for metric in METRICS
     ]
-
-
-def _is_width_matched(config: RunConfig) -> bool:
-    return any(word.startswith("hidden=") for word in config.changes)
 
 
 def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
@@ -107,7 +101,7 @@ def dcnv2_by_size(evidence: Evidence) -> list[Part]:
     for log, (better, other) in SIZES.items():
         found = [keys for keys in evidence.main_logs() if paper_log(keys[0]) == log]
         if not found:
-            label = f"{TITLES[better]} against {TITLES[other]} on the {log} log"
+            label = f"{name_of(better)} against {name_of(other)} on the {log} log"
             parts.append(Part(label=label, measure=absent, needs=BOTH_LOGS))
             continue
         own = Evidence(evidence.runs, *found[0])

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
+from reports.reading.names import in_family
+
 LOGS = {  # by how the names of data sets begin; other data sets have no column in the paper
     "synthetic_production": "production",
     "synthetic_public": "public",
@@ -53,3 +55,13 @@ def paper_scores(dataset: str, backbone: str, method: str) -> Scores | None:
     """The paper's row for a model on such a data set, if it has one."""
     rows = paper_values()["table1"].get(paper_log(dataset), {})
     return rows.get(backbone, {}).get(method)
+
+
+def individual() -> tuple[str, ...]:
+    """The methods whose domains have parameters of their own, adapted or individual."""
+    return in_family("adapted", "individual")
+
+
+def generated() -> tuple[str, ...]:
+    """The methods that generate the parameters of a domain."""
+    return in_family("generated")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmark.config import OWN
 from reports.analysis.differences import independent, rows_of
 from reports.analysis.sparsity import band_margins, reached
 from reports.claims.evidence import absent, blocked_by
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from benchmark.config import Json
     from reports.claims.evidence import Evidence
 
-OWN = "adasparse"
 BOUNDS = "the study sparsity"
 LOWEST: list[Json] = [0.05, 0.1]  # bounds of figure 3d
 HIGHEST: list[Json] = [0.35, 0.4]

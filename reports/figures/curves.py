@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from benchmark.config import OWN
 from reports.look.figure import Figure
 from reports.look.panels import add_legend, block_rows, counts_text, left_out
 from reports.look.style import in_order, look_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reports.reading.keys import Cell
     from reports.reading.load import Runs
 
-_PRUNER = "adasparse"
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}
 _SCHEDULES: dict[str, dict[str, Any]] = {
     "alpha": {"label": r"$\alpha$", "color": "#0072b2", "marker": "."},
@@ -76,7 +76,7 @@ def _history(cell: Cell) -> pd.DataFrame | None:
     history = pd.read_csv(cell.record.path / "history.csv")
     history = history[history["split"] == "dev"].assign(evaluation=lambda dev: range(len(dev)))
     wanted = list(_SCORES)
-    if cell.config.method == _PRUNER:
+    if cell.config.method == OWN:
         band = cast("list[float]", cell.config.method_config["sparsity_bounds"])
         history = history.assign(**dict(zip(_BANDS, band, strict=True)))
         wanted += [
@@ -100,7 +100,7 @@ def draw(table: pd.DataFrame) -> Canvas:
             _draw_scores(panel, own[own["quantity"] == quantity], methods)
             panel.set_ylabel(_SCORES[quantity])
         if has_pruner:
-            _draw_pruner(panels[2:], own[own["method"] == _PRUNER])
+            _draw_pruner(panels[2:], own[own["method"] == OWN])
         for panel in panels:
             panel.set_xlabel("epoch")
             panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -14,7 +14,7 @@ from reports.look.figure import Figure
 from reports.look.style import COLUMN, in_order, look_of, panels
 from reports.look.table import number, p_value
 from reports.reading.keys import DATA
-from reports.reading.names import TITLES
+from reports.reading.names import name_of
 from reports.statistics.paired_tests import TEST_LEVEL
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         " data set or one draw of it, and a backbone; ranks are those of the means over the seeds"
         f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
         f" for {_METRICS[first['metric']]}. Methods:"
-        f" {', '.join(TITLES.get(name, name) for name in in_order(list(table['method'])))}.",
+        f" {', '.join(name_of(name) for name in in_order(list(table['method'])))}.",
         *search_notes(table, is_contained=False),
     ]
     if np.isnan(first["critical_difference"]):

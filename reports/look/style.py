@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
-from reports.reading.names import TITLES, rank
+from reports.reading.names import facts_of, name_of, rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,25 +21,12 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 3.4, 7.0  # inches: widths of one column and of both
 HEIGHT = 2.6  # inches, of a row of panels
 DPI = 200
-COLOURS = {
-    "plain": "#000000",
-    "maml": "#56b4e9",
-    "star": "#009e73",
-    "apg": "#e69f00",
-    "adasparse": "#d55e00",
-    "logistic_regression": "#999999",
-    "boosted_trees": "#cc79a7",
-}
-MARKERS = {
-    "plain": "o",
-    "maml": "s",
-    "star": "^",
-    "apg": "D",
-    "adasparse": "*",
-    "logistic_regression": "v",
-    "boosted_trees": "P",
-}
-OTHERS = (("#0072b2", "X"), ("#f0e442", "h"), ("#8c510a", "<"), ("#5e3c99", ">"))  # of plug-ins
+OTHERS = (
+    ("#0072b2", "X"),
+    ("#f0e442", "h"),
+    ("#8c510a", "<"),
+    ("#5e3c99", ">"),
+)  # of models without
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -83,13 +70,11 @@ def panels(rows: int, columns: int, *, width: float = PAGE, height: float = HEIG
 
 def look_of(method: str) -> dict[str, str]:
     """Colour, marker and label of a method, or of a reference model, for `Axes.plot`."""
-    label = TITLES.get(method, method)
-    if method in COLOURS:
-        return {"color": COLOURS[method], "marker": MARKERS[method], "label": label}
-    colour, marker = OTHERS[sum(map(ord, method)) % len(OTHERS)]
-    return {"color": colour, "marker": marker, "label": label}
+    facts, other = facts_of(method), OTHERS[sum(map(ord, method)) % len(OTHERS)]
+    colour, marker = facts.colour or other[0], facts.marker or other[1]
+    return {"color": colour, "marker": marker, "label": name_of(method)}
 
 
 def in_order(methods: Iterator[str] | set[str] | list[str]) -> list[str]:
     """Methods in the order of tables, each once."""
-    return sorted(set(methods), key=lambda name: (rank(name), name))
+    return sorted(set(methods), key=rank)

@@ -12,14 +12,14 @@ import jinja2
 from benchmark.protocol import PRESETS, departures
 from reports import analysis_plan
 from reports.look.style import DPI
-from reports.page.commands import REPORT_ONLY, Commands, num_seeds, studies_in
+from reports.page.commands import REPORT_ONLY, command, num_seeds, studies_in
 from reports.page.data_cards import data_cards
 from reports.page.lineage import lineage_of
 from reports.page.tuning import hyper_parameters, tuning_section
 from reports.page.verdicts import tone_of, verdict_counts
 from reports.reading.exclusions import last_steps
 from reports.reading.keys import partition_of
-from reports.reading.names import REFERENCE, TITLES, data_title, model_title
+from reports.reading.names import REFERENCE, data_title, model_title, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    data, commands, failed = data_cards(runs), Commands(runs), runs.unfinished("failed")
+    data, failed = data_cards(runs), runs.unfinished("failed")
     return environment.get_template("index.html.j2").render(
         sample=_sample(runs),
         summary=_summary(runs),
@@ -95,14 +95,11 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         sections=[section for section in sections if section.name != CLAIMS],
         verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
         tone_of=tone_of,
-        lineages={
-            studies: lineage_of(runs, commands, studies)
-            for studies in {s.studies for s in sections}
-        },
+        lineages={studies: lineage_of(runs, studies) for studies in {s.studies for s in sections}},
         parts_of_plan={
-            name: (lineage_of(runs, commands, [name]), commands.of([name])) for name in runs.studies
+            name: (lineage_of(runs, [name]), command(runs.call, [name])) for name in runs.studies
         },
-        whole=commands.of(studies_in(runs), retry_failed=bool(failed)),
+        whole=command(runs.call, studies_in(runs), retry_failed=bool(failed)),
         report_only=REPORT_ONLY,
         failed=[_line(cell) for cell in failed],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
@@ -179,5 +176,5 @@ def _different(values: Iterable[T]) -> list[T]:
 
 def _listed(names: Iterable[str]) -> str:
     """Titles of what is named, each once; empty without a name."""
-    titles = [TITLES.get(name, name) for name in _different(names)]
+    titles = [name_of(name) for name in _different(names)]
     return " and ".join([", ".join(titles[:-1]), *titles[-1:]] if len(titles) > 1 else titles)

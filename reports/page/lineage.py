@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reports.page.commands import studies_in
+from reports.page.commands import command, studies_in
 from reports.reading.names import data_title, model_title, rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from reports.page.commands import Commands
     from reports.reading.keys import Cell
     from reports.reading.load import Runs
 
@@ -45,7 +44,7 @@ class Lineage:
         return sum(self.states.values())
 
 
-def lineage_of(runs: Runs, commands: Commands, studies: Sequence[str]) -> Lineage | None:
+def lineage_of(runs: Runs, studies: Sequence[str]) -> Lineage | None:
     """The lineage of studies; None for none, or none that has cells."""
     present = studies_in(runs)
     names = [name for name in studies if name in present]
@@ -53,7 +52,9 @@ def lineage_of(runs: Runs, commands: Commands, studies: Sequence[str]) -> Lineag
         return None
     cells = runs.study(*names).cells
     return Lineage(
-        command=commands.of(names), states=states_of(cells), logs=_logs(cells, runs.store.out)
+        command=command(runs.call, names),
+        states=states_of(cells),
+        logs=_logs(cells, runs.store.out),
     )
 
 
@@ -73,7 +74,7 @@ def _logs(cells: tuple[Cell, ...], out: Path) -> dict[str, dict[str, list[RunLin
     return logs
 
 
-def _position(cell: Cell) -> tuple[int, int]:
+def _position(cell: Cell) -> tuple[object, object]:
     return rank(cell.config.backbone), rank(cell.config.method)
 
 

@@ -16,7 +16,7 @@ from benchmark.store.sealed import RecordError
 from reports.reading.card import Card
 from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, Replicate, log_of
 from reports.reading.ledger import read_searches
-from reports.reading.names import changes_of, rank
+from reports.reading.names import facts_of, learn, rank
 from reports.reading.predictions import read_logits
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.config import Json, RunConfig
+    from benchmark.config import Json
     from benchmark.store.records import RunRecord, SlotState
     from reports.reading.ledger import SearchTrials
 
@@ -46,6 +46,7 @@ class Runs:
     studies: Mapping[str, tuple[str, ...]]  # slot ids
     searches: tuple[SearchTrials, ...]
     tuned_from: str  # where tuned values were read instead, if they were
+    call: Mapping[str, Json]  # the flags that say what was run
 
     def study(self, *names: str) -> Runs:
         """The cells of these studies; none of one that is not part of the plan."""
@@ -240,15 +241,14 @@ def load_runs(out: Path) -> Runs:
     """
     store = RunStore(out)
     plan = read_plan(out)
+    learn(plan.facts)
     if plan.preset not in PRESETS:
         raise RecordError(
             f"{out}: the plan names the preset {plan.preset!r}, this version has"
             f" {', '.join(PRESETS)}; run again with another --out"
         )
-    mains: dict[tuple[str, ...], RunConfig] = {}  # a plan names the main cell of a model first
     cells = []
     for slot, config in plan.slots.items():
-        main = mains.setdefault(config.folder, config)
         state = plan.state_of(slot)
         reason = plan.waiting[slot] or WAITING if state else ""
         cell = Cell(
@@ -256,7 +256,7 @@ def load_runs(out: Path) -> Runs:
             slot_id=slot,
             run_id=config.run_id,
             state=state or "missing",
-            changes=changes_of(config, main),
+            changes=", ".join(config.changed.words(facts_of(config.method).pin_titles)),
             reason=reason,
         )
         cells.append(cell if state else _looked_up(store, cell))
@@ -267,6 +267,7 @@ def load_runs(out: Path) -> Runs:
         studies=plan.studies,
         searches=read_searches(out, plan),
         tuned_from=plan.tuned_from,
+        call=plan.call,
     )
 
 

@@ -32,7 +32,7 @@ from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout, number, p_value
 from reports.reading.exclusions import capped_note, capped_share
 from reports.reading.keys import BLOCK, CELL, MODEL, Family
-from reports.reading.names import BASELINE, CEILING, TITLES
+from reports.reading.names import BASELINE, CEILING, name_of
 from reports.statistics.paired_tests import (
     POWER,
     TEST_LEVEL,
@@ -162,14 +162,14 @@ def _null_note(table: pd.DataFrame) -> str:
     beats_control = (rows["delta_control_e4_mean"] > 0.0) & (
         rows["delta_control_p_holm_null"] < TEST_LEVEL
     )
-    winners = [TITLES.get(name, name) for name in rows.loc[beats_control, "method"]]
+    winners = [name_of(name) for name in rows.loc[beats_control, "method"]]
     top = max(rows.to_dict("records"), key=lambda row: row["delta_control_e4_mean"])
     return (
         f"Null world, where knowing the domain is worth nothing: of {len(rows)} methods"
         f" {len(winners) or 'none'} beat their control at the level {TEST_LEVEL} after Holm's"
         f" correction over these alone{': ' if winners else ''}{', '.join(winners)}. The largest"
         f" advantage is {number(top['delta_control_e4_mean'], 1)} of"
-        f" {TITLES.get(top['method'], top['method'])}, uncorrected p"
+        f" {name_of(top['method'])}, uncorrected p"
         f" {p_value(top['delta_control_p'])}; an advantage of less than"
         f" {number(float(rows['delta_control_detectable_e4'].median()), 1)} (median over the"
         " methods) would mostly be missed even without the correction."

@@ -17,7 +17,7 @@ from reports.look.entries import bounds, interval_text
 from reports.look.table import UNDEFINED, Entry, Table, TableBlock, TableLayout, number, spread
 from reports.reading.exclusions import capped_note, capped_share, marked
 from reports.reading.keys import BLOCK, CELL
-from reports.reading.names import BASELINE, TITLES, block_title
+from reports.reading.names import BASELINE, block_title, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
@@ -113,7 +113,7 @@ def _order(own: Models, base: Models) -> dict[str, object]:
     both = [method for method in means if method in first]
     tau = stats.kendalltau([means[m] for m in both], [first[m] for m in both]).statistic
     return {
-        "order": " > ".join(TITLES.get(method, method) for method in order),
+        "order": " > ".join(name_of(method) for method in order),
         "tau": float(tau) if len(both) > 1 else np.nan,
         "turned": "; ".join(_turned(own, base, means, first)),
     }
@@ -140,7 +140,7 @@ def _turned(
         gap, former = gap_of(own[above], own[below]), gap_of(base[above], base[below])
         if not _excludes_zero(change_of(gap, former)):
             continue
-        higher, lower = TITLES.get(above, above), TITLES.get(below, below)
+        higher, lower = name_of(above), name_of(below)
         if _excludes_zero(gap.estimate.interval()):
             yield f"{higher} above {lower}"
         elif _excludes_zero(former.estimate.interval()):
@@ -157,7 +157,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
     columns = [
         *("Setting", "Plain"),
-        *(f"Δ {TITLES.get(method, method)}" for method in methods),
+        *(f"Δ {name_of(method)}" for method in methods),
         *("Order", "tau", "Does the order change?", "Runs"),
     ]
     blocks = [
@@ -236,7 +236,7 @@ def _moves(block: pd.DataFrame) -> str:
 
 
 def _move(row: dict) -> str:
-    title = TITLES.get(row["method"], row["method"])
+    title = name_of(row["method"])
     return f"{title} {number(row['change_e4_mean'], 1, signed=True)}"
 
 

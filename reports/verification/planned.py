@@ -105,19 +105,14 @@ def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
             path = store.out / PLAN
             for name, value in facts.items():
                 findings.compare(path, f"{name} of {config.title}", value, usual[name])
-            if not _is_matched(config):
+            if not config.matched_to:
                 what = f"hidden_dims of {config.title}"
                 findings.compare(path, what, config.protocol.hidden_dims, dims)
 
 
-def _is_matched(config: RunConfig) -> bool:
-    """True where hidden layers were scaled to the size of another model."""
-    return config.protocol.hidden_dims != base_of(config.protocol).hidden_dims
-
-
 def _unmatched(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
     """The cells with their log's own hidden layers; all where every cell's are scaled."""
-    return [config for config in configs if not _is_matched(config)] or configs
+    return [config for config in configs if not config.matched_to] or configs
 
 
 def _unvaried(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:

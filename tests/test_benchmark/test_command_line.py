@@ -103,8 +103,8 @@ def test_dry_run_prints_the_cells_and_writes_nothing(run_all, tmp_path):
 
     assert done.returncode == 0
     assert "synthetic_production dnn+plain: 2 draws x 1 seed" in done.stdout
-    assert "synthetic_production dnn+adasparse (pruner_input=h, blind): 2 draws" in done.stdout
-    assert "synthetic_none dnn+adasparse (pruner_input=h, blind): 2 draws x 1" in done.stdout
+    assert "synthetic_production dnn+adasparse (domain-blind): 2 draws" in done.stdout
+    assert "synthetic_none dnn+adasparse (domain-blind): 2 draws x 1" in done.stdout
     assert "tuning of synthetic_production@0 dnn+plain: 2 trials, about" in done.stdout
     assert "tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
     *_, total = lines = done.stdout.splitlines()
@@ -146,7 +146,7 @@ def test_dry_run_says_where_numbers_of_seeds_differ(run_all):
         "4 draws x 2 seeds for each cell of Table 1, 4 draws x 1 seed for those of other studies"
     )
     assert any(line.startswith("synthetic_production dnn+plain: 4 draws x 2 s") for line in lines)
-    assert "synthetic_production dnn+adasparse (form=scaling): 4 draws x 1 s" in done.stdout
+    assert "synthetic_production dnn+adasparse (form scaling): 4 draws x 1 s" in done.stdout
     assert lines[-3:-1] == ["main: 16 cells", "formulations: 16 cells, 8 of them shared"]
     assert lines[-1].startswith("8 trials and 24 cells, about")
 

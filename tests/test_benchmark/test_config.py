@@ -68,10 +68,15 @@ def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
     ("changes", "expected"),
     [
         ({}, "synthetic/scenario+item dnn+plain seed 1"),
-        ({"pinned": {"beta": 1.5}}, "synthetic/scenario+item dnn+plain (beta=1.5) seed 1"),
+        ({"pinned": {"beta": 1.5}}, "synthetic/scenario+item dnn+plain (beta 1.5) seed 1"),
         (
-            {"task": "scenario+item", "protocol": replace(COMPACT, hidden_dims=(70, 35))},
-            "synthetic/scenario+item dnn+plain (task=full partition, hidden=70-35) seed 1",
+            {
+                "task": "scenario+item",
+                "protocol": replace(COMPACT, hidden_dims=(70, 35)),
+                "matched_to": "star",
+            },
+            "synthetic/scenario+item dnn+plain (width-matched (70-35), task = full partition)"
+            " seed 1",
         ),
         ({"task": ""}, "synthetic/scenario+item dnn+plain (domain-blind) seed 1"),
         (
@@ -80,7 +85,7 @@ def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
         ),
         (
             {"domain_columns": ("scenario",)},
-            "synthetic/scenario+item dnn+plain (domain=scenario) seed 1",
+            "synthetic/scenario+item dnn+plain (domain = scenario only) seed 1",
         ),
     ],
 )

@@ -8,8 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.cost import cost_formulas
-from benchmark.cost.cost_formulas import work_of
 from benchmark.cost.counts import cost_of, count_multiply_adds, multiply_adds, parameter_counts
 from benchmark.cost.latency import latency
 from benchmark.cost.random_log import config_on, random_rows, random_schema
@@ -19,6 +17,7 @@ from benchmark.speed.scaling import growth_exponent
 from benchmark.training.build import build
 from benchmark.training.trainer import Training, TrainSplit
 from models.registry import available
+from tests.test_benchmark.cost_formulas import work_of
 
 # d = 8, E_d = 6, layers 8 -> 3 -> 2 -> 1; 14 codes; 3 seen domains
 SCHEMA = random_schema((4, 3, 2, 5), num_domains=3)
@@ -66,8 +65,8 @@ def make(backbone, method, options=None, schema=SCHEMA, protocol=TINY, **shape):
 
 
 def counted(*cell, **options):
-    config, model = make(*cell, **options)
-    return multiply_adds(model, config, random_rows(SCHEMA, 1))
+    _, model = make(*cell, **options)
+    return multiply_adds(model, random_rows(SCHEMA, 1))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_served_parameters_of_maml_hold_a_copy_of_theta_per_task(adapt, per_task
 def test_multiply_adds_are_those_counted_by_hand(method, alone, shared):
     found = counted("dnn", method)
 
-    assert found["multiply_adds"] == found["multiply_adds_by_formula"] == alone
+    assert found["multiply_adds"] == alone
     assert found["shared_multiply_adds"] == shared
 
 
@@ -152,30 +151,20 @@ def test_mean_over_a_bag_is_counted():
     schema = replace(SCHEMA, bags=("tags",), bag_sizes=(9,), bag_lengths=(5,))
     config, model = make("dnn", "plain", schema=schema)
 
-    found = multiply_adds(model, config, random_rows(schema, 1))
+    found = multiply_adds(model, random_rows(schema, 1))
 
     assert found["multiply_adds"] == 5 * 2 + 10 * 3 + 6 + 2
-    assert found["multiply_adds_by_formula"] == found["multiply_adds"]
-
-
-def test_method_without_a_formula_is_counted_all_the_same(monkeypatch):
-    monkeypatch.delitem(cost_formulas.METHODS, "plain")
-
-    found = counted("dnn", "plain")
-
-    assert found["multiply_adds"] == 32
-    assert found["multiply_adds_by_formula"] is None
+    assert found["multiply_adds"] == work_of(config, model).of(1, 1)
 
 
 def test_cost_of_a_run_leaves_the_model_as_it_was():
-    config, model = make("dnn", "star")
+    _, model = make("dnn", "star")
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     found = cost_of(
         model,
-        config,
-        rows=random_rows(SCHEMA, 1),
+        random_rows(SCHEMA, 1),
         predictor=model,
         training=Training(steps=7, sample_visits=1_792),
     )

@@ -117,9 +117,3 @@ def test_file_is_written_once_and_again_for_other_methods_or_if_damaged(
     assert calls == [("plain",), ("star",), ("star",)]
     with path.open(newline="") as lines:
         assert [row["method"] for row in csv.DictReader(lines)] == ["star"]
-
-
-def test_method_without_a_formula_is_left_out(tmp_path: Path) -> None:
-    store_growth(tmp_path, ["my_method"])
-
-    assert not (tmp_path / "cost").exists()

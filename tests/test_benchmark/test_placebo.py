@@ -247,7 +247,10 @@ def test_controls_have_a_placebo_of_every_method(select):
     changes = STUDIES["controls"].changes_of(["plain", "star", "domain_gain"], 3)
 
     placebos = [change for change in changes if change.ids == "placebo"]
-    assert [change.label for change in placebos] == ["star (placebo)", "domain_gain (placebo)"]
+    assert [change.label for change in placebos] == [
+        "star (placebo domains)",
+        "domain_gain (placebo domains)",
+    ]
     assert STUDIES["main"].compares_all
     assert not STUDIES["controls"].compares_all
 

@@ -7,7 +7,7 @@ import pytest
 from benchmark.cost.random_log import model_on, random_schema
 from benchmark.planning.cells import lay_out
 from benchmark.planning.studies import STUDIES
-from benchmark.protocol import COMPACT, PRESETS, TABLE_1, TUNING
+from benchmark.protocol import COMPACT, PRESETS, TUNING
 from models.registry import available
 
 
@@ -64,9 +64,8 @@ def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(logs, sele
     for study in ("main", "cost", "emerging", "references"):
         assert seeds(study) == {1, 2, 3, 4}
     assert seeds("ablations") == seeds("formulations") == {1, 2, 3}
-    assert set(TABLE_1) == {
-        name for name, study in STUDIES.items() if study.compares_all or study.references
-    }
+    table_1 = {name for name, study in STUDIES.items() if study.is_of_table_1}
+    assert table_1 == {"main", "cost", "references", "emerging", "ab_test"}
 
 
 @pytest.mark.parametrize("method", available("methods"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.planning.cells import configure
-from benchmark.planning.studies import Change, blind_control
+from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS
 from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
@@ -53,7 +53,7 @@ def test_full_partition_as_task_changes_the_task_alone(log, select):
 @pytest.mark.parametrize("backbone", available("backbones"))
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, method):
-    config = configure(select(), "tiny", log, backbone, blind_control(method))
+    config = configure(select(), "tiny", log, backbone, Change(method=method, ids="blind"))
     schema = seen_schema(config, log.schema)
     model = build(config, schema, base_rate=0.5).eval()
     encoded = log.rows()[:64]
@@ -72,7 +72,7 @@ def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, met
 
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_trains(log, select, tmp_path, method):
-    config = configure(select(), "tiny", log, "dnn", blind_control(method))
+    config = configure(select(), "tiny", log, "dnn", Change(method=method, ids="blind"))
     protocol = replace(config.protocol, learning_rate=0.02, max_epochs=3, patience_epochs=3)
     cell = RunTask(
         config=replace(config, protocol=protocol), data=log, out=tmp_path / "out", device="cpu"
@@ -89,7 +89,7 @@ def test_domain_blind_control_trains(log, select, tmp_path, method):
 @pytest.mark.parametrize("method", available("methods"))
 def test_domain_blind_control_has_the_layers_of_its_method(log, select, method):
     main = configure(select(), "tiny", log, "dnn", Change(method=method))
-    blind = configure(select(), "tiny", log, "dnn", blind_control(method))
+    blind = configure(select(), "tiny", log, "dnn", Change(method=method, ids="blind"))
 
     models = [assemble(config, seen_schema(config, log.schema)) for config in (main, blind)]
 

@@ -70,7 +70,13 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(logs, select):
                     main.method_config[name] != config.pinned[name] for name in config.pinned
                 )
             else:
-                assert varied in ({"protocol"}, {"domain_columns"}, {"task"}, {"domains"})
+                assert varied in (
+                    {"protocol"},
+                    {"protocol", "matched_to"},
+                    {"domain_columns"},
+                    {"task"},
+                    {"domains"},
+                )
 
 
 def test_controls_of_the_domain_and_the_task_change_one_field(log, select):

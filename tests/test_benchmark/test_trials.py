@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.config import ConfigError
+from benchmark.config import REFERENCE, ConfigError
 from benchmark.planning.cells import configure
-from benchmark.planning.studies import REFERENCE, Change
+from benchmark.planning.studies import Change
 from benchmark.running.work import work
 from benchmark.store.records import RunStore
 from benchmark.store.sealed import RecordError

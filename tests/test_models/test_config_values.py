@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 
 import pytest
 
 from benchmark.references.registry import REFERENCES
-from models.config_values import ALLOWED
+from models.config_values import ALLOWED, check_values
 from models.registry import available, load_backbone, load_method
 
 CONFIGS = [
@@ -48,3 +48,14 @@ def test_whole_numbers_and_lists_of_json_are_taken():
     config = load_method("adasparse").config(beta=3, sparsity_bounds=[0, 0.25])
 
     assert (config.beta, config.sparsity_bounds) == (3, [0, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(bool, 1), (int, "2"), (int | None, "2"), (tuple[float, float], 0.2)],
+)
+def test_annotations_that_are_not_postponed_are_read_too(annotation, value):
+    config = make_dataclass("Config", [("size", annotation)])
+
+    with pytest.raises(ValueError, match="size must be "):
+        check_values(config(value))

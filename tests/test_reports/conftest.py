@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.config import Regularisers, RunConfig
+from benchmark.config import OWN, Regularisers, RunConfig
 from benchmark.metrics import evaluate, group_scores
 from benchmark.metrics.logloss import row_logloss
+from benchmark.planning.learners import facts
 from benchmark.protocol import COMPACT
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RunResult, RunStore
+from reports.reading.names import learn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,7 @@ CHANGES = {  # of the cells that a study has beside the main ones
     "formulations": (("adasparse", {"pinned": {"form": "binarization"}}),),
     "sparsity": (("adasparse", {"pinned": {"sparsity_bounds": [0.05, 0.1]}}),),
     "controls": (
-        ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37))}),
+        ("plain", {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37)), "matched_to": OWN}),
         ("adasparse", {"pinned": {"pruner_input": "h"}}),
         *((method, {"domains": "placebo"}) for method in ("adasparse", "maml")),
     ),
@@ -138,16 +140,21 @@ class Folder:
         slots = {config.slot_id: config for config in configs}
         unknown = {slot: "" for slot, config in slots.items() if config.model in waiting}
         plan = {"slots": slots, "studies": {"main": tuple(slots)}, "waiting": unknown}
-        write_plan(self.store, Plan(preset=self.preset, **plan, **tuning))
+        write_plan(self.store, Plan(preset=self.preset, facts=facts(), **plan, **tuning))
         return configs
+
+    def plan_of(self, members: dict[str, list[RunConfig]], **tuning: object) -> None:
+        """Write the plan of these studies."""
+        slots = {config.slot_id: config for configs in members.values() for config in configs}
+        studies = {study: tuple(one.slot_id for one in members[study]) for study in members}
+        plan = Plan(preset=self.preset, slots=slots, studies=studies, facts=facts(), **tuning)
+        write_plan(self.store, plan)
 
     def plan_studies(self, backbone: str = "dnn", **tuning: object) -> list[RunConfig]:
         """Write the plan of all studies, with MAML; that of worlds is on the null world too."""
         members = self.members(backbone)
-        slots = {config.slot_id: config for configs in members.values() for config in configs}
-        studies = {study: tuple(one.slot_id for one in members[study]) for study in members}
-        write_plan(self.store, Plan(preset=self.preset, slots=slots, studies=studies, **tuning))
-        return list(slots.values())
+        self.plan_of(members, **tuning)
+        return list({one.slot_id: one for configs in members.values() for one in configs}.values())
 
     def members(self, backbone: str, seeds: Sequence[int] = SEEDS) -> dict[str, list[RunConfig]]:
         """The cells of all studies."""
@@ -308,3 +315,9 @@ def finished(folder: Folder, whole_grid: Path) -> Folder:
     """A grid whose every run is finished."""
     shutil.copytree(whole_grid, folder.store.out)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _known_models() -> None:
+    """The facts of all models, which plans that tests write leave out."""
+    learn(facts())

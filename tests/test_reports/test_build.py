@@ -24,7 +24,8 @@ FORBIDDEN = (
     "torch",
     "optuna",
     "mlflow",
-    "models",
+    "models.interfaces",
+    "models.registry",
     "datasets.prepare",
     "benchmark.running.network_run",
 )

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.command_line.arguments import parse
+from benchmark.command_line.arguments import call_of, make_parser, parse
 from benchmark.planning.cells import lay_out, variants_to_prepare
 from benchmark.planning.selection import logs_to_prepare
-from benchmark.planning.studies import STUDIES
 from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
-from datasets import catalog
 from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
-from reports.page.commands import STUDY_OF_WORLDS, WORLD_PARTITION, Commands, studies_in
+from reports.page.commands import command, studies_in
 from reports.page.content import Section, render_page
 from reports.page.lineage import lineage_of
 from reports.reading.load import load_runs
@@ -141,7 +139,7 @@ def test_files_of_a_section_are_links(finished: Folder) -> None:
 def test_lineage_links_every_run_of_the_studies(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
 
-    lineage = lineage_of(runs, Commands(runs), ["formulations", "sparsity"])
+    lineage = lineage_of(runs, ["formulations", "sparsity"])
 
     links = [run for models in lineage.logs.values() for runs in models.values() for run in runs]
     expected = runs.study("formulations", "sparsity").cells
@@ -156,8 +154,8 @@ def test_lineage_links_every_run_of_the_studies(studied: Folder) -> None:
 def test_lineage_of_a_study_without_cells_is_none(finished: Folder) -> None:
     runs = load_runs(finished.store.out)
 
-    assert lineage_of(runs, Commands(runs), ["controls"]) is None
-    assert lineage_of(runs, Commands(runs), []) is None
+    assert lineage_of(runs, ["controls"]) is None
+    assert lineage_of(runs, []) is None
 
 
 def test_section_of_a_partial_study_says_what_is_missing(folder: Folder) -> None:
@@ -203,38 +201,20 @@ def test_every_command_is_accepted_by_the_front_door(studied: Folder) -> None:
         assert args.preset == "quick"
 
 
-def test_command_says_what_is_not_of_the_preset(folder: Folder) -> None:
-    drawn = type(folder)(folder.store.out, draw=1)
-    drawn.plan(seeds=(1, 2, 3), tuned_from="found here/tuning")
+def test_command_has_the_flags_of_the_call() -> None:
+    words = [
+        *("--preset", "smoke", "--data", "my log.toml", "--methods", "plain", "mine"),
+        *("--plugin", "mine.py", "--seeds", "3", "--tuned", "found/tuning"),
+    ]
+    args = make_parser().parse_args([word for word in words if word != "mine"])
 
-    line = Commands(load_runs(folder.store.out)).of(["main"])
+    line = command(call_of(args) | {"--methods": ["plain", "mine"]}, ["main", "cost"])
 
     assert line == (
-        "python run_all.py --preset quick --data world.toml --only main --backbones dcnv2 dnn"
-        " --methods adasparse plain --seeds 3 --tuned 'found here/tuning' --world-rows 1800"
-        " --out DIR"
+        "python run_all.py --preset smoke --data 'my log.toml' --backbones dnn dcnv2 --methods"
+        " plain mine --plugin mine.py --tuned found/tuning --seeds 3 --embedding-optimizer sparse"
+        " --device cpu --only main cost --out DIR"
     )
-
-
-def test_command_names_seeds_only_where_they_are_not_the_presets(folder: Folder) -> None:
-    folder.plan(seeds=(1, 2, 3, 4, 5))
-    folder.write_data()
-    of_preset = Commands(load_runs(folder.store.out)).of(["main"])
-    folder.plan(seeds=(1, 2, 3))
-    of_others = Commands(load_runs(folder.store.out)).of(["main"])
-
-    assert "--seeds" not in of_preset  # of quick, for Table 1
-    assert "--seeds 3" in of_others
-
-
-def test_one_study_has_worlds_of_its_own_and_all_have_one_partition() -> None:
-    [study] = [name for name, study in STUDIES.items() if study.worlds]
-    worlds = STUDIES[study].worlds
-
-    assert study == STUDY_OF_WORLDS
-    assert {"+".join(catalog.load(name).spec.partition.columns) for name in worlds} == {
-        WORLD_PARTITION
-    }
 
 
 @pytest.mark.parametrize(
@@ -248,13 +228,13 @@ def test_one_study_has_worlds_of_its_own_and_all_have_one_partition() -> None:
 )
 def test_command_plans_the_cells_of_the_report(folder: Folder, tmp_path: Path, words: str) -> None:
     planned = planned_by(words.split(), tmp_path)
-    plan = Plan(preset="smoke", slots=planned.slots, studies=planned.studies)
+    plan = Plan(preset="smoke", slots=planned.slots, studies=planned.studies, call=planned.call)
     write_plan(folder.store, plan)
     for log in planned.data.values():
         store_data(folder.store, log)
     runs = load_runs(folder.store.out)
 
-    again = planned_by(shlex.split(Commands(runs).of(studies_in(runs)))[2:], tmp_path)
+    again = planned_by(shlex.split(command(runs.call, studies_in(runs)))[2:], tmp_path)
 
     assert again.slots == planned.slots
     assert again.studies == planned.studies

@@ -9,10 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.plan import Plan, write_plan
 from reports.look.table import to_latex, to_markdown
 from reports.reading.load import load_runs
-from reports.reading.names import changes_of
 from reports.tables import bounds, formulations, partitions
 
 if TYPE_CHECKING:
@@ -55,8 +53,7 @@ NESTED = (
 def plan(folder: Folder, study: str, cells: tuple) -> list[RunConfig]:
     """Write the plan of one study and return the cells' configurations of the first seed."""
     configs = [folder.config("dnn", method, seed, **c) for seed in SEEDS for method, c in cells]
-    slots = {config.slot_id: config for config in configs}
-    write_plan(folder.store, Plan(preset="quick", slots=slots, studies={study: tuple(slots)}))
+    folder.plan_of({study: configs})
     return configs[: len(cells)]
 
 
@@ -110,7 +107,9 @@ def nested(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
 def test_changes_of_the_studies_are_said_in_words(folder, fields, expected) -> None:
     main = folder.config("dnn", "adasparse", 1, **WHOLE)
 
-    assert changes_of(replace(main, **fields), main) == expected
+    folder.plan_of({"main": [main, replace(main, **fields)]})
+
+    assert load_runs(folder.store.out).cells[-1].changes == expected
 
 
 def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folder: Folder) -> None:

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
-from models.interfaces import Choice, DomainMethod, DomainTransform, MethodEntry, Range, tuned
+from models.facts import Facts
+from models.interfaces import (
+    Choice,
+    Claim,
+    DomainMethod,
+    DomainTransform,
+    MethodEntry,
+    Range,
+    tuned,
+)
 from models.methods.adasparse.gating import FORMS, PrunedLayer
 
 if TYPE_CHECKING:
@@ -257,4 +266,36 @@ def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
         raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(allowed)}")
 
 
-METHOD = MethodEntry(config=AdaSparseConfig, build=AdaSparse)
+METHOD = MethodEntry(
+    config=AdaSparseConfig,
+    build=AdaSparse,
+    facts=Facts(
+        title="AdaSparse",
+        paper="Yang et al.: AdaSparse: learning adaptively sparse structures for multi-domain"
+        " click-through rate prediction, CIKM 2022, arXiv 2206.13108",
+        published="2022-06",
+        family="generated",
+        in_table_1=True,
+        colour="#d55e00",
+        marker="*",
+        pin_titles={
+            "pruner_input h": "pruner reads h only",
+            "alpha_start 5.0": "alpha 5",
+            "alpha_max 5.0": "from the start",
+            "penalty l1": "l1 penalty",
+            "penalty_weight_max 0.1": "weight 0.1",
+            "penalty_weight_max 0.01": "weight 0.01",
+            "straight_through pass": "straight-through pass",
+            "straight_through none": "no straight-through",
+            "r_scope domain": "sparsity ratio by domain",
+            "prune_input False": "x_0 not pruned",
+            "form binarization": "Binarization",
+            "form scaling": "Scaling",
+            "form fusion": "Fusion",
+            "sparsity_bounds": "sparsity in [{:g}, {:g}]",
+        },
+    ),
+    reads_tasks=False,
+    blind_pins={"pruner_input": "h"},
+    claim=Claim(text="O(D N_l)", of_layer=lambda config, n, m: n),
+)

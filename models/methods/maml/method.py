@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
+from models.facts import Facts
 from models.interfaces import Choice, DomainMethod, MethodEntry, Range, tuned
 from models.methods.maml.stacked_tasks import TaskPredictor, stacked_rows
 from models.methods.maml.task_batches import (
@@ -243,4 +244,17 @@ def leaves(thetas: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().requires_grad_() for name, value in thetas.items()}
 
 
-METHOD = MethodEntry(config=MamlConfig, build=Maml)
+METHOD = MethodEntry(
+    config=MamlConfig,
+    build=Maml,
+    facts=Facts(
+        title="MAML",
+        paper="Finn, Abbeel, Levine: Model-agnostic meta-learning for fast adaptation of deep"
+        " networks, ICML 2017, arXiv 1703.03400",
+        published="2017-03",
+        family="adapted",
+        in_table_1=True,
+        colour="#56b4e9",
+        marker="s",
+    ),
+)

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from models.config_values import check_values
+from models.facts import Facts
 from models.interfaces import (
     AffineLinear,
     Choice,
+    Claim,
     DomainLinear,
     DomainMethod,
     DomainTransform,
@@ -206,4 +208,19 @@ def _share(updates: Tensor) -> Tensor:
     return (updates[ALL_ROWS + 1 :] > 0).float().mean()
 
 
-METHOD = MethodEntry(config=StarConfig, build=Star)
+METHOD = MethodEntry(
+    config=StarConfig,
+    build=Star,
+    facts=Facts(
+        title="STAR",
+        paper="Sheng et al.: One model to serve all: star topology adaptive recommender for"
+        " multi-domain CTR prediction, CIKM 2021, arXiv 2101.11427",
+        published="2021-01",
+        family="individual",
+        in_table_1=True,
+        colour="#009e73",
+        marker="^",
+        pin_titles={"partitioned_norm False": "no partitioned normalisation"},
+    ),
+    claim=Claim(text="O(D N_l N_{l+1})", of_layer=lambda config, n, m: n * m),
+)

@@ -16,7 +16,6 @@ from reports.analysis.long_tail import bin_scores, tabulate
 from reports.build import load_figures, load_tables
 from reports.claims.evidence import Evidence
 from reports.figures import curves, fig1
-from reports.page.commands import Commands
 from reports.page.data_cards import data_cards
 from reports.reading.findings import Findings
 from reports.reading.load import load_runs
@@ -127,21 +126,6 @@ def test_card_of_a_family_has_the_range_of_its_draws(whole_family, runs):
     assert card["facts"]["Draws"] == "1, 2, 3, each a log of its own"
     assert card["rows"][2][1] == "300"
     assert card["rows"][2][2] == f"{rates[0]:.2f}% to {rates[-1]:.2f}%"
-
-
-def test_command_names_draws_unless_they_are_those_of_the_preset(runs):
-    def words(draws: range) -> list[str]:
-        cell = runs.cells[0]
-        cells = [
-            replace(cell, config=replace(cell.config, dataset="synthetic_production", draw=draw))
-            for draw in draws
-        ]
-        own = replace(runs, cells=tuple(cells), studies={"main": [cell.slot_id]}, searches=())
-        line = Commands(own).of(["main"])
-        return line[line.index("--data") : line.index("--only")].split()[1:]
-
-    assert words(range(1, 5)) == ["synthetic_production/scenario"]  # quick
-    assert words(range(2, 4)) == [f"synthetic_production@{d}/scenario" for d in (2, 3)]
 
 
 def differences(family: Family) -> list[str]:

@@ -77,7 +77,7 @@ def make_runs(
             ids = {"slot_id": config.slot_id, "run_id": config.run_id}
             cells.append(Cell(config=config, **ids, state="done", record=record))
     studies = {"masks": tuple(cell.config.slot_id for cell in cells)}
-    return Runs(store, "quick", tuple(cells), studies, (), "")
+    return Runs(store, "quick", tuple(cells), studies, (), "", {})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -180,13 +180,11 @@ BACKBONES: dict[str, Callable[..., Work]] = {
 }
 
 
-def work_of(config: RunConfig, model: CTRModel) -> Work | None:
-    """The formula of a configuration and its model; None where a plug-in has none.
+def work_of(config: RunConfig, model: CTRModel) -> Work:
+    """The formula of a configuration and its model.
 
     Beside backbone and method it has M K for the mean over a bag of M slots.
     """
-    if config.backbone not in BACKBONES or config.method not in METHODS:
-        return None
     method_config = load_method(config.method).config(**config.method_config)
     backbone_config = load_backbone(config.backbone).config(**config.backbone_config)
     method = METHODS[config.method](model.method.shape, method_config)
