@@ -110,7 +110,7 @@ def send(data: PreparedData, put: Callable[[NDArray[np.uint8]], ObjectRef]) -> S
 
 
 def _collect(reference: ObjectRef, task: Task) -> Outcome:
-    """How a task ended, its files written."""
+    """The outcome of a task, whose files are then written."""
     import ray
     from ray.exceptions import RayError
 
@@ -152,7 +152,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def run_here(task: Task, log: SentLog, do: Callable[[Any], None]) -> tuple[Outcome, Files]:
-    """Do a task on this node: how it ended, and the files that it left.
+    """Do a task on this node; its outcome, and the files that it left.
 
     Raises:
         OSError: the disk of the node failed, or what was sent is not what was prepared.

@@ -66,7 +66,7 @@ class ShownRun:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is a final run that is done."""
+        """True of a final run that is done."""
         return self.tags["stage"] == "final" and self.status == "FINISHED"
 
     @property

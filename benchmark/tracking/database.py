@@ -20,7 +20,7 @@ def database_uri(out: Path) -> str:
 
 
 def artifact_root(out: Path) -> Path:
-    """Where the artifacts of its runs lie."""
+    """The folder of the artifacts of an output folder's runs."""
     return out.resolve() / ARTIFACTS
 
 
