@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 KEY_LENGTH = 12
 MAIN = "main"  # the study whose best cell is the winner
-SEAL = "seal"  # the tag that tells whether what a run found has changed; cells have none
+SEAL = "seal"  # the tag that changes with what a run found
 OWN = ("seed", "draw", "data_fingerprint")  # of the runs of a cell
 HYPER_PARAMETERS = ("backbone_config", "method_config", "regularisers")
 HISTORY = "history.csv"
@@ -148,14 +148,15 @@ class _Collector:
         children = [replace(child, tags={**child.tags, **labels}) for child in children]
         done = (child for child in children if child.is_final)
         finals = sorted(done, key=lambda child: (child.config.draw or 0, child.config.seed))
-        config = children[0].config
+        config, metrics = children[0].config, metrics | _means(finals)
+        seal = digest_of({name: repr(value) for name, value in metrics.items()})
         run = ShownRun(
             key=f"cell/{group}",
             name=_cell_name(config),
             config=config,
             unshared=_unshared(config),
-            tags=_base_tags(config) | {"stage": "cell"} | labels,
-            metrics=metrics | _means(finals),
+            tags=_base_tags(config) | {"stage": "cell", SEAL: seal} | labels,
+            metrics=metrics,
             started=min(child.started for child in children),
             ended=max(child.ended for child in children),
             status=next((state for state in NOT_FINISHED if state in states), "FINISHED"),
@@ -240,11 +241,11 @@ def _competing(calls: Sequence[Collection[str]], slots: Mapping[str, RunConfig])
     if not main <= slots.keys():
         return set()
     terms: dict[str, set[Terms]] = {}
-    for call in calls:
+    for call in reversed(calls):  # a later call's replace those of a former one
         of_call: dict[str, set[Terms]] = {}
         for config in (slots[slot] for slot in call):
             of_call.setdefault(config.dataset, set()).add(_terms_of(config))
-        terms = of_call | terms  # a later call's stay
+        terms |= of_call
     return {slot for slot in main if _terms_of(slots[slot]) in terms[slots[slot].dataset]}
 
 

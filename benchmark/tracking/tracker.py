@@ -28,10 +28,7 @@ from benchmark.tracking.database import (
 from datasets.files import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.store.plan import Plan
-    from benchmark.tracking.cells import ShownCell
 
 PERIOD_SECONDS = 120.0  # between two updates while the grid runs
 LOCK = ".mlflow.lock"  # of the process that writes
@@ -117,34 +114,27 @@ class Tracker:
         return f"browse: mlflow ui --backend-store-uri {uri} (takes about 20 s to start)"
 
     def _write(self, plan: Plan) -> None:
-        cells = cells_of(RunStore(self.out), plan)
         _settle()
-        from mlflow.exceptions import MlflowException  # slow to import
-
-        if not self.uri:
-            ensure_database(self.out)
-        uri = self.uri or database_uri(self.out)
-        try:
-            self._write_to(uri, cells)
-        except MlflowException as error:
-            raise ConfigError(f"{uri}: {one_line(error)}") from error
-
-    def _write_to(self, uri: str, cells: Sequence[ShownCell]) -> None:
-        import mlflow
+        import mlflow  # slow to import
+        from mlflow.exceptions import MlflowException
 
         from benchmark.tracking.writer import Writer
 
-        mlflow.set_tracking_uri(uri)
+        if not self.uri:
+            ensure_database(self.out)
+        store, uri = RunStore(self.out), self.uri or database_uri(self.out)
+        artifacts = None if self.uri else artifact_root(self.out)
+        origin = self._origin() if self.uri else ""
+        cells = cells_of(store, plan)
         found = winners(cells)
-        for dataset in dict.fromkeys(cell.run.config.dataset for cell in cells):
-            writer = Writer(
-                RunStore(self.out),
-                dataset,
-                artifacts=None if self.uri else artifact_root(self.out),
-                origin=self._origin() if self.uri else "",
-            )
-            own = [cell for cell in cells if cell.run.config.dataset == dataset]
-            writer.sync(own, found.get(dataset))
+        mlflow.set_tracking_uri(uri)
+        try:
+            for dataset in dict.fromkeys(cell.run.config.dataset for cell in cells):
+                own = [cell for cell in cells if cell.run.config.dataset == dataset]
+                writer = Writer(store, dataset, artifacts=artifacts, origin=origin)
+                writer.sync(own, found.get(dataset))
+        except MlflowException as error:
+            raise ConfigError(f"{uri}: {one_line(error)}") from error
 
     def _origin(self) -> str:
         path = self.out / ORIGIN

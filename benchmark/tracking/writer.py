@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import re
 import shutil
@@ -99,17 +98,13 @@ class Writer:
         run = self.runs.get(shown.key)
         if run is None:
             return self._create(shown, shown.tags)
-        run_id, known = str(run.info.run_id), run.data.metrics
-        changed = [
-            (name, value, 0)
-            for name, value in shown.metrics.items()
-            if not _is_same(known.get(nameable(name)), value)
-        ]
-        self._log(run_id, time.time(), changed, tags=_differing(run, shown.tags))
+        run_id, differing = str(run.info.run_id), _differing(run, shown.tags)
+        points = shown.points() if SEAL in differing else ()
+        self._log(run_id, time.time(), points, tags=differing)
         if shown.status == "RUNNING":
             if run.info.status != "RUNNING":
                 self.client.update_run(run_id, status="RUNNING")
-        elif changed or run.info.status != shown.status:
+        elif SEAL in differing or run.info.status != shown.status:
             self._end(run_id, shown.status, shown.ended)
         return run_id
 
@@ -245,10 +240,6 @@ def nameable(name: str) -> str:
 def _differing(run: Run, tags: Mapping[str, str]) -> dict[str, str]:
     """The tags that a run has not."""
     return {name: value for name, value in tags.items() if run.data.tags.get(name) != value}
-
-
-def _is_same(known: float | None, value: float) -> bool:
-    return known is not None and (known == value or (math.isnan(known) and math.isnan(value)))
 
 
 def _link(path: Path, target: Path) -> None:
