@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.metrics import SCORES
+from benchmark import metrics
+from reports.look import table as formats
 from reports.look.entries import interval_text
-from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, number, p_value, spread
+from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout
 from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import CEILING, block_title, title_of
@@ -31,7 +32,7 @@ class TableColumn:
     entries: Callable[[pd.DataFrame], list[Entry]]
 
 
-def column(title: str, entry: EntryOf) -> TableColumn:
+def text(title: str, entry: EntryOf) -> TableColumn:
     """A column in which the entry, or its text, of a row depends on that row alone."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -64,10 +65,7 @@ def blocks_of(
     The heading of a block is made from its first row.
     """
     return [
-        TableBlock(
-            heading=heading(rows.iloc[0].to_dict()),
-            rows=entries_of(rows, columns),
-        )
+        TableBlock(heading=heading(rows.iloc[0].to_dict()), rows=entries_of(rows, columns))
         for _, rows in table.groupby([*by], sort=False)
     ]
 
@@ -77,9 +75,9 @@ def entries_of(rows: pd.DataFrame, columns: Sequence[TableColumn]) -> list[list[
     return [list(row) for row in zip(*(one.entries(rows) for one in columns), strict=True)]
 
 
-def model_column(title: Callable[[Row], str]) -> TableColumn:
+def model(title: Callable[[Row], str]) -> TableColumn:
     """The column `Model`, which marks models whose runs the cap on epochs stopped."""
-    return column("Model", lambda row: marked(title(row), row) if "capped" in row else title(row))
+    return text("Model", lambda row: marked(title(row), row) if "capped" in row else title(row))
 
 
 def _model_title(row: Row) -> str:
@@ -88,25 +86,25 @@ def _model_title(row: Row) -> str:
     return title_of(row["backbone"], row["method"], row.get("changes", ""))
 
 
-MODEL_COLUMN = model_column(_model_title)
+MODEL = model(_model_title)
 
 
-def number_column(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
+def number(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
     """The numbers of one column of the table."""
-    return column(title, lambda row: number(row[name], digits, signed=signed))
+    return text(title, lambda row: formats.number(row[name], digits, signed=signed))
 
 
-def spread_column(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
+def spread(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
     """`<name>_mean` ± `<name>_std`."""
-    return column(
+    return text(
         title,
-        lambda row: spread(row[f"{name}_mean"], row[f"{name}_std"], digits, signed=signed),
+        lambda row: formats.spread(row[f"{name}_mean"], row[f"{name}_std"], digits, signed=signed),
     )
 
 
-def interval_column(title: str, name: str, digits: int, *, signed: bool = True) -> TableColumn:
+def interval(title: str, name: str, digits: int, *, signed: bool = True) -> TableColumn:
     """`<name>_mean` with its interval."""
-    return column(title, lambda row: interval_text(row, name, digits, signed=signed))
+    return text(title, lambda row: interval_text(row, name, digits, signed=signed))
 
 
 def with_chance(name: str, one: TableColumn) -> TableColumn:
@@ -114,16 +112,18 @@ def with_chance(name: str, one: TableColumn) -> TableColumn:
 
     def entries(block: pd.DataFrame) -> list[Entry]:
         return [
-            entry if entry.text == UNDEFINED else Entry(f"{entry.text} ({number(chance, 1)})")
+            entry
+            if entry.text == UNDEFINED
+            else Entry(f"{entry.text} ({formats.number(chance, 1)})")
             for entry, chance in zip(one.entries(block), block[f"{name}_by_chance"], strict=True)
         ]
 
     return TableColumn(one.title, entries)
 
 
-def p_column(title: str, name: str) -> TableColumn:
+def p_value(title: str, name: str) -> TableColumn:
     """The p values of one column of the table."""
-    return column(title, lambda row: p_value(row[name]))
+    return text(title, lambda row: formats.p_value(row[name]))
 
 
 def where_known(name: str, one: TableColumn) -> TableColumn:
@@ -147,14 +147,16 @@ def blank_for(methods: Collection[str], *columns: TableColumn) -> list[TableColu
     return [blank_where(lambda row: row["method"] in methods, one) for one in columns]
 
 
-def score_column(name: str, metric: Metric) -> TableColumn:
+def score(name: str, metric: Metric) -> TableColumn:
     """Mean ± standard deviation of a metric, the best mean of a block marked."""
+    scores = spread(metric.title, name, metric.digits)
 
     def entries(block: pd.DataFrame) -> list[Entry]:
-        best = _best(block[f"{name}_mean"].dropna(), metric)
+        means = block[f"{name}_mean"]
+        best = _best(means.dropna(), metric)
         return [
-            Entry(spread(mean, std, metric.digits), number(mean, metric.digits) == best)
-            for mean, std in zip(block[f"{name}_mean"], block[f"{name}_std"], strict=True)
+            replace(entry, is_best=formats.number(mean, metric.digits) == best)
+            for entry, mean in zip(scores.entries(block), means, strict=True)
         ]
 
     return TableColumn(metric.title, entries)
@@ -164,10 +166,10 @@ def _best(means: pd.Series, metric: Metric) -> str:
     """The best mean as printed, so that equal prints are marked alike; empty without a choice."""
     if len(means) < 2:
         return ""
-    return number(means.min() if metric.lower_is_better else means.max(), metric.digits)
+    return formats.number(means.min() if metric.lower_is_better else means.max(), metric.digits)
 
 
-SCORE_COLUMNS = [score_column(name, metric) for name, metric in SCORES.items()]
+SCORES = [score(name, metric) for name, metric in metrics.SCORES.items()]
 
 
 def _runs_text(row: Row) -> str:
@@ -179,4 +181,4 @@ def _runs_text(row: Row) -> str:
     return f"{text} on {draws} draws" if draws > 1 else text
 
 
-RUNS_COLUMN = column("Runs", _runs_text)
+RUNS = text("Runs", _runs_text)

@@ -5,53 +5,72 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.metrics import GAINS
-from reports.analysis.differences import is_plain
+from reports.analysis.differences import below, is_plain
 from reports.analysis.own_statistics import OWN_SHARE
 from reports.analysis.sparsity import SPARSITY, layers_of
-from reports.look.columns import (
-    blank_where,
-    column,
-    number_column,
-    spread_column,
-    where_known,
-)
+from reports.look import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from reports.look.columns import Row, TableColumn
+    from reports.look.table import TableLayout
 
-_ITSELF: dict[str, Callable[[Row], bool]] = {  # where there is nothing to compare with
+
+_ITSELF: dict[str, Callable[[columns.Row], bool]] = {  # where there is nothing to compare with
     "plain": is_plain,
     "main": lambda row: row["changes"] == "",
 }
 
 
-def delta_columns(against: Literal["plain", "main"], words: str) -> list[TableColumn]:
+def study_layout(
+    table: pd.DataFrame,
+    notes: Sequence[str],
+    *,
+    extra: Sequence[columns.TableColumn],
+    counts: Sequence[columns.TableColumn] = (),
+    model: columns.TableColumn = columns.MODEL,
+    main: str = "main",
+) -> TableLayout:
+    """A table of `compared`: scores, differences to the plain and to the main cell, and others.
+
+    `counts` stand before the scores, `extra` behind the differences; `main` names the main cell.
+    """
+    shown = [
+        *(model, *counts, *columns.SCORES),
+        *delta_columns("plain", "Δ plain"),
+        *delta_columns("main", f"Δ {main}"),
+        *(*extra, columns.RUNS),
+    ]
+    return columns.laid_out(table, shown, [*notes, *below(table)])
+
+
+def delta_columns(against: Literal["plain", "main"], words: str) -> list[columns.TableColumn]:
     """The gains of `compared`, to the plain backbone or the main cell."""
-    columns = [
-        spread_column(f"{words} {metric.title}", f"{name}_delta_{against}_e4", 1, signed=True)
+    gains = [
+        columns.spread(f"{words} {metric.title}", f"{name}_delta_{against}_e4", 1, signed=True)
         for name, metric in GAINS.items()
     ]
-    return [blank_where(_ITSELF[against], one) for one in columns]
+    return [columns.blank_where(_ITSELF[against], one) for one in gains]
 
 
-def sparsity_columns(table: pd.DataFrame) -> list[TableColumn]:
+def sparsity_columns(table: pd.DataFrame) -> list[columns.TableColumn]:
     """The ratio of each layer and how many are in the band, blank where nothing is pruned."""
-    counts = column("In band", lambda row: f"{row['layers_in_band']:.0f} of {row['layers']:.0f}")
+    counts = columns.text(
+        "In band", lambda row: f"{row['layers_in_band']:.0f} of {row['layers']:.0f}"
+    )
     return [
         *(
-            where_known(layer + SPARSITY, number_column(layer, layer + SPARSITY, 3))
+            columns.where_known(layer + SPARSITY, columns.number(layer, layer + SPARSITY, 3))
             for layer in layers_of(table)
         ),
-        where_known("layers", counts),
+        columns.where_known("layers", counts),
     ]
 
 
-OWN_STATISTICS = where_known(
-    OWN_SHARE, column("Own statistics", lambda row: f"{row[OWN_SHARE]:.0%}")
+OWN_STATISTICS = columns.where_known(
+    OWN_SHARE, columns.text("Own statistics", lambda row: f"{row[OWN_SHARE]:.0%}")
 )
 OWN_NOTE = (
     "Own statistics: of the tasks with train rows, the share that ever had as many rows in one"

@@ -8,17 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.differences import draws_note, moments, rows_of
-from reports.look.columns import (
-    RUNS_COLUMN,
-    blank_for,
-    blocks_of,
-    column,
-    interval_column,
-    laid_out,
-    number_column,
-    spread_column,
-    with_chance,
-)
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import DATA, Log
@@ -38,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from reports.look.columns import Row
     from reports.reading.keys import Family
     from reports.reading.load import Runs
     from reports.statistics.auction import AuctionOutcome, CandidateAds
@@ -192,11 +181,11 @@ def _compared(
 ) -> _OnDraw:
     """Uplifts and uplifted domains over the seeds that both have."""
     seeds = [seed for seed in outcomes if seed in plain]
-    columns = [
+    parts = [
         (one.clicks, one.revenue, other.clicks, other.revenue)
         for one, other in ((outcomes[seed], plain[seed]) for seed in seeds)
     ]
-    summands = np.array(columns).reshape(len(seeds), 4, domain.size).transpose(0, 2, 1)
+    summands = np.array(parts).reshape(len(seeds), 4, domain.size).transpose(0, 2, 1)
     return _OnDraw(
         measures=[_measures(outcome.clicks, outcome.revenue) for outcome in outcomes.values()],
         num_pairs=len(seeds),
@@ -227,42 +216,42 @@ def _measures_of(candidates: CandidateAds) -> dict[str, dict[str, float]]:
 
 
 _COLUMNS = [
-    column(
+    columns.text(
         "Model",
         lambda row: _REFERENCES.get(row["method"]) or title_of(row["backbone"], row["method"]),
     ),
     *(
-        spread_column(title, name, digits)
+        columns.spread(title, name, digits)
         for title, (name, digits) in zip(
             ("CTR (%)", "CPC", "Revenue"), _DIGITS.items(), strict=True
         )
     ),
-    *blank_for(
+    *columns.blank_for(
         (BASELINE, *_REFERENCES),
         *(
-            interval_column(f"Δ {title}", f"{name}_uplift_percent", 2)
+            columns.interval(f"Δ {title}", f"{name}_uplift_percent", 2)
             for title, name in zip(("CTR (%)", "CPC (%)", "revenue (%)"), MEASURES, strict=True)
         ),
-        with_chance(_SHARE, interval_column("Uplifted (chance)", _SHARE, 1, signed=False)),
-        with_chance(
+        columns.with_chance(_SHARE, columns.interval("Uplifted (chance)", _SHARE, 1, signed=False)),
+        columns.with_chance(
             f"{_SHARE}_by_request",
-            number_column("By requests (chance)", f"{_SHARE}_by_request", 1),
+            columns.number("By requests (chance)", f"{_SHARE}_by_request", 1),
         ),
-        number_column("Domains", "judged_domains", 0),
+        columns.number("Domains", "judged_domains", 0),
     ),
-    RUNS_COLUMN,
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world and backbone, then the references of the world."""
     is_reference = table["backbone"] == ""
-    layout = laid_out(table[~is_reference], _COLUMNS, [*_NOTES, *draws_note(table)])
-    layout.blocks.extend(blocks_of(table[is_reference], _COLUMNS, DATA, _reference_heading))
+    layout = columns.laid_out(table[~is_reference], _COLUMNS, [*_NOTES, *draws_note(table)])
+    layout.blocks.extend(columns.blocks_of(table[is_reference], _COLUMNS, DATA, _reference_heading))
     return layout
 
 
-def _reference_heading(row: Row) -> str:
+def _reference_heading(row: columns.Row) -> str:
     title = data_title(row["dataset"], row["partition"])
     return f"{title}, references: {row['requests']:,} requests"
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.analysis.differences import below
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
-from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out
 from reports.look.table import Table, TableLayout
-from reports.tables._study import delta_columns, sparsity_columns
+from reports.tables._study import sparsity_columns, study_layout
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
@@ -31,15 +28,7 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    columns = [
-        MODEL_COLUMN,
-        *SCORE_COLUMNS,
-        *delta_columns("plain", "Δ plain"),
-        *delta_columns("main", "Δ main"),
-        *sparsity_columns(table),
-        RUNS_COLUMN,
-    ]
-    return laid_out(table, columns, [*_NOTES, *below(table)])
+    return study_layout(table, _NOTES, extra=sparsity_columns(table))
 
 
 TABLE = Table(

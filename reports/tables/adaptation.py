@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
-from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 
@@ -49,18 +49,18 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 _DIGITS = METRICS["logloss"].digits
 _COLUMNS = [
-    MODEL_COLUMN,
-    spread_column("Adapted", "logloss", _DIGITS),
-    spread_column("Unadapted", _UNADAPTED, _DIGITS),
-    spread_column("Δ", "logloss_delta_e4", 1, signed=True),
-    number_column("Better", "runs_better", 0),
-    RUNS_COLUMN,
+    columns.MODEL,
+    columns.spread("Adapted", "logloss", _DIGITS),
+    columns.spread("Unadapted", _UNADAPTED, _DIGITS),
+    columns.spread("Δ", "logloss_delta_e4", 1, signed=True),
+    columns.number("Better", "runs_better", 0),
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
+    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

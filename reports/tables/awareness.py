@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.differences import draws_note
 from reports.claims.awareness import PARTS, answers, tabulate
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    column,
-    interval_column,
-    laid_out,
-    number_column,
-)
+from reports.look import columns
 from reports.look.entries import interval_text
 from reports.look.table import Table, TableLayout
 from reports.reading.exclusions import capped_note
@@ -22,7 +15,6 @@ from reports.reading.exclusions import capped_note
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.look.columns import Row
 
 _NO_SHARE = "\N{EN DASH}"
 _NOTES = [
@@ -44,25 +36,25 @@ _NOTES = [
 ]
 
 
-def _share_text(row: Row) -> str:
+def _share_text(row: columns.Row) -> str:
     is_undefined = math.isnan(row["share_low"])
     return _NO_SHARE if is_undefined else interval_text(row, "share", 2, signed=False)
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
-    column("Metric", lambda row: row["metric"].upper()),
-    *(interval_column(part.capitalize(), f"{part}_e4", 1) for part in PARTS),
-    column("Share", _share_text),
-    number_column("Added parameters", "added_parameters", 0),
-    RUNS_COLUMN,
+    columns.MODEL,
+    columns.text("Metric", lambda row: row["metric"].upper()),
+    *(columns.interval(part.capitalize(), f"{part}_e4", 1) for part in PARTS),
+    columns.text("Share", _share_text),
+    columns.number("Added parameters", "added_parameters", 0),
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, a row per method and metric."""
     notes = [*answers(table), *_NOTES, *draws_note(table), *capped_note(table)]
-    return laid_out(table, _COLUMNS, notes)
+    return columns.laid_out(table, _COLUMNS, notes)
 
 
 TABLE = Table(

@@ -5,20 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.analysis.differences import below, is_plain
+from reports.analysis.differences import is_plain
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
-from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, laid_out, model_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.names import band_title, title_of
-from reports.tables._study import delta_columns, sparsity_columns
+from reports.tables._study import sparsity_columns, study_layout
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.look.columns import Row
 
-
-_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, which prunes nothing, Δ main that to"
@@ -33,19 +30,11 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone: the plain backbone, then rising bounds."""
-    columns = [
-        model_column(_title),
-        *SCORE_COLUMNS,
-        *delta_columns("plain", "Δ plain"),
-        *delta_columns("main", "Δ main"),
-        *sparsity_columns(table),
-        RUNS_COLUMN,
-    ]
     rising = table.sort_values(["r_min", "r_max"], na_position="first", kind="stable")
-    return laid_out(rising, columns, [*_NOTES, *below(table)])
+    return study_layout(rising, _NOTES, extra=sparsity_columns(table), model=columns.model(_title))
 
 
-def _title(row: Row) -> str:
+def _title(row: columns.Row) -> str:
     band = "" if is_plain(row) else band_title(row["r_min"], row["r_max"])
     return title_of(row["backbone"], row["method"], band)
 

@@ -9,14 +9,7 @@ import pandas as pd
 from benchmark.metrics import EXPECTED_SCORES
 from reports.analysis.differences import SHARE_NOTE, achieved_share, draws_note, moments, rows_of
 from reports.analysis.expected_metrics import ALL, known_rows, logits_of
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    interval_column,
-    laid_out,
-    spread_column,
-    where_known,
-)
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import BLOCK, Log, draw_of
@@ -28,7 +21,6 @@ if TYPE_CHECKING:
 
     from benchmark.store.records import RunRecord
     from reports.analysis.expected_metrics import KnownRows
-    from reports.look.columns import Row
     from reports.reading.keys import Family
     from reports.reading.load import Runs
 
@@ -103,28 +95,28 @@ def _row(
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
+    columns.MODEL,
     *(
-        spread_column(f"Expected {metric.title}", name, metric.digits)
+        columns.spread(f"Expected {metric.title}", name, metric.digits)
         for name, metric in EXPECTED_SCORES.items()
     ),
     *(
-        where_known(
-            f"{name}_share_mean", interval_column(f"Share {metric.title}", f"{name}_share", 2)
+        columns.where_known(
+            f"{name}_share_mean", columns.interval(f"Share {metric.title}", f"{name}_share", 2)
         )
         for name, metric in EXPECTED_SCORES.items()
     ),
-    RUNS_COLUMN,
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per generated log, backbone and scope."""
     notes = [*draws_note(table), *_NOTES]
-    return laid_out(table, _COLUMNS, notes, by=[*BLOCK, "scope"], heading=_heading)
+    return columns.laid_out(table, _COLUMNS, notes, by=[*BLOCK, "scope"], heading=_heading)
 
 
-def _heading(row: Row) -> str:
+def _heading(row: columns.Row) -> str:
     words = "all domains" if row["scope"] == ALL else f"bin {row['scope']}"
     return (
         f"{block_title(row)}, {words} (domains: {row['domains']:,}, test rows:"

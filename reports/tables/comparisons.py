@@ -10,15 +10,7 @@ from benchmark.metrics import METRICS
 from reports.analysis.comparisons import compare
 from reports.analysis.differences import SCALE, draws_note
 from reports.analysis.retuned import num_searches, search_notes
-from reports.look.columns import (
-    RUNS_COLUMN,
-    column,
-    interval_column,
-    laid_out,
-    number_column,
-    p_column,
-    where_known,
-)
+from reports.look import columns
 from reports.look.table import Entry, Table, TableLayout, number, p_value
 from reports.reading.names import title_of
 from reports.statistics.estimates import POOLING_LEVEL
@@ -27,7 +19,6 @@ from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _KINDS = {"baseline": "the backbone", "second_best": "the second best"}
@@ -89,13 +80,13 @@ def _e4(name: str) -> str:
     return f"{first}_e4_{last}" if last else f"{first}_e4"
 
 
-def _title(row: Row, side: str) -> str:
+def _title(row: columns.Row, side: str) -> str:
     if side:
         return title_of(row["other_backbone"], row["other"], row["other_changes"])
     return title_of(row["backbone"], row["method"], row["changes"])
 
 
-def _delong(row: Row) -> str:
+def _delong(row: columns.Row) -> str:
     """Blank where there is none, the count alone where the mean over draws has no test."""
     value, num = row["delong_p"], row["delong_runs"]
     if np.isnan(value):
@@ -104,15 +95,17 @@ def _delong(row: Row) -> str:
 
 
 _COLUMNS = [
-    column("Test", lambda row: Entry(str(row["test"]), anchor=f"test-{row['test']}")),
-    column("Comparison", lambda row: f"{_title(row, '')} vs {_title(row, 'other')}"),
-    column("Against", lambda row: _KINDS[row["kind"]]),
-    column("Metric", lambda row: METRICS[row["metric"]].title + (" *" if row["star"] else "")),
-    interval_column("Δ", "delta_e4", 1),
-    *(where_known(name, p_column(title, name)) for name, title in _P_VALUES.items()),
-    column("p DeLong", _delong),
-    number_column("Detectable", "mde_e4", 1),
-    RUNS_COLUMN,
+    columns.text("Test", lambda row: Entry(str(row["test"]), anchor=f"test-{row['test']}")),
+    columns.text("Comparison", lambda row: f"{_title(row, '')} vs {_title(row, 'other')}"),
+    columns.text("Against", lambda row: _KINDS[row["kind"]]),
+    columns.text(
+        "Metric", lambda row: METRICS[row["metric"]].title + (" *" if row["star"] else "")
+    ),
+    columns.interval("Δ", "delta_e4", 1),
+    *(columns.where_known(name, columns.p_value(title, name)) for name, title in _P_VALUES.items()),
+    columns.text("p DeLong", _delong),
+    columns.number("Detectable", "mde_e4", 1),
+    columns.RUNS,
 ]
 
 
@@ -121,7 +114,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
     notes = [_detectable_note(table), *tuning, *draws_note(table), *_NOTES]
     counted = table.assign(runs=table["pairs"], planned_runs=table["pairs"])
-    return laid_out(counted, _COLUMNS, notes)
+    return columns.laid_out(counted, _COLUMNS, notes)
 
 
 def _detectable_note(table: pd.DataFrame) -> str:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.analysis.differences import below, compared
+from reports.analysis.differences import compared
 from reports.analysis.own_statistics import with_own_statistics
-from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, SCORE_COLUMNS, laid_out, number_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
-from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
+from reports.tables._study import OWN_NOTE, OWN_STATISTICS, study_layout
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reports.reading.load import Runs
 
-_SHOWN = ("auc", "gauc")
 _COUNTED = {"dense_parameters": "Dense parameters", "domain_parameters": "Domain parameters"}
 _NOTES = [
     "Test split, GAUC over the full partition in every row. Mean ± sample standard deviation over"
@@ -53,16 +52,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    columns = [
-        MODEL_COLUMN,
-        *(number_column(title, name, 0) for name, title in _COUNTED.items()),
-        *SCORE_COLUMNS,
-        *delta_columns("plain", "Δ plain"),
-        *delta_columns("main", "Δ main"),
-        OWN_STATISTICS,
-        RUNS_COLUMN,
-    ]
-    return laid_out(table, columns, [*_NOTES, *below(table)])
+    counts = [columns.number(title, name, 0) for name, title in _COUNTED.items()]
+    return study_layout(table, _NOTES, counts=counts, extra=[OWN_STATISTICS])
 
 
 TABLE = Table(

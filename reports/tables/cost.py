@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.look.columns import MODEL_COLUMN, laid_out, number_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import MODEL
 
@@ -57,11 +57,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    columns = [
-        number_column(title, name, _DIGITS.get(name, 0))
+    shown = [
+        columns.number(title, name, _DIGITS.get(name, 0))
         for name, title in (_COUNTED | _AVERAGED).items()
     ]
-    return laid_out(table, [MODEL_COLUMN, *columns], _NOTES)
+    return columns.laid_out(table, [columns.MODEL, *shown], _NOTES)
 
 
 TABLE = Table(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.analysis.differences import draws_note
-from reports.look.columns import MODEL_COLUMN, column, laid_out, spread_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import DATA, MODEL
 
 if TYPE_CHECKING:
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _AVERAGED = ["macro_auc", "calibration", "gauc_row_share"]
@@ -60,18 +59,18 @@ def _undefined(domains: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _undefined_text(name: str, row: Row) -> str:
+def _undefined_text(name: str, row: columns.Row) -> str:
     return f"{row[f'domains_without_{name}']:,} ({row[f'rows_without_{name}']:,} rows)"
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
-    spread_column("Macro AUC", "macro_auc", 4),
-    spread_column("Calibration", "calibration", 3),
-    column("Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"),
-    column("Rows in GAUC", lambda row: number(100 * row["gauc_row_share_mean"], 1) + "%"),
+    columns.MODEL,
+    columns.spread("Macro AUC", "macro_auc", 4),
+    columns.spread("Calibration", "calibration", 3),
+    columns.text("Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"),
+    columns.text("Rows in GAUC", lambda row: number(100 * row["gauc_row_share_mean"], 1) + "%"),
     *(
-        column(f"No AUC: no {title}", partial(_undefined_text, name))
+        columns.text(f"No AUC: no {title}", partial(_undefined_text, name))
         for name, title in (("clicks", "click"), ("non_clicks", "non-click"))
     ),
 ]
@@ -79,7 +78,7 @@ _COLUMNS = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
+    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

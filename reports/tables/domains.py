@@ -11,17 +11,7 @@ from scipy import stats
 
 from reports.analysis.differences import draws_note
 from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    column,
-    interval_column,
-    laid_out,
-    number_column,
-    p_column,
-    where_known,
-    with_chance,
-)
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout, number
 from reports.statistics.uplift import TIE, over_all_draws, uplifted
@@ -101,31 +91,33 @@ def _signs(draws: Sequence[NDArray[np.float64]]) -> dict[str, object]:
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
-    with_chance("upr_percent", interval_column("UPR, % (chance)", "upr_percent", 1, signed=False)),
-    with_chance(
-        "upr_percent_by_row", number_column("By rows, % (chance)", "upr_percent_by_row", 1)
+    columns.MODEL,
+    columns.with_chance(
+        "upr_percent", columns.interval("UPR, % (chance)", "upr_percent", 1, signed=False)
     ),
-    where_known(
+    columns.with_chance(
+        "upr_percent_by_row", columns.number("By rows, % (chance)", "upr_percent_by_row", 1)
+    ),
+    columns.where_known(
         "upr_percent_plain_low",
-        column(
+        columns.text(
             "Two plain runs, %",
             lambda row: " to ".join(
                 number(row[f"upr_percent_plain_{end}"], 1) for end in ("low", "high")
             ),
         ),
     ),
-    column("Up, down", lambda row: f"{row['domains_up']:,}, {row['domains_down']:,}"),
-    p_column("Sign test p", "sign_test_p"),
-    number_column("Judged domains", "judged_domains", 0),
-    column("Rows in them", lambda row: number(100.0 * row["judged_row_share"], 1) + "%"),
-    RUNS_COLUMN,
+    columns.text("Up, down", lambda row: f"{row['domains_up']:,}, {row['domains_down']:,}"),
+    columns.p_value("Sign test p", "sign_test_p"),
+    columns.number("Judged domains", "judged_domains", 0),
+    columns.text("Rows in them", lambda row: number(100.0 * row["judged_row_share"], 1) + "%"),
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    return laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
+    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
 
 
 TABLE = Table(

@@ -8,15 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.differences import SCALE, draws_note, mean_interval, moments, run_deltas
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    blank_for,
-    column,
-    interval_column,
-    laid_out,
-    spread_column,
-)
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import BLOCK, REPLICATE, Family
@@ -26,7 +18,6 @@ from reports.statistics.bins import TRAIN_GROUPS
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
     Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
@@ -100,9 +91,9 @@ def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
             own = domains[_is_in(domains, group)]
             values = {name: _average(own, column) for name, column in _SOURCE.items()}
             scores.append({**replicate._asdict(), **values})
-    columns = [*REPLICATE, *_SOURCE]
+    names = [*REPLICATE, *_SOURCE]
     return {
-        group: pd.DataFrame(scores, columns=columns, dtype=np.float64)
+        group: pd.DataFrame(scores, columns=names, dtype=np.float64)
         for group, scores in rows.items()
     }
 
@@ -138,31 +129,33 @@ def _ceiling(domains: Sequence[pd.DataFrame], group: str) -> dict[str, object]:
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
-    *blank_for(
+    columns.MODEL,
+    *columns.blank_for(
         (CEILING,),
-        column("Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"),
-        spread_column("GAUC", "gauc", 4),
+        columns.text(
+            "Domains in GAUC", lambda row: f"{row['gauc_domains']:,} of {row['domains']:,}"
+        ),
+        columns.spread("GAUC", "gauc", 4),
     ),
-    spread_column("Expected GAUC", "expected_gauc", 4),
-    spread_column("Expected LogLoss", "expected_logloss", 5),
-    *blank_for(
+    columns.spread("Expected GAUC", "expected_gauc", 4),
+    columns.spread("Expected LogLoss", "expected_logloss", 5),
+    *columns.blank_for(
         (BASELINE, CEILING),
-        interval_column("Δ GAUC", "gauc_delta_e4", 1),
-        interval_column("Δ expected GAUC", "expected_gauc_delta_e4", 1),
-        interval_column("Δ expected LogLoss", "expected_logloss_delta_e4", 1),
+        columns.interval("Δ GAUC", "gauc_delta_e4", 1),
+        columns.interval("Δ expected GAUC", "expected_gauc_delta_e4", 1),
+        columns.interval("Δ expected LogLoss", "expected_logloss_delta_e4", 1),
     ),
-    RUNS_COLUMN,
+    columns.RUNS,
 ]
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and group of domains."""
     notes = [*_NOTES, *draws_note(table)]
-    return laid_out(table, _COLUMNS, notes, by=_BLOCK, heading=_heading)
+    return columns.laid_out(table, _COLUMNS, notes, by=_BLOCK, heading=_heading)
 
 
-def _heading(row: Row) -> str:
+def _heading(row: columns.Row) -> str:
     return (
         f"{block_title(row)}, domains with {row['group']}: {row['domains']:,} with"
         f" {row['test_rows']:,} test rows"

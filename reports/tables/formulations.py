@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.analysis.differences import below, compared, is_plain
-from reports.look.columns import (
-    RUNS_COLUMN,
-    SCORE_COLUMNS,
-    laid_out,
-    model_column,
-    number_column,
-    where_known,
-)
+from reports.analysis.differences import compared, is_plain
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 from reports.reading.names import title_of
-from reports.tables._study import delta_columns
+from reports.tables._study import study_layout
 
 if TYPE_CHECKING:
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _MAIN = "Fusion"
-_SHOWN = ("auc", "gauc")
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
@@ -57,20 +48,14 @@ def _fractional(runs: Runs) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone: plain, the changed forms, the main cell."""
-    columns = [
-        model_column(_title),
-        *SCORE_COLUMNS,
-        *delta_columns("plain", "Δ plain"),
-        *delta_columns("main", f"Δ {_MAIN}"),
-        where_known("fractional", number_column("Fractional factors", "fractional", 3)),
-        RUNS_COLUMN,
-    ]
+    share = columns.number("Fractional factors", "fractional", 3)
+    extra = [columns.where_known("fractional", share)]
     place = [0 if is_plain(row) else 1 + (row["changes"] == "") for row in table.to_dict("records")]
     ordered = table.assign(place=place).sort_values("place", kind="stable")
-    return laid_out(ordered, columns, [*_NOTES, *below(table)])
+    return study_layout(ordered, _NOTES, extra=extra, model=columns.model(_title), main=_MAIN)
 
 
-def _title(row: Row) -> str:
+def _title(row: columns.Row) -> str:
     form = "" if is_plain(row) else row["changes"] or _MAIN
     return title_of(row["backbone"], row["method"], form)
 

@@ -13,14 +13,13 @@ from benchmark.metrics import METRICS
 from benchmark.store.plan import Search
 from benchmark.store.trials import best_of
 from reports.analysis.differences import SCALE
-from reports.look.columns import column, laid_out, number_column, where_known
+from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
 
 if TYPE_CHECKING:
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 EXPECTED = "expected_best_"
@@ -94,41 +93,41 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.astype(dict.fromkeys(_INTEGERS, "Int64"))
 
 
-def _title(row: Row) -> str:
+def _title(row: columns.Row) -> str:
     return title_of(row["backbone"], row["method"], _CHANGES[row["search"]])
 
 
-def _count(name: str, row: Row) -> str:
+def _count(name: str, row: columns.Row) -> str:
     """A count, and the planned one where it is another."""
     done, planned = row[name], row[f"planned_{name}"]
     return str(done) if done == planned else f"{done} of {planned}"
 
 
 _FINAL_COLUMNS = (
-    column("Final runs", partial(_count, "final_runs")),
-    number_column("Final rows in the loss", "final_sample_visits", 0),
-    number_column("Final seconds", "final_seconds", 1),
+    columns.text("Final runs", partial(_count, "final_runs")),
+    columns.number("Final rows in the loss", "final_sample_visits", 0),
+    columns.number("Final seconds", "final_seconds", 1),
 )
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
-    columns = [
-        column("Search", _title),
-        column("Trials", partial(_count, "trials")),
-        number_column("Failed", "failed_trials", 0),
+    shown = [
+        columns.text("Search", _title),
+        columns.text("Trials", partial(_count, "trials")),
+        columns.number("Failed", "failed_trials", 0),
         *(
-            number_column(heading, name, digits, signed=name == "delta_e4")
+            columns.number(heading, name, digits, signed=name == "delta_e4")
             for name, (heading, digits) in _TUNING.items()
         ),
         *(
-            number_column(f"Best of {name.removeprefix(EXPECTED)}", name, _VALUE_DIGITS)
+            columns.number(f"Best of {name.removeprefix(EXPECTED)}", name, _VALUE_DIGITS)
             for name in map(str, table)
             if name.startswith(EXPECTED)
         ),
-        *(where_known("planned_final_runs", one) for one in _FINAL_COLUMNS),
+        *(columns.where_known("planned_final_runs", one) for one in _FINAL_COLUMNS),
     ]
-    return laid_out(table, columns, [_origin(table), *_whole_budgets(table), *_NOTES])
+    return columns.laid_out(table, shown, [_origin(table), *_whole_budgets(table), *_NOTES])
 
 
 def _origin(table: pd.DataFrame) -> str:

@@ -15,16 +15,7 @@ from reports.analysis.masks import (
     STUDY,
     TITLES,
 )
-from reports.look.columns import (
-    RUNS_COLUMN,
-    TableColumn,
-    blank_where,
-    column,
-    interval_column,
-    laid_out,
-    p_column,
-    spread_column,
-)
+from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import DATA, Replicate
 from reports.reading.names import FORMS
@@ -80,7 +71,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
             "labels permuted: no run, so that nothing here tells what is learned from labels from"
             f" what inputs and click rates give; run_all.py --only {STUDY} makes it."
         )
-    return laid_out(pooled, _COLUMNS, [*notes, *draws_note(pooled), *_NOTES])
+    return columns.laid_out(pooled, _COLUMNS, [*notes, *draws_note(pooled), *_NOTES])
 
 
 def _domains_note(row: Mapping[str, Any]) -> str:
@@ -109,28 +100,30 @@ def _domains_note(row: Mapping[str, Any]) -> str:
     return f"{judged} Pairs by the domain column values they share: {pairs}; {source}. {contrast}."
 
 
-def _jaccard(title: str, name: str) -> TableColumn:
-    return blank_where(
+def _jaccard(title: str, name: str) -> columns.TableColumn:
+    return columns.blank_where(
         lambda row: row["layer"] == ALL_LAYERS,
-        column(title, lambda row: f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"),
+        columns.text(
+            title, lambda row: f"{number(row[name], 2)} ({number(row[f'{name}_chance'], 2)})"
+        ),
     )
 
 
 _COLUMNS = [
-    column("Factors", lambda row: FORMS.get(row["form"], str(row["form"]))),
-    column("Layer", lambda row: row["layer"]),
-    *(spread_column(title, kind, 3) for kind, title in TITLES.items()),
+    columns.text("Factors", lambda row: FORMS.get(row["form"], str(row["form"]))),
+    columns.text("Layer", lambda row: row["layer"]),
+    *(columns.spread(title, kind, 3) for kind, title in TITLES.items()),
     *(
         one
         for kind in NULLS
         for one in (
-            interval_column(f"Δ {TITLES[kind]}", f"delta_{kind}", 3),
-            p_column("p (Holm)", f"delta_{kind}_p_holm"),
+            columns.interval(f"Δ {TITLES[kind]}", f"delta_{kind}", 3),
+            columns.p_value("p (Holm)", f"delta_{kind}_p_holm"),
         )
     ),
     _jaccard("Jaccard D_a, similar (chance)", "jaccard_similar"),
     _jaccard("Jaccard D_a, different (chance)", "jaccard_different"),
-    RUNS_COLUMN,
+    columns.RUNS,
 ]
 
 

@@ -18,16 +18,7 @@ from reports.analysis.differences import (
     rows_of,
     run_deltas,
 )
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    blank_for,
-    interval_column,
-    laid_out,
-    p_column,
-    spread_column,
-    where_known,
-)
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout, number, p_value
 from reports.reading.exclusions import capped_note, capped_share
@@ -139,7 +130,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world."""
     notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *draws_note(table)]
     notes += [*_NOTES, *capped_note(table)]
-    return laid_out(table, _COLUMNS, notes)
+    return columns.laid_out(table, _COLUMNS, notes)
 
 
 def _worlds_note(table: pd.DataFrame) -> str:
@@ -192,25 +183,25 @@ def _detectable_note(table: pd.DataFrame) -> str:
 
 
 _COLUMNS = [
-    MODEL_COLUMN,
-    spread_column("Expected GAUC", _METRIC, _DIGITS),
-    *blank_for(
+    columns.MODEL,
+    columns.spread("Expected GAUC", _METRIC, _DIGITS),
+    *columns.blank_for(
         (BASELINE, CEILING),
-        spread_column("Its control", f"control_{_METRIC}", _DIGITS),
+        columns.spread("Its control", f"control_{_METRIC}", _DIGITS),
     ),
-    where_known(f"{_METRIC}_share_mean", interval_column("Share", f"{_METRIC}_share", 2)),
-    *blank_for(
+    columns.where_known(f"{_METRIC}_share_mean", columns.interval("Share", f"{_METRIC}_share", 2)),
+    *columns.blank_for(
         (BASELINE, CEILING),
         *(
             one
             for name in _COMPARISONS
             for one in (
-                interval_column(f"Δ {name}", f"delta_{name}_e4", 1),
-                p_column("p (Holm)", f"delta_{name}_p_holm"),
+                columns.interval(f"Δ {name}", f"delta_{name}_e4", 1),
+                columns.p_value("p (Holm)", f"delta_{name}_p_holm"),
             )
         ),
     ),
-    RUNS_COLUMN,
+    columns.RUNS,
 ]
 
 

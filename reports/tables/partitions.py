@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from reports.analysis.differences import below
 from reports.analysis.partitions import tabulate
-from reports.look.columns import RUNS_COLUMN, SCORE_COLUMNS, column, laid_out
+from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
@@ -16,11 +14,8 @@ from reports.reading.names import block_title, joined, title_of
 from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
 
 if TYPE_CHECKING:
-    from reports.look.columns import Row
+    import pandas as pd
 
-    pass
-
-_SHOWN = ("auc", "gauc")
 _MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
     "Test split. What methods take for domains are the joint values of one domain column, then of"
@@ -39,18 +34,18 @@ _NOTES = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and step."""
-    columns = [
-        column("Model", lambda row: marked(title_of(row["backbone"], row["method"]), row)),
-        *SCORE_COLUMNS,
+    shown = [
+        columns.text("Model", lambda row: marked(title_of(row["backbone"], row["method"]), row)),
+        *columns.SCORES,
         *delta_columns("plain", "Δ"),
         OWN_STATISTICS,
-        RUNS_COLUMN,
+        columns.RUNS,
     ]
     notes = [*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)]
-    return laid_out(table, columns, notes, by=[*BLOCK, "domain_columns"], heading=_heading)
+    return columns.laid_out(table, shown, notes, by=[*BLOCK, "domain_columns"], heading=_heading)
 
 
-def _heading(row: Row) -> str:
+def _heading(row: columns.Row) -> str:
     names = joined(row["domain_columns"].split("+"))
     return f"{block_title(row)}; methods see {names}: {row['num_domains']:,} domains"
 

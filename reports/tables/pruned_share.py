@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reports.look.columns import MODEL_COLUMN, column, laid_out
+from reports.look import columns
 from reports.look.table import Table, TableLayout, number, spread
 from reports.reading.keys import MODEL, REPLICATE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _NOTES = [
@@ -49,11 +48,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, one column per layer."""
     layers = [name.removesuffix("_mean") for name in table.columns if name.endswith("_mean")]
-    columns = [column(layer, partial(_layer_text, layer)) for layer in layers]
-    return laid_out(table, [MODEL_COLUMN, *columns], _NOTES)
+    shown = [columns.text(layer, partial(_layer_text, layer)) for layer in layers]
+    return columns.laid_out(table, [columns.MODEL, *shown], _NOTES)
 
 
-def _layer_text(layer: str, row: Row) -> str:
+def _layer_text(layer: str, row: columns.Row) -> str:
     mean = spread(row[f"{layer}_mean"], row[f"{layer}_std"], 3)
     return f"{mean} ({number(row[f'{layer}_domains'], 3)})"
 

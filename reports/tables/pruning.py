@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.analysis.domain_growth import read_cost
-from reports.look.columns import column, laid_out, number_column
+from reports.look import columns
 from reports.look.table import Table, number
 from reports.reading.names import BASELINE, title_of
 
 if TYPE_CHECKING:
-    from reports.look.columns import Row
     from reports.look.table import TableLayout
     from reports.reading.load import Runs
 
@@ -65,7 +64,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table[[*_PLACE, "network", *_MEASURED]].join(change.add_suffix(_CHANGE))
 
 
-def _text(name: str, digits: int, row: Row) -> str:
+def _text(name: str, digits: int, row: columns.Row) -> str:
     """A quantity, and in brackets how it is changed where another network is the masked one."""
     text, change = number(row[name], digits), row[f"{name}{_CHANGE}"]
     if row["network"] == "masked" or pd.isna(change):
@@ -74,10 +73,10 @@ def _text(name: str, digits: int, row: Row) -> str:
 
 
 _COLUMNS = [
-    column("Network", lambda row: _NETWORKS[row["network"]]),
-    number_column("Domains", "num_domains", 0),
+    columns.text("Network", lambda row: _NETWORKS[row["network"]]),
+    columns.number("Domains", "num_domains", 0),
     *(
-        column(heading, partial(_text, name, digits))
+        columns.text(heading, partial(_text, name, digits))
         for name, (heading, digits) in _MEASURED.items()
     ),
 ]
@@ -85,10 +84,10 @@ _COLUMNS = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per backbone."""
-    return laid_out(table, _COLUMNS, _NOTES, by=["backbone"], heading=_heading)
+    return columns.laid_out(table, _COLUMNS, _NOTES, by=["backbone"], heading=_heading)
 
 
-def _heading(row: Row) -> str:
+def _heading(row: columns.Row) -> str:
     return title_of(row["backbone"], BASELINE)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.metrics import GAINS
 from reports.analysis.differences import draws_note
 from reports.analysis.retuned import STUDY, compare_searches
-from reports.look.columns import MODEL_COLUMN, RUNS_COLUMN, laid_out, number_column, spread_column
+from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title
@@ -34,13 +34,13 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         one
         for name, metric in GAINS.items()
         for one in (
-            number_column(f"{metric.title}, first", f"{name}_first", metric.digits),
-            number_column(f"{metric.title}, second", f"{name}_second", metric.digits),
-            spread_column(f"Δ {metric.title}", f"{name}_delta_e4", 1, signed=True),
+            columns.number(f"{metric.title}, first", f"{name}_first", metric.digits),
+            columns.number(f"{metric.title}, second", f"{name}_second", metric.digits),
+            columns.spread(f"Δ {metric.title}", f"{name}_delta_e4", 1, signed=True),
         )
     ]
     notes = [*_luck(table), *_NOTES, *draws_note(table)]
-    return laid_out(table, [MODEL_COLUMN, *scores, RUNS_COLUMN], notes)
+    return columns.laid_out(table, [columns.MODEL, *scores, columns.RUNS], notes)
 
 
 def _luck(table: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from scipy import stats
 from benchmark.metrics import METRICS
 from reports.analysis.differences import SCALE, draws_note, moments, rows_of
 from reports.analysis.gap_changes import METRIC, change_of, gap_of
-from reports.look.columns import RUNS_COLUMN
+from reports.look import columns
 from reports.look.entries import bounds, interval_text
 from reports.look.table import UNDEFINED, Entry, Table, TableBlock, TableLayout, number, spread
 from reports.reading.exclusions import capped_note, capped_share, marked
@@ -155,7 +155,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, one row per setting."""
     methods = [method for method in table["method"].unique() if method != BASELINE]
 
-    columns = [
+    headings = [
         *("Setting", "Plain"),
         *(f"Δ {name_of(method)}" for method in methods),
         *("Order", "tau", "Does the order change?", "Runs"),
@@ -170,10 +170,10 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     computed = [_moves(rows) for _, rows in table.groupby(BLOCK, sort=False)]
     notes = [*computed, _count_note(table), *_NOTES, *draws_note(table), *capped_note(table)]
     return TableLayout(
-        columns=columns,
+        columns=headings,
         blocks=blocks,
         notes=notes,
-        wraps=frozenset({len(columns) - 4, len(columns) - 2}),
+        wraps=frozenset({len(headings) - 4, len(headings) - 2}),
     )
 
 
@@ -189,7 +189,7 @@ def _entries(rows: pd.DataFrame, methods: list[str]) -> list[Entry]:
         Entry(plain["order"]),
         Entry(number(plain["tau"], 2)),
         Entry(_answer(rows)),
-        *RUNS_COLUMN.entries(rows[rows["method"] == BASELINE]),
+        *columns.RUNS.entries(rows[rows["method"] == BASELINE]),
     ]
 
 

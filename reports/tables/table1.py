@@ -21,17 +21,7 @@ from reports.analysis.differences import (
 )
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
-from reports.look.columns import (
-    MODEL_COLUMN,
-    RUNS_COLUMN,
-    SCORE_COLUMNS,
-    TableColumn,
-    blank_for,
-    blocks_of,
-    column,
-    laid_out,
-    where_known,
-)
+from reports.look import columns
 from reports.look.entries import interval_text
 from reports.look.table import Entry, Table, TableLayout, number
 from reports.reading.exclusions import capped_note
@@ -42,7 +32,6 @@ from reports.statistics.paired_tests import TEST_LEVEL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
@@ -157,15 +146,15 @@ def _printed(keys: Mapping[str, str]) -> dict[str, object]:
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, then its references and its ceiling."""
     has_paper = f"paper_{_FIRST}" in table
-    columns = [
-        MODEL_COLUMN,
-        *(_starred(name, one) for name, one in zip(SCORES, SCORE_COLUMNS, strict=True)),
+    shown = [
+        columns.MODEL,
+        *(_starred(name, one) for name, one in zip(SCORES, columns.SCORES, strict=True)),
         *(
             one
             for name, metric in SCORES.items()
             for one in _compared(name, metric.title)[: 1 + (f"paper_{name}" in table)]
         ),
-        RUNS_COLUMN,
+        columns.RUNS,
     ]
     is_ceiling, is_reference = (table["method"] == name for name in (CEILING, REFERENCE))
     tuning = search_notes(table, is_contained=bool(table["has_tuning"].all()))
@@ -173,13 +162,13 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []
-    layout = laid_out(table[~is_ceiling & ~is_reference], columns, notes)
+    layout = columns.laid_out(table[~is_ceiling & ~is_reference], shown, notes)
     for words, rows in (("references", table[is_reference]), ("ceiling", table[is_ceiling])):
-        layout.blocks.extend(blocks_of(rows, columns, DATA, partial(_heading, words)))
+        layout.blocks.extend(columns.blocks_of(rows, shown, DATA, partial(_heading, words)))
     return layout
 
 
-def _heading(words: str, row: Row) -> str:
+def _heading(words: str, row: columns.Row) -> str:
     return f"{data_title(row['dataset'], row['partition'])}, {words}"
 
 
@@ -190,7 +179,7 @@ def _paper_note(table: pd.DataFrame) -> str:
     return f"{_PAPER_NOTE} Here {beside}."
 
 
-def _starred(metric: str, scores: TableColumn) -> TableColumn:
+def _starred(metric: str, scores: columns.TableColumn) -> columns.TableColumn:
     """The scores, the best with its star if it earned one."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
@@ -201,25 +190,27 @@ def _starred(metric: str, scores: TableColumn) -> TableColumn:
             for test, score in zip(block[f"{metric}_star_test"], scores.entries(block), strict=True)
         ]
 
-    return TableColumn(scores.title, entries)
+    return columns.TableColumn(scores.title, entries)
 
 
-def _compared(metric: str, title: str) -> list[TableColumn]:
+def _compared(metric: str, title: str) -> list[columns.TableColumn]:
     """The difference to the plain backbone, and the paper's."""
     alone = (BASELINE, REFERENCE, CEILING)
     return [
-        *blank_for(alone, column(f"Δ {title}", partial(_delta, metric))),
-        where_known(f"paper_{metric}", column(f"Paper Δ ({title})", partial(_paper_text, metric))),
+        *columns.blank_for(alone, columns.text(f"Δ {title}", partial(_delta, metric))),
+        columns.where_known(
+            f"paper_{metric}", columns.text(f"Paper Δ ({title})", partial(_paper_text, metric))
+        ),
     ]
 
 
-def _delta(metric: str, row: Row) -> Entry:
+def _delta(metric: str, row: columns.Row) -> Entry:
     test = row[f"{metric}_test"]
     link: str = "" if pd.isna(test) else f"test-{test}"
     return Entry(interval_text(row, f"{metric}_delta_e4", 1), link=link)
 
 
-def _paper_text(metric: str, row: Row) -> str:
+def _paper_text(metric: str, row: columns.Row) -> str:
     """The paper's number in brackets, after its difference if it is not the plain backbone's."""
     name = f"paper_{metric}"
     star = "*" if row[f"{name}_star"] else ""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.analysis.differences import SCALE
 from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
-from reports.look.columns import column, entries_of, interval_column, number_column
+from reports.look import columns
 from reports.look.entries import bounds
 from reports.look.table import Table, TableBlock, TableLayout, number
 from reports.reading.keys import MODEL
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reports.analysis.domain_gains import DomainGains
-    from reports.look.columns import Row
     from reports.reading.load import Runs
 
 MOST_ROWS = 5_000  # of the CSV file
@@ -76,12 +75,12 @@ def _table(draws: Sequence[DomainGains], most: int) -> pd.DataFrame:
 
 def _rows(gains: DomainGains) -> list[dict[str, object]]:
     """The judged domains of a model on one draw."""
-    columns = str(gains.model["partition"]).split("+")
+    fields = str(gains.model["partition"]).split("+")
     return [
         {
             "draw": gains.draw,
-            "domain": ", ".join(f"{name}={record[name]!s}" for name in columns),
-            "values": joined([str(record[name]) for name in columns]),
+            "domain": ", ".join(f"{name}={record[name]!s}" for name in fields),
+            "values": joined([str(record[name]) for name in fields]),
             **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
@@ -95,16 +94,16 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
     ]
 
 
-def _domain_text(row: Row) -> str:
+def _domain_text(row: columns.Row) -> str:
     return f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else str(row["values"])
 
 
 _COLUMNS = [
-    column("Domain", _domain_text),
-    *(number_column(title, name, 0) for name, title in _COUNTS.items()),
-    number_column("AUC plain", "plain_auc", 4),
-    number_column("AUC", "auc", 4),
-    interval_column("Δ AUC", "auc_delta_e4", 0),
+    columns.text("Domain", _domain_text),
+    *(columns.number(title, name, 0) for name, title in _COUNTS.items()),
+    columns.number("AUC plain", "plain_auc", 4),
+    columns.number("AUC", "auc", 4),
+    columns.interval("Δ AUC", "auc_delta_e4", 0),
 ]
 
 
@@ -113,7 +112,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     blocks = [
         TableBlock(
             heading=_heading(rows.iloc[0]),
-            rows=entries_of(rows[rows["is_worse"]].head(_SHOWN), _COLUMNS),
+            rows=columns.entries_of(rows[rows["is_worse"]].head(_SHOWN), _COLUMNS),
         )
         for _, rows in table.groupby(MODEL, sort=False)
     ]
@@ -122,8 +121,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _heading(row: pd.Series) -> str:
-    columns = str(row["partition"])
-    named = f"{row['dataset']} (domains: {joined(columns.split('+'))})"
+    named = f"{row['dataset']} (domains: {joined(str(row['partition']).split('+'))})"
     return (
         f"{named}, {model_title(row['backbone'], row['method'])}: {row['worse_domains']:,} of"
         f" {row['judged_domains']:,} judged domains got worse, with"
