@@ -56,7 +56,7 @@ class Ties:
     clicks: Ints | Floats  # (T,)
     others: Ints | Floats  # (T,)
 
-    def below(self, counts: Ints | Floats) -> Floats:
+    def below(self, counts: Ints | Floats) -> Ints | Floats:
         """(T,) the sum of the counts (T,) of the ties of the group with a lower score.
 
         One running sum over all groups would lose the last digits of a small group behind large
@@ -65,7 +65,8 @@ class Ties:
         size = np.diff(self.first, append=counts.size)
         if counts.dtype.kind != "f":
             before = np.cumsum(counts) - counts
-            return (before - np.repeat(before[self.first], size)).astype(np.float64)
+            below: Ints = before - np.repeat(before[self.first], size)
+            return below
         falls = np.concatenate(([0.0], -np.add.reduceat(counts, self.first)[:-1]))
         running = np.cumsum(np.insert(counts, self.first, falls))
         number = np.repeat(np.arange(self.first.size), size)

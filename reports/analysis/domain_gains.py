@@ -95,12 +95,14 @@ def _of_draw(
 
 def _aucs(runs: Runs, backbone: str) -> dict[str, dict[int, pd.Series]]:
     """Per method and seed the test AUC by `eval_domain_id`, of runs on one draw."""
-    found: dict[str, dict[int, pd.Series]] = {}
-    for cell in runs.cells:
-        if cell.record is not None and cell.config.backbone == backbone:
-            scores = runs.domain_scores(cell.record).set_index("eval_domain_id")["auc"]
-            found.setdefault(cell.config.method, {})[cell.config.seed] = scores
-    return found
+    return {
+        method: {
+            place.seed: runs.domain_scores(record).set_index("eval_domain_id")["auc"]
+            for place, record in records.items()
+        }
+        for (*_, its_backbone, method, _), records in runs.finished.items()
+        if its_backbone == backbone
+    }
 
 
 def _stacked(aucs: list[pd.Series], judged: pd.DataFrame) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from reports.reading.keys import CELL, DATA, MODEL, Family
 from reports.reading.names import BASELINE, data_title, name_of
 from reports.statistics.estimates import NONE
 from reports.statistics.fieller import share_of
-from reports.statistics.paired_tests import Interval
+from reports.statistics.paired_tests import NO_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -101,7 +101,7 @@ def _row(arms: Arms, metric: str, tuning: Component) -> dict[str, object]:
         row |= bounds(f"{part}_e4", value.interval().times(SCALE))
     is_clear = found["gain"].interval().low > 0.0
     share = share_of(found["awareness"], found["gain"], found["capacity"])
-    row |= bounds("share", share if is_clear else Interval(math.nan, math.nan, math.nan, 0))
+    row |= bounds("share", share if is_clear else NO_INTERVAL)
     return row | {"added_parameters": _added_parameters(arms)}
 
 

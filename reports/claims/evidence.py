@@ -15,7 +15,7 @@ from reports.reading.exclusions import are_capped, cap_warning
 from reports.reading.keys import Family
 from reports.reading.names import BASELINE, model_title
 from reports.statistics.estimates import NONE
-from reports.statistics.paired_tests import Interval
+from reports.statistics.paired_tests import NO_INTERVAL, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from reports.statistics.estimates import Component
 
 NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
-NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +202,4 @@ def counted(value: float) -> Callable[[float], Interval]:
 
 def absent(_level: float) -> Interval:
     """The interval of what was not run."""
-    return NOTHING
+    return NO_INTERVAL

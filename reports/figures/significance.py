@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import GAINS, SCORES
 from reports.analysis.retuned import num_searches, search_notes
 from reports.look.figure import Figure
 from reports.look.style import COLUMN, in_order, look_of, panels
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 _BLOCK = [*DATA, "draw", "backbone"]
-_METRICS = {"auc": "AUC", "gauc": "GAUC", "logloss": "LogLoss"}
+_METRICS = GAINS | SCORES
 _LEAST_BLOCKS = 3
 _LEAST_FRIEDMAN = 3  # methods
 _FIRST_NAME, _STEP = 1.1, 0.8  # below the axis, in lines
@@ -51,7 +51,7 @@ def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
     num_blocks, num_methods = table.shape
     if num_blocks == 0 or num_methods < 2:
         return []
-    ranks = table.rank(axis=1, ascending=METRICS[metric].lower_is_better).mean()
+    ranks = table.rank(axis=1, ascending=_METRICS[metric].lower_is_better).mean()
     is_enough = num_blocks >= _LEAST_BLOCKS
     tests = {
         "friedman_p": np.nan,
@@ -127,7 +127,7 @@ def _panel_title(metric: str, rows: pd.DataFrame) -> str:
     p = rows["friedman_p"].iloc[0]
     blocks = f"{rows['blocks'].iloc[0]} blocks"
     test = "" if np.isnan(p) else f", Friedman p {_with_sign(p)}"
-    return f"Mean rank by {_METRICS[metric]}, {blocks}{test}"
+    return f"Mean rank by {_METRICS[metric].title}, {blocks}{test}"
 
 
 def _with_sign(p: float) -> str:
@@ -152,7 +152,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         "Mean rank of each method on the test split, 1 being the best, over blocks. A block is a"
         " data set or one draw of it, and a backbone; ranks are those of the means over the seeds"
         f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
-        f" for {_METRICS[first['metric']]}. Methods:"
+        f" for {_METRICS[first['metric']].title}. Methods:"
         f" {', '.join(name_of(name) for name in in_order(list(table['method'])))}.",
         *search_notes(table, is_contained=False),
     ]

@@ -43,6 +43,9 @@ class Interval:
         return Interval(self.mean * unit, self.low * unit, self.high * unit, self.num)
 
 
+NO_INTERVAL = Interval(np.nan, np.nan, np.nan, 0)
+
+
 def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     """The t interval of the mean of differences that were taken seed by seed.
 
@@ -51,7 +54,7 @@ def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     """
     values = np.asarray(deltas, np.float64)
     if values.size == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
+        return NO_INTERVAL
     mean = float(values.mean())
     if values.size < 2:
         return Interval(mean, np.nan, np.nan, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from reports.statistics.auction import MIXED
 from reports.statistics.clusters import rows_component
 from reports.statistics.estimates import Component, Estimate, own_component, two_way_estimate
-from reports.statistics.paired_tests import Interval, over_draws
+from reports.statistics.paired_tests import NO_INTERVAL, Interval, over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +87,7 @@ def uplifted(gain: NDArray[np.float64], weight: NDArray[np.int64]) -> UpliftedDo
     `weight` (J,) are the requests, or rows, of each domain.
     """
     if gain.size == 0:
-        nothing = Interval(np.nan, np.nan, np.nan, 0)
-        return UpliftedDomains(0, nothing, *[np.nan] * 3)
+        return UpliftedDomains(0, NO_INTERVAL, *[np.nan] * 3)
     is_up, is_untied = gain > TIE, np.abs(gain) > TIE  # (S, J)
     return UpliftedDomains(
         num=gain.shape[1],

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-_METRIC, _DIGITS = "expected_gauc", 4
+_METRIC = "expected_gauc"
+_DIGITS = metric_of(_METRIC).digits
 NULL_WORLD = "synthetic_none"
 _COMPARISONS = ("plain", "control")
 _DIFFERENCES = {

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
+from benchmark import metrics
 from benchmark.metrics import LogitError, evaluate, expected_scores, group_scores, probability
 from benchmark.metrics.auc import auc
 from benchmark.metrics.calibration import calibration
@@ -235,3 +236,11 @@ def test_logits_that_are_not_finite_are_refused(metric, broken, dtype):
 
     with pytest.raises(LogitError, match="2 of 4 logits are nan or infinite"):
         metric(label, logit)
+
+
+def test_file_without_an_entry_is_no_metric(tmp_path, monkeypatch):
+    (tmp_path / "brier.py").write_text("METRIC = 0.25\n", encoding="utf-8")
+    monkeypatch.setattr(metrics, "__path__", [str(tmp_path)])
+
+    with pytest.raises(TypeError, match=r"brier.py: METRIC is 0.25, not a Metric; end the file"):
+        metrics._load()

@@ -36,7 +36,7 @@ def store(tmp_path):
     return RunStore(tmp_path)
 
 
-def test_record_is_read_back_and_undefined_stays_nan(make_config, store):
+def test_record_is_read_back_and_an_undefined_or_newer_metric_is_nan(make_config, store):
     config = make_config()
 
     store.write(config, make_result())
@@ -44,6 +44,7 @@ def test_record_is_read_back_and_undefined_stays_nan(make_config, store):
 
     assert record.config.run_id == config.run_id
     assert math.isnan(record.metrics["test"]["auc"])
+    assert math.isnan(record.metrics["test"]["gauc"])  # as of a metric newer than the run
     assert record.metrics["test"]["logloss"] == 0.47
     assert store.state(config) == "done"
 
