@@ -64,9 +64,8 @@ class Ties:
         """
         size = np.diff(self.first, append=counts.size)
         if counts.dtype.kind != "f":
-            before = np.cumsum(counts) - counts
-            below: Ints = before - np.repeat(before[self.first], size)
-            return below
+            before = (np.cumsum(counts) - counts).astype(np.int64, copy=False)
+            return before - np.repeat(before[self.first], size)
         falls = np.concatenate(([0.0], -np.add.reduceat(counts, self.first)[:-1]))
         running = np.cumsum(np.insert(counts, self.first, falls))
         number = np.repeat(np.arange(self.first.size), size)
@@ -115,7 +114,8 @@ def group_scores(click: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupS
         key, click = key >> np.uint64(1), (key & np.uint64(1)).astype(np.int64)
     ties = ties_of(key, click)
     start = ties.start[ties.first]  # (G,) the first row of each group
-    wins = np.add.reduceat(ties.clicks * (ties.below(ties.others) + ties.others / 2), ties.first)
+    doubled = ties.clicks * (2 * ties.below(ties.others) + ties.others)
+    wins = np.add.reduceat(doubled, ties.first) / 2
     clicks, impressions = np.add.reduceat(click, start), np.diff(start, append=key.size)
     if click.dtype.kind == "f":
         itself = np.add.reduceat(click * (1.0 - click), start)  # a tie with itself is no pair
