@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 ERROR = "error.json"
 WEIGHTS = "weights.npz"
+SCHEMA = "schema.json"  # of a data folder
 FILES = (  # of a run folder
     *(RECORD, ERROR, "history.csv", "domains.parquet", "predictions.parquet"),
     *("masks.npz", "candidates.parquet", WEIGHTS),
@@ -208,7 +209,7 @@ class RunStore:
 
     def write_schema(self, fingerprint: str, schema: Mapping[str, Json]) -> None:
         """Write what the columns of the encoded rows are, which a kept model reads."""
-        path = self.data_folder(fingerprint) / "schema.json"
+        path = self.data_folder(fingerprint) / SCHEMA
         write_text(path, json.dumps(schema, indent=1) + "\n")
 
     def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:

@@ -16,7 +16,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from benchmark.store.environment import PACKAGES, copy_program
-from benchmark.store.records import WEIGHTS
+from benchmark.store.records import SCHEMA, WEIGHTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,12 +39,14 @@ def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) 
     """
     config = final.config
     weights = store.run_folder(config) / WEIGHTS
-    schema = store.data_folder(config.data_fingerprint) / "schema.json"
+    schema = store.data_folder(config.data_fingerprint) / SCHEMA
     lacking = [str(path) for path in (weights, schema) if not path.is_file()]
     lacking += [f"the code of the plug-in {name}" for name in config.plugins]
     if lacking:
         logger.info("%s is not kept as a model: it lacks %s", config.title, ", ".join(lacking))
         return False
+    from benchmark.tracking.pyfunc import CONFIG, input_columns, read_schema  # torch is slow
+
     model = client.create_logged_model(
         run.info.experiment_id, name="winner", source_run_id=run.info.run_id, params=final.params
     )
@@ -54,7 +56,7 @@ def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) 
         data.mkdir()
         for path in (weights, schema):
             shutil.copy(path, data)
-        (data / "config.json").write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+        (data / CONFIG).write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
         Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -63,17 +65,14 @@ def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) 
             loader_module="benchmark.tracking.pyfunc",
             data_path=str(data),
             code_paths=[str(path) for path in copy_program(Path(folder, "code"))],
-            signature=_signature(schema),
+            signature=_signature(input_columns(read_schema(schema))),
             pip_requirements=[f"{p}=={metadata.version(p)}" for p in ("mlflow", *PACKAGES)],
         )
     return True
 
 
-def _signature(schema: Path) -> ModelSignature:
+def _signature(columns: list[str]) -> ModelSignature:
     """Encoded rows, without what only metrics need, to one logit each."""
-    from benchmark.tracking.pyfunc import input_columns, read_schema  # torch is slow to import
-
-    columns = input_columns(read_schema(schema))
     return ModelSignature(
         inputs=Schema([ColSpec("long", column) for column in columns]),
         outputs=Schema([ColSpec("float", "logit")]),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import RunConfig
+from benchmark.store.records import SCHEMA, WEIGHTS
 from benchmark.store.sealed import named_damage, read_json
 from benchmark.training.build import assemble, seen_schema
 from benchmark.training.predict import predict
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CONFIG, SCHEMA, WEIGHTS = "config.json", "schema.json", "weights.npz"  # files of a kept model
+CONFIG = "config.json"  # in the folder of a kept model, beside weights and schema
 NOT_READ = ("eval_domain_id", "label")  # by a model: metrics need them
 
 
