@@ -141,11 +141,7 @@ def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
 
 def params_of(config: RunConfig, names: Iterable[str]) -> dict[str, Json]:
     """The values that a cell has now, by names of search spaces."""
-    values = {
-        **prefixed("backbone", config.backbone_config),
-        **prefixed("method", config.method_config),
-        **prefixed("regularisers", asdict(config.regularisers)),
-    }
+    values = Tuned.of(config).values
     return {name: values[name] for name in names}
 
 

@@ -62,6 +62,16 @@ class Tuned:
             regularisers=config.regularisers,
         )
 
+    @property
+    def values(self) -> dict[str, Json]:
+        """All hyper-parameters, by the names that searches have for them."""
+        parts = {
+            "backbone": self.backbone_config,
+            "method": self.method_config,
+            "regularisers": asdict(self.regularisers),
+        }
+        return {f"{part}.{name}": own[name] for part, own in parts.items() for name in own}
+
 
 class BestKey(NamedTuple):
     """A tuned model, and which of its searches tuned it; `protocol` is a name."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from benchmark.store.trials import Tuned
 from reports.reading.keys import partition_of
 from reports.reading.ledger import budget_errors, origin
 from reports.reading.load import WAITING
@@ -91,17 +91,8 @@ def _settings(runs: Runs, cell: Cell) -> str:
     """The values of a cell, the tuned ones first."""
     if cell.reason == WAITING:
         return WAITING
-    config = cell.config
-    values = {
-        f"{part}.{name}": value
-        for part, settings in (
-            ("backbone", config.backbone_config),
-            ("method", config.method_config),
-            ("regularisers", asdict(config.regularisers)),
-        )
-        for name, value in settings.items()
-    }
-    names = _searched(runs.searches, config)
+    values = Tuned.of(cell.config).values
+    names = _searched(runs.searches, cell.config)
     tuned = {name: value for name, value in values.items() if name in names}
     fixed = {name: value for name, value in values.items() if name not in names}
     if not tuned:

@@ -69,20 +69,24 @@ def rows_of(frame: pl.DataFrame, split: str) -> pl.DataFrame:
     return frame.filter(pl.col("split") == split)
 
 
-def volumes(rows: pl.DataFrame, num_domains: int) -> tuple[np.ndarray, np.ndarray]:
-    """Impressions and clicks of every domain, each (num_domains,).
+def check_volumes(
+    domains: pl.DataFrame, split: str, rows: pl.DataFrame, path: Path, findings: Findings
+) -> None:
+    """Compare impressions and clicks of every domain with the rows of a split.
 
     Raises:
         ValueError: an id is out of range.
     """
-    domain = rows["eval_domain_id"].to_numpy()
+    domain, num_domains = rows["eval_domain_id"].to_numpy(), domains.height
     if domain.size and not 0 <= domain.min() <= domain.max() < num_domains:
         raise ValueError(
             f"eval_domain_id from {domain.min()} to {domain.max()}, allowed are 0 to"
             f" {num_domains - 1}"
         )
+    impressions = np.bincount(domain, minlength=num_domains)
     clicks = np.bincount(domain, rows["label"].to_numpy(), num_domains)
-    return np.bincount(domain, minlength=num_domains), clicks.astype(np.int64)
+    check_column(domains, f"{split}_impressions", impressions, path, findings)
+    check_column(domains, f"{split}_clicks", clicks, path, findings)
 
 
 def _read(folder: Path) -> CheckedLog:
@@ -129,11 +133,7 @@ def _check_truth(log: CheckedLog, findings: Findings) -> None:
         with named_damage(path):
             stored = log.card["ceiling"][split]
             check_metrics(stored, scores, path, f"ceiling {split}", findings)
-        for kind, counts in zip(
-            ("impressions", "clicks"), volumes(rows, log.domains.height), strict=True
-        ):
-            name = f"{split}_{kind}"
-            check_column(log.domains, name, counts, log.folder / "domains.parquet", findings)
+        check_volumes(log.domains, split, rows, log.folder / "domains.parquet", findings)
 
 
 def check_metrics(

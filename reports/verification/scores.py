@@ -16,8 +16,8 @@ from reports.verification.logs import (
     UNREADABLE,
     check_column,
     check_metrics,
+    check_volumes,
     rows_of,
-    volumes,
 )
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ def _check_domains(
         if name in log.domains.columns and not stored[name].equals(log.domains[name]):
             findings.differs(path, name, "another column", "that of the data folder's domains")
     for split in SCORED:
-        rows = rows_of(predictions, split)
-        for kind, counts in zip(("impressions", "clicks"), volumes(rows, size), strict=True):
-            check_column(stored, f"{split}_{kind}", counts, path, findings)
+        check_volumes(stored, split, rows_of(predictions, split), path, findings)
     for name, values in _by_domain(log, rows_of(predictions, "test"), size).items():
         check_column(stored, name, values, path, findings)
     findings.counts["domains"] += size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from benchmark.protocol import TUNING
@@ -100,7 +99,7 @@ def _check_trial(path: Path, search: Search, plan: Plan, trial: Trial, findings:
     findings.compare(path, "protocol", config.protocol, protocol)
     findings.compare(path, "params", sorted(trial.params), sorted(search.dimensions))
     if trial.state == "complete":
-        values = _values(Tuned.of(config))
+        values = Tuned.of(config).values
         for name, value in trial.params.items():
             findings.compare(path, name, values.get(name), value)
 
@@ -164,22 +163,10 @@ def _differing(
     found: Tuned, expected: Tuned, pinned: Collection[str] = ()
 ) -> dict[str, tuple[Json, Json]]:
     """Found and expected value of every hyper-parameter that differs and is not pinned."""
-    here, there = _values(found), _values(expected)
+    here, there = found.values, expected.values
     fixed = {f"method.{name}" for name in pinned}
     return {
         name: (here.get(name), there.get(name))
         for name in sorted((here.keys() | there.keys()) - fixed)
         if here.get(name) != there.get(name)
-    }
-
-
-def _values(tuned: Tuned) -> dict[str, Json]:
-    """All hyper-parameters, by the names that searches have for them."""
-    parts = {
-        "backbone": tuned.backbone_config,
-        "method": tuned.method_config,
-        "regularisers": asdict(tuned.regularisers),
-    }
-    return {
-        f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()
     }
