@@ -175,8 +175,11 @@ def draws_note(table: pd.DataFrame) -> list[str]:
     return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
 
 
-def score_intervals(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
-    """Per cell with a finished run `<metric>_low` and `_high`, those of `interval_around`."""
+def with_intervals(table: pd.DataFrame, runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
+    """The cells of a table with finished runs, with `<metric>_low` and `_high`.
+
+    The interval is that of `interval_around`.
+    """
     scores = runs.metrics()
     cells = [dict(zip(CELL, key, strict=True)) for key, _ in scores.groupby(CELL, sort=False)]
     rows = [
@@ -189,4 +192,4 @@ def score_intervals(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
         }
         for cell in cells
     ]
-    return pd.DataFrame(rows)
+    return table[table["runs"] > 0].merge(pd.DataFrame(rows), on=CELL)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.ticker import NullLocator
 
 from reports.analysis import partitions
-from reports.analysis.differences import draws_note, score_intervals
+from reports.analysis.differences import draws_note, with_intervals
 from reports.look.figure import Figure
 from reports.look.panels import (
     GAP_NOTE,
@@ -40,10 +40,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = partitions.tabulate(runs)
     if table.empty:
         return table
-    scores = score_intervals(runs.study("partitions"), tuple(_METRICS))
     numbers = [f"{metric}_{part}" for metric in _METRICS for part in ("mean", "low", "high")]
     columns = [*CELL, "domain_columns", "num_columns", "num_domains", "runs", "draws", *numbers]
-    return table[table["runs"] > 0].merge(scores, on=CELL)[columns]
+    return with_intervals(table, runs.study("partitions"), tuple(_METRICS))[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:

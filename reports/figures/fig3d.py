@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from reports.analysis.differences import draws_note, score_intervals
+from reports.analysis.differences import draws_note, with_intervals
 from reports.analysis.sparsity import TOLERANCE, compared_by_sparsity, layers_of
 from reports.look.figure import Figure
 from reports.look.panels import (
@@ -47,12 +47,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     layers = table[[f"{layer}_sparsity" for layer in layers_of(table)]]
     reached = {"mean": layers.mean(axis=1), "low": layers.min(axis=1), "high": layers.max(axis=1)}
     table = table.assign(**{f"sparsity_{part}": values for part, values in reached.items()})
-    scores = score_intervals(runs.study("sparsity"), tuple(_METRICS))
     numbers = [
         f"{name}_{part}" for name in ("sparsity", *_METRICS) for part in ("mean", "low", "high")
     ]
     columns = [*CELL, "r_min", "r_max", "layers", "layers_in_band", "runs", "draws", *numbers]
-    return table[table["runs"] > 0].merge(scores, on=CELL)[columns]
+    return with_intervals(table, runs.study("sparsity"), tuple(_METRICS))[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:

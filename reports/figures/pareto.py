@@ -12,17 +12,10 @@ from reports.analysis.differences import draws_note, interval_around
 from reports.look.entries import bounds
 from reports.look.figure import Figure
 from reports.look.log_axis import fit_log_axis
-from reports.look.panels import (
-    GAP_NOTE,
-    LEGEND_HEIGHT,
-    MOST_BLOCKS,
-    add_legend,
-    counts_text,
-    left_out,
-)
-from reports.look.style import PAGE, in_order, look_of
+from reports.look.panels import GAP_NOTE, add_legend, block_parts, counts_text, left_out
+from reports.look.style import in_order, look_of
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
-from reports.reading.names import BASELINE, REFERENCE, data_title, title_of
+from reports.reading.names import BASELINE, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,13 +87,9 @@ def efficient(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArra
 
 def draw(table: pd.DataFrame) -> Canvas:
     """Two rows of panels, AUC and GAUC, per data set and backbone; a column per cost."""
-    groups = list(table.groupby(BLOCK, sort=False))[:MOST_BLOCKS]
     costs = [cost for cost in _COSTS if (table["cost"] == cost).any()]
-    canvas = Canvas(figsize=(PAGE, _HEIGHT * len(groups) + LEGEND_HEIGHT), layout="constrained")
-    parts = canvas.subfigures(len(groups), 1, squeeze=False)[:, 0]
-    for part, ((dataset, partition, backbone), group) in zip(parts, groups, strict=True):
-        title = f"{data_title(str(dataset), str(partition))}, {title_of(str(backbone), BASELINE)}"
-        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+    canvas, parts = block_parts(table, _HEIGHT)
+    for part, group in parts:
         axes = part.subplots(len(_QUALITIES), len(costs), sharex="col", sharey="row", squeeze=False)
         for row, (quality, words) in zip(axes, _QUALITIES.items(), strict=True):
             row[0].set_ylabel(words)

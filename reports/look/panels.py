@@ -31,18 +31,25 @@ GAP_NOTE = (
 )
 
 
+def block_parts(
+    table: pd.DataFrame, height: float
+) -> tuple[Canvas, list[tuple[SubFigure, pd.DataFrame]]]:
+    """A canvas with a titled part per block of a table, and each part with its numbers."""
+    blocks = [own for _, own in table.groupby(BLOCK, sort=False)][:MOST_BLOCKS]
+    canvas = Canvas(figsize=(PAGE, height * len(blocks) + LEGEND_HEIGHT), layout="constrained")
+    parts: Iterable[SubFigure] = canvas.subfigures(len(blocks), 1, squeeze=False)[:, 0]
+    found = list(zip(parts, blocks, strict=True))
+    for part, own in found:
+        part.suptitle(block_title(own.iloc[0]), x=0.01, ha="left", fontsize="medium")
+    return canvas, found
+
+
 def block_rows(
     table: pd.DataFrame, columns: int, height: float
 ) -> tuple[Canvas, list[tuple[NDArray[Any], pd.DataFrame]]]:
     """A canvas with a titled row of panels per block of a table, and each row with its numbers."""
-    blocks = list(table.groupby(BLOCK, sort=False))[:MOST_BLOCKS]
-    canvas = Canvas(figsize=(PAGE, height * len(blocks) + LEGEND_HEIGHT), layout="constrained")
-    parts: Iterable[SubFigure] = canvas.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-    rows = []
-    for part, (_, own) in zip(parts, blocks, strict=True):
-        part.suptitle(block_title(own.iloc[0]), x=0.01, ha="left", fontsize="medium")
-        rows.append((part.subplots(1, columns, squeeze=False)[0], own))
-    return canvas, rows
+    canvas, parts = block_parts(table, height)
+    return canvas, [(part.subplots(1, columns, squeeze=False)[0], own) for part, own in parts]
 
 
 def left_out(table: pd.DataFrame) -> list[str]:
