@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.metrics._entry import Floats, Metric, RowMean
-from benchmark.metrics._grouped_auc import GroupScores, group_scores
+from benchmark.metrics._grouped_auc import group_scores
 from benchmark.metrics._influences import mean_influences, placements
 from benchmark.metrics._logits import LogitError, check_finite, probability
 
@@ -18,7 +18,6 @@ __all__ = [
     "GAINS",
     "METRICS",
     "SCORES",
-    "GroupScores",
     "LogitError",
     "Metric",
     "RowMean",

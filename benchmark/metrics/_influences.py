@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmark.metrics._entry import Floats
 from benchmark.metrics._grouped_auc import sort_key, ties_of
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmark.metrics._entry import Floats
 
 
 def placements(label: ArrayLike, score: ArrayLike, group: ArrayLike | None = None) -> Floats:

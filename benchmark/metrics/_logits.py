@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmark.metrics._entry import Floats
+from benchmark.metrics._entry import Floats
 
 
 class LogitError(ValueError):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmark.metrics._entry import Metric
 from benchmark.metrics._logits import probability
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 def calibration(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from benchmark.metrics._entry import Metric
+from benchmark.metrics._entry import Floats, Metric
 from benchmark.metrics._grouped_auc import group_scores
 from benchmark.metrics._influences import mean_influences
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmark.metrics._entry import Floats
 
 
 def gauc(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> float:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from benchmark.metrics._entry import Metric, RowMean
+from benchmark.metrics._entry import Floats, Metric, RowMean
 from benchmark.metrics._logits import check_finite
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmark.metrics._entry import Floats
 
 
 def row_logloss(label: ArrayLike, logit: ArrayLike) -> Floats:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmark.metrics._entry import Metric
 from benchmark.metrics._grouped_auc import group_scores
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 def macro_auc(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> float:
