@@ -1,0 +1,91 @@
+"""A method, a backbone, a data set, a figure, a study and a metric of one's own: one file each.
+
+The files of `tests/foreign` are correct ones, as a newcomer writes them. A copy of the repository
+gets them, and nothing else in it changes: its quick suite passes, and a run has them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+
+FOREIGN = ROOT / "tests" / "foreign"
+FILES = sorted(path.relative_to(FOREIGN) for path in FOREIGN.rglob("*.py"))
+LEFT_OUT = ("__pycache__", ".*", "runs", "data", "mlruns")
+LOG_ROWS = 400
+pytestmark = pytest.mark.slow  # a whole suite, and a run
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository with the foreign files in it."""
+    folder = tmp_path_factory.mktemp("foreign") / "copy"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+    reference = Path("reports", "reference", "data")
+    shutil.copytree(ROOT / reference, folder / reference)
+    shutil.copytree(ROOT / reference.with_name("runs"), folder / reference.with_name("runs"))
+    for name in FILES:
+        assert not (folder / name).exists()
+        shutil.copy(FOREIGN / name, folder / name)
+    return folder
+
+
+def run(folder: Path, *words: object) -> str:
+    """The output of Python in the copy; it must end well."""
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return done.stdout
+
+
+def test_one_file_of_each_kind_is_tried() -> None:
+    folders = {path.parent.as_posix() for path in FILES}
+
+    assert folders == {
+        *("models/methods", "models/backbones", "datasets/catalog"),
+        *("reports/figures", "benchmark/planning/studies", "benchmark/metrics"),
+    }
+    assert len(FILES) == len(folders)
+
+
+def test_whole_suite_passes_with_foreign_files(copy: Path) -> None:
+    options = ("-m", "not slow", "-n", "2", "--dist", "loadfile", "-q", "-p", "no:cacheprovider")
+
+    run(copy, "-m", "pytest", *options)
+
+
+def test_a_run_has_all_of_them(copy: Path, tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    rows = (f"{i % 3},{i % 7},{i},{int(i * 7 % 11 < 3)}" for i in range(LOG_ROWS))
+    (raw / "foreign.csv").write_text("\n".join(["place,item,time,is_click", *rows]) + "\n")
+
+    run(
+        copy,
+        *("run_all.py", "--preset", "smoke", "--data", "foreign_log", "--data-dir", raw),
+        *("--backbones", "foreign_wide", "--methods", "plain", "star", "foreign_shift"),
+        *("--trials", "0", "--only", "main,foreign_bars", "--no-mlflow", "--out", out),
+    )
+
+    table = pd.read_csv(out / "report" / "tables" / "table1.csv")
+    assert set(table["backbone"]) == {"foreign_wide"}
+    assert "foreign_shift" in set(table["method"])
+    assert table["foreign_brier_mean"].between(0.0, 1.0).all()
+    assert (out / "report" / "figures" / "foreign_bars.png").is_file()
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "+Shift" in page
+    assert "Brier" in page
+    run(copy, "-m", "reports.verify", out)
