@@ -59,6 +59,12 @@ class Agenda:
         }
         self.slots: dict[str, RunConfig] = dict(layout.slots)
         self.waiting: dict[str, str] = dict.fromkeys(layout.slots, "") if self.searches else {}
+        self._tried = {
+            trial.config.run_id: trial
+            for searching in self.searches.values()
+            for trial in searching.complete
+        }
+        self._trying: set[str] = set()  # run ids
         self._running: set[str] = set()  # run ids
         self._ended: set[str] = set()  # run ids
         self._todo: list[str] = []  # slot ids
@@ -107,8 +113,7 @@ class Agenda:
     def take(self) -> RunTask | TrialTask | None:
         """The next task that is ready: a trial as long as there is one, then a final run."""
         for searching in self.searches.values():
-            trial = searching.take(self._device)
-            if trial:
+            if trial := self._next_trial(searching):
                 return trial
         self._todo = [slot for slot in self._todo if self.slots[slot].run_id not in self._ended]
         for slot in self._todo:
@@ -120,12 +125,27 @@ class Agenda:
                 return RunTask(config=config, data=data, out=out, device=self._device)
         return None
 
+    def _next_trial(self, searching: Searching) -> TrialTask | None:
+        """The next trial of a search that is no run of another search; such a trial is copied."""
+        while run_id := searching.next_run_id:
+            if run_id in self._trying:
+                return None
+            if run_id not in self._tried:
+                self._trying.add(run_id)
+                return searching.take(self._device)
+            searching.copy(self._tried[run_id])
+            self._hand_out()
+        return None
+
     def settle(self, outcome: Outcome) -> None:
         """Take note of how a task ended."""
         task = outcome.task
         if isinstance(task, TrialTask):
             searching = next(s for s in self.searches.values() if s.search.folder == task.folder)
-            searching.settle(task, outcome)
+            trial = searching.settle(task, outcome)
+            self._trying.remove(task.config.run_id)
+            if trial.state == "complete":
+                self._tried[task.config.run_id] = trial
             self._hand_out()
             return
         assert isinstance(task, RunTask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from benchmark.config import RUN_ID_LENGTH, ConfigError, digest_of
@@ -89,10 +89,19 @@ class Searching:
         done = sum(trial is not None for trial in self._round.values())
         return self.search.num_trials - len(self.trials) - done
 
-    def take(self, device: str) -> TrialTask | None:
-        """The next trial that is ready."""
-        if not self._todo:
-            return None
+    @property
+    def complete(self) -> list[Trial]:
+        """The stored trials that have a value, those of an unfinished round too."""
+        found = [*self.trials, *(trial for trial in self._round.values() if trial)]
+        return [trial for trial in found if trial.state == "complete"]
+
+    @property
+    def next_run_id(self) -> str:
+        """The run id of the next trial that is ready; empty without one."""
+        return self._todo[0][2].run_id if self._todo else ""
+
+    def take(self, device: str) -> TrialTask:
+        """The next trial, which must be ready."""
         index, params, config = self._todo.pop(0)
         return TrialTask(
             index=index,
@@ -104,13 +113,24 @@ class Searching:
             device=device,
         )
 
-    def settle(self, task: TrialTask, outcome: Outcome) -> None:
-        """Take note of a trial that has ended, and go on to the next round after the last one."""
+    def copy(self, twin: Trial) -> None:
+        """Take the next trial from another search, where it is the same run."""
+        index, params, config = self._todo.pop(0)
+        write_trial(self.folder, replace(twin, index=index, params=params, config=config))
+        self._note(index)
+
+    def settle(self, task: TrialTask, outcome: Outcome) -> Trial:
+        """Take note of a trial that has ended, and return it."""
         if outcome.error:
             write_trial(self.folder, _failed(task, outcome.error, outcome.seconds))
-        self._round[task.index] = read_trial(self.folder, task.index)
+        return self._note(task.index)
+
+    def _note(self, index: int) -> Trial:
+        """Read a stored trial, and go on to the next round after the last one of a round."""
+        trial = self._round[index] = read_trial(self.folder, index)
         if None not in self._round.values():
             self._advance()
+        return trial
 
     def _advance(self) -> None:
         """Close the round that is complete, and open rounds until one has something to do."""

@@ -104,7 +104,9 @@ def test_every_search_gets_its_trials_and_every_cell_the_best_values(make):
     done = work(agenda)
 
     trials = [task for task in done if isinstance(task, TrialTask)]
-    assert len(trials) == 10 * 4  # two methods on two backbones
+    searches = agenda.searches.values()
+    assert [len(s.trials) for s in searches] == [10] * 4  # two methods on two backbones
+    assert len(trials) == len({t.config.run_id for s in searches for t in s.trials})
     assert len(agenda.slots) == 4 + 9  # main, ablations
     assert len(done) - len(trials) == len({c.run_id for c in agenda.slots.values()})
     assert agenda.num_open == 0

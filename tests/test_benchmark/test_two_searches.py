@@ -56,19 +56,36 @@ def test_each_model_has_one_search_and_plain_dnn_too(make):
     tasks = do_trials(agenda)
 
     assert len(agenda.searches) == 2 * 5 + 2
-    assert len(tasks) == 6 * len(agenda.searches)
-    on_plain = [task for task in tasks if task.config.model == "dnn+plain"]
-    assert sorted(task.index for task in on_plain) == list(range(6))
+    assert {len(searching.trials) for searching in agenda.searches.values()} == {6}
+    run_ids = [task.config.run_id for task in tasks]
+    assert len(run_ids) == len(set(run_ids))
+    trials = [trial for searching in agenda.searches.values() for trial in searching.trials]
+    assert {trial.config.run_id for trial in trials} == set(run_ids)
+
+
+def test_a_trial_that_another_search_has_made_is_copied(make):
+    agenda = make(methods=("adasparse",), backbones=("dnn",))
+
+    tasks = do_trials(agenda)
+
+    first, second = (s.trials for s in agenda.searches.values())
+    assert first[0].config.run_id == second[0].config.run_id  # the papers' values
+    assert [(t.config.search, t.index) for t in tasks if t.index == 0] == [(1, 0)]
+    assert second[0] == replace(first[0], config=second[0].config)
+    assert do_trials(make(methods=("adasparse",), backbones=("dnn",))) == []
 
 
 def test_trial_k_of_every_method_tries_the_same_shared_values(make):
     agenda = make(methods=available("methods"))
 
+    do_trials(agenda)
+
     tried = defaultdict(list)
-    for task in do_trials(agenda):
-        names = shared_space(task.config.backbone)
-        place = (task.config.backbone, task.config.search, task.index)
-        tried[place].append({name: task.params[name] for name in names})
+    for key, searching in agenda.searches.items():
+        for trial in searching.trials:
+            names = shared_space(key.backbone)
+            place = (key.backbone, key.search, trial.index)
+            tried[place].append({name: trial.params[name] for name in names})
 
     assert {len(values) for values in tried.values()} == {5}  # methods
     assert all(value == values[0] for values in tried.values() for value in values)
@@ -88,12 +105,12 @@ def test_a_round_that_was_interrupted_goes_on_with_what_it_would_have_tried(make
 
 def test_two_searches_have_their_own_folders_draws_and_cells(make):
     agenda = make(methods=("adasparse",), backbones=("dnn",))
-    tasks = do_trials(agenda)
+    do_trials(agenda)
 
     first, second = (agenda.searches["tiny", "dnn", "adasparse", number] for number in (1, 2))
     assert first.search.folder != second.search.folder
     assert second.search.title == "tiny/place+item dnn+adasparse (second search)"
-    params = [[t.params for t in tasks if t.folder == s.search.folder] for s in (first, second)]
+    params = [[trial.params for trial in searching.trials] for searching in (first, second)]
     assert params[0][0] == params[1][0]  # the papers' values
     assert all(one != other for one, other in zip(*(p[1:] for p in params), strict=True))
     main, again = (
