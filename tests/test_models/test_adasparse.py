@@ -1,101 +1,113 @@
-"""AdaSparse in a model: what is pruned and what is annealed."""
+"""AdaSparse in a model: what is pruned and annealed, and the penalties of equations 9 and 10."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
 from torch.nn import functional
 
-from models.methods.adasparse.method import AdaSparseConfig
+from models.methods.adasparse.method import AdaSparseConfig, TrainingPass
 
-FORMS = ("binarization", "scaling", "fusion")
 BACKBONES = ("dnn", "dcnv2")
+CROSS = tuple(product(("full", "lowrank", "moe"), ("parallel", "stacked")))
+NETS = [("dnn", {}), *(("dcnv2", {"cross": c, "structure": s, "rank": 5}) for c, s in CROSS)]
+every_net = pytest.mark.parametrize("net", NETS, ids=["dnn", *("-".join(c) for c in CROSS)])
+every_form = pytest.mark.parametrize("form", ["binarization", "scaling", "fusion"])
+PRUNED, KEPT = 20, 21  # coordinates of x_0 outside e_d
 
 
 def pruners_of(model):
-    return {0: model.backbone.inputs[0]} | dict(enumerate(model.backbone.tower.transforms, 1))
-
-
-def shut(pruner, neurons=slice(None)):
-    """Prune these neurons for every row."""
-    with torch.no_grad():
-        pruner.weight_domain.zero_()
-        pruner.weight_layer.zero_()
-        pruner.bias.zero_()
-        pruner.bias[neurons] = -100.0
+    return [model.backbone.inputs[0], *model.backbone.tower.transforms]
 
 
 def loss_of(model, batch):
     return functional.binary_cross_entropy_with_logits(model(batch), batch.label)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("progress", [0.0, 0.3, 9.0])
-def test_undecided_pruners_leave_the_backbone_as_it_is(
-    make_model, make_batch, backbone, form, progress
-):
-    batch, plain = make_batch(33), make_model(backbone)
-    model = make_model(backbone, "adasparse", options={"form": form})
-    for pruner in pruners_of(model).values():
-        shut(pruner, slice(0))
-    model.method.after_step(progress)
-
-    assert torch.equal(model(batch), plain(batch))
+def decide(pruner, neurons=()):
+    """Prune these neurons and weight all others with 1, whatever the row."""
+    with torch.no_grad():
+        for values in pruner.parameters():
+            values.zero_()
+        pruner.bias[list(neurons)] = -100.0
 
 
+def with_nudge(model, batch, place, neuron):
+    """Logits when what the pruner of `place` gets is 3 higher in this neuron."""
+
+    def nudge(module, args):
+        h = args[0].clone()
+        h[:, neuron] += 3.0
+        return h, *args[1:]
+
+    hook = pruners_of(model)[place].register_forward_pre_hook(nudge)
+    logits = model(batch)
+    hook.remove()
+    return logits
+
+
+@every_form
+def test_bias_starts_at_zero(make_model, form):
+    for pruner in pruners_of(make_model("dnn", "adasparse", options={"form": form})):
+        assert pruner.bias.count_nonzero() == 0
+
+
+@every_net
+@every_form
+def test_equation_2_undecided_pruners_leave_the_backbone_bitwise(make_model, make_batch, net, form):
+    backbone, cross = net
+    model = make_model(backbone, "adasparse", options={"form": form}, cross=cross)
+    for pruner in pruners_of(model):
+        decide(pruner)
+    model.method.after_step(0.4)
+    batch = make_batch(33)
+
+    assert torch.equal(model(batch), make_model(backbone, cross=cross)(batch))
+
+
+@every_net
 @pytest.mark.parametrize("form", ["binarization", "fusion"])
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_pruned_neuron_has_no_influence(make_model, make_batch, form, place):
-    batch, model = make_batch(20), make_model("dnn", "adasparse", options={"form": form})
-    shut(pruners_of(model)[place], 2)
-    layers = [*model.backbone.tower.layers, model.backbone.logit]
-    weight = layers[place].affine.weight  # (out, in)
-    before = model(batch)
-    before.sum().backward()
+def test_equation_2_pruned_neuron_can_take_any_value(make_model, make_batch, net, form, place):
+    backbone, cross = net
+    model = make_model(backbone, "adasparse", options={"form": form}, cross=cross).eval()
+    pruned, kept = (PRUNED, KEPT) if place == 0 else (2, 3)
+    decide(pruners_of(model)[place], [pruned])
+    batch = make_batch(20)
 
-    assert weight.grad[:, 2].count_nonzero() == 0
-    assert weight.grad.count_nonzero() > 0
-    with torch.no_grad():
-        weight[:, 2] += 5.0
-    assert torch.equal(model(batch), before)
+    assert torch.equal(with_nudge(model, batch, place, pruned), model(batch))
+    assert (with_nudge(model, batch, place, kept) - model(batch)).abs().min() > 1e-6
 
 
-@pytest.mark.parametrize("form", ["binarization", "fusion"])
-def test_last_layer_pruned_whole_leaves_the_bias(make_model, make_batch, form):
-    model = make_model("dnn", "adasparse", options={"form": form})
-    shut(pruners_of(model)[3])
+@pytest.mark.parametrize("cross", ["full", "lowrank", "moe"])
+def test_pruned_coordinate_trains_no_cross_weight(make_model, make_batch, cross):
+    model = make_model("dcnv2", "adasparse", cross={"cross": cross, "rank": 5})
+    decide(pruners_of(model)[0], [PRUNED])
+    batch = make_batch(20)
+    loss_of(model, batch).backward()
+
+    for name, values in model.backbone.cross.named_parameters():
+        for axis in [i for i, n in enumerate(values.shape) if n == 40]:
+            assert values.grad.select(axis, PRUNED).count_nonzero() == 0, name
+            assert values.grad.select(axis, KEPT).count_nonzero() > 0, name
+
+
+@every_net
+def test_last_layer_pruned_whole_leaves_bias_and_cross(make_model, make_batch, net):
+    backbone, cross = net
+    model = make_model(backbone, "adasparse", cross=cross).eval()
+    decide(pruners_of(model)[3], range(6))
     with torch.no_grad():
         model.backbone.logit.affine.bias.fill_(0.7)
+        if cross.get("structure") == "parallel":
+            model.backbone.logit.affine.weight[:, :40] = 0.0  # of x_Lc
 
     assert model(make_batch(9)).tolist() == pytest.approx([0.7] * 9)
 
 
-def test_pruned_input_is_zero_in_every_cross_layer(make_model, make_batch):
-    model, seen = make_model("dcnv2", "adasparse"), []
-    shut(pruners_of(model)[0], 5)
-    for layer in model.backbone.cross:
-        layer.register_forward_hook(lambda module, args, output: seen.append(output))
-    model(make_batch(20))
-
-    assert len(seen) == 3
-    assert all(crossed[:, 5].count_nonzero() == 0 for crossed in seen)
-    assert all(crossed[:, 6].count_nonzero() == 20 for crossed in seen)
-
-
-def test_pruner_reads_the_unmasked_domain_embedding(make_model, make_batch):
-    model, batch = make_model("dnn", "adasparse").eval(), make_batch(20)
-    shut(pruners_of(model)[0])
-    model(batch)
-
-    factor = model.method.diagnostics()["layer1/factor"]
-
-    assert (factor - factor[0]).abs().max() > 1e-4  # x_0 is gone, but not e_d
-
-
-@pytest.mark.parametrize("form", FORMS)
+@every_form
 @pytest.mark.parametrize("straight_through", ["gate", "pass", "none"])
 def test_gradient_of_the_pruner(make_model, make_batch, form, straight_through):
     # A public re-implementation has no straight-through gradient: Binarization never trains.
@@ -104,7 +116,7 @@ def test_gradient_of_the_pruner(make_model, make_batch, form, straight_through):
     )
     loss_of(model, make_batch(40)).backward()
 
-    largest = max(p.weight_layer.grad.abs().max() for p in pruners_of(model).values())
+    largest = max(p.weight_layer.grad.abs().max() for p in pruners_of(model))
 
     assert (largest == 0.0) == (form == "binarization" and straight_through == "none")
 
@@ -120,7 +132,7 @@ def test_schedules_rise_linearly_and_stop(make_model, progress, alpha, weight):
 
     assert model.method.diagnostics()["alpha"].item() == pytest.approx(alpha)
     assert model.method.diagnostics()["penalty_weight"].item() == pytest.approx(weight)
-    assert all(p.alpha == model.method.diagnostics()["alpha"] for p in pruners_of(model).values())
+    assert all(p.alpha == model.method.diagnostics()["alpha"] for p in pruners_of(model))
 
 
 @pytest.mark.parametrize("is_training", [False, True])
@@ -135,43 +147,6 @@ def test_forward_moves_no_schedule(make_model, make_batch, is_training):
         model(batch)
 
     assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
-
-
-def test_schedules_survive_a_checkpoint(make_model, make_batch):
-    trained, fresh = make_model("dnn", "adasparse"), make_model("dnn", "adasparse", seed=3)
-    trained.method.after_step(0.4)
-
-    fresh.load_state_dict(trained.state_dict())
-
-    assert torch.equal(fresh.eval()(make_batch(9)), trained.eval()(make_batch(9)))
-    assert fresh.method.diagnostics()["penalty_weight"] == trained.method.penalty_weight
-
-
-def test_one_row_keeps_its_dimension(make_model, make_batch):
-    # A public re-implementation squeezes a batch of one row to a scalar.
-    assert make_model("dnn", "adasparse")(make_batch(1)).shape == (1,)
-
-
-def test_pruner_of_domain_fields_prunes_alike_within_a_domain(make_model, make_batch):
-    model = make_model("dnn", "adasparse", options={"pruner_input": "e_d"}).eval()
-    batch = make_batch(60)
-    model(batch)
-
-    for name, factor in model.method.diagnostics().items():
-        if name.endswith("/factor"):
-            for domain in batch.domain_id.unique():
-                rows = factor[batch.domain_id == domain]
-                torch.testing.assert_close(rows, rows[:1].expand_as(rows))
-            assert factor.std(dim=0).max() > 1e-4
-
-
-def test_pruner_of_the_layer_alone_ignores_the_domain_embedding(make_model, make_batch):
-    model = make_model("dnn", "adasparse", options={"pruner_input": "h"}).eval()
-    context = model.embed(make_batch(9))
-
-    moved = model.score(replace(context, e_d=context.e_d + 1))
-
-    assert torch.equal(moved, model.score(context))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -217,3 +192,140 @@ def test_number_of_pruner_parameters(make_model, pruner_input):
 def test_config_out_of_range_is_refused(values):
     with pytest.raises(ValueError, match=next(iter(values)).removesuffix("_start")):
         AdaSparseConfig(**values)
+
+
+def penalty_with(model, sparsities):
+    for pruner, value in zip(pruners_of(model), sparsities, strict=True):
+        pruner.trained = TrainingPass(value.reshape(1), value, None)
+    return model.method.penalty()
+
+
+def test_penalty_is_nothing_inside_the_band(make_model):
+    model = make_model("dnn", "adasparse")
+    inside = [torch.tensor(r, requires_grad=True) for r in (0.15, 0.2, 0.22, 0.25)]
+
+    penalty = penalty_with(model, inside)
+    penalty.backward()
+
+    assert penalty.item() == 0.0
+    assert [r.grad.item() for r in inside] == [0.0] * 4
+
+
+@pytest.mark.parametrize(("r", "sign"), [(0.0, -1), (0.1, -1), (0.5, 1), (1.0, 1)])
+def test_penalty_outside_the_band(make_model, r, sign):
+    model = make_model("dnn", "adasparse", options={"penalty_weight_start": 1.5})
+    sparsities = [torch.tensor(value, requires_grad=True) for value in (r, 0.2, 0.2, 0.2)]
+
+    penalty = penalty_with(model, sparsities)
+    penalty.backward()
+
+    assert penalty.item() == pytest.approx(1.5 * (r - 0.2) ** 2 / 4)  # L' = 4
+    assert sparsities[0].grad.item() == pytest.approx(sign * 1.5 * abs(r - 0.2) / 4)
+
+
+def test_penalty_by_domain_weights_each_domain_by_its_rows(make_model):
+    model = make_model(
+        "dnn", "adasparse", options={"r_scope": "domain", "penalty_weight_start": 2.0}
+    )
+    sparsity = torch.tensor([0.5, 0.1, 0.2, 0.0], requires_grad=True)  # r is 0.2 over the batch
+    domain = torch.tensor([7, 7, 3, 9])  # 0.3, 0.2 and 0.0 over the domains
+    for pruner in pruners_of(model):
+        pruner.trained = TrainingPass(sparsity, sparsity, domain)
+
+    penalty = model.method.penalty()
+    penalty.backward()
+
+    assert penalty.item() == pytest.approx(2.0 * (0.5 * 0.1**2 + 0.25 * 0.2**2))
+    assert sparsity.grad.tolist() == pytest.approx([0.05, 0.05, 0.0, -0.1])
+
+
+@every_form
+def test_l1_penalty_is_the_mean_factor_and_its_gradient_lowers_it(make_model, make_batch, form):
+    options = {"form": form, "penalty": "l1", "penalty_weight_start": 0.5}
+    model, batch = make_model("dnn", "adasparse", options=options), make_batch(40)
+    model.train()(batch)
+    penalty = model.method.penalty()
+    penalty.backward()
+
+    model.eval()(batch)
+    recorded = model.method.diagnostics()
+    means = [recorded[f"layer{i}/factor"].mean().item() for i in range(4)]
+
+    assert penalty.item() == pytest.approx(0.5 * sum(means) / 4)
+    assert (pruners_of(model)[3].bias.grad > 0).all()  # nothing comes after the last
+
+
+@pytest.mark.parametrize(("bias", "is_raised"), [(5.0, True), (-5.0, False)])
+def test_descent_on_the_penalty_moves_the_sparsity_into_the_band(
+    make_model, make_batch, bias, is_raised
+):
+    model = make_model("dnn", "adasparse").train()
+    model.method.after_step(9.0)
+    batch, pruner = make_batch(40), pruners_of(model)[1]
+    with torch.no_grad():
+        pruner.bias.copy_(torch.linspace(-0.3, 0.3, 12) + bias / 5)
+    model(batch)
+    before = pruner.trained.sparsity.mean().item()
+    model.method.penalty().backward()
+
+    assert ((pruner.bias.grad > 0) == is_raised).all()  # descent lowers v to prune more
+    assert (before < 0.15) == is_raised
+
+
+def test_scaling_is_never_sparse_and_has_no_penalty(make_model, make_batch):
+    model = make_model("dnn", "adasparse", options={"form": "scaling"}).train()
+    model(make_batch(40))
+
+    assert model.method.penalty() is None
+    recorded = model.method.diagnostics()
+    assert all(recorded[f"sparsity/layer{i}"] == 0.0 for i in range(4))
+
+
+def test_recorded_sparsity_is_that_of_the_gates(make_model, make_batch):
+    model, batch = make_model("dnn", "adasparse"), make_batch(40)
+    model.method.after_step(9.0)
+    model.train()(batch)
+    sparsity = model.method.diagnostics()
+    model.eval()(batch)
+
+    gates = model.method.diagnostics()
+
+    for i in range(4):
+        share = 1 - gates[f"layer{i}/gate"].double().mean().item()
+        assert sparsity[f"sparsity/layer{i}"].item() == pytest.approx(share)
+
+
+@pytest.mark.parametrize("penalty", ["band", "l1"])
+def test_no_penalty_before_a_training_pass(make_model, penalty):
+    assert make_model("dnn", "adasparse", options={"penalty": penalty}).method.penalty() is None
+
+
+def test_recorded_spread_is_that_of_the_domains(make_model, make_batch):
+    model, batch = make_model("dnn", "adasparse"), make_batch(40)
+    model.method.after_step(9.0)  # gates shut once alpha is large
+    model.train()(batch)
+    recorded = model.method.diagnostics()
+    model.eval()(batch)
+
+    gates = model.method.diagnostics()
+
+    assert all(recorded[f"sparsity_spread/layer{i}"] > 0.0 for i in range(4))
+    for i in range(4):
+        ratio = 1 - gates[f"layer{i}/gate"].double().mean(dim=1)  # (B,)
+        means = torch.stack([ratio[batch.domain_id == d].mean() for d in batch.domain_id])
+        spread = (means - means.mean()).square().mean().sqrt()
+        assert recorded[f"sparsity_spread/layer{i}"].item() == pytest.approx(spread.item())
+
+
+@pytest.mark.parametrize(("form", "low", "high"), [("binarization", 0, 0), ("fusion", 0.1, 1)])
+def test_only_the_factors_of_binarization_are_all_zero_or_one(
+    make_model, make_batch, form, low, high
+):
+    model = make_model("dnn", "adasparse", options={"form": form}).train()
+    for pruner in pruners_of(model):
+        pruner.alpha.fill_(3.0)
+    model(make_batch(40))
+
+    recorded = model.method.diagnostics()
+
+    assert all(low <= recorded[f"fractional/layer{i}"] <= high for i in range(4))

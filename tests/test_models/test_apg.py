@@ -64,13 +64,6 @@ def values(rows, n, seed=6):
     return torch.randn(rows, n, generator=generator, dtype=torch.float64)
 
 
-def matrices_of(layer, h, context):
-    """The matrix that each row's h is multiplied with, (B, M, N)."""
-    rows = torch.arange(len(h))
-    jacobian = torch.autograd.functional.jacobian(lambda values: layer(values, context), h)
-    return jacobian[rows, :, rows]
-
-
 @pytest.mark.parametrize("over_parameterisation", [None, 7])
 def test_identity_core_and_v_make_a_dense_layer(over_parameterisation):
     layer = make_layer(rank_ratio=1.0, over_parameterisation=over_parameterisation)
@@ -85,18 +78,6 @@ def test_identity_core_and_v_make_a_dense_layer(over_parameterisation):
                 factor.right.copy_(torch.eye(7, 6))
 
     torch.testing.assert_close(layer(h, context), h @ weight + bias)
-
-
-@pytest.mark.parametrize("condition", ["e_d", "both", "h"])
-def test_core_without_generator_weights_ignores_the_condition(condition):
-    layer = make_layer(condition=condition)
-    h, context = values(8, 9), context_of([0, 1, 2, 3, 1, 1, 2, 0])
-    with torch.no_grad():
-        layer.generator.weight.zero_()
-        layer.bias.copy_(torch.arange(6))
-
-    expected = h @ (layer.u() @ layer.v()) + torch.arange(6)
-    torch.testing.assert_close(layer(h, context), expected)
 
 
 @pytest.mark.parametrize("is_training", [False, True])
@@ -151,32 +132,6 @@ def test_folded_factors_are_never_stale(mode):
     assert layer(*single).requires_grad
 
 
-@pytest.mark.parametrize("condition", ["e_d", "both", "h"])
-@pytest.mark.parametrize("generate_bias", [False, True])
-def test_rows_of_equal_h_and_condition_have_equal_output(condition, generate_bias):
-    layer = bring_to_life(make_layer(condition=condition, generate_bias=generate_bias))
-    h, context = values(1, 9).expand(6, 9), context_of([1, 2, 1, 3, 2, 1])
-
-    out = layer(h, context)
-
-    torch.testing.assert_close(out[0].expand(3, 6), out[[0, 2, 5]])
-    torch.testing.assert_close(out[1], out[4])
-
-
-@pytest.mark.parametrize("condition", ["e_d", "both"])
-@pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_other_condition_changes_the_output_only_through_generator_weights(condition, scale):
-    layer = bring_to_life(make_layer(condition=condition))
-    with torch.no_grad():
-        layer.generator.weight.mul_(scale)
-    h, context = values(4, 9), context_of([1, 2, 3, 0])
-    moved = replace(context, e_d=context.e_d + 1.0)
-
-    change = (layer(h, moved) - layer(h, context)).abs().amax(dim=1)
-
-    assert ((change > 1e-6) == (scale > 0.0)).all()
-
-
 @pytest.mark.parametrize("options", OPTIONS)
 def test_decomposed_layer_equals_explicit_weights(options):
     layer = bring_to_life(make_layer(**options))
@@ -205,50 +160,6 @@ def test_core_per_distinct_domain_equals_core_per_row(rows, generate_bias):
 
     for shared, own in zip(*results, strict=True):
         torch.testing.assert_close(shared, own)
-
-
-def test_unseen_domains_are_conditioned_on_their_own_embeddings():
-    layer = bring_to_life(make_layer())
-    h, context = values(1, 9).expand(3, 9), context_of([0, 0, 0])
-
-    out = layer(h, context)
-
-    assert (out[0] - out[1]).abs().max() > 1e-3
-    alone = replace(context, domain_id=context.domain_id[1:2], e_d=context.e_d[1:2])
-    torch.testing.assert_close(out[1:2], layer(h[:1], alone))
-
-
-def test_rows_of_a_domain_share_the_core_and_domains_differ():
-    layer = bring_to_life(make_layer())
-    h, context = values(6, 9), context_of([1, 2, 1, 3, 2, 1])
-
-    weights = matrices_of(layer, h, context)
-
-    torch.testing.assert_close(weights[[2, 5, 4]], weights[[0, 0, 1]])
-    distances = (weights[[0, 0, 1]] - weights[[1, 3, 3]]).abs().amax(dim=(1, 2))
-    assert distances.min() > 1e-2
-
-
-def test_rows_of_a_domain_differ_in_the_core_where_h_is_the_condition():
-    layer = bring_to_life(make_layer(condition="h"))
-    context = context_of([1, 1])
-
-    core = layer.generator(values(2, 9))[0]
-
-    out = layer(values(2, 9), context)
-    assert (core[0] - core[1]).abs().max() > 1e-2
-    torch.testing.assert_close(out, layer(values(2, 9), replace(context, e_d=context.e_d + 1.0)))
-
-
-def test_generated_bias_is_added_to_the_static_one():
-    layer = make_layer(generate_bias=True)
-    h, context = torch.zeros(3, 9, dtype=torch.float64), context_of([1, 2, 0])
-    with torch.no_grad():
-        layer.bias.copy_(torch.arange(6))
-        layer.generator.weight.zero_()
-        layer.generator.bias[4:] = 0.5  # behind the 2 x 2 core
-
-    assert layer(h, context).tolist() == [[0.5, 1.5, 2.5, 3.5, 4.5, 5.5]] * 3
 
 
 @pytest.mark.parametrize("inner", [None, 64, 400])

@@ -119,18 +119,6 @@ def test_every_option_keeps_rows_apart_and_reaches_every_parameter(
     assert model(take_rows(batch, torch.arange(0))).shape == (0,)
 
 
-def test_training_is_deterministic(make_model, make_batch):
-    batch, logits = make_batch(64), []
-    for _ in range(2):
-        model = make_model("dnn", "apg")
-        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-        for _ in range(3):
-            model.method.update(model, batch, optimizer)
-        logits.append(model(batch))
-
-    assert torch.equal(*logits)
-
-
 def test_batch_can_be_trained_on_after_inference(make_model, make_batch):
     model, batch = make_model("dnn", "apg"), make_batch(20)
     with torch.inference_mode():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import make_dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from benchmark.protocol import PRESETS
 from models.check import main, outcome
@@ -17,6 +17,7 @@ from models.contract import state
 from models.contract.checks import CHECKS, check_docstrings
 from models.contract.subject import CheckFailure, Subject
 from models.interfaces import DomainMethod, DomainTransform, MethodEntry
+from models.layers.domain_table import DomainTable
 from models.registry import import_file, load_backbone
 
 HERE = Path(__file__).resolve().parent
@@ -25,92 +26,11 @@ WRONG = HERE / "wrong_methods"
 NoConfig = make_dataclass("NoConfig", [], frozen=True)
 
 
-def failures(path):
-    """The reason of each check that a file fails with the DNN."""
-    module = import_file(path)
-    subject = Subject(load_backbone("dnn"), module.METHOD)
-    checks = {name: partial(check, subject) for name, check in CHECKS.items()}
-    results = {name: outcome(check) for name, check in checks.items()}
-    results["docstrings"] = outcome(partial(check_docstrings, module))
+def failures(entry):
+    """The reason of each check that a method fails with the DNN."""
+    subject = Subject(load_backbone("dnn"), entry)
+    results = {name: outcome(partial(check, subject)) for name, check in CHECKS.items()}
     return {name: remark for name, (is_passed, remark) in results.items() if not is_passed}
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("negated", {"pruned values": "pruned values not exactly zero: layer1/factor is -0."}),
-        (
-            "batch_statistics",
-            {
-                "batch mates": "prediction depends on its batch mates",
-                "adapt": "prediction depends on its batch mates",
-            },
-        ),
-        (
-            "plain_attribute",
-            {"state_dict": "state missing from state_dict: after loading, a logit is off by"},
-        ),
-        (
-            "no_gradient",
-            {"gradients": "no gradient to backbone.tower.transforms.0.weight, backbone.tower"},
-        ),
-        (
-            "uninitialised",
-            {"initial values": "no initialise() fills backbone.tower.transforms.0.scale"},
-        ),
-        (
-            "idle_update",
-            {
-                "gradients": "update() takes no optimiser step",
-                "deep copy": "training a deep copy does not change the copy",
-                "overfitting": "does not learn: the loss on 32 rows is",
-            },
-        ),
-        (
-            "owned_layers",
-            {"owner of layers": "the method registers layers that it hands out: layers.0.affine"},
-        ),
-        (
-            "one_domain",
-            {"gradients": "no gradient to backbone.tower.transforms.0.own.weight[2, 3], backbone"},
-        ),
-        ("undocumented", {"docstrings": "has Paper:, Shapes:, Deviation:"}),
-    ],
-)
-def test_wrong_method_fails_for_its_fault_alone(name, expected):
-    found = failures(WRONG / f"{name}.py")
-
-    assert found.keys() == expected.keys()
-    assert all(reason in found[check] for check, reason in expected.items())
-
-
-def test_schedule_that_advances_in_forward_is_caught_by_name():
-    found = failures(WRONG / "advancing_forward.py")
-
-    moved = "backbone.tower.transforms.0.alpha"
-    assert f"schedule advances in eval: passes in eval mode move {moved}" in found["eval passes"]
-    assert not found.keys() & {"shape of logits", "gradients", "schedules", "overfitting"}
-
-
-@pytest.mark.parametrize(
-    ("name", "check", "reason"),
-    [
-        ("squeezed", "shape of logits", "B = 1 in eval mode raises RuntimeError"),
-        ("first_row", "training order", "depends on the order of the rows: a logit moves"),
-    ],
-)
-def test_fault_is_caught_where_it_is(name, check, reason):
-    found = failures(WRONG / f"{name}.py")
-
-    assert reason in found[check]
-    assert not found.keys() & {"gradients", "eval passes", "state_dict"}
-
-
-def test_every_wrong_method_is_tried():
-    text = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_check*.py"))
-    tried = set(re.findall(r'"(\w+)(?:\.py)?"', text))
-
-    assert {path.stem for path in WRONG.glob("*.py")} - tried == set()
 
 
 class Faulty(DomainMethod):
@@ -118,6 +38,198 @@ class Faulty(DomainMethod):
 
     def __init__(self, config, shape):
         super().__init__(shape)
+
+
+class OnHidden(Faulty):
+    """Has a layer behind every hidden layer."""
+
+    layer = DomainTransform
+
+    def transform(self, n, place):
+        return self.layer(n, self.shape) if place == "hidden" else None
+
+
+class NegatingLayer(DomainTransform):
+    """h v sign(v - 1/4), v = 2 sigma(e_d W): `torch.sign` is -1, not 0, where the gate is shut."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape.n_domain, n))
+        self.factor = None
+
+    @torch.no_grad()
+    def initialise(self, generator):
+        self.weight.normal_(generator=generator)
+
+    def forward(self, h, context):
+        v = 2.0 * torch.sigmoid(context.e_d @ self.weight)  # (B, N)
+        factor = v * torch.sign(v - 0.25)
+        self.factor = None if self.training else factor.detach()
+        return h * factor
+
+
+class Negated(Faulty):
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self._pruners = []
+
+    def transform(self, n, place):
+        if place != "hidden":
+            return None
+        self._pruners.append(NegatingLayer(n, self.shape))
+        return self._pruners[-1]
+
+    def diagnostics(self):
+        factors = {number: pruner.factor for number, pruner in enumerate(self._pruners, start=1)}
+        return {
+            f"layer{number}/{name}": value
+            for number, factor in factors.items()
+            if factor is not None
+            for name, value in (("factor", factor), ("gate", (factor > 0.25).float()))
+        }
+
+
+class BatchNorm(DomainTransform):
+    """Batch statistics in evaluation too."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+
+    def forward(self, h, context):
+        centred = h - h.mean(dim=0)
+        return centred / (centred.square().mean(dim=0) + 0.1).sqrt()
+
+
+class BatchStatistics(OnHidden):
+    layer = BatchNorm
+
+
+class Squash(DomainTransform):
+    """tanh(alpha h), alpha being an attribute, which no checkpoint holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.alpha = torch.tensor(1.0)
+
+    def forward(self, h, context):
+        return torch.tanh(self.alpha * h)
+
+
+class PlainAttribute(Faulty):
+    schedule_epochs = 1.0
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self._layers = []
+
+    def transform(self, n, place):
+        if place != "hidden":
+            return None
+        self._layers.append(Squash())
+        return self._layers[-1]
+
+    def after_step(self, progress):
+        for layer in self._layers:
+            layer.alpha = torch.tensor(1.0 + min(1.0, progress))
+
+
+class StepGate(DomainTransform):
+    """A step without a straight-through gradient, so that it never learns."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape.n_domain, n))
+
+    @torch.no_grad()
+    def initialise(self, generator):
+        self.weight.normal_(generator=generator)
+
+    def forward(self, h, context):
+        return h * (torch.sigmoid(context.e_d @ self.weight) > 0.25)  # (B, N)
+
+
+class NoGradient(OnHidden):
+    layer = StepGate
+
+
+class Scale(DomainTransform):
+    """A scale without `initialise`: it keeps what its constructor left there."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(n))
+
+    def forward(self, h, context):
+        return self.scale * h
+
+
+class Uninitialised(OnHidden):
+    layer = Scale
+
+
+class IdleUpdate(Faulty):
+    """Takes gradients and never a step."""
+
+    def update(self, model, batch, optimizer):
+        optimizer.zero_grad()
+        loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+        loss.backward()
+        return loss.item()
+
+
+class OwnedLayers(Faulty):
+    """Registers the layers that it hands out, which renames their parameters."""
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self.layers = nn.ModuleList()
+
+    def linear(self, n_in, n_out, role):
+        self.layers.append(super().linear(n_in, n_out, role))
+        return self.layers[-1]
+
+
+class ShiftOfDomain1(DomainTransform):
+    """Every row has the values of domain 1."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.own = DomainTable(shape, (n,), 0.0)
+
+    def forward(self, h, context):
+        return h + self.own.weight[1]
+
+
+class OneDomain(OnHidden):
+    layer = ShiftOfDomain1
+
+
+class ShiftOfFirstRow(ShiftOfDomain1):
+    """In training the whole batch has the domain of its first row."""
+
+    def forward(self, h, context):
+        ids = context.task_id
+        return h + self.own.weight[ids[:1].expand(len(ids)) if self.training else ids]
+
+
+class FirstRow(OnHidden):
+    layer = ShiftOfFirstRow
+
+
+class AdvancingSquash(DomainTransform):
+    """tanh(alpha h), alpha rising in every forward pass."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.register_buffer("alpha", torch.tensor(1.0))
+
+    def forward(self, h, context):
+        self.alpha += 1e-3
+        return torch.tanh(self.alpha * h)
+
+
+class AdvancingForward(OnHidden):
+    layer = AdvancingSquash
 
 
 class Noisy(DomainTransform):
@@ -238,6 +350,79 @@ class HiddenCounter(DomainTransform):
 class CountedPasses(Faulty):
     def transform(self, n, place):
         return HiddenCounter() if place == "input" else None
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (Negated, {"pruned values": "pruned values not exactly zero: layer1/factor is -0."}),
+        (
+            BatchStatistics,
+            {
+                "batch mates": "prediction depends on its batch mates",
+                "adapt": "prediction depends on its batch mates",
+            },
+        ),
+        (
+            PlainAttribute,
+            {"state_dict": "state missing from state_dict: after loading, a logit is off by"},
+        ),
+        (
+            NoGradient,
+            {"gradients": "no gradient to backbone.tower.transforms.0.weight, backbone.tower"},
+        ),
+        (
+            Uninitialised,
+            {"initial values": "no initialise() fills backbone.tower.transforms.0.scale"},
+        ),
+        (
+            IdleUpdate,
+            {
+                "gradients": "update() takes no optimiser step",
+                "deep copy": "training a deep copy does not change the copy",
+                "overfitting": "does not learn: the loss on 32 rows is",
+            },
+        ),
+        (
+            OwnedLayers,
+            {"owner of layers": "the method registers layers that it hands out: layers.0.affine"},
+        ),
+        (
+            OneDomain,
+            {"gradients": "no gradient to backbone.tower.transforms.0.own.weight[2, 3], backbone"},
+        ),
+    ],
+)
+def test_wrong_method_fails_for_its_fault_alone(method, expected):
+    found = failures(MethodEntry(config=NoConfig, build=method))
+
+    assert found.keys() == expected.keys()
+    assert all(reason in found[check] for check, reason in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("method", "check", "reason"),
+    [
+        (
+            AdvancingForward,
+            "eval passes",
+            "schedule advances in eval: passes in eval mode move backbone.tower.transforms.0.alpha",
+        ),
+        (FirstRow, "training order", "depends on the order of the rows: a logit moves"),
+    ],
+)
+def test_fault_is_caught_where_it_is(method, check, reason):
+    found = failures(MethodEntry(config=NoConfig, build=method))
+
+    assert reason in found[check]
+    assert not found.keys() & {"gradients", "state_dict", "overfitting"}
+
+
+def test_missing_sections_of_a_docstring_are_named():
+    passed, remark = outcome(partial(check_docstrings, import_file(WRONG / "undocumented.py")))
+
+    assert not passed
+    assert "has Paper:, Shapes:, Deviation:" in remark
 
 
 @pytest.mark.parametrize(

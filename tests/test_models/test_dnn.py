@@ -10,21 +10,6 @@ import torch
 from models.ctr_model import ModelConfig
 
 
-def test_linear_network_is_the_product_of_its_matrices(make_model, make_batch):
-    model, batch = make_model("dnn").double(), make_batch(7)
-    model.backbone.tower.activation = lambda h: h
-    layers = [layer.affine for layer in (*model.backbone.tower.layers, model.backbone.logit)]
-    with torch.no_grad():
-        for layer in layers:
-            layer.bias.uniform_(-1, 1)
-
-    h = model.embed(batch).x_0
-    for layer in layers:
-        h = h @ layer.weight.T + layer.bias
-
-    torch.testing.assert_close(model(batch), h.squeeze(1))
-
-
 def test_equation_1_by_hand(make_model, make_batch):
     model, batch = make_model("dnn", hidden_dims=(3,)), make_batch(2)
     first, last = model.backbone.tower.layers[0].affine, model.backbone.logit.affine
@@ -40,13 +25,6 @@ def test_number_of_dense_parameters(make_model):
     expected = sum(n * m + m for n, m in pairwise(widths)) + 6 + 1
 
     assert sum(p.numel() for p in model.dense_parameters().values()) == expected
-
-
-def test_domain_embedding_is_the_head_of_the_input(make_model, make_batch):
-    context = make_model("dnn").embed(make_batch(5))
-
-    assert context.e_d.shape == (5, 16)
-    assert torch.equal(context.e_d, context.x_0[:, :16])
 
 
 def test_dropout_acts_in_training_only(make_model, make_batch):

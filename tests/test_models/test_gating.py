@@ -105,14 +105,6 @@ def test_layer_headed_by_the_domain_embedding_is_pruned_in_one_product(values, f
         torch.testing.assert_close(ours, expected)
 
 
-def test_backward_of_scaling_equals_finite_differences(values):
-    inputs = [value.requires_grad_() for value in values[:5]]
-
-    assert torch.autograd.gradcheck(
-        lambda *inputs: PrunedLayer.apply(*inputs, 3.0, gating("scaling"))[0], inputs
-    )
-
-
 @pytest.mark.parametrize(
     ("form", "edge"), [("binarization", -math.log(3)), ("fusion", -math.log(7))]
 )
@@ -130,17 +122,6 @@ def test_gate_is_shut_at_epsilon_itself(form):
     squashed = torch.tensor([EPSILON / rule.gain])
 
     assert rule.share(squashed).item() == 0.0
-
-
-def test_factors_stay_in_their_ranges():
-    v = torch.linspace(-6, 6, 1001)
-    binary, scale, fusion = (factor_of(form, v, 2.0) for form in FORM_NAMES)
-
-    assert set(binary.tolist()) == {0.0, 1.0}
-    assert ((scale > 0) & (scale < BETA)).all()
-    kept = fusion[fusion != 0]
-    assert ((kept > EPSILON) & (kept < BETA)).all()
-    assert (fusion == 0).any()
 
 
 @pytest.mark.parametrize("form", FORM_NAMES)

@@ -249,19 +249,6 @@ def test_stack_is_the_mean_of_tasks_and_directions_alone(
         torch.testing.assert_close(value, mean, atol=1e-14, rtol=1e-12)
 
 
-@pytest.mark.parametrize("outer", ["symmetric", "query"])
-def test_one_row_takes_the_plain_step(make_model, make_batch, outer):
-    options = {"inner_rate": 0.5, "outer": outer}
-    model, batch = in_doubles(make_model("dnn", "maml", options=options), make_batch(1))
-
-    found = outer_gradient(model, batch)
-
-    model.zero_grad()
-    bce(model, batch).backward()
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(found[name], parameter.grad)
-
-
 def test_adaptive_rate_starts_as_the_plain_one_and_learns(make_model, make_batch):
     plain, own = ({"support_rows": 4, "adaptive_lr": value} for value in (False, True))
     batch = make_batch(16)

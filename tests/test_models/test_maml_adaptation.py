@@ -85,27 +85,6 @@ def test_unseen_task_is_scored_by_theta(adapted, make_batch):
     assert predictor(make_batch(0)).shape == (0,)
 
 
-def test_support_loss_falls_by_a_small_inner_step(adapted):
-    model, predictor, split = adapted("dnn", inner_rate=0.01, eval_rows=64)
-
-    for task in (1, 2, 3):
-        batch = split.batch((split.task_id == task).nonzero().squeeze(1)[-64:])
-        assert bce(predictor, batch) < bce(model, batch)
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_prediction_is_independent_of_the_other_rows(adapted, make_batch, take_rows, backbone):
-    _, predictor, _ = adapted(backbone, inner_rate=0.5)
-    batch = make_batch(64, seed=5)
-
-    together = predictor(batch)
-    alone = torch.cat([predictor(take_rows(batch, torch.tensor([i]))) for i in range(64)])
-    backwards = predictor(take_rows(batch, torch.arange(63, -1, -1))).flip(0)
-
-    torch.testing.assert_close(alone, together, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(backwards, together, atol=1e-6, rtol=1e-6)
-
-
 @pytest.mark.parametrize("is_training", [False, True])
 def test_adaptation_changes_nothing_and_works_in_inference_mode(adapted, make_batch, is_training):
     model, _, split = adapted("dnn", inner_rate=0.5, adaptive_lr=True)
