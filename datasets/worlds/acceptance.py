@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import logit
 
-from datasets.worlds.effects import MATCH_STD, NUM_FACTORS, sums_over_columns
-from datasets.worlds.population import ITEM_LEVEL_STD, USER_LEVEL_STD, user_factors
+from datasets.worlds.effects import MATCH_STD, sums_over_columns
+from datasets.worlds.population import ITEM_LEVEL_STD, NUM_FACTORS, USER_LEVEL_STD, user_factors
 from datasets.worlds.production import PRODUCTION
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.world import Impressions, World

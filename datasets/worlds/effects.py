@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datasets.worlds.population import NUM_FACTORS
 from datasets.worlds.sampling import blend, standardize
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from datasets.worlds.domains import WorldDomains
     from datasets.worlds.world import Mechanism, World
 
-NUM_FACTORS = 4
 MATCH_STD = 1.2  # of the match of user and item over the impressions, in log-odds
 JOINT_PART = 0.4  # of the variance of levels and scores; single columns tell none of it
 # With weights exp(spread * normal) two unrelated domains have a cosine near one half, which is also

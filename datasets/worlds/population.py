@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from datasets.worlds.effects import NUM_FACTORS
 from datasets.worlds.sampling import (
     Launched,
     assign,
@@ -16,9 +13,7 @@ from datasets.worlds.sampling import (
     whitening,
 )
 
-if TYPE_CHECKING:
-    from datasets.worlds.world import WorldLayout
-
+NUM_FACTORS = 4
 ITEM_EXPONENT, ITEM_SHIFT = 1.5, 0.024  # of shares by rank; the shift counts in numbers of items
 NUM_CITIES, NUM_SEGMENTS = 16, 8
 NUM_CATEGORIES, ITEMS_PER_BRAND = 20, 20
@@ -53,9 +48,9 @@ class Users:
     """All users; those of a group of domains follow each other."""
 
     def __init__(
-        self, layout: WorldLayout, num_rows: int, group_share: np.ndarray, rng: np.random.Generator
+        self, rows_per_user: int, num_rows: int, group_share: np.ndarray, rng: np.random.Generator
     ) -> None:
-        wanted = num_rows / layout.rows_per_user * group_share
+        wanted = num_rows / rows_per_user * group_share
         sizes = np.maximum(1, np.round(wanted)).astype(np.int64)
         total = int(sizes.sum())
         shares = [
@@ -75,8 +70,8 @@ class Users:
 class Items:
     """All items, the most popular first."""
 
-    def __init__(self, layout: WorldLayout, num_rows: int, rng: np.random.Generator) -> None:
-        total = max(100, num_rows // layout.rows_per_item)
+    def __init__(self, rows_per_item: int, num_rows: int, rng: np.random.Generator) -> None:
+        total = max(100, num_rows // rows_per_item)
         num_brands = total // ITEMS_PER_BRAND
         share = power_shares(total, ITEM_EXPONENT, ITEM_SHIFT * total)
         self.arrival = Launched(share, _launch(total, LATE_ITEMS, rng))

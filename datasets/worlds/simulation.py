@@ -51,8 +51,9 @@ class Simulation:
         layout = world.layout
         self.domains = make_domains(layout, num_rows, world.stream(Stream.DOMAINS))
         self.effects = make_effects(world, self.domains, world.stream(Stream.EFFECTS))
-        self.users = Users(layout, num_rows, self.domains.group_share, world.stream(Stream.USERS))
-        self.items = Items(layout, num_rows, world.stream(Stream.ITEMS))
+        rng, group_share = world.stream(Stream.USERS), self.domains.group_share
+        self.users = Users(layout.rows_per_user, num_rows, group_share, rng)
+        self.items = Items(layout.rows_per_item, num_rows, world.stream(Stream.ITEMS))
         self.intercept = 0.0
         self.intercept = self._intercept()
 

@@ -107,5 +107,5 @@ def dcnv2_by_size(evidence: Evidence) -> list[Part]:
         own = Evidence(evidence.runs, *found[0])
         left, right = (own.subject(name, BASELINE) for name in (better, other))
         paper = own.printed(better, BASELINE, "auc") - own.printed(other, BASELINE, "auc")
-        parts.append(replace(own.gap(left, right, "auc", paper=paper), evidence=own))
+        parts.append(replace(own.gap(left, right, "auc", paper=paper), family=own.family))
     return parts

@@ -23,7 +23,7 @@ from reports.statistics.paired_tests import POWER
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reports.claims.evidence import Evidence
+    from reports.reading.keys import Family
     from reports.statistics.paired_tests import Interval
 
 Outcome = Literal["yes", "no", "open"]
@@ -78,7 +78,7 @@ class Part:
     what `measure` counts in: `COUNTED` are powers of ten of a multiple of `limit`. `paper` is the
     paper's own difference, nan where it prints none, for readers alone. A `p_value` of a further
     test has to be known and significant too before anything is settled. `needs` says what a missing
-    interval takes, and `blocked` why nothing is settled whatever the interval. `evidence` is the
+    interval takes, and `blocked` why nothing is settled whatever the interval. `family` is the
     log that it is on, if that is not the claim's.
     """
 
@@ -93,7 +93,7 @@ class Part:
     blocked: str = ""
     replicates: str = "seeds"
     estimate: Estimate | None = None
-    evidence: Evidence | None = None
+    family: Family | None = None
 
     @property
     def margin(self) -> float:

@@ -86,7 +86,7 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
     verdict = words_of(
         outcome_of(judged),
         budget_of(evidence.runs, judged),
-        is_generated=any((part.evidence or evidence).is_generated for part in parts),
+        is_generated=any(_log_of(part, evidence).is_generated for part in parts),
     )
     facts |= {"verdict": verdict, "to_settle": to_settle(judged)}
     beside = BESIDE[claim.beside](evidence) if claim.beside else []
@@ -100,8 +100,13 @@ def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
     """The part, blocked where its log has too few rows of a class; counts follow from no row."""
     if part.unit == COUNTED:
         return part
-    own = part.evidence or evidence
+    own = _log_of(part, evidence)
     return replace(part, blocked=part.blocked or few_rows(own.runs, own.family))
+
+
+def _log_of(part: Part, evidence: Evidence) -> Evidence:
+    """The log of a part, which is the claim's unless the part names another."""
+    return Evidence(evidence.runs, *part.family) if part.family else evidence
 
 
 def _row(judged: JudgedPart) -> dict[str, object]:
