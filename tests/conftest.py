@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import run_all as front
+from benchmark.store.plan import Search
 from reports import build
 from reports.figures import fig1
 
@@ -84,6 +86,42 @@ def run_all():
         )
 
     return run
+
+
+@pytest.fixture
+def front_door(capsys):
+    """The same in this process and many times as fast, for calls that train nothing."""
+
+    def run(*words):
+        copies = [] if "--tracking-uri" in words else ["--no-mlflow"]
+        try:
+            code = front.main([*map(str, words), *copies])
+        except SystemExit as left:
+            code = left.code
+        return subprocess.CompletedProcess(words, code or 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_search():
+    """A function that makes the search of a plan, any field of which can be changed."""
+
+    def make(**changes):
+        values = {
+            "dataset": "synthetic",
+            "draw": None,
+            "partition": "scenario",
+            "backbone": "dnn",
+            "method": "plain",
+            "num_trials": 2,
+            "own_dimensions": (),
+            "shared_dimensions": ("regularisers.dropout",),
+            "folder": "tuning",
+        }
+        return Search(**values | changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,19 @@
 import itertools
 import json
 import random
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from benchmark.config import ConfigError, Regularisers
+from benchmark.config import ConfigError
 from benchmark.planning.cells import lay_out
 from benchmark.planning.hyperparameters import with_params
 from benchmark.protocol import TUNING
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunResult, RunStore
-from benchmark.store.trials import BestKey, Trial, Tuned, read_trials, write_best, write_trial
+from benchmark.store.trials import Trial, read_trials, write_trial
 from benchmark.tasks import Outcome, TrialTask
-from benchmark.tuning.reuse import Given, read_given
-from models.registry import available
+from benchmark.tuning.reuse import read_given
 
 FRAME = pl.DataFrame({"step": [1]})
 RESULT = RunResult(
@@ -143,27 +141,6 @@ def test_an_interrupted_agenda_goes_on_to_the_same_end(make, limit):
     assert make("cut").num_open == 0
 
 
-@pytest.mark.slow
-def test_forty_trials_of_ten_cells_are_neither_lost_nor_done_twice(log, select, tmp_path):
-    selection = select(studies=["main"], methods=available("methods"), num_trials=40, num_seeds=1)
-    layout = lay_out(selection, {"tiny": log})
-    serial, cut = (RunStore(tmp_path / name) for name in ("serial", "cut"))
-    rng = random.Random(40)
-
-    whole = work(Agenda(layout, serial, device="cpu"), num_workers=1)
-    parts = [
-        work(Agenda(layout, cut, device="cpu"), rng=rng, limit=rng.randrange(1, 100))
-        for _ in range(6)
-    ]
-    last = Agenda(layout, cut, device="cpu")
-    parts.append(work(last, rng=rng))
-
-    assert len(whole) == 10 * 40 + 10
-    assert sum(map(len, parts)) == len(whole)
-    assert files_of(last) == files_of(Agenda(layout, serial, device="cpu"))
-    assert last.unequal() == []
-
-
 def test_more_trials_keep_the_first_ones(make, log, select, tmp_path):
     work(make())
     selection = select(studies=["main"], num_trials=14, num_seeds=1)
@@ -184,16 +161,6 @@ def test_rounds_wait_for_each_other(make):
     one_round = list(range(TUNING.trials_per_round))
     assert [task.index for task in taken] == 2 * one_round
     assert {task.config.method for task in taken} == {"plain", "adasparse"}
-
-
-def test_trials_and_final_runs_have_no_seed_in_common(make):
-    agenda = make()
-
-    done = work(agenda)
-
-    trials = {task.config.seed for task in done if isinstance(task, TrialTask)}
-    finals = {task.config.seed for task in done if not isinstance(task, TrialTask)}
-    assert (trials, finals) == ({TUNING.training_seed}, {1})
 
 
 def test_failed_trials_count_and_are_done_again_on_demand(make):
@@ -263,33 +230,3 @@ def test_given_values_are_used_without_a_search(make):
     assert not any(isinstance(task, TrialTask) for task in done)
     assert agenda.slots == tuned.slots
     assert agenda.plan.tuned_from
-
-
-def test_missing_or_contradicting_given_values_are_refused(make, tmp_path):
-    tuned = make(methods=("plain",))
-    work(tuned)
-    folder = tuned._store.out / "tuning"
-
-    with pytest.raises(ConfigError, match=r"no best.json for tiny/place\+item d\w+\+adasparse"):
-        make("other", given=read_given(folder))
-    with pytest.raises(ConfigError, match=r"no best.json below it"):
-        read_given(tmp_path / "nowhere")
-    searching = tuned.searches["tiny", "dnn", "plain", 1]
-    other = next(trial for trial in searching.trials if Tuned.of(trial.config) != searching.best)
-    write_best(searching.folder.with_name("other"), searching.search, other)
-    with pytest.raises(ConfigError, match="differ about tiny/place"):
-        read_given(folder)
-
-
-def test_given_values_are_those_of_the_protocol_of_the_call():
-    small, large, wanted = (BestKey("tiny", "place", "dnn", "plain", 1, p) for p in "abc")
-    first, second = (
-        (Path(), Tuned(backbone_config={}, method_config={}, regularisers=regularisers))
-        for regularisers in (Regularisers(dropout=0.1), Regularisers(dropout=0.2))
-    )
-    both = Given(folder=Path("tuning"), values={small: first, large: second})
-
-    assert both.find(large) is second
-    assert Given(folder=Path("tuning"), values={small: first}).find(wanted) is first
-    with pytest.raises(ConfigError, match="tuned under the protocols a, b, and this call is of c"):
-        both.find(wanted)

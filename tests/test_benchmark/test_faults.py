@@ -113,19 +113,6 @@ def test_two_logs_of_one_name_are_refused(run_all, tiny_log):
     assert "two different logs are named 'tiny'" in done.stderr
 
 
-@pytest.mark.parametrize("harm", ["truncate", "edit"])
-def test_harmed_cache_is_noticed_and_built_again(tiny_log, tmp_path, select, harm):
-    first = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
-    path = first.directory / "rows.npy"
-    good = path.read_bytes()
-
-    path.write_bytes(good[:-8] if harm == "truncate" else good[:-1] + bytes([good[-1] ^ 1]))
-    again = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
-
-    assert again.fingerprint == first.fingerprint
-    assert path.read_bytes() == good
-
-
 @pytest.fixture
 def failing_grid(tiny_log, tmp_path, select):
     """A function that makes a grid of two cells whose loss leaves the numbers at once."""

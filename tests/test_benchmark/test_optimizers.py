@@ -121,22 +121,3 @@ def test_a_model_without_per_domain_tables_has_an_optimiser():
     optimizer.step()
 
     assert (model.embedding.weight != before).any(dim=1).nonzero().flatten().tolist() == [2, 5]
-
-
-@pytest.mark.parametrize("name", ["embedding", "own"])
-def test_absent_rows_drift_as_with_dense_tables(name):
-    rows = {}
-    for is_row_wise in (True, False):
-        model = Model(is_row_wise=is_row_wise)
-        optimizer, table = model.optimizer(embedding_l2=0.0), getattr(model, name)
-        for ids in ([1, 2], [2], [3], [1]):
-            optimizer.zero_grad()
-            table.look_up(torch.tensor(ids)).pow(2).sum().backward()
-            optimizer.step()
-        before = table.weight.detach().clone()
-        optimizer.catch_up()
-        rows[is_row_wise] = table.weight.detach()
-        has_moved = (rows[is_row_wise] != before).any(dim=1).nonzero().flatten().tolist()
-        assert has_moved == ([2, 3] if is_row_wise else [])
-
-    torch.testing.assert_close(rows[True], rows[False], rtol=0.0, atol=1e-6)

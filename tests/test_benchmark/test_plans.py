@@ -1,29 +1,16 @@
 """The plan of several calls on one folder: the last call's, with what former ones planned kept."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from benchmark.command_line.listing import status_lines
 from benchmark.planning.cells import lay_out
 from benchmark.running.schedule import Agenda
-from benchmark.store.plan import Former, Plan, Search, read_former, read_plan, write_plan
+from benchmark.store.plan import Former, Plan, read_former, read_plan, write_plan
 from benchmark.store.records import RunStore
 from benchmark.store.sealed import RecordError
 from reports.reading.load import load_runs
-
-SEARCH = Search(
-    dataset="synthetic",
-    draw=None,
-    partition="scenario",
-    backbone="dnn",
-    method="plain",
-    num_trials=2,
-    own_dimensions=(),
-    shared_dimensions=("regularisers.dropout",),
-    folder="tuning/synthetic/scenario/dnn+plain/aaaa",
-)
 
 
 @pytest.fixture
@@ -32,7 +19,7 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def call(make_config):
+def call(make_config, make_search):
     """A function that plans the given seeds after what is in a folder, and writes it."""
 
     def plan(store, *seeds, folder="", waiting=(), studies=("main",)):
@@ -42,7 +29,7 @@ def call(make_config):
             preset="smoke",
             slots=slots,
             studies={"main": (), "sparsity": ()} | {study: tuple(slots) for study in studies},
-            searches=(replace(SEARCH, folder=folder),),
+            searches=(make_search(folder=folder),),
             waiting={configs[seed].slot_id: "why" for seed in waiting},
             former=read_former(store.out),
         )

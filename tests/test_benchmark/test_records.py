@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from benchmark.store.files import write_text, write_whole
-from benchmark.store.plan import Plan, Search, read_plan, write_plan
+from benchmark.store.plan import Plan, read_plan, write_plan
 from benchmark.store.records import RunResult, RunStore
 from benchmark.store.sealed import SCHEMA_VERSION, RecordError
 
@@ -155,28 +155,17 @@ def test_a_failed_run_is_failed_until_it_is_done(make_config, store):
     assert store.state(config) == "done"
 
 
-def test_plan_names_state_and_run_of_each_slot(make_config, store):
+def test_plan_names_state_and_run_of_each_slot(make_config, make_search, store):
     done, failed, missing = (make_config(seed=seed) for seed in (1, 2, 3))
     store.write(done, make_result())
     store.write_error(failed, "E: x", "")
     slots = {config.slot_id: config for config in (done, failed, missing)}
 
-    search = Search(
-        dataset="synthetic",
-        draw=None,
-        partition="scenario",
-        backbone="dnn",
-        method="plain",
-        num_trials=2,
-        own_dimensions=(),
-        shared_dimensions=("regularisers.dropout",),
-        folder="tuning",
-    )
     plan = Plan(
         preset="smoke",
         slots=slots,
         studies={"main": tuple(slots)},
-        searches=(search,),
+        searches=(make_search(),),
         waiting={missing.slot_id: ""},
     )
 

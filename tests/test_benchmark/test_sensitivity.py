@@ -14,7 +14,6 @@ from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS
 from benchmark.running.grid import prepare_log
 from benchmark.running.schedule import Agenda
 from benchmark.settings import base_of, setting_of, with_setting
-from benchmark.store.plan import Search
 from benchmark.store.records import RunStore
 from benchmark.store.trials import Trial, write_best
 from benchmark.training.build import build
@@ -68,7 +67,9 @@ def test_a_split_that_could_not_be_prepared_has_no_cells(logs, select):
     assert changes_of(plan) == {"split shuffled", *OF_COMPACT, *CUTS} - {"split cut 1"}
 
 
-def test_values_tuned_under_the_protocol_are_taken_for_its_settings(logs, select, tmp_path):
+def test_values_tuned_under_the_protocol_are_taken_for_its_settings(
+    logs, select, tmp_path, make_search
+):
     plan = lay_out(select(studies=["sensitivity"], num_trials=0, num_seeds=1), logs)
     for number, name in enumerate(("smoke", "compact")):
         for method in ("plain", "adasparse"):
@@ -77,17 +78,8 @@ def test_values_tuned_under_the_protocol_are_taken_for_its_settings(logs, select
             config = replace(
                 base, protocol=protocol, regularisers=Regularisers(dropout=0.1 * (1 + number))
             )
-            search = Search(
-                dataset=base.dataset,
-                draw=None,
-                partition="+".join(base.partition),
-                backbone="dnn",
-                method=method,
-                num_trials=4,
-                own_dimensions=(),
-                shared_dimensions=("regularisers.dropout",),
-                folder="tuning",
-            )
+            names = {"dataset": base.dataset, "partition": "+".join(base.partition)}
+            search = make_search(method=method, **names)
             trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
             write_best(tmp_path / name / method, search, trial)
 

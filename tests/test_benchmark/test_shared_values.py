@@ -80,13 +80,6 @@ def test_a_share_of_a_range_is_that_of_its_values(where):
         assert share == pytest.approx((scale(at_most) - low) / (high - low), abs=1e-3)
 
 
-def test_every_integer_has_an_equal_share():
-    values = [value_at(Range(low=1, high=4), share) for share in SHARES]
-
-    assert [values.count(number) for number in (1, 2, 3, 4)] == [len(SHARES) / 4] * 4
-    assert value_at(Range(low=1, high=4), math.nextafter(1.0, 0.0)) == 4
-
-
 def test_regularisers_are_zero_half_of_the_time_and_else_in_their_range():
     draws = [shared_values("dnn", 1, index) for index in range(4000)]
     zeros = []

@@ -79,17 +79,6 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(logs, select):
                 )
 
 
-def test_controls_of_the_domain_and_the_task_change_one_field(log, select):
-    plan = lay_out(select(studies=["controls"], num_seeds=1), {"tiny": log})
-
-    changed = {config.domain_columns for config in plan.slots.values()}
-    star = configure(select(), "tiny", log, "dnn", Change(method="plain", ids="partition_as_task"))
-    assert changed == {("place", "item"), ("item",), ()}
-    assert star.task == "place+item"
-    assert star.has_full_task
-    assert not star.has_own_domains
-
-
 def test_ablations_are_on_the_first_backbone(logs, select):
     plan = lay_out(select(backbones=("dcnv2", "dnn")), logs)
 
@@ -180,11 +169,6 @@ def test_studies_keep_their_order(words, expected):
     assert studies_named(words, ["iaac"]) == expected
 
 
-def test_unknown_study_lists_what_exists():
-    with pytest.raises(ConfigError, match="'fig9'; available: main, formulations, partitions"):
-        studies_named(["main", "fig9"], [])
-
-
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
 def test_width_matched_network_is_the_closest_of_all_factors(log, select, backbone):
     plain = configure(select(), "tiny", log, backbone, Change(method="plain"))
@@ -214,19 +198,6 @@ def test_dense_parameters_are_those_of_the_formula(log, select):
     layers = sum(low * high + high for low, high in zip(widths, [*widths[1:], 1], strict=True))
     pruners = sum((width + n_domain + 1) * width for width in widths)
     assert counts == {"plain": layers, "adasparse": layers + pruners}
-
-
-def test_width_matched_network_has_about_the_parameters_of_adasparse(log, select):
-    plan = lay_out(select(studies=["controls"], num_seeds=1), {"tiny": log})
-    counts = {
-        config.model: dense_parameters(config, log.schema)
-        for config in plan.slots.values()
-        if config.protocol.hidden_dims != SMOKE.protocol.hidden_dims
-        or (config.method == "adasparse" and not config.pinned and not config.has_own_domains)
-    }
-
-    wide, pruned = counts["dnn+plain"], counts["dnn+adasparse"]
-    assert abs(wide - pruned) < 0.01 * pruned
 
 
 def test_studies_of_worlds_belong_to_calls_with_such_a_world():

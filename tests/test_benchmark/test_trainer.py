@@ -125,15 +125,6 @@ def test_best_weights_are_restored_after_early_stopping():
     assert not model.training
 
 
-def test_training_lowers_the_loss():
-    training, _ = run(
-        make_model(), replace(PROTOCOL, max_epochs=40, patience_epochs=99, learning_rate=0.02)
-    )
-
-    losses = [row["loss"] for row in training.history if row["split"] == "train"]
-    assert losses[-1] < 0.8 * losses[0]
-
-
 def test_history_carries_the_schedules_of_the_method():
     training, _ = run(make_model("adasparse"), replace(PROTOCOL, max_epochs=1))
 

@@ -15,9 +15,8 @@ from benchmark.protocol import PRESETS
 from benchmark.running.schedule import Agenda
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
-from benchmark.store.trials import Trial, read_best, write_trial
+from benchmark.store.trials import Trial, write_trial
 from benchmark.tasks import Outcome, TrialTask
-from benchmark.tuning.reuse import read_given
 from models.registry import available
 from reports.verify import verify
 
@@ -92,17 +91,6 @@ def test_trial_k_of_every_method_tries_the_same_shared_values(make):
     assert len({str(values[0]) for values in tried.values()}) > len(tried) / 2
 
 
-@pytest.mark.parametrize("limit", [2, 7])  # in the middle of a round
-def test_a_round_that_was_interrupted_goes_on_with_what_it_would_have_tried(make, limit):
-    whole = {(t.folder, t.index): t.params for t in do_trials(make("whole"))}
-    first = do_trials(make("cut"), limit)
-
-    rest = do_trials(make("cut"))
-
-    assert len(first) + len(rest) == len(whole)
-    assert {(t.folder, t.index): t.params for t in (*first, *rest)} == whole
-
-
 def test_two_searches_have_their_own_folders_draws_and_cells(make):
     agenda = make(methods=("adasparse",), backbones=("dnn",))
     do_trials(agenda)
@@ -133,42 +121,6 @@ def test_a_second_search_changes_nothing_else(make):
     assert replace(second, search=1) == first
     assert first.run_id == second.run_id
     assert first.slot_id != second.slot_id
-
-
-def test_equal_choices_of_two_searches_are_one_run(make, monkeypatch):
-    monkeypatch.setattr("benchmark.tuning.search.best_of", lambda trials: trials[0])
-    agenda = make(methods=("plain",), backbones=("dnn",))
-    do_trials(agenda)
-
-    configs = list(agenda.slots.values())
-
-    assert [config.search for config in configs] == [1, 2]
-    assert configs[0].run_id == configs[1].run_id
-
-
-def test_best_files_say_which_search_they_are_of(make):
-    agenda = make(methods=("plain",), backbones=("dnn",))
-    do_trials(agenda)
-
-    found = [read_best(searching.folder / "best.json") for searching in agenda.searches.values()]
-
-    assert [key.search for key, _ in found] == [1, 2]
-    assert [tuned for _, tuned in found] == [s.best for s in agenda.searches.values()]
-
-
-def test_given_values_are_those_of_the_first_search_and_nothing_is_searched_again(make):
-    tuned = make(methods=("plain",))
-    do_trials(tuned)
-
-    agenda = make(
-        "other",
-        given=read_given(tuned._store.out / "tuning"),
-        num_trials=0,  # as the command line has it then
-        methods=("plain",),
-    )
-
-    assert {config.search for config in agenda.slots.values()} == {1}
-    assert agenda.slots.items() <= tuned.slots.items()
 
 
 @pytest.mark.parametrize(

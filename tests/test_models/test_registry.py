@@ -175,14 +175,14 @@ def test_run_with_a_plugin_alone_is_recorded_under_its_name(run_all, tiny_log):
     assert "domain_gain" in (out / "report" / "tables" / "table1.csv").read_text()
 
 
-def test_front_door_lists_a_plugin(run_all):
-    done = run_all("--list", "methods", "--plugin", HERE / "domain_gain.py")
+def test_front_door_lists_a_plugin(front_door):
+    done = front_door("--list", "methods", "--plugin", HERE / "domain_gain.py")
 
     assert "domain_gain" in done.stdout.split()
 
 
-def test_front_door_refuses_a_bad_plugin_in_one_line(run_all, write):
-    done = run_all("--plugin", write("plain.py"))
+def test_front_door_refuses_a_bad_plugin_in_one_line(front_door, write):
+    done = front_door("--plugin", write("plain.py"))
 
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

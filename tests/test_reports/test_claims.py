@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from benchmark.planning.studies import STUDIES
-from benchmark.store.plan import Search
 from reports.analysis.comparisons import estimate
 from reports.analysis.peers import peers_of
 from reports.analysis.sparsity import band_margins
@@ -29,6 +28,8 @@ from reports.statistics.paired_tests import Interval
 from reports.tables import claims
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from conftest import Folder
 
@@ -47,20 +48,15 @@ def of(table: pd.DataFrame, name: str, role: str = "part") -> pd.DataFrame:
     return table[(table["claim"] == name) & (table["role"] == role)]
 
 
-def search_of(num_trials: int) -> SearchTrials:
-    """A search of so many trials, none of them done."""
-    search = Search(
-        dataset="world",
-        draw=None,
-        partition="scenario",
-        backbone="dnn",
-        method="plain",
-        num_trials=num_trials,
-        own_dimensions=(),
-        shared_dimensions=(),
-        folder="tuning",
-    )
-    return SearchTrials(search=search, trials=(), is_awaited=False)
+@pytest.fixture
+def search_of(make_search) -> Callable[[int], SearchTrials]:
+    """A function that makes a search of so many trials, none of them done."""
+
+    def make(num_trials: int) -> SearchTrials:
+        search = make_search(dataset="world", num_trials=num_trials)
+        return SearchTrials(search=search, trials=(), is_awaited=False)
+
+    return make
 
 
 def test_every_claim_has_a_row_and_smoke_has_no_verdict(sample: pd.DataFrame) -> None:
@@ -207,7 +203,9 @@ def test_only_a_claim_on_two_logs_is_settled_by_both(sample: pd.DataFrame) -> No
 
 
 @pytest.mark.parametrize("with_truth", [False, True])
-def test_verdicts_have_the_words_of_their_budget(finished: Folder, with_truth: bool) -> None:
+def test_verdicts_have_the_words_of_their_budget(
+    finished: Folder, search_of, with_truth: bool
+) -> None:
     finished.write_data(with_truth=with_truth)
     runs = load_runs(finished.store.out)
     tuned = search_of(10)
@@ -233,7 +231,12 @@ def test_verdicts_have_the_words_of_their_budget(finished: Folder, with_truth: b
     ],
 )
 def test_budget_is_full_with_ten_trials_and_five_finished_runs_of_each_part(
-    finished: Folder, num_trials: int, numbers: tuple[int, ...], tuned_from: str, budget: str
+    finished: Folder,
+    search_of,
+    num_trials: int,
+    numbers: tuple[int, ...],
+    tuned_from: str,
+    budget: str,
 ) -> None:
     runs = replace(
         load_runs(finished.store.out), searches=(search_of(num_trials),), tuned_from=tuned_from

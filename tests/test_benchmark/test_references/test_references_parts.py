@@ -1,7 +1,5 @@
 """The parts of reference models: features, indicators, candidates, configs, thread limit."""
 
-import subprocess
-import sys
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -141,11 +139,3 @@ def test_one_thread_holds_within_and_no_longer():
         assert set(threads()) == {1}
 
     assert threads() == before
-
-
-def test_importing_the_references_does_not_import_scikit_learn():
-    code = "import sys, benchmark.references; print({'sklearn', 'scipy'} & set(sys.modules))"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "set()"

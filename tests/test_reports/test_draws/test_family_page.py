@@ -149,21 +149,16 @@ def plan_again(
     )
 
 
-def search(draw: int) -> Search:
-    return Search(
-        dataset="world",
-        draw=draw,
-        partition="scenario",
-        backbone="dnn",
-        method="plain",
-        num_trials=2,
-        own_dimensions=(),
-        shared_dimensions=(),
-        folder=f"tuning/world@{draw}/scenario/dnn+plain/0123456789ab",
-    )
+@pytest.fixture
+def search(make_search):
+    def on_draw(draw: int) -> Search:
+        folder = f"tuning/world@{draw}/scenario/dnn+plain/0123456789ab"
+        return make_search(dataset="world", draw=draw, folder=folder)
+
+    return on_draw
 
 
-def test_plan_whose_cells_have_equal_draws_and_seeds_has_no_difference(family):
+def test_plan_whose_cells_have_equal_draws_and_seeds_has_no_difference(family, search):
     plan_again(family, searches=(search(0),))
 
     assert differences(family) == []
@@ -183,7 +178,7 @@ def test_verify_names_a_cell_that_lacks_a_draw(family):
 
 
 @pytest.mark.parametrize(("draw", "words"), [(1, "draw of the search of"), (0, "cells on world@0")])
-def test_verify_names_a_search_that_shares_a_draw_with_a_table(family, draw, words):
+def test_verify_names_a_search_that_shares_a_draw_with_a_table(family, search, draw, words):
     plan = read_plan(family.out)
     slots = {slot: plan.slots[slot] for slot in plan.studies["main"]}
     if draw == 0:

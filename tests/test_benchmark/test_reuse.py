@@ -10,31 +10,19 @@ from benchmark.planning.cells import lay_out
 from benchmark.planning.hyperparameters import defaults
 from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
 from benchmark.running.schedule import Agenda
-from benchmark.store.plan import Search
 from benchmark.store.records import RunStore
 from benchmark.store.trials import BestKey, Trial, write_best
 from benchmark.tuning.reuse import Given, read_given
 
 
 @pytest.fixture
-def write(tmp_path, make_config):
+def write(tmp_path, make_config, make_search):
     """A function that writes what a search of a protocol chose into a folder of its own."""
 
     def write_file(name, protocol, dropout, **changes):
         config = make_config(protocol=protocol, regularisers=Regularisers(dropout=dropout))
-        search = Search(
-            dataset="synthetic",
-            draw=None,
-            partition="scenario",
-            backbone="dnn",
-            method="plain",
-            num_trials=4,
-            own_dimensions=(),
-            shared_dimensions=("regularisers.dropout",),
-            folder="tuning",
-        )
         trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
-        write_best(tmp_path / name, replace(search, **changes), trial)
+        write_best(tmp_path / name, make_search(**changes), trial)
 
     return write_file
 
