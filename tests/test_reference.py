@@ -50,8 +50,8 @@ def test_it_verifies(built):
     assert verify(out).differences == []
 
 
-def test_an_empty_folder_is_told_of_it(run_all, tmp_path):
-    done = run_all("--report-only", "--out", tmp_path)
+def test_an_empty_folder_is_told_of_it(front_door, tmp_path):
+    done = front_door("--report-only", "--out", tmp_path)
 
     assert done.returncode == 2
     assert "--out reports/reference" in done.stderr

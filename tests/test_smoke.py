@@ -80,8 +80,8 @@ def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
     assert not changed & {"record.json", "predictions.parquet", "index.html", "table1.csv"}
 
 
-def test_status_counts_the_cells(finished, run_all):
-    done = run_all("--status", "--out", finished[0])
+def test_status_counts_the_cells(finished, front_door):
+    done = front_door("--status", "--out", finished[0])
 
     assert done.returncode == 0
     assert "8 cells: 8 done, 0 failed, 0 missing" in done.stdout
