@@ -140,11 +140,15 @@ def finished(run_all, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of the real logs; the test is skipped where it is absent."""
+    """A function that gives the path of a real log; the test is skipped where it is absent."""
     folder = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real logs: CTR_REAL_DATA names no folder ({folder})")
-    return folder
+
+    def find(name):
+        if not (folder / name).exists():
+            pytest.skip(f"no real log at {folder / name}: CTR_REAL_DATA names the folder of logs")
+        return folder / name
+
+    return find
 
 
 @pytest.fixture(autouse=True)

@@ -162,7 +162,7 @@ def test_gauc_does_not_pool_domains_that_train_has_not_seen(run_all, tiny_log):
 def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, words):
     selection = []
     if words:
-        folder = request.getfixturevalue("real_data") / words[1]
+        folder = request.getfixturevalue("real_data")(words[1])
         selection = ["--data", words[0], "--data-dir", folder]
 
     done = run_all("--preset", "smoke", *selection, "--out", tmp_path, "--seeds", 1)

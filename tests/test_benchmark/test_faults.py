@@ -172,6 +172,7 @@ def test_a_search_without_a_complete_trial_fails_its_cells_and_no_others(failing
     assert failing_grid("failed", num_trials=2).agenda.take().index == 0
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_report_is_written_and_status_says_failed(failing_grid, front_door):
     out = failing_grid().store.out
     run(failing_grid())

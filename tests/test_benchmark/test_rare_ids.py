@@ -29,7 +29,7 @@ def test_plain_dnn_on_kuairand_is_as_good_as_with_dense_adam(real_data, tmp_path
         num_seeds=3,
         embedding_optimizer="sparse",
     )
-    folder = real_data / "kuairand_pure"
+    folder = real_data("kuairand_pure")
     data = prepare_log("kuairand", folder, tmp_path / "cache", selection)
     store = RunStore(tmp_path / "out")
     store_data(store, data)

@@ -57,19 +57,6 @@ def test_ids_are_numbered_by_train_impressions_then_in_the_partitions_order(hand
     assert ids.dtype == np.int32
 
 
-def test_joint_value_unseen_in_train_is_0_though_each_of_its_values_is_seen(prepare_log, tiny):
-    site, place = zip(*PAIRS[:35], *[("b", "y")] * 5, *[("a", "x")] * 20, strict=True)
-    hour = (pl.col("time") % 2).cast(pl.String)
-    log = tiny.with_columns(site=pl.Series(site), place=pl.Series(place), hour=hour)
-    data = prepared(prepare_log, log)
-
-    assert (data.rows()[:, :2] > 0).all()
-    assert coarser_ids(data, ("place", "site")).tolist() == [
-        *([1] * 15 + [3] * 10 + [2] * 10 + [1] * 5),
-        *[0] * 20,
-    ]
-
-
 def test_first_column_alone_is_the_task(drawn):
     data, _ = drawn
 

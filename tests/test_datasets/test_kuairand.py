@@ -71,19 +71,6 @@ def test_side_file_of_another_release_is_refused(write_raw):
     assert "KuaiRand-1K (user_features_1k.csv)" in refused(folder)
 
 
-@pytest.mark.parametrize(("side", "key"), [(0, "user_id"), (1, "video_id")])
-def test_id_that_a_side_file_lacks_is_counted_and_named(write_raw, side, key):
-    folder = write_raw("kuairand")
-    path = folder / kuairand.RELEASES[SAMPLE].sides[side]
-    pl.read_csv(path).filter(~pl.col(key).is_in([3, 5])).write_csv(path)
-
-    message = refused(folder)
-
-    num_rows = {"user_id": 10, "video_id": 12}[key]  # two of twelve users, of ten videos
-    assert f"_pure.csv line 5: {key} '3' is not in {path.name}" in message
-    assert f"{num_rows} rows name 2 values of {key} that it lacks" in message
-
-
 @pytest.mark.parametrize(
     ("file", "column"),
     [

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import tomllib
 
 import polars as pl
 import pytest
 
 from datasets import catalog
+from datasets.catalog.kuairand import LEAKS
+from datasets.describe import main
 from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-
-ROOT = Path(__file__).resolve().parents[2]
-REAL_DATA = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 pytestmark = pytest.mark.real_data
 
 
-def prepared(name, folder, cache, **options):
-    root = REAL_DATA / folder
-    if not root.is_dir():
-        pytest.skip(f"no real logs in {root}; CTR_REAL_DATA names their folder")
+def prepared(name, root, cache, **options):
     return prepare(catalog.load(name), root, cache, PrepareOptions(**options))
 
 
-def test_iaac_sample(tmp_path):
-    data = prepared("iaac", "iaac", tmp_path)
+def test_iaac_sample(real_data, tmp_path):
+    data = prepared("iaac", real_data("iaac"), tmp_path)
 
     assert [file["name"] for file in data.card["files"]] == ["iaac_round1_random28k.txt.gz"]
     assert data.card["rows_in_log"] == 27_641
@@ -36,21 +31,19 @@ def test_iaac_sample(tmp_path):
     assert len(data.card["absent_columns"]) == 5
 
 
-def test_iaac_union_where_it_is_alone(tmp_path):
-    root = REAL_DATA / "iaac" / "iaac_round1_union.txt.gz"
-    if not root.is_file():
-        pytest.skip(f"no real log at {root}; CTR_REAL_DATA names the folder of the logs")
+def test_iaac_union_where_it_is_alone(real_data, tmp_path):
+    root = real_data("iaac/iaac_round1_union.txt.gz")
     (tmp_path / root.name).symlink_to(root)
 
-    data = prepare(catalog.load("iaac"), tmp_path, tmp_path / "cache", PrepareOptions())
+    data = prepared("iaac", tmp_path, tmp_path / "cache")
 
     assert data.card["rows_in_log"] == 54_053
     assert data.rows()[:, -1].sum() == 1_093
     assert data.card["num_domains"] == 228
 
 
-def test_kuairand_log(tmp_path):
-    data = prepared("kuairand", "kuairand_pure", tmp_path)
+def test_kuairand_log(real_data, tmp_path):
+    data = prepared("kuairand", real_data("kuairand_pure"), tmp_path)
 
     assert data.card["rows_in_log"] == 228_329
     assert data.rows()[:, -1].mean() == pytest.approx(0.442, abs=5e-4)
@@ -64,14 +57,43 @@ def test_kuairand_log(tmp_path):
     assert set(one_class) == {"10", "11", "14"}
 
 
-def test_kuairand_fine_partition_and_cap(tmp_path):
-    fine = catalog.load("kuairand").spec.finer[0]
+def test_kuairand_fine_partition_and_cap(real_data, tmp_path):
+    root, fine = real_data("kuairand_pure"), catalog.load("kuairand").spec.finer[0]
 
     data = prepared(
-        "kuairand", "kuairand_pure", tmp_path, partition=fine, max_fields=12, max_train_rows=20_000
+        "kuairand", root, tmp_path, partition=fine, max_fields=12, max_train_rows=20_000
     )
 
     assert data.card["rows"]["train"] == 20_000
     assert len(data.schema.fields) + len(data.schema.bags) == 12
     assert data.schema.fields[:2] == ("tab", "user_active_degree")
     assert data.schema.num_tasks <= 16
+
+
+def proposed(capsys, path):
+    assert main([str(path)]) == 0
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_all_leaks_of_kuairand_are_found(capsys, real_data):
+    path = real_data("kuairand_pure/log_standard_4_25_to_5_08_pure.csv.gz")
+    text, remarks = proposed(capsys, path)
+
+    content = tomllib.loads(text)
+    found = {line.split('"')[1] for line in text.splitlines() if "left out: LEAK?" in line}
+    assert found == set(LEAKS)
+    assert (content["label"], content["timestamp"]) == ("is_click", "time_ms")
+    assert (content["partition"], content["cluster"]) == (["tab"], "user_id")
+    assert "duplicates: 5,460 rows" in remarks
+    tab = next(line for line in remarks.splitlines() if line.endswith("<- proposed"))
+    assert tab.split()[4] == "3"  # of one class
+
+
+def test_separator_of_iaac_is_a_space(capsys, real_data):
+    text, _ = proposed(capsys, real_data("iaac/iaac_round1_random28k.txt.gz"))
+
+    content = tomllib.loads(text)
+    assert (content["label"], content["separator"]) == ("is_trade", " ")
+    assert "timestamp" not in content
+    assert "LEAK?" not in text

@@ -52,13 +52,6 @@ def test_null_brand_is_missing(write_raw):
     assert frame["brand"].null_count() == 10
 
 
-def test_complement_of_the_label_is_no_feature():
-    names = {feature.name for feature in taobao_ads.SPEC.features}
-
-    assert not names & {*taobao_ads.LEAKS, "clk", "time_stamp"}
-    assert taobao_ads.LEAKS == ("nonclk",)
-
-
 def test_users_without_a_profile_are_kept_and_counted(write_raw, caplog):
     with caplog.at_level(logging.WARNING):
         data = prepared(write_raw("taobao_ads"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,9 +30,6 @@ from datasets.worlds.production import PRODUCTION
 from datasets.worlds.public import PUBLIC
 from datasets.worlds.simulation import Simulation
 from datasets.worlds.world import Stream, World
-
-ROOT = Path(__file__).resolve().parents[2]
-REAL_DATA = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture
@@ -203,11 +198,8 @@ def test_public_draws_have_their_click_rate_in_every_split(draw):
 
 
 @pytest.mark.real_data
-def test_a_real_log_has_ids_as_rare(tmp_path):
-    root = REAL_DATA / "kuairand_pure"
-    if not root.is_dir():
-        pytest.skip(f"no real log in {root}; CTR_REAL_DATA names the folder of the logs")
-    data = prepare(catalog.load("kuairand"), root, tmp_path, PrepareOptions())
+def test_a_real_log_has_ids_as_rare(real_data, tmp_path):
+    data = prepare(catalog.load("kuairand"), real_data("kuairand_pure"), tmp_path, PrepareOptions())
     rows, fields = data.rows()[data.split["test"]], data.schema.fields
 
     for kind, name in (("user", "user_id"), ("item", "video_id")):

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from benchmark.store.files import write_parquet
-from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RECORD
 from benchmark.store.sealed import write_sealed
 from datasets.files import file_digest
@@ -40,9 +39,7 @@ BETTER = [0.1, 0.4, 0.1]  # shows the second for 0.5 per click
 def write_study(folder: Folder, candidates: dict) -> list[RunConfig]:
     """The plan of the study on one backbone, and what its requests are."""
     configs = [folder.config("dnn", method, seed) for seed in SEEDS for method in METHODS]
-    slots = {config.slot_id: config for config in configs}
-    plan = Plan(preset="quick", slots=slots, studies={"ab_test": tuple(slots)})
-    write_plan(folder.store, plan)
+    folder.plan_of({"ab_test": configs})
     folder.write_data()
     path = folder.store.data_folder("f" * 16) / "candidates.parquet"
     write_parquet(path, pl.DataFrame(candidates))
@@ -205,10 +202,4 @@ def test_log_without_candidates_has_no_table(folder: Folder) -> None:
     (folder.store.data_folder("f" * 16) / "candidates.parquet").unlink()
 
     assert empty.empty
-    assert tabulated(folder).empty
-
-
-def test_study_without_finished_runs_has_no_table(folder: Folder) -> None:
-    write_study(folder, WORKED)
-
     assert tabulated(folder).empty

@@ -64,6 +64,7 @@ def test_unreadable_copy_is_named(tmp_path: Path) -> None:
         changes_since(tmp_path)
 
 
+@pytest.mark.usefixtures("light_tables")
 def test_manifest_names_the_plan(finished: Folder) -> None:
     folder = build(finished.store.out).parent
 

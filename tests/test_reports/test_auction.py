@@ -40,16 +40,6 @@ def test_winner_pays_the_least_bid_that_keeps_its_place():
     assert outcome.revenue == pytest.approx([0.25 * 5 / 3])
 
 
-def test_request_with_one_candidate_pays_the_reserve_of_zero():
-    candidates = requests_of([1, 2], [5.0, 1.0, 3.0], [0.1, 0.2, 0.4])
-
-    outcome = hold_auctions(candidates, np.log([0.1, 0.2, 0.2]))
-
-    assert outcome.winner.tolist() == [0, 2]
-    assert outcome.price == pytest.approx([0.0, 1.0])
-    assert outcome.clicks.tolist() == [0.1, 0.4]
-
-
 def test_first_of_equal_candidates_wins_at_its_own_bid():
     candidates = requests_of([3], [2.0, 2.0, 1.0], [0.1, 0.2, 0.3])
 

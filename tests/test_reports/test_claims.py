@@ -249,13 +249,6 @@ def test_budget_is_full_with_ten_trials_and_five_finished_runs_of_each_part(
     assert budget_of(runs, [part.among(len(parts)) for part in parts]) == budget
 
 
-def test_claim_on_two_logs_is_only_of_logs_that_stand_for_the_papers(finished: Folder) -> None:
-    rows = of(claims.tabulate(load_runs(finished.store.out)), "dcnv2_by_size")
-
-    assert rows["part"].tolist() == ["DCNv2 by size of the log"]
-    assert "logs for both of the paper's" in rows["to_settle"].iloc[0]
-
-
 def test_a_plan_without_main_cells_has_its_claims(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
     alone = replace(runs.study("controls"), studies={"controls": runs.studies["controls"]})

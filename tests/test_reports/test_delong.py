@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.metrics import placements
+from benchmark.metrics import mean_influences, placements
 from reports.statistics.delong import contrast
 
 
@@ -74,11 +74,80 @@ def test_contrast_needs_two_rows_of_each_class():
     assert np.isnan(contrast(label, [left], [right]).p_value)
 
 
-def test_test_is_wrong_about_equal_models_as_often_as_its_level():
-    p_values = []
-    for seed in range(1500):
-        label, scores = log_of([4, seed], num_rows=150, num_models=2)
-        left, right = (placements(label, score) for score in scores)
-        p_values.append(contrast(label, [left], [right]).p_value)
+def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Labels, tied float32 scores and groups in no order."""
+    random = np.random.default_rng(seed)
+    label = (random.random(num) < 0.3).astype(np.int8)
+    score = np.round(random.normal(size=num) + label, 1).astype(np.float32)
+    return label, score, random.integers(0, num_groups, num).astype(np.int32)
 
-    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.02)
+
+def test_placements_by_hand():
+    label = np.array([1, 0, 1, 0, 0, 1])
+    score = np.array([3.0, 3.0, 1.0, 2.0, 9.0, 9.0], np.float32)
+    group = np.array([5, 5, 5, 5, 7, 0])
+
+    shares = placements(label, score, group)
+
+    # group 5: clicks 3 and 1, others 3 and 2; groups 7 and 0 have one class
+    assert shares[:4].tolist() == [0.75, 0.25, 0.0, 0.5]
+    assert np.isnan(shares[4:]).all()
+
+
+def test_placements_within_are_those_of_each_group_alone():
+    label, score, group = rows(400, 12)
+
+    shares = placements(label, score, group)
+
+    for one in range(12):
+        own = group == one
+        np.testing.assert_allclose(shares[own], placements(label[own], score[own]))
+
+
+def test_squares_of_one_group_sum_to_delongs_variance():
+    label, score, _ = rows(200, 1)
+    everything = np.zeros(200, np.int64)
+
+    added = mean_influences(label, score, everything, everything)
+
+    own = placements(label, score)
+    parts = [own[label == kind].var(ddof=1) / (label == kind).sum() for kind in (0, 1)]
+    assert (added**2).sum() == pytest.approx(sum(parts))
+    assert added.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_group_of_one_class_adds_nothing():
+    label = np.array([1, 0, 1, 0, 0, 0])
+    score = np.array([3, 1, 1, 2, 1, 2], np.float32)
+    group = np.array([0, 0, 0, 0, 1, 1])
+
+    added = mean_influences(label, score, group, np.zeros(6, np.int64))
+
+    assert np.abs(added[:4]).min() > 0.0
+    assert added[4:].tolist() == [0.0, 0.0]
+
+
+def test_lone_click_is_taken_around_the_mean_of_its_stratum():
+    label = np.array([1, 0, 0, 1, 1, 0, 0])
+    score = np.array([2, 1, 3, 5, 4, 1, 0], np.float32)  # AUC 1/2 of 3 rows, 1 of 4 rows
+    group = np.array([0, 0, 0, 1, 1, 1, 1])
+
+    added = mean_influences(label, score, group, np.zeros(7, np.int64))
+
+    assert added[0] == pytest.approx(3 / 7 * (0.5 - (3 * 0.5 + 4 * 1.0) / 7))
+
+
+@pytest.mark.parametrize("clicks_per_group", [1, 2, 4])
+def test_variance_of_a_mean_auc_is_not_underestimated(clicks_per_group):
+    random = np.random.default_rng(1)
+    label = np.tile([1] * clicks_per_group + [0] * 10, 30).astype(np.int8)
+    group = np.repeat(np.arange(30), clicks_per_group + 10)
+    stratum = np.zeros(label.size, np.int64)
+    means, variances = [], []
+
+    for _ in range(400):
+        score = (random.normal(size=label.size) + label).astype(np.float32)
+        means.append(placements(label, score, group)[label == 1].mean())
+        variances.append((mean_influences(label, score, group, stratum) ** 2).sum())
+
+    assert 0.9 < np.mean(variances) / np.var(means) < 1.5  # 400 draws know a variance to 7%

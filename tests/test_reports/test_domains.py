@@ -108,18 +108,6 @@ def test_upr_without_seeds_or_domains_is_undefined(
     assert texts[4:6] == ["0, 0", "n/a"]
 
 
-def test_equally_good_models_have_small_p_as_rarely_as_the_level_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    random, found = np.random.default_rng(5), []
-    for _ in range(400):
-        gain = random.normal(size=(1, 4))
-        gains = gains_of(gain, np.zeros((1, 4)))
-        found.append(tabulated(monkeypatch, domains, gains)["sign_test_p"].iloc[0] <= 0.125)
-
-    assert np.mean(found) == pytest.approx(0.125, abs=0.05)  # all four on one side
-
-
 def test_worse_domains_are_listed_by_test_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     table = tabulated(monkeypatch, worse_domains, gains_of())
 

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from benchmark.store.files import write_parquet
-from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RECORD
 from benchmark.store.sealed import write_sealed
 from datasets.files import file_digest
@@ -43,9 +42,7 @@ T_HALF_WIDTH = 4.302653 * 100.0 / np.sqrt(3)  # of the differences 100, 200, 300
 def write_study(folder: Folder, seeds: tuple[int, ...] = (1, 2, 3)) -> list[RunConfig]:
     """The plan of the study on one backbone."""
     configs = [folder.config("dnn", method, seed) for seed in seeds for method in METHODS]
-    slots = {config.slot_id: config for config in configs}
-    plan = Plan(preset="quick", slots=slots, studies={"emerging": tuple(slots)})
-    write_plan(folder.store, plan)
+    folder.plan_of({"emerging": configs})
     return configs
 
 
@@ -184,23 +181,3 @@ def test_methods_without_the_baseline_have_no_differences(folder: Folder) -> Non
 
     assert not np.isnan(row["gauc_mean"])
     assert np.isnan(row["gauc_delta_e4_mean"])
-
-
-def test_rows_of_blocks_are_rows_of_the_table(folder: Folder) -> None:
-    write_runs(folder, DOMAINS)
-    table = tabulated(folder)
-
-    layout = TABLE.arrange(table)
-
-    rows = [row for block in layout.blocks for row in block.rows]
-    assert len(rows) == len(table)
-    assert {len(row) for row in rows} == {len(layout.columns)}
-    assert [row[0].text for row in layout.blocks[0].rows] == [
-        *("DNN", "+AdaSparse", "True probability")
-    ]
-
-
-def test_study_without_finished_runs_has_no_table(folder: Folder) -> None:
-    write_study(folder)
-
-    assert tabulated(folder).empty

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from benchmark.store.plan import Plan, write_plan
 from reports.figures import fig3c, fig3d
 from reports.look.figure import rendered
 from reports.reading.load import load_runs
@@ -35,8 +34,7 @@ BOUNDS = (
 def store(folder: Folder, study: str, cells: tuple, seeds: tuple = SEEDS) -> None:
     """A study on one backbone whose cells are finished for these seeds."""
     configs = [[folder.config("dnn", method, seed, **c) for seed in SEEDS] for method, c in cells]
-    slots = {config.slot_id: config for group in configs for config in group}
-    write_plan(folder.store, Plan(preset="quick", slots=slots, studies={study: tuple(slots)}))
+    folder.plan_of({study: [config for group in configs for config in group]})
     for group in configs:
         for config, auc in zip(group, AUCS, strict=True):
             if config.seed in seeds:

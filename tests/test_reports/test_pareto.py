@@ -82,8 +82,7 @@ def test_figure_has_a_panel_per_backbone_quality_and_cost(finished: Folder) -> N
 
 def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder) -> None:
     config = folder.config("dnn", "my_method", 1)
-    folder.plan()
-    plan_of_one(folder, config)
+    folder.plan_of({"cost": [config]})
     folder.run(config, gauc=float("nan"))
 
     table = tabulated(folder)
@@ -95,13 +94,6 @@ def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder
     assert len(points) == 4
     assert not any(container.has_yerr or container.has_xerr for container in points)
     assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["my_method"]
-
-
-def plan_of_one(folder: Folder, config: object) -> None:
-    from benchmark.store.plan import Plan, write_plan
-
-    slots = {config.slot_id: config}
-    write_plan(folder.store, Plan(preset="quick", slots=slots, studies={"cost": tuple(slots)}))
 
 
 def test_more_backbones_than_fit_are_named_in_the_caption(finished: Folder) -> None:

@@ -6,9 +6,6 @@ import pytest
 from scipy import stats
 
 from reports.statistics.auction import MIXED, candidates_of, hold_auctions
-from reports.statistics.clusters import rows_component
-from reports.statistics.estimates import two_way_estimate
-from reports.statistics.paired_tests import paired_interval
 from reports.statistics.uplift import uplift_intervals, uplifted_domains
 
 
@@ -16,25 +13,11 @@ def excludes_zero(interval):
     return interval.low > 0.0 or interval.high < 0.0
 
 
-def interval_of(added):
-    """That of the sums over requests of (S, R) summands."""
-    requests = np.arange(added.shape[1])
-    shifted = added - added.mean(axis=1, keepdims=True)
-    return two_way_estimate(
-        added.sum(axis=1), lambda: rows_component(shifted, None, requests)
-    ).interval()
-
-
 def uplifts_of(totals):
     """CTR, CPC and revenue in percent, from sums of clicks and revenue, and those of the other."""
     clicks, revenue, other_clicks, other_revenue = totals.T
     ratios = clicks / other_clicks, revenue / other_revenue
     return [100.0 * (r - 1.0) for r in (ratios[0], ratios[1] / ratios[0], ratios[1])]
-
-
-def false_positives(draw, times=400):
-    """The share of intervals without zero for (S, R) summands whose mean is zero."""
-    return np.mean([excludes_zero(interval_of(draw())) for _ in range(times)])
 
 
 def test_uplifts_are_relative_and_taken_seed_by_seed():
@@ -77,16 +60,6 @@ def test_identical_models_have_no_uplift():
         assert np.isnan([interval.low, interval.high]).all()
 
 
-def test_interval_is_that_of_the_requests_where_seeds_are_equal():
-    requests = np.random.default_rng(2).normal(size=400)
-
-    interval = interval_of(np.tile(requests, (3, 1)))
-
-    expected = paired_interval(400 * requests)  # a sum is 400 means
-    assert interval.mean == pytest.approx(expected.mean)
-    assert interval.high - interval.low == pytest.approx(expected.high - expected.low)
-
-
 def test_interval_of_uplifts_is_about_that_of_resampled_requests():
     random = np.random.default_rng(8)
     summands = random.uniform(0.5, 1.5, (1, 300, 4))
@@ -97,20 +70,6 @@ def test_interval_of_uplifts_is_about_that_of_resampled_requests():
     for name, spread in zip(("ctr", "cpc", "revenue"), uplifts_of(drawn), strict=True):
         half = (found[name].high - found[name].low) / 2
         assert half == pytest.approx(stats.t.ppf(0.975, 299) * spread.std(), rel=0.06)
-
-
-@pytest.mark.parametrize(
-    ("of_seed", "of_unit", "of_both"),
-    [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.1, 1.0, 1.0)],
-)
-def test_interval_is_wrong_no_more_often_than_its_level(of_seed, of_unit, of_both):
-    random = np.random.default_rng(3)
-
-    def draw():
-        seeds, units = random.normal(size=(3, 1)), random.normal(size=(1, 40))
-        return of_seed * seeds + of_unit * units + of_both * random.normal(size=(3, 40))
-
-    assert false_positives(draw) < 0.083  # 0.05, and three standard errors of 400 tries
 
 
 class NoisyModels:
