@@ -1,4 +1,4 @@
-"""The first check of a config's values: switches are booleans, numbers are finite numbers."""
+"""Checks of a config's values: their types, their lower bounds, and the choices there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inspect import formatannotation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from _typeshed import DataclassInstance
 
@@ -30,6 +30,29 @@ def check_values(config: DataclassInstance) -> None:
         value = getattr(config, field.name)
         if not is_allowed(value):
             raise ValueError(f"{field.name} must be {allowed}, got {value!r}")
+
+
+def check_at_least(config: DataclassInstance, low: float, *names: str) -> None:
+    """Make sure that these fields of a config are not below `low`.
+
+    Raises:
+        ValueError: one of them is.
+    """
+    for name in names:
+        if getattr(config, name) < low:
+            raise ValueError(f"{name} must be at least {low}, got {getattr(config, name)}")
+
+
+def check_choices(config: DataclassInstance, **allowed: Collection[str]) -> None:
+    """Make sure that each field so named has one of its values.
+
+    Raises:
+        ValueError: one of them has another.
+    """
+    for name, values in allowed.items():
+        value = getattr(config, name)
+        if value not in tuple(values):  # whatever it is, hashable or not
+            raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(values)}")
 
 
 def _is_switch(value: object) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor, nn
 
-from models.interfaces import DomainContext, ModelShape
-from models.layers.embedding import FieldEmbedding
+from models.config_values import check_at_least, check_choices
+from models.interfaces import Activation, DomainContext, ModelShape
+from models.layers.tables import FieldEmbedding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
-    from models.interfaces import Activation, BackboneEntry, ConfigT, MethodEntry
+    from models.interfaces import BackboneEntry, ConfigT, MethodEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,10 @@ class ModelConfig:
     sparse_gradient: bool  # of the embedding table and of per-domain tables
 
     def __post_init__(self) -> None:
-        if self.embedding_dim < 1:
-            raise ValueError(f"embedding_dim must be at least 1, got {self.embedding_dim}")
+        check_at_least(self, 1, "embedding_dim")
+        check_choices(self, activation=get_args(Activation))
         if not self.hidden_dims or min(self.hidden_dims) < 1:
             raise ValueError(f"hidden_dims must be one or more sizes >= 1, got {self.hidden_dims}")
-        if self.activation not in ("tanh", "relu"):
-            raise ValueError(f"unknown activation {self.activation!r}; allowed: tanh, relu")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if not self.embedding_std > 0.0:

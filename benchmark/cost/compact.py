@@ -22,13 +22,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from models.backbones.dcnv2 import DCNv2
+from models.backbones.dcnv2 import DCNv2, FullCross, LowRankCross, MixtureCross
 from models.backbones.dnn import DNN
 from models.interfaces import AffineLinear, DomainContext, DomainTransform
-from models.layers.cross import FullCross, LowRankCross, MixtureCross
 from models.layers.tower import Unchanged
-from models.methods.adasparse.gating import PrunedLayer
-from models.methods.adasparse.method import AdaSparse, Pruner
+from models.methods.adasparse import AdaSparse, PrunedLayer, Pruner
 
 if TYPE_CHECKING:
     from datasets.loader import Batch

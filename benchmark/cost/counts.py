@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.layers.domain_table import DomainTable, domain_tables
-from models.methods.maml.stacked_tasks import TaskPredictor
+from models.layers.tables import DomainTable, domain_tables
+from models.methods.maml import TaskPredictor
 
 if TYPE_CHECKING:
     from benchmark.config import Json

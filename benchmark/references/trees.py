@@ -21,7 +21,7 @@ from benchmark.references.rows import (
 )
 from benchmark.training.seeding import derived_seed
 from benchmark.training.trainer import Training
-from models.config_values import check_values
+from models.config_values import check_at_least, check_values
 from models.interfaces import Range, tuned
 
 if TYPE_CHECKING:
@@ -55,11 +55,9 @@ class BoostedTreesConfig:
         for name in ("learning_rate", "smoothing"):
             if getattr(self, name) <= 0.0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.l2_regularization < 0.0:
-            raise ValueError(f"l2_regularization must be at least 0, got {self.l2_regularization}")
-        for name, low in (("max_leaf_nodes", 2), ("max_iter", 1)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        check_at_least(self, 0, "l2_regularization")
+        check_at_least(self, 2, "max_leaf_nodes")
+        check_at_least(self, 1, "max_iter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

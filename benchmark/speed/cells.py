@@ -25,7 +25,7 @@ from benchmark.store.files import write_whole
 from benchmark.training.build import build
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit
-from models.methods.adasparse.method import Pruner
+from models.methods.adasparse import Pruner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -24,7 +24,7 @@ from benchmark.speed.figures import Measurement, interleaved, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
-from models.layers.row_table import RowTable
+from models.layers.tables import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

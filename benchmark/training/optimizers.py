@@ -8,7 +8,7 @@ import torch
 
 from benchmark.training.adam import fused_adam
 from benchmark.training.row_adam import DomainAdam, RowAdam
-from models.layers.domain_table import domain_tables
+from models.layers.tables import domain_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from models.layers.row_table import RowTable
+    from models.layers.tables import RowTable
 
 RADIX_SIZE = 1 << 15  # from here on torch sorts integers by radix, on a CPU
 ROWS_AT_ONCE = 1 << 14  # of all rows, so that they pass through the cache

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.interfaces import DomainMethod
-from models.methods.maml.stacked_tasks import TaskPredictor
+from models.methods.maml import TaskPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,13 @@
-"""The deep and cross network, DCNv2."""
+"""The deep and cross network, DCNv2: its cross layers, and how they and the tower are wired.
+
+Only the full-rank cross layer has an affine map that a method may replace (`DomainMethod.linear`
+with the role `cross`). The factors of the low-rank one and of the mixture of experts are the
+backbone's own, shared by all domains whatever the method: they are one structured map already,
+not a pair of layers that a method could make.
+
+Paper: Wang et al.: DCN V2: improved deep and cross network and practical lessons for web-scale
+    learning to rank systems, WWW 2021, arXiv 2008.13535, sections 3.1 and 3.3.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +17,91 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from models.config_values import check_values
+from models.config_values import check_at_least, check_choices, check_values
 from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
-from models.layers.cross import FullCross, LowRankCross, MixtureCross
 from models.layers.tower import Tower, optional_modules
 
 if TYPE_CHECKING:
-    from models.interfaces import DomainContext, DomainMethod, ModelShape
+    from models.interfaces import DomainContext, DomainLinear, DomainMethod, ModelShape
+
+
+class FullCross(nn.Module):
+    """Equation: x_{l+1} = x_0 * (x_l W + b) + x_l."""
+
+    def __init__(self, linear: DomainLinear) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, x: Tensor, x_0: Tensor, context: DomainContext) -> Tensor:
+        return torch.addcmul(x, x_0, self.linear(x, context))  # (B, d)
+
+
+class LowRankCross(nn.Module):
+    """Equation: x_{l+1} = x_0 * (x_l V U^T + b) + x_l. Shapes: V, U (d, r)."""
+
+    def __init__(self, n: int, rank: int) -> None:
+        super().__init__()
+        self.v = nn.Parameter(torch.zeros(n, rank))
+        self.u = nn.Parameter(torch.zeros(n, rank))
+        self.bias = nn.Parameter(torch.zeros(n))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier-uniform factors, zero bias."""
+        nn.init.xavier_uniform_(self.v, generator=generator)
+        nn.init.xavier_uniform_(self.u, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, x_0: Tensor, context: DomainContext) -> Tensor:
+        return torch.addcmul(x, x_0, torch.addmm(self.bias, x @ self.v, self.u.T))  # (B, d)
+
+    @torch.no_grad()
+    def restrict(self, kept: Tensor) -> None:
+        """Drop all coordinates but these (K,), which is enough where x_0 is zero in the others."""
+        for name in ("v", "u", "bias"):
+            setattr(self, name, nn.Parameter(getattr(self, name)[kept]))
+
+
+class MixtureCross(nn.Module):
+    """A softmax-weighted sum of experts with a non-linearity inside their low-rank space.
+
+    Equation: x_{l+1} = x_l + sum_i G_i(x_l) x_0 * (g(g(x_l V_i) C_i) U_i^T + b), g = tanh.
+    Shapes: V, U (E, d, r), C (E, r, r) for E experts; the gates G are (B, E).
+    Deviation: every layer has its own gates; the paper's notation puts no layer index on them.
+    """
+
+    def __init__(self, n: int, rank: int, num_experts: int) -> None:
+        super().__init__()
+        self.v = nn.Parameter(torch.zeros(num_experts, n, rank))
+        self.c = nn.Parameter(torch.zeros(num_experts, rank, rank))
+        self.u = nn.Parameter(torch.zeros(num_experts, n, rank))
+        self.gate = nn.Parameter(torch.zeros(num_experts, n))
+        self.bias = nn.Parameter(torch.zeros(n))
+        self.inner = torch.tanh
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier-uniform factors and gates, zero bias."""
+        for factors in (self.v, self.c, self.u):
+            for expert in factors:
+                nn.init.xavier_uniform_(expert, generator=generator)
+        nn.init.xavier_uniform_(self.gate, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, x_0: Tensor, context: DomainContext) -> Tensor:
+        gates = torch.softmax(x @ self.gate.T, dim=1)  # (B, E)
+        inside = self.inner(torch.matmul(x, self.v))  # (E, B, r)
+        inside = self.inner(torch.bmm(inside, self.c))  # (E, B, r)
+        weighted = (inside * gates.T.unsqueeze(2)).transpose(0, 1).flatten(1)  # (B, E r)
+        u = self.u.transpose(1, 2).flatten(0, 1)  # (E r, d)
+        # The gates sum to one, so the bias leaves the sum.
+        return torch.addcmul(x, x_0, torch.addmm(self.bias, weighted, u))  # (B, d)
+
+    @torch.no_grad()
+    def restrict(self, kept: Tensor) -> None:
+        """Drop all coordinates but these (K,), which is enough where x_0 is zero in the others."""
+        for name in ("v", "u", "gate"):
+            setattr(self, name, nn.Parameter(getattr(self, name)[:, kept]))
+        self.bias = nn.Parameter(self.bias[kept])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +120,8 @@ class DCNv2Config:
 
     def __post_init__(self) -> None:
         check_values(self)
-        for name in ("num_cross_layers", "rank", "num_experts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.structure not in ("parallel", "stacked"):
-            raise ValueError(f"unknown structure {self.structure!r}; allowed: parallel, stacked")
-        if self.cross not in ("full", "lowrank", "moe"):
-            raise ValueError(f"unknown cross {self.cross!r}; allowed: full, lowrank, moe")
+        check_at_least(self, 1, "num_cross_layers", "rank", "num_experts")
+        check_choices(self, structure=("parallel", "stacked"), cross=("full", "lowrank", "moe"))
 
     def rank_for(self, n: int) -> int:
         """The rank of a cross layer of width `n`, which no rank can exceed."""

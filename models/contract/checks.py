@@ -5,45 +5,410 @@ Each check takes a method on a backbone and raises `CheckFailure`; some return a
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from models.contract import passes as passes
-from models.contract import state as state
-from models.contract.subject import CheckFailure
+from models.contract.subject import (
+    CheckFailure,
+    RandomRows,
+    WatchedAdam,
+    blaming,
+    fill_by_name,
+    train_briefly,
+    with_unseen_domain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from datasets.loader import Batch
     from models.contract.subject import Subject
+    from models.ctr_model import CTRModel
+    from models.interfaces import Predictor
 
+TOLERANCE = 1e-6  # of a row's logit against its batch mates
+OVERFIT_STEPS, OVERFIT_RATE, OVERFIT_LOSS = 50, 2e-2, 0.05
+FIRST_SELECTABLE_EPOCH = 1.0  # the protocol's: no checkpoint is picked before
+EVAL_PASSES = 100
 SECTIONS = ("Paper:", "Equation:", "Shapes:", "Deviation:")
 
 
-CHECKS: dict[str, Callable[[Subject], str | None]] = {
-    "shape of logits": passes.check_shapes,
-    "unseen domain": passes.check_unseen_domain,
-    "placebo": passes.check_placebo,
-    "gradients": passes.check_gradients,
-    "training order": passes.check_training_order,
-    "batch mates": passes.check_batch_mates,
-    "eval passes": state.check_eval_passes,
-    "schedules": state.check_schedules,
-    "state_dict": state.check_state_dict,
-    "deep copy": state.check_copy,
-    "initial values": state.check_initial_values,
-    "penalty": passes.check_penalty,
-    "pruned values": passes.check_pruned_values,
-    "diagnostics": passes.check_diagnostics,
-    "adapt": state.check_adapt,
-    "batches": passes.check_batches,
-    "owner of layers": state.check_owners,
-    "overfitting": passes.check_overfit,
-}
+def check_shapes(subject: Subject) -> None:
+    """Logits are (B,), in training and in evaluation."""
+    for is_training in (False, True):
+        mode = "training" if is_training else "eval"
+        for n in (0, 1, 7):
+            model = subject.model().train(is_training)
+            with blaming(f"B = {n} in {mode} mode"):
+                logit = model(RandomRows(n).all())
+            if logit.shape != (n,):
+                raise CheckFailure(
+                    f"B = {n} in {mode} mode gives logits of the shape {tuple(logit.shape)}, not"
+                    f" ({n},)"
+                )
+
+
+def check_placebo(subject: Subject) -> None:
+    """It trains on a placebo of its domains, whose e_d is no part of x_0 and made if it is read."""
+    placebo = replace(subject, schema=replace(subject.schema, is_placebo=True))
+    try:
+        with blaming("scoring"):
+            logit = placebo.trained()(RandomRows(7).all())
+    except CheckFailure as failure:
+        raise CheckFailure(
+            "on a placebo of its domains, which has an e_d only where `reads_e_d` is true,"
+            f" {failure}"
+        ) from None
+    if not logit.isfinite().all():
+        raise CheckFailure("a placebo of its domains gives logits that are not finite")
+
+
+def check_unseen_domain(subject: Subject) -> None:
+    """A domain and task with id 0 gets finite logits."""
+    model = subject.trained()
+    rows = with_unseen_domain(RandomRows(1))
+    with blaming("a row of an unseen domain"), torch.no_grad():
+        logit = model(rows.all())
+    if not logit.isfinite().all():
+        raise CheckFailure(f"the logit of an unseen domain is {logit.item()}")
+
+
+def check_gradients(subject: Subject) -> None:
+    """Over batches that cover all domains and tasks every parameter gets a finite gradient.
+
+    In a table with a row per domain every row gets one, but that of the domain unseen in train.
+    """
+    model = subject.model()
+    optimizer = train_briefly(model)
+    if not optimizer.steps:
+        raise CheckFailure("update() takes no optimiser step")
+    unreached = []
+    for name, _ in model.named_parameters():
+        reached = optimizer.reached.get(name, torch.tensor(False))
+        if not reached.any():
+            unreached.append(name)
+        elif reached.ndim and not reached[1:].all():
+            rows = [
+                row for row, is_reached in enumerate(reached.tolist()) if row and not is_reached
+            ]
+            unreached.append(f"{name}[{', '.join(map(str, rows))}]")
+    if unreached:
+        raise CheckFailure(f"no gradient to {', '.join(unreached)}")
+
+
+def check_training_order(subject: Subject) -> None:
+    """In training mode a row's logit does not depend on where in the batch the row is.
+
+    A method whose training passes are random passes.
+    """
+    same, order = torch.arange(48), torch.randperm(48, generator=torch.Generator().manual_seed(5))
+    logits = []
+    for ids in (same, same, order):
+        model = subject.trained().double().train()
+        with blaming("a pass in training mode in float64"):
+            logits.append(model(RandomRows(48).batch(ids)).detach())
+    once, again, permuted = logits
+    if not torch.equal(once, again):
+        return
+    distance = (permuted - once[order]).abs().max()
+    if not distance <= TOLERANCE * (1.0 + once.abs().max()):
+        raise CheckFailure(
+            "in training mode a prediction depends on the order of the rows: a logit moves by"
+            f" {distance:.2g}"
+        )
+
+
+def check_batch_mates(subject: Subject) -> None:
+    """In eval mode a row's logit depends neither on the other rows nor on their order."""
+    check_rows_alone(subject.trained().double())
+
+
+def check_penalty(subject: Subject) -> None:
+    """After a pass in training mode the penalty is None or a finite scalar."""
+    model = subject.model().train()
+    model(RandomRows(7).all())
+    with blaming("penalty()"):
+        penalty = model.method.penalty()
+    if penalty is None:
+        return
+    if not isinstance(penalty, Tensor) or penalty.shape != ():
+        shape = f" of the shape {tuple(penalty.shape)}" if isinstance(penalty, Tensor) else ""
+        raise CheckFailure(
+            f"penalty() gives a {type(penalty).__name__}{shape}; allowed: None, a scalar tensor"
+        )
+    if not penalty.isfinite():
+        raise CheckFailure(f"penalty() is {penalty.item()}")
+
+
+def check_pruned_values(subject: Subject) -> None:
+    """What `diagnostics` calls factors is exactly 0 where the gate is shut, and never negative."""
+    recorded = _recorded(subject.trained(), 64)
+    for name, factor in recorded.items():
+        layer, _, kind = name.rpartition("/")
+        if kind != "factor":
+            continue
+        gate = recorded.get(f"{layer}/gate")
+        if gate is None or not ((gate == 0) | (gate == 1)).all():
+            raise CheckFailure(f"{name} needs a {layer}/gate of zeros and ones beside it")
+        shut = factor[gate == 0]
+        if shut.any():
+            raise CheckFailure(
+                f"pruned values not exactly zero: {name} is {shut[shut.nonzero()[0, 0]]} where"
+                " its gate is shut"
+            )
+        if (factor < 0).any():
+            raise CheckFailure(f"{name} is negative: {factor.min()}")
+
+
+def check_diagnostics(subject: Subject) -> None:
+    """Diagnostics are scalars, and per-row tensors of the last pass if it was in eval mode."""
+    model = subject.trained()
+    _recorded(model, 64)
+    for name, value in _recorded(model, 7).items():
+        if value.ndim not in (0, 2) or (value.ndim == 2 and value.shape[0] != 7):
+            raise CheckFailure(
+                f"diagnostics() gives {name} the shape {tuple(value.shape)} after a pass of 7"
+                " rows; allowed: (), (7, n)"
+            )
+        if value.ndim == 2 and name.count("/") != 1:
+            raise CheckFailure(
+                f"diagnostics() names a per-row tensor {name!r}; allowed: '<layer>/<what>'"
+            )
+        if value.requires_grad:
+            raise CheckFailure(f"diagnostics() gives {name} with its graph; detach it")
+    model.train()(RandomRows(64).all())
+    kept = [name for name, value in model.method.diagnostics().items() if value.ndim]
+    if kept:
+        raise CheckFailure(f"diagnostics() still has {', '.join(kept)} after a training pass")
+
+
+def check_batches(subject: Subject) -> None:
+    """An epoch is as long as for every method: N rows, in batches of the protocol's size."""
+    rows = RandomRows(600, batch_size=256)
+    with blaming("batches()"):
+        epochs = [
+            list(subject.model().method.batches(rows, torch.Generator().manual_seed(1)))
+            for _ in range(2)
+        ]
+    first = epochs[0]
+    ids = torch.cat(first)
+    if ids.dtype != torch.int64 or not ((ids >= 0) & (ids < len(rows))).all():
+        raise CheckFailure(f"batches() must give int64 row ids from 0 to {len(rows) - 1}")
+    sizes = [len(batch) for batch in first]
+    if not all(0 < size <= rows.batch_size for size in sizes):
+        raise CheckFailure(f"batches have {sizes} rows; allowed: 1 to {rows.batch_size}")
+    if not abs(sum(sizes) - len(rows)) < rows.batch_size or len(sizes) != 3:
+        raise CheckFailure(
+            f"an epoch of {len(rows)} rows visits {sum(sizes)} in {len(sizes)} batches; it must"
+            f" visit about as many in 3 batches of at most {rows.batch_size}"
+        )
+    if not all(torch.equal(*pair) for pair in zip(*epochs, strict=False)):
+        raise CheckFailure("batches() gives other rows under an equal generator")
+
+
+def check_overfit(subject: Subject) -> str:
+    """32 rows are learnt by heart."""
+    model, rows = subject.model(), RandomRows(32, seed=3)
+    optimizer = WatchedAdam(model, OVERFIT_RATE)
+    order = torch.arange(32)
+    for step in range(OVERFIT_STEPS):
+        model.train()
+        batch = rows.batch(order if step % 2 else order.flip(0))
+        with blaming("training"):
+            model.method.update(model, batch, optimizer)
+            model.method.after_step(step / OVERFIT_STEPS)
+    loss = _loss(model.method.adapt(model.eval(), rows), rows.all())
+    if not loss < OVERFIT_LOSS:
+        raise CheckFailure(
+            f"does not learn: the loss on 32 rows is {loss:.4f} after {OVERFIT_STEPS} steps, it"
+            f" must be below {OVERFIT_LOSS}"
+        )
+    return f"loss {loss:.4f} after {OVERFIT_STEPS} steps"
+
+
+def _loss(predict: Predictor, batch: Batch) -> float:
+    with torch.inference_mode():
+        logit = predict(batch)
+    return functional.binary_cross_entropy_with_logits(logit, batch.label).item()
+
+
+def _recorded(model: CTRModel, num_rows: int) -> dict[str, Tensor]:
+    model(RandomRows(num_rows).all())
+    with blaming("diagnostics()"):
+        return model.method.diagnostics()
+
+
+def check_rows_alone(predict: Predictor) -> None:
+    """The same for any predictor; in float64, so that rounding is not taken for dependence."""
+    rows = with_unseen_domain(RandomRows(48))
+    order = torch.arange(len(rows))
+    with blaming("predicting in float64"), torch.inference_mode():
+        batch = rows.all()
+        together = predict(batch)
+        alone = torch.cat([predict(rows.batch(row)) for row in order.split(1)])
+        backwards = predict(rows.batch(order.flip(0))).flip(0)
+        relabelled = predict(replace(batch, label=1.0 - batch.label))
+    others = {
+        "its batch mates": alone,
+        "the order of the rows": backwards,
+        "the labels that it is scored by": relabelled,
+    }
+    for what, other in others.items():
+        distance = (other - together).abs()
+        if not (distance <= TOLERANCE * (1.0 + together.abs())).all():
+            raise CheckFailure(
+                f"prediction depends on {what}: a logit moves by {distance.max():.2g}"
+            )
+
+
+def check_eval_passes(subject: Subject) -> None:
+    """100 passes in eval mode change neither state nor logits."""
+    model, batch = subject.trained(), RandomRows(64).all()
+    before = _state(model)
+    with blaming("a pass in eval mode"), torch.no_grad():
+        first, *_, last = [model(batch) for _ in range(EVAL_PASSES)]
+    moved = _moved(model, before)
+    if moved:
+        raise CheckFailure(f"schedule advances in eval: passes in eval mode move {moved}")
+    if not torch.equal(first, last):
+        raise CheckFailure(
+            "schedule advances in eval: passes in eval mode change the logits, though no parameter"
+            " or buffer moves"
+        )
+
+
+def check_schedules(subject: Subject) -> None:
+    """Schedules end before a checkpoint may be picked, and when the method says."""
+    model = subject.trained()
+    epochs = model.method.schedule_epochs
+    if not 0.0 <= epochs <= FIRST_SELECTABLE_EPOCH:
+        raise CheckFailure(
+            f"schedule_epochs is {epochs}; allowed are 0 to {FIRST_SELECTABLE_EPOCH}, from where"
+            " on checkpoints may be picked"
+        )
+    outcomes = []
+    for progress in (epochs, epochs + 1.0):
+        with blaming(f"after_step({progress})"):
+            model.method.after_step(progress)
+        outcomes.append(_outcome(copy.deepcopy(model)))
+    if not _are_equal(*outcomes):
+        raise CheckFailure(
+            f"schedules go on after schedule_epochs, {epochs}: after_step({epochs}) and"
+            f" after_step({epochs + 1.0}) give different logits or penalties"
+        )
+
+
+def check_state_dict(subject: Subject) -> None:
+    """A fresh model that loads the state of a trained one gives the same logits, bit by bit."""
+    trained, fresh = subject.trained(), subject.model(seed=9).eval()
+    with blaming("loading the state_dict into a fresh model"):
+        fresh.load_state_dict(trained.state_dict())
+    (expected, penalty), (found, other) = _outcome(trained), _outcome(fresh)
+    if not torch.equal(found, expected):
+        raise CheckFailure(
+            "state missing from state_dict: after loading, a logit is off by"
+            f" {(found - expected).abs().max():.2g}"
+        )
+    if not torch.equal(other, penalty):
+        raise CheckFailure(
+            f"state missing from state_dict: after loading, penalty() is {other.item()}, not"
+            f" {penalty.item()}"
+        )
+
+
+def check_copy(subject: Subject) -> None:
+    """A deep copy predicts the same and lives on its own."""
+    model, batch = subject.trained(), RandomRows(64).all()
+    expected = model(batch)  # a pass with its graph still alive
+    with blaming("copy.deepcopy after a pass in eval mode"):
+        clone = copy.deepcopy(model)
+    if not torch.equal(clone(batch), expected):
+        raise CheckFailure("a deep copy gives other logits")
+    train_briefly(clone)
+    if not torch.equal(model.eval()(batch), expected):
+        raise CheckFailure("training a deep copy changes the model it was made from")
+    if torch.equal(clone.eval()(batch), expected):
+        raise CheckFailure("training a deep copy does not change the copy")
+    model.train()(batch)
+    with blaming("copy.deepcopy after a pass in training mode"):
+        copy.deepcopy(model)
+
+
+def check_initial_values(subject: Subject) -> None:
+    """`initialise` fills every parameter, from its generator alone."""
+    model, other = subject.blank(), subject.blank()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    fill_by_name(model, 0)
+    fill_by_name(other, 0)
+    bare = [name for name, value in model.named_parameters() if value.isnan().any()]
+    if bare:
+        raise CheckFailure(f"no initialise() fills {', '.join(bare)}")
+    differing = _moved(other, _state(model))
+    if differing:
+        raise CheckFailure(f"initial values depend on more than the generator: {differing}")
+
+
+def check_adapt(subject: Subject) -> None:
+    """`adapt` leaves the model as it is, and its predictor sees every row by itself."""
+    model, rows = subject.trained().double(), RandomRows(256)
+    before = _state(model)
+    with blaming("adapt()"):
+        predict = model.method.adapt(model, rows)
+    check_rows_alone(predict)
+    moved = _moved(model, before)
+    if moved:
+        raise CheckFailure(f"adapt() changes the model: {moved}")
+    if model.training:
+        raise CheckFailure("adapt() leaves the model in training mode")
+
+
+def check_owners(subject: Subject) -> None:
+    """The method does not register the layers that it hands out."""
+    model = subject.blank()
+    handed_out = {id(value) for value in model.backbone.parameters()}
+    shared = [name for name, value in model.method.named_parameters() if id(value) in handed_out]
+    if shared:
+        raise CheckFailure(
+            f"the method registers layers that it hands out: {', '.join(shared)}; the backbone owns"
+            " them, keep them in a dict or list"
+        )
+
+
+def _outcome(model: CTRModel) -> tuple[Tensor, Tensor]:
+    """Logits in eval mode, and the penalty of a pass in training mode (0 for None)."""
+    batch = RandomRows(64).all()
+    with torch.no_grad():
+        logit = model.eval()(batch)
+        passed = copy.deepcopy(model).train()
+        passed(batch)
+        penalty = passed.method.penalty()
+    return logit, torch.zeros(()) if penalty is None else penalty
+
+
+def _are_equal(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
+    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all parameters and buffers, also of those that no checkpoint holds."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: value.detach().clone() for name, value in named}
+
+
+def _moved(model: nn.Module, before: dict[str, Tensor]) -> str:
+    """Names of the parameters and buffers that differ from these; empty for none."""
+    now = _state(model)
+    return ", ".join(name for name in now if not torch.equal(now[name], before[name]))
 
 
 def check_docstrings(module: ModuleType) -> None:
@@ -56,3 +421,25 @@ def check_docstrings(module: ModuleType) -> None:
     missing = [name for name in SECTIONS if not re.search(rf"^ *{name} *\S", text, re.MULTILINE)]
     if missing:
         raise CheckFailure(f"no docstring of the file or its classes has {', '.join(missing)}")
+
+
+CHECKS: dict[str, Callable[[Subject], str | None]] = {
+    "shape of logits": check_shapes,
+    "unseen domain": check_unseen_domain,
+    "placebo": check_placebo,
+    "gradients": check_gradients,
+    "training order": check_training_order,
+    "batch mates": check_batch_mates,
+    "eval passes": check_eval_passes,
+    "schedules": check_schedules,
+    "state_dict": check_state_dict,
+    "deep copy": check_copy,
+    "initial values": check_initial_values,
+    "penalty": check_penalty,
+    "pruned values": check_pruned_values,
+    "diagnostics": check_diagnostics,
+    "adapt": check_adapt,
+    "batches": check_batches,
+    "owner of layers": check_owners,
+    "overfitting": check_overfit,
+}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from datasets.loader import Batch
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
-from models.layers.domain_table import domain_tables
+from models.layers.tables import domain_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.config_values import check_values
+from models.config_values import check_choices, check_values
 from models.facts import Facts
 from models.interfaces import (
     AffineLinear,
@@ -58,8 +58,7 @@ class ApgConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be None or at least 1, got {value}")
-        if self.condition not in get_args(Condition):
-            raise ValueError(f"unknown condition {self.condition!r}; allowed: both, e_d, h")
+        check_choices(self, condition=get_args(Condition))
 
     def rank(self, n_in: int, n_out: int) -> int:
         """K of a layer: the rounded share of its smaller side, and no less than 2 if that has 2.

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from models.backbones.dnn import DNNConfig
     from models.ctr_model import CTRModel
     from models.interfaces import ModelShape, Place, Role
-    from models.methods.adasparse.method import AdaSparseConfig
+    from models.methods.adasparse import AdaSparseConfig
     from models.methods.apg import ApgConfig
-    from models.methods.star.method import StarConfig
+    from models.methods.star import StarConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from benchmark.config import Regularisers
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.row_adam import RowAdam
 from models.interfaces import ModelShape
-from models.layers.domain_table import DomainTable
-from models.layers.row_table import RowTable
+from models.layers.tables import DomainTable, RowTable
 
 ROWS, DIM = 12, 3
 

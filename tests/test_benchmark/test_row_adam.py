@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from benchmark.training.adam import BETAS, drift, missed
 from benchmark.training.row_adam import DomainAdam, RowAdam
-from models.layers.row_table import RowTable
+from models.layers.tables import RowTable
 
 ROWS, DIM, RATE = 40, 3, 1e-2
 POPULARITY = (

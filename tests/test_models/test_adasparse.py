@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.methods.adasparse.method import AdaSparseConfig, TrainingPass
+from models.methods.adasparse import AdaSparseConfig, TrainingPass
 
 BACKBONES = ("dnn", "dcnv2")
 CROSS = tuple(product(("full", "lowrank", "moe"), ("parallel", "stacked")))

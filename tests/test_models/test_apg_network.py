@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from models.interfaces import AffineLinear
-from models.methods.adasparse.method import AdaSparse, AdaSparseConfig
+from models.methods.adasparse import AdaSparse, AdaSparseConfig
 from models.methods.apg import Apg, ApgConfig, ApgLinear, StaticFactor
 
 EVERYTHING = {"over_parameterisation": 14, "generator_hidden": 5, "generate_bias": True}

@@ -13,11 +13,10 @@ from torch.nn import functional
 
 from benchmark.protocol import PRESETS
 from models.check import main, outcome
-from models.contract import state
-from models.contract.checks import CHECKS, check_docstrings
+from models.contract.checks import CHECKS, FIRST_SELECTABLE_EPOCH, check_docstrings
 from models.contract.subject import CheckFailure, Subject
 from models.interfaces import DomainMethod, DomainTransform, MethodEntry
-from models.layers.domain_table import DomainTable
+from models.layers.tables import DomainTable
 from models.registry import import_file, load_backbone
 
 HERE = Path(__file__).resolve().parent
@@ -472,4 +471,4 @@ def test_correct_method_passes_everything(path, capsys):
 def test_first_selectable_epoch_is_the_protocols():
     epochs = {preset.protocol.first_selectable_epoch for preset in PRESETS.values()}
 
-    assert epochs == {state.FIRST_SELECTABLE_EPOCH}
+    assert epochs == {FIRST_SELECTABLE_EPOCH}

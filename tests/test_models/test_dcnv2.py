@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.backbones.dcnv2 import DCNv2Config
+from models.backbones.dcnv2 import DCNv2Config, FullCross, LowRankCross, MixtureCross
 from models.interfaces import AffineLinear
-from models.layers.cross import FullCross, LowRankCross, MixtureCross
 
 CONTEXT = SimpleNamespace()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.layers.embedding import FieldEmbedding
+from models.layers.tables import FieldEmbedding
 
 STARTS = {"tab": 1, "age": 5, "user": 8, "item": 58, "tags": 98}  # rows, after the empty slot's
 

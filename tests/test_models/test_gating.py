@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.methods.adasparse.gating import FORMS, PrunedLayer
+from models.methods.adasparse import FORMS, PrunedLayer
 
 FORM_NAMES = tuple(FORMS)
 BETA, EPSILON = 2.0, 0.25

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from datasets.loader import Batch
 from models.interfaces import DomainContext, ModelShape
-from models.methods.maml.method import Maml, MamlConfig
-from models.methods.maml.stacked_tasks import TaskRows
+from models.methods.maml import Maml, MamlConfig, TaskRows
 
 BACKBONES = ("dnn", "dcnv2")
 SHAPE = ModelShape(

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmark.training.trainer import TrainSplit
-from models.methods.maml.method import MamlConfig
+from models.methods.maml import MamlConfig
 
 BACKBONES = ("dnn", "dcnv2")
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from benchmark.training.trainer import TrainSplit
-from models.methods.maml.method import MamlConfig
-from models.methods.maml.stacked_tasks import stacked_rows
+from models.methods.maml import MamlConfig, stacked_rows
 
 
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.methods.star.domain_norm import PartitionedNorm
+from models.methods.star import PartitionedNorm
 
 FLOOR = 1e-3
 

@@ -10,7 +10,7 @@ import torch
 from benchmark.cost.compact import CompactPredictor
 from models.contract.checks import CHECKS
 from models.contract.subject import SCHEMA, CheckFailure, RandomRows, Subject
-from models.methods.star.method import Star
+from models.methods.star import Star
 from models.registry import available, load_backbone, load_method
 
 CELLS = [(b, m) for b in available("backbones") for m in available("methods")]

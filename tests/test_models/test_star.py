@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.layers.domain_table import domain_tables
-from models.methods.star.method import PartitionedNorm, StarConfig
+from models.layers.tables import domain_tables
+from models.methods.star import PartitionedNorm, StarConfig
 
 TASK_OF = torch.tensor([1, 1, 2, 3, 2, 1, 3, 0], dtype=torch.int32)
 
@@ -135,7 +135,7 @@ def test_grouped_map_equals_a_loop_and_a_gather(make_model, make_batch):
 def test_wide_and_narrow_matrices_give_the_same_gradients(monkeypatch, make_model, make_batch):
     batch, gradients = make_batch(50), []
     for wide in (1, 1 << 30):
-        monkeypatch.setattr("models.methods.star.factorised.WIDE", wide)
+        monkeypatch.setattr("models.methods.star.WIDE", wide)
         model = spread(make_model("dnn", "star")).train()
         functional.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})

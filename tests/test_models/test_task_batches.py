@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from models.methods.maml.task_batches import (
+from models.methods.maml import (
     TaskPasses,
     TaskSampler,
     check_batch_size,

@@ -1,20 +1,95 @@
-"""One embedding table for all fields and bags of a log."""
+"""Tables of which a step reads few rows: a row per code of a log, or a row per domain."""
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
-
-from models.layers.row_table import RowTable
+from torch import Tensor, nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
 
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
+    from models.interfaces import ModelShape
+    from models.layers.grouping import Groups
+
+
+class RowTable(nn.Module):
+    """Rows that are looked up by id; with a sparse gradient only those of a step have one.
+
+    An optimiser that moves such rows alone may owe the others what earlier steps would have done to
+    them. It sets `before_look_up`, which a table in training mode calls with the ids that will be
+    read. A copy of a table has no optimiser.
+    """
+
+    def __init__(self, num_rows: int, width: int, *, sparse_gradient: bool) -> None:
+        super().__init__()
+        self.sparse_gradient = sparse_gradient
+        self.before_look_up: Callable[[Tensor], object] | None = None
+        self.weight = nn.Parameter(torch.zeros(num_rows, width))
+
+    def look_up(self, ids: Tensor, padding_idx: int | None = None) -> Tensor:
+        """The rows of these ids, of any shape: (..., width)."""
+        self.announce(ids)
+        return functional.embedding(ids, self.weight, padding_idx, sparse=self.sparse_gradient)
+
+    def announce(self, ids: Tensor) -> None:
+        """Say that rows will be read; for a layer that reads `weight` itself."""
+        if self.training and self.before_look_up is not None:
+            self.before_look_up(ids)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies have no optimiser."""
+        return self.__dict__ | {"before_look_up": None}
+
+
+class DomainTable(RowTable):
+    """Values of one shape for every task id; all rows start equal.
+
+    Row 0, of the values unseen in train, has no gradient and keeps its start. Look each id up once
+    a step. A layer that reads `weight` itself first announces the ids and gives the gradient.
+    """
+
+    def __init__(self, shape: ModelShape, values: tuple[int, ...], start: float) -> None:
+        """Make one row per task of `shape`, each of the shape `values` and filled with `start`."""
+        super().__init__(shape.num_tasks, math.prod(values), sparse_gradient=shape.sparse_gradient)
+        self.values = values
+        self.start = start
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """The start value everywhere."""
+        self.weight.fill_(self.start)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The rows of these different ids: (U,) -> (U, *values)."""
+        return self.look_up(ids, padding_idx=0).unflatten(1, self.values)
+
+    def gradient(self, groups: Groups, grad_rows: Tensor) -> Tensor:
+        """The gradient of `weight` from that of the rows of the groups' ids: (U, *values).
+
+        For a layer whose backward pass is its own; `grad_rows` may be overwritten.
+        """
+        ids, flat = groups.ids, grad_rows.flatten(1)
+        if 0 in groups.numbers:
+            flat[groups.numbers.index(0)] = 0.0
+        if not self.sparse_gradient:
+            return torch.zeros_like(self.weight).index_copy_(0, ids, flat)
+        return torch.sparse_coo_tensor(
+            ids.unsqueeze(0), flat, self.weight.shape, check_invariants=False
+        )
+
+
+def domain_tables(model: nn.Module) -> list[DomainTable]:
+    """The tables of a model that have a row per domain."""
+    return [module for module in model.modules() if isinstance(module, DomainTable)]
 
 
 class FieldEmbedding(RowTable):

@@ -1,5 +1,0 @@
-"""AdaSparse."""
-
-from models.methods.adasparse.method import METHOD
-
-__all__ = ["METHOD"]

@@ -1,5 +1,0 @@
-"""MAML."""
-
-from models.methods.maml.method import METHOD
-
-__all__ = ["METHOD"]

@@ -1,5 +1,0 @@
-"""STAR."""
-
-from models.methods.star.method import METHOD
-
-__all__ = ["METHOD"]
