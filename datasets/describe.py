@@ -87,11 +87,8 @@ def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
 
 
 def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
-    from datasets.profiling.profile import profile_log
-    from datasets.profiling.proposal import propose
-    from datasets.profiling.remarks import remarks
-    from datasets.profiling.sniff import find_log, open_log
-    from datasets.profiling.toml_text import toml_text
+    from datasets.profiling.profile import find_log, open_log, profile_log
+    from datasets.profiling.proposal import propose, remarks, toml_text
 
     files = open_log(find_log(patterns))
     proposal = propose(files, profile_log(files, max_rows), label)
@@ -102,10 +99,9 @@ def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
 
 def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     from datasets import catalog
-    from datasets.encoding.options import PrepareOptions
     from datasets.prepare import prepare
     from datasets.profiling.data_card import card_of, render
-    from datasets.spec import DomainPartition
+    from datasets.spec import DomainPartition, PrepareOptions
 
     source, columns = catalog.source_of(name)
     entry = catalog.load(source)

@@ -10,15 +10,14 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.cache import shared_folder
-from datasets.encoding.encode import BLOCKS, CLUSTERS, encode_log
-from datasets.encoding.generated_only import CANDIDATES, SIMILARITY
-from datasets.encoding.options import PrepareOptions
+from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
 from datasets.files import file_digest, json_digest
 from datasets.spec import (
     UNSEEN,
     DataError,
     DatasetSpec,
     EncodedSchema,
+    PrepareOptions,
     SplitName,
     SplitVariant,
 )

@@ -15,9 +15,8 @@ from benchmark.store.plan import write_plan
 from benchmark.store.trials import read_trial
 from benchmark.tasks import RunTask, TrialTask
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import VARIANTS, DomainPartition
+from datasets.spec import VARIANTS, DomainPartition, PrepareOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping

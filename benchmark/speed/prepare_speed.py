@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from benchmark.speed.figures import Measurement
 from datasets.catalog import custom
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -16,12 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from datasets.encoding.blocks import cluster_codes, time_blocks
-from datasets.encoding.code_file import CodeFile, write_row_major
 from datasets.encoding.domains import Domains, number_domains
-from datasets.encoding.generated_only import write_known
-from datasets.encoding.splits import RowOrder, order_rows, time_keys
-from datasets.encoding.staging import Staged
+from datasets.encoding.splits import RowOrder, cluster_codes, order_rows, time_blocks, time_keys
+from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.vocabulary import (
     Encoded,
     Tokens,
@@ -35,12 +32,13 @@ from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datasets.encoding.options import PrepareOptions
-    from datasets.raw.raw_log import RawLog
+    from datasets.raw.raw_log import RawLog, Similarity
+    from datasets.spec import PrepareOptions
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
 NUM_THREADS = 2  # features encoded at a time; each holds a column of positions in memory
+CANDIDATES, SIMILARITY = "candidates.parquet", "similarity.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,3 +280,49 @@ def _card(
         "num_tasks": schema.num_tasks,
         "one_class_domains_in_test": int(one_class.sum()),
     }
+
+
+def write_known(
+    raw: RawLog, columns: tuple[str, ...], rows: RowOrder, domains: Domains, folder: Path
+) -> None:
+    """Write `CANDIDATES` and `SIMILARITY` of a log that has them; `columns` make the domains.
+
+    Raises:
+        DataError: a candidate's domain does not occur in the log.
+    """
+    if raw.candidates is not None and raw.truth is not None:
+        own = domains.eval_domain_id[rows.bounds[-1] :]
+        _check_candidates(domains, columns, own)
+        table = raw.candidates.select("request_id", "bid", pl.col(raw.truth).alias("p_click"))
+        table.collect().with_columns(eval_domain_id=pl.Series(own)).write_parquet(
+            folder / CANDIDATES
+        )
+    if raw.similarity is not None:
+        _write_similarity(raw.similarity, domains, folder / SIMILARITY)
+
+
+def _check_candidates(
+    domains: Domains, columns: tuple[str, ...], of_candidates: np.ndarray
+) -> None:
+    counts = domains.table.select(pl.col("^.*_impressions$")).sum_horizontal().to_numpy()
+    strange = np.flatnonzero(counts[of_candidates] == 0)
+    if strange.size:
+        values = domains.table.select(columns).row(int(of_candidates[strange[0]]))
+        raise DataError(
+            f"{strange.size} candidates of the A/B test are of domains without an impression, such"
+            f" as {', '.join(values)}; draw requests from the impressions of the log"
+        )
+
+
+def _write_similarity(similarity: Similarity, domains: Domains, path: Path) -> None:
+    columns = list(similarity.columns)
+    known = similarity.values.select(columns).with_row_index("position")
+    occurring = domains.table.filter(pl.sum_horizontal("^.*_impressions$") > 0)
+    found = occurring.select("eval_domain_id", *columns).join(known, on=columns)
+    found = found.sort("eval_domain_id")
+    position = found["position"].to_numpy()
+    np.savez(
+        path,
+        eval_domain_id=found["eval_domain_id"].to_numpy(),
+        planted=similarity.matrix[np.ix_(position, position)],
+    )

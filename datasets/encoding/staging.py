@@ -1,4 +1,4 @@
-"""The needed columns of a raw log as one Parquet file, read back block by block."""
+"""Columns of a log on disk while it is prepared: its text, and the codes that are made of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from datasets.encoding.generated_only import num_rows
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from datasets.raw.raw_log import RawLog
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 READ_ROWS = 1 << 18  # also the rows of a row group
 PROBE_BYTES = 1 << 20
+WIDTH = 4  # bytes of an int32
+BLOCK_ROWS = 1 << 16
 
 
 class Staged:
@@ -47,7 +48,8 @@ class Staged:
         parts = [raw.frame] if raw.candidates is None else [raw.frame, raw.candidates]
         self._write(pl.concat([part.select(columns) for part in parts]))
         self.size = int(pq.ParquetFile(self.path).metadata.num_rows)
-        self.num_candidates = num_rows(raw.candidates)
+        counts = [int(part.select(pl.len()).collect().item()) for part in parts[1:]]
+        self.num_candidates = sum(counts)
         self.num_rows = self.size - self.num_candidates
         expected = sum(table.num_rows for table in raw.tables)
         if raw.tables and self.num_rows != expected:
@@ -102,3 +104,47 @@ def _staging_error(raw: RawLog, path: Path, error: Exception) -> Exception:
 def _unreadable(raw: RawLog, reason: str) -> DataError:
     names = ", ".join(str(path) for path in raw.files)
     return DataError(f"{names}: cannot be read ({reason}); check quotes and separators")
+
+
+class CodeFile:
+    """int32 columns of `size` rows each; several threads may write different columns."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path, self.size = path, size
+        path.touch()
+
+    def write(self, column: int, start: int, codes: np.ndarray) -> None:
+        """Write the codes of some rows of a column, from row `start` on."""
+        with self.path.open("r+b") as stream:
+            stream.seek(WIDTH * (column * self.size + start))
+            stream.write(np.ascontiguousarray(codes, dtype="<i4").data)
+
+    def read(self, column: int, start: int, count: int) -> np.ndarray:
+        """The codes of some rows of a column."""
+        offset = WIDTH * (column * self.size + start)
+        return np.fromfile(self.path, dtype="<i4", count=count, offset=offset)
+
+    def reorder(self, column: int, order: np.ndarray) -> None:
+        """Put a column's rows into this order, of which there may be fewer."""
+        codes = self.read(column, 0, self.size)
+        for start in range(0, len(order), BLOCK_ROWS):
+            self.write(column, start, codes[order[start : start + BLOCK_ROWS]])
+
+
+def write_row_major(
+    codes: CodeFile, num_columns: int, others: Sequence[np.ndarray], path: Path
+) -> None:
+    """Write an .npy matrix of the file's first columns and then `others`, block by block."""
+    num_rows = len(others[0])
+    width = num_columns + len(others)
+    header = {"descr": "<i4", "fortran_order": False, "shape": (num_rows, width)}
+    with path.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for start in range(0, num_rows, BLOCK_ROWS):
+            count = min(BLOCK_ROWS, num_rows - start)
+            block = np.empty((count, width), dtype="<i4")
+            for column in range(num_columns):
+                block[:, column] = codes.read(column, start, count)
+            for place, values in enumerate(others, num_columns):
+                block[:, place] = values[start : start + count]
+            out.write(block.data)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.splits import SPLITS
-from datasets.profiling.skew import Skew, skew_of
+from datasets.profiling.partitions import Skew, skew_of
 from datasets.profiling.timeformats import readable_time
 from datasets.spec import PAD, UNSEEN
 

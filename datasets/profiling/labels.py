@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from datasets.catalog.custom import is_positive
 from datasets.encoding.encode import LABELS
 from datasets.profiling.names import LABELS as LABEL_NAMES
 from datasets.profiling.names import label_rank
-from datasets.raw.value_formats import is_positive
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -116,12 +116,7 @@ def _of_ratings(profile: LogProfile, name: str) -> Label | None:
 
 
 def _label(profile: LogProfile, name: str, positive: tuple[str, ...], guess: str) -> Label:
-    label = Label(name=name, positive=positive, base_rate=0.0, guess=guess, missing=0)
-    rate = label.values_of(profile.rows).mean()
-    return Label(
-        name=name,
-        positive=positive,
-        base_rate=float(rate),  # type: ignore[arg-type]
-        guess=guess,
-        missing=profile.volumes[name].missing,
-    )
+    missing = profile.volumes[name].missing
+    label = Label(name=name, positive=positive, base_rate=0.0, guess=guess, missing=missing)
+    rate = float(label.values_of(profile.rows).mean())  # type: ignore[arg-type]
+    return replace(label, base_rate=rate)

@@ -1,21 +1,171 @@
-"""Counts over a whole unknown log in bounded memory, and a sample of its rows."""
+"""Opens the files of an unknown log and counts over all rows in bounded memory."""
 
 from __future__ import annotations
 
+import csv
+import glob
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from datasets.catalog.custom import PARQUET
+from datasets.raw.tables import ParquetTable, Table, TextTable, open_bytes
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from datasets.profiling.sniff import LogFiles
+    from collections.abc import Sequence
 
+SEPARATORS = "\t,;|\x01 "  # a space comes last: it stands within values too
+HEAD_BYTES = 1 << 20
+HEAD_LINES = 200
+LIST_SEPARATOR = ";"
+NOT_TEXT = (pl.Struct, pl.Binary, pl.Object, pl.Array)
 ROW = "__row__"
 SAMPLE_SEED, CONTENT_SEED = 1, 2
 MAX_DIGESTS = 20_000_000  # digests of rows that are held to count duplicates: 160 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFiles:
+    """The opened files of one log, in the order of their names.
+
+    `shared` are the columns that all files have and that can be text, `bags` those that are lists
+    in Parquet files, and `odd` the columns that only some files have or that are no text.
+    `invented` names the columns of text files without a header.
+    """
+
+    tables: tuple[Table, ...]
+    shared: tuple[str, ...]
+    odd: tuple[str, ...]
+    bags: tuple[str, ...]
+    separator: str
+    invented: tuple[str, ...]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all files, after a check of every line of text."""
+        return sum(table.num_rows for table in self.tables)
+
+    def scan(self) -> pl.LazyFrame:
+        """The shared columns of all rows, as text; a quoted empty value is missing too."""
+        texts = pl.col(self.shared).cast(pl.String)
+        columns = pl.when(texts != "").then(texts)
+        return pl.concat([table.scan().select(columns) for table in self.tables])
+
+
+def find_log(patterns: Sequence[str]) -> list[Path]:
+    """The files that names and patterns stand for, all in one folder, in the order of their names.
+
+    Raises:
+        DataError: a pattern matches no file, or the files lie in several folders.
+    """
+    paths: set[Path] = set()
+    for pattern in patterns:
+        exact = Path(pattern)
+        found = [exact] if exact.is_file() else [Path(path) for path in glob.glob(pattern)]  # noqa: PTH207
+        found = [path for path in found if path.is_file()]
+        if not found:
+            raise DataError(f"{pattern}: there is no such file; name the files of a log")
+        paths.update(found)
+    folders = sorted({str(path.parent) for path in paths})
+    if len(folders) > 1:
+        raise DataError(
+            f"the files lie in several folders ({', '.join(folders)}); a log is described within"
+            " one: move or link them into one folder"
+        )
+    return sorted(paths)
+
+
+def open_log(paths: Sequence[Path]) -> LogFiles:
+    """Open all files of a log alike.
+
+    Raises:
+        DataError: a file cannot be read, or no separator fits its first lines.
+    """
+    text = next((path for path in paths if path.suffix not in PARQUET), None)
+    separator, invented = (",", ()) if text is None else _guess_layout(text)
+    schemas = {path: _parquet_schema(path) for path in paths if path.suffix in PARQUET}
+    lists = {
+        name
+        for schema in schemas.values()
+        for name, dtype in schema.items()
+        if isinstance(dtype, pl.List)
+    }
+    not_text = {
+        name
+        for schema in schemas.values()
+        for name, dtype in schema.items()
+        if isinstance(dtype, NOT_TEXT) or getattr(dtype, "inner", None) in (pl.Struct, pl.List)
+    }
+    tables: list[Table] = [
+        ParquetTable.open(path, dict.fromkeys(sorted(lists), LIST_SEPARATOR))
+        if path in schemas
+        else TextTable.open(path, separator, invented)
+        for path in paths
+    ]
+    everywhere = set.intersection(*(set(table.columns) for table in tables)) - not_text
+    anywhere = dict.fromkeys(name for table in tables for name in table.columns)
+    return LogFiles(
+        tables=tuple(tables),
+        shared=tuple(name for name in anywhere if name in everywhere),
+        odd=tuple(name for name in anywhere if name not in everywhere),
+        bags=tuple(sorted(lists - not_text)),
+        separator=separator,
+        invented=invented,
+    )
+
+
+def _parquet_schema(path: Path) -> dict[str, pl.DataType]:
+    try:
+        return dict(pl.read_parquet_schema(path))
+    except pl.exceptions.PolarsError:
+        ParquetTable.open(path, {})  # says what is wrong
+        raise
+
+
+def _guess_layout(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The separator of a text file, and names for its columns if its first line is data."""
+    lines = _head(path)
+    widths = {separator: _width(lines, separator) for separator in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda mark: widths[mark])
+    if widths[separator] < 2:
+        raise DataError(
+            f"{path}: no separator splits its first {len(lines)} lines into equally many values;"
+            f" tried {', '.join(map(repr, SEPARATORS))}; is this a table with one row a line?"
+        )
+    first = next(csv.reader(lines, delimiter=separator))
+    if any(_is_number(value) for value in first):
+        return separator, tuple(f"c{place}" for place in range(1, len(first) + 1))
+    return separator, ()
+
+
+def _head(path: Path) -> list[str]:
+    """The first whole lines of a text file."""
+    with open_bytes(path) as stream:
+        content = stream.read(HEAD_BYTES)
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    if len(content) == HEAD_BYTES:
+        lines = lines[:-1]
+    lines = [line for line in lines if line.strip()][:HEAD_LINES]
+    if not lines:
+        raise DataError(f"{path}: the file has no line of text; a log has one row a line")
+    return lines
+
+
+def _width(lines: list[str], separator: str) -> int:
+    """Values of every line, 0 if lines differ."""
+    widths = {len(values) for values in csv.reader(lines, delimiter=separator) if values}
+    return widths.pop() if len(widths) == 1 else 0
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

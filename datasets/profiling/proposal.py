@@ -1,12 +1,20 @@
-"""Puts together what is proposed for an unknown log: label, time, features and partition."""
+"""The proposal for an unknown log, the TOML file that it makes, and remarks for the owner."""
 
 from __future__ import annotations
 
+import glob
+import itertools
+import json
+import math
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datasets.catalog import available
 from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
 from datasets.profiling.names import is_user
@@ -15,10 +23,12 @@ from datasets.profiling.timeformats import TimeColumn, recognise
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from datasets.profiling.profile import LogProfile
-    from datasets.profiling.sniff import LogFiles
+    from collections.abc import Iterator, Sequence
+
+    from datasets.profiling.profile import LogFiles, LogProfile
 
 LEAST_USERS = 50  # fewer say little of how much users differ
+MAX_BAG_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +122,263 @@ def _in_order(columns: list[Column], partition: Candidate) -> tuple[Column, ...]
     others = [column for column in columns if column.name not in partition.columns]
     others.sort(key=lambda column: -np.nan_to_num(column.auc, nan=0.0))
     return (*domain, *others)
+
+
+def toml_text(proposal: Proposal) -> str:
+    """The whole file."""
+    paths = [table.path for table in proposal.files.tables]
+    name = log_name(paths)
+    lines = [
+        f"# Proposed from {_rows_used(proposal)}. What is marked `guess` deserves a look.",
+        f"# Save it beside the log as {name}.toml, then: run_all.py --data {name}.toml",
+        "",
+        f"name = {_quoted(name)}",
+        f"files = {_quoted(file_pattern(paths))}",
+        *_text_layout(proposal),
+        *_label_lines(proposal),
+        *_timestamp(proposal),
+        *_cluster(proposal),
+        *_partition(proposal),
+        "",
+        "# The domain columns, then the others by what each alone says about the label.",
+        "features = [",
+        *(f"  {_feature(column)}" for column in proposal.features),
+        *(
+            f"  # {_quoted(column.name)},  # left out: {_plain(column.left_out)}"
+            for column in proposal.left_out
+        ),
+        "]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def log_name(paths: Sequence[Path]) -> str:
+    """A name for the log from what its files share, none that the catalog has."""
+    stems = [path.name.split(".")[0] for path in paths]
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", _shared_start(stems)).strip("_-") or "my_log"
+    return f"{name}_log" if name in available() else name
+
+
+def file_pattern(paths: Sequence[Path]) -> str | list[str]:
+    """The name of one file; a pattern that matches several and no others there, or their names."""
+    names = [path.name for path in paths]
+    if len(names) == 1:
+        return glob.escape(names[0])
+    start = _shared_start(names)
+    end = _shared_start([name[len(start) :][::-1] for name in names])[::-1]
+    pattern = f"{glob.escape(start)}*{glob.escape(end)}"
+    matching = [
+        path.name
+        for path in paths[0].parent.iterdir()
+        if path.is_file() and fnmatchcase(path.name, pattern)
+    ]
+    return pattern if sorted(matching) == sorted(names) else [glob.escape(name) for name in names]
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
+def _rows_used(proposal: Proposal) -> str:
+    profile, files = proposal.profile, proposal.files.tables
+    where = files[0].path.name if len(files) == 1 else f"{len(files)} files"
+    used = "all of them" if profile.is_whole else f"a random {len(profile.rows):,} of them"
+    return _plain(f"the {profile.num_rows:,} rows of {where}, {used} looked at closely")
+
+
+def _text_layout(proposal: Proposal) -> list[str]:
+    lines = []
+    if proposal.files.separator != ",":
+        lines.append(f"separator = {_quoted(proposal.files.separator)}")
+    if proposal.files.invented:
+        lines.append(
+            f"columns = {_quoted(list(proposal.files.invented))}  # guess: the first line is data;"
+            " rename them as you like"
+        )
+    if proposal.missing_texts:
+        lines.append(
+            f"missing = {_quoted(list(proposal.missing_texts))}  # guess: they stand among numbers"
+        )
+    return lines
+
+
+def _label_lines(proposal: Proposal) -> list[str]:
+    label = proposal.label
+    others = ", ".join(other.name for other in proposal.other_labels)
+    remark = f"  # 1 in {label.base_rate:.2%} of the rows"
+    remark += f"; other columns with two values: {_plain(others)}" if others else ""
+    lines = [f"label = {_quoted(label.name)}{remark}"]
+    if label.positive:
+        guess = f"  # guess: {_plain(label.guess)}" if label.guess else ""
+        lines.append(f"positive = {_quoted(list(label.positive))}{guess}")
+    return lines
+
+
+def _timestamp(proposal: Proposal) -> list[str]:
+    time = proposal.time
+    if time is None:
+        return ["# no timestamp found: the log is split by a seeded shuffle"]
+    span = _plain(f"{time.kind}, {time.first} to {time.last}")
+    lines = [f"timestamp = {_quoted(time.name)}  # {span}"]
+    if time.layout is not None:
+        also = f"  # guess: {time.alternative} fits as well" if time.alternative else ""
+        lines.append(f"timestamp_format = {_quoted(time.layout)}{also}")
+    return lines
+
+
+def _cluster(proposal: Proposal) -> list[str]:
+    users = proposal.cluster
+    if users is None:
+        return []
+    return [f"cluster = {_quoted(users.name)}  # guess: {users.distinct:,} users"]
+
+
+def _partition(proposal: Proposal) -> list[str]:
+    chosen = proposal.partition
+    lines = [
+        f"partition = {_quoted(list(chosen.columns))}  # guess: {chosen.skew.num_domains:,} domains"
+    ]
+    if len(chosen.columns) > 1:
+        lines.append(f"representative = {_quoted(chosen.columns[0])}  # guess")
+    return lines
+
+
+def _feature(column: Column) -> str:
+    parts = [f"name = {_quoted(column.name)}", f"kind = {_quoted(column.kind)}"]
+    if column.kind == "bag":
+        length = min(max(column.lengths, 1), MAX_BAG_LENGTH)
+        parts += [f"separator = {_quoted(column.separator)}", f"max_length = {length}"]
+    entry = _quoted(column.name) if column.kind == "categorical" else f"{{ {', '.join(parts)} }}"
+    missing = f", {column.missing_share:.1%} missing" if column.missing_share else ""
+    guess = f"; guess: {column.guess}" if column.guess else ""
+    return f"{entry},  # {column.distinct:,} values{missing}{guess}"
+
+
+def _quoted(value: str | list[str]) -> str:
+    """A TOML text or list of texts."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _plain(text: str) -> str:
+    """Text that can stand in a comment: no control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def remarks(proposal: Proposal) -> Iterator[str]:
+    """Line by line: rows, label, time, columns, partitions, and what looks wrong."""
+    yield from _rows(proposal)
+    yield from _label(proposal)
+    yield from _time(proposal)
+    yield from _columns(proposal)
+    yield from _partitions(proposal)
+    yield from _leaks(proposal)
+
+
+def _rows(proposal: Proposal) -> Iterator[str]:
+    profile, files = proposal.profile, proposal.files
+    yield "files: " + ", ".join(str(table.path) for table in files.tables)
+    yield f"rows: {profile.num_rows:,}; every line was read, missing values count over all of them"
+    if not profile.is_whole:
+        yield (
+            f"  all else is from {len(profile.rows):,} rows, drawn at random from the whole log;"
+            " distinct values are estimates over all rows, up to about 5% off"
+        )
+    if files.invented:
+        yield "  the first line holds numbers, so it is taken for data; columns get invented names"
+    if files.odd:
+        yield (
+            f"  not usable, as not every file has them or they are no text: {', '.join(files.odd)}"
+        )
+    if profile.duplicate_share:
+        count = round(profile.duplicate_share * profile.num_rows)
+        about = "" if profile.counts_all_duplicates else "about "
+        yield (
+            f"  duplicates: {about}{count:,} rows ({profile.duplicate_share:.2%}) repeat an earlier"
+            " one in every column; they stay in the log"
+        )
+
+
+def _label(proposal: Proposal) -> Iterator[str]:
+    label = proposal.label
+    ones = f" ({', '.join(label.positive)} count as 1)" if label.positive else ""
+    yield f"label: {label.name}{ones}, 1 in {label.base_rate:.2%} of the rows"
+    if label.missing:
+        yield (
+            f"  {label.missing:,} rows have no label; preparing stops at the first of them: remove"
+            " these lines"
+        )
+    for other in proposal.other_labels:
+        yield f"  also has two values: {other.name}, 1 in {other.base_rate:.2%}"
+
+
+def _time(proposal: Proposal) -> Iterator[str]:
+    if proposal.time is None:
+        yield "time: no column of times without gaps; a seeded shuffle will split the log"
+    else:
+        yield f"time: {_span(proposal.time)}"
+    for other in proposal.other_times:
+        gaps = proposal.profile.volumes[other.name].missing
+        yield f"  also times: {_span(other)}" + (f", {gaps:,} missing" if gaps else "")
+
+
+def _span(time: TimeColumn) -> str:
+    order = "rows in its order" if time.is_sorted else "rows not in its order"
+    either = f" (or {time.alternative})" if time.alternative else ""
+    return f"{time.name}, {time.kind}{either}, {time.first} to {time.last}, {order}"
+
+
+def _columns(proposal: Proposal) -> Iterator[str]:
+    columns = (*proposal.features, *proposal.left_out)
+    width = max(len("name"), *(len(column.name) for column in columns))
+    yield "columns (AUC: of the column alone, on held-out rows):"
+    yield f"  {'name':{width}}  {'kind':11} {'values':>11} {'missing':>8} {'AUC':>6}  remark"
+    for column in columns:
+        auc = "" if math.isnan(column.auc) else f"{column.auc:.3f}"
+        remark = f"left out: {column.left_out}" if column.left_out else column.guess
+        if column.lone_negative:
+            remark = f"{remark}; -1 is its only negative value: does it mean missing?".strip("; ")
+        yield (
+            f"  {column.name:{width}}  {column.kind:11} {column.distinct:>11,}"
+            f" {column.missing_share:>8.2%} {auc:>6}  {remark}"
+        ).rstrip()
+
+
+def _partitions(proposal: Proposal) -> Iterator[str]:
+    names = {candidate: " x ".join(candidate.columns) for candidate in proposal.partitions}
+    width = max(len("partition"), *map(len, names.values()))
+    yield (
+        "partitions (head, tail: domains that hold the first and the last 20% of the rows; spread:"
+        " standard deviation of click rates between domains, chance taken off):"
+    )
+    yield (
+        f"  {'partition':{width}}  {'domains':>8} {'head':>6} {'tail':>6} {'one class':>9}"
+        f" {'spread':>7}"
+    )
+    for candidate, name in names.items():
+        yield f"  {name:{width}}  {_skew(candidate)}" + (
+            "  <- proposed" if candidate is proposal.partition else ""
+        )
+
+
+def _skew(candidate: Candidate) -> str:
+    skew = candidate.skew
+    return (
+        f"{skew.num_domains:>8,} {skew.head:>6,} {skew.tail:>6,} {skew.one_class:>9,}"
+        f" {candidate.spread:>7.4f}"
+    )
+
+
+def _leaks(proposal: Proposal) -> Iterator[str]:
+    leaks = [column for column in proposal.left_out if column.left_out.startswith("LEAK?")]
+    if all(math.isnan(column.auc) for column in (*proposal.features, *proposal.left_out)):
+        yield "leaks: too few rows of one class to look for them; only names were read"
+    if leaks:
+        yield (
+            "leaks: left out, as they seem to know the label:"
+            f" {', '.join(column.name for column in leaks)}; put back what is known before the"
+            " impression"
+        )
+    elif not all(math.isnan(column.auc) for column in proposal.features):
+        yield "leaks: no column alone looks like one; columns that leak only jointly are not found"

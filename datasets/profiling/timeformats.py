@@ -8,10 +8,9 @@ from functools import partial
 
 import polars as pl
 
-from datasets.encoding.blocks import UNITS, epoch_unit
-from datasets.encoding.splits import time_keys
+from datasets.catalog.custom import read_time
+from datasets.encoding.splits import UNITS, epoch_unit, time_keys
 from datasets.profiling.names import words_of
-from datasets.raw.value_formats import read_time
 from datasets.spec import DataError
 
 FORMATS = (

@@ -1,24 +1,214 @@
-"""Opens delimited text and Parquet files lazily, as strings, and finds the line of a row."""
+"""Delimited text and Parquet files: every line checked, rows read lazily as strings.
+
+Every line of a text file is checked in one pass and bounded memory. Readers of CSV, pyarrow's and
+Polars' among them, take blank lines, lines of nothing but separators and quotes within values for
+data, and name no line where text is not UTF-8.
+"""
 
 from __future__ import annotations
 
 import csv
 import difflib
+import io
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
+import numpy as np
 import polars as pl
 from polars import selectors
 
-from datasets.raw.line_check import Survey, open_bytes, survey
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+BLOCK_BYTES = 1 << 24
+MAX_RECORD_BYTES = 1 << 26
+NEWLINE, CARRIAGE_RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PACKINGS = {".gz": "gzip", ".zst": "zstd"}
 MAX_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The number of data rows of a checked file, and whether a value runs over several lines."""
+
+    num_rows: int
+    has_multiline_values: bool
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The plain bytes of a file; `.gz` and `.zst` are decompressed on the fly.
+
+    Raises:
+        DataError: the compressed stream is damaged or cut short.
+    """
+    import pyarrow as pa
+
+    packing = PACKINGS.get(path.suffix)
+    try:
+        if packing is None:
+            stream: BinaryIO = path.open("rb")
+        else:
+            packed = pa.CompressedInputStream(pa.OSFile(str(path)), packing)
+            stream = cast("BinaryIO", io.BufferedReader(packed))
+        with stream:
+            yield stream
+    except OSError as error:
+        if error.errno is not None:  # of the disk, not of the stream
+            raise
+        raise DataError(
+            f"{path}: the compressed stream is truncated or damaged ({error}); fetch the file again"
+        ) from None
+
+
+def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = True) -> Survey:
+    """Check that every record of a file has `num_columns` values.
+
+    Raises:
+        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the
+            compressed stream is cut short, or there is no data row.
+    """
+    surveyor = _Surveyor(path, ord(separator), num_columns, has_header)
+    with open_bytes(path) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            surveyor.feed(block)
+        surveyor.finish()
+    num_rows = surveyor.num_records - has_header
+    if num_rows < 1:
+        raise DataError(
+            f"{path}: the file has {'a header but ' if has_header else ''}no data row; at least one"
+            " line of data is needed"
+        )
+    return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
+
+
+class _Surveyor:
+    """The state of a survey: counts so far and the bytes of a record that a block cuts."""
+
+    def __init__(self, path: Path, separator: int, num_columns: int, has_header: bool) -> None:
+        self.path = path
+        self.separator = separator
+        self.num_columns = num_columns
+        self.names = "the header names" if has_header else "the list of columns names"
+        self.num_records = 0
+        self.num_lines = 0
+        self.num_blank = 0
+        self.first_blank_line = 0
+        self._carry = b""
+
+    def feed(self, block: bytes) -> None:
+        """Check all records that are complete with this block."""
+        at_start = not self.num_lines and not self._carry
+        data = self._carry + (block.removeprefix(BYTE_ORDER_MARK) if at_start else block)
+        values = np.frombuffer(data, np.uint8)
+        delimiters = np.flatnonzero((values == self.separator) | (values == NEWLINE))
+        has_quotes = QUOTE in data
+        if has_quotes:
+            delimiters = self._outside_quotes(data, values, delimiters)
+        ends = np.flatnonzero(values[delimiters] == NEWLINE)  # of delimiters: where records end
+        cut = int(delimiters[ends[-1]]) + 1 if ends.size else 0
+        if cut:
+            self._check_text(data, cut)
+            self._check_records(data, values, delimiters, ends)
+            self.num_lines += data.count(b"\n", 0, cut) if has_quotes else int(ends.size)
+        self._carry = data[cut:]
+        if len(self._carry) > MAX_RECORD_BYTES:
+            self._fail(
+                0,
+                data,
+                f"the record is longer than {MAX_RECORD_BYTES} bytes; is a quote left open?",
+            )
+
+    def finish(self) -> None:
+        """Check the last record of a file without a line end."""
+        if not self._carry:
+            return
+        self.feed(b"\n")
+        if self._carry:
+            self._fail(0, self._carry, "a quote is opened and never closed; close it or double it")
+
+    def _check_records(
+        self, data: bytes, values: np.ndarray, delimiters: np.ndarray, ends: np.ndarray
+    ) -> None:
+        stops = delimiters[ends]
+        starts = np.concatenate(([0], stops[:-1] + 1))
+        num_values = np.diff(ends, prepend=-1)
+        lengths = stops - starts
+        lengths = lengths - ((lengths > 0) & (values[stops - 1] == CARRIAGE_RETURN))
+        is_blank = lengths == 0
+        filled = np.flatnonzero(~is_blank)
+        self._check_blanks(data, starts, is_blank, filled)
+        wrong = filled[num_values[filled] != self.num_columns]
+        if wrong.size:
+            self._fail(
+                int(starts[wrong[0]]),
+                data,
+                f"the line has {num_values[wrong[0]]} values, {self.names} {self.num_columns};"
+                " repair or remove the line",
+            )
+        void = filled[lengths[filled] == self.num_columns - 1]  # nothing but separators
+        if void.size:
+            self._fail(int(starts[void[0]]), data, "no value is filled in; remove the line")
+        self.num_records += int(filled.size)
+
+    def _check_blanks(
+        self, data: bytes, starts: np.ndarray, is_blank: np.ndarray, filled: np.ndarray
+    ) -> None:
+        """Blank lines are fine at the end of a file only."""
+        if self.num_blank and filled.size:
+            self._fail_at_line(self.first_blank_line, "the line is blank; remove it")
+        if not is_blank.any():
+            return
+        first = int(np.argmax(is_blank))
+        if filled.size and filled[-1] > first:
+            self._fail(int(starts[first]), data, "the line is blank; remove it")
+        if not self.num_blank:
+            self.first_blank_line = self.num_lines + data.count(b"\n", 0, int(starts[first])) + 1
+        self.num_blank += int(is_blank.sum())
+
+    def _outside_quotes(
+        self, data: bytes, values: np.ndarray, delimiters: np.ndarray
+    ) -> np.ndarray:
+        quotes = np.flatnonzero(values == QUOTE)
+        opening, closing = quotes[0::2], quotes[1::2]
+        before = values[opening[opening > 0] - 1]
+        after = values[closing[closing < len(values) - 1] + 1]
+        edges = [self.separator, NEWLINE, CARRIAGE_RETURN, QUOTE]
+        stray = [
+            *opening[opening > 0][~np.isin(before, edges)][:1],
+            *closing[closing < len(values) - 1][~np.isin(after, edges)][:1],
+        ]
+        if stray:
+            self._fail(
+                int(min(stray)),
+                data,
+                "a quote stands inside a value; quote the whole value and double it",
+            )
+        return delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
+
+    def _check_text(self, data: bytes, end: int) -> None:
+        if data.isascii():
+            return
+        try:
+            data[:end].decode("utf-8")
+        except UnicodeDecodeError as error:
+            self._fail(
+                error.start,
+                data,
+                f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8",
+            )
+
+    def _fail(self, position: int, data: bytes, problem: str) -> NoReturn:
+        self._fail_at_line(self.num_lines + data.count(b"\n", 0, position) + 1, problem)
+
+    def _fail_at_line(self, line: int, problem: str) -> NoReturn:
+        raise DataError(f"{self.path} line {line}: {problem}")
 
 
 @dataclass(frozen=True)

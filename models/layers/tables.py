@@ -13,8 +13,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch import Tensor, nn
-
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
     from models.interfaces import ModelShape

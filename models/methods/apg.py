@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from models.interfaces import Activation, DomainContext, ModelShape, Role
     from models.layers.grouping import Groups
 
-Condition = Literal["e_d", "both", "h"]
+Condition = Literal["both", "e_d", "h"]
 GENERATOR_STD = 0.01
 
 

@@ -13,8 +13,8 @@ from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
 from benchmark.tasks import RunTask
 from datasets.catalog import custom
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 from models.registry import available
 
 SMOKE = PRESETS["smoke"]

@@ -11,8 +11,8 @@ import pytest
 
 from datasets.catalog import custom
 from datasets.catalog import kuairand as kuairand_log
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 KEYS = {
     "name": "tiny",

@@ -4,9 +4,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import aliccp
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 
 def prepared(folder, **options):

@@ -5,11 +5,10 @@ import gzip
 import polars as pl
 import pytest
 
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.raw.line_check import survey
 from datasets.raw.raw_log import CatalogEntry
-from datasets.spec import DataError
+from datasets.raw.tables import survey
+from datasets.spec import DataError, PrepareOptions
 
 HEADER = "time,site,item,click\n"
 LINES = "".join(f"{row},s{row % 2},i{row % 3},{row % 2}\n" for row in range(30))
@@ -51,7 +50,7 @@ def test_wrong_line_is_named(prepare_log, line, words, line_end):
 
 @pytest.mark.parametrize("block", [10, 33, 1 << 24])
 def test_wrong_line_is_named_whatever_the_blocks(prepare_log, monkeypatch, block):
-    monkeypatch.setattr("datasets.raw.line_check.BLOCK_BYTES", block)
+    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", block)
 
     assert "line 32: " in message_of(prepare_log, HEADER + LINES + "1,s0\n" + LINES)
     assert "line 32: the line is blank" in message_of(prepare_log, HEADER + LINES + "\n" + LINES)
@@ -147,7 +146,7 @@ def test_harmless_differences_of_files(prepare_log, log):
 
 
 def test_quoted_values_may_hold_separators_quotes_and_lines(prepare_log, monkeypatch):
-    monkeypatch.setattr("datasets.raw.line_check.BLOCK_BYTES", 40)
+    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", 40)
 
     data = prepare_log(HEADER + LINES.replace("s1", '"a,""b""\nc"'))
 

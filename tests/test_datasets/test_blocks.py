@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.encoding.blocks import NUM_BLOCKS, cluster_codes, time_blocks
+from datasets.encoding.splits import NUM_BLOCKS, cluster_codes, time_blocks
 from datasets.encoding.vocabulary import Tokens
 from datasets.spec import DataError
 

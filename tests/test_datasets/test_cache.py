@@ -14,9 +14,9 @@ import pytest
 
 from datasets.catalog import custom
 from datasets.encoding import encode
-from datasets.encoding.options import PrepareOptions
 from datasets.files import locked
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 
 def prepare_in_process(toml, folder, barrier, results):

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog, Similarity
-from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, PrepareOptions
 
 SPEC = DatasetSpec(
     name="known",

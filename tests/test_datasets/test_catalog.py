@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
 from datasets.profiling.names import is_user
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 EXAMPLE = Path(catalog.__file__).parent / "criteo.example.toml"
 

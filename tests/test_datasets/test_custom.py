@@ -9,11 +9,10 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import custom
-from datasets.encoding.options import PrepareOptions
+from datasets.catalog.custom import FileLayout
 from datasets.prepare import prepare
 from datasets.profiling.timeformats import FORMATS
-from datasets.raw.value_formats import FileLayout
-from datasets.spec import DataError, FeatureSpec
+from datasets.spec import DataError, FeatureSpec, PrepareOptions
 
 EXAMPLE = Path(custom.__file__).with_name("example.toml")
 

@@ -13,8 +13,8 @@ import pytest
 
 from datasets.catalog import custom
 from datasets.describe import main
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_ROWS = 3_000

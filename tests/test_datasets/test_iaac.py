@@ -6,9 +6,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import iaac
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 ROUND_1, ROUND_2 = "round1_ijcai_18_train_20180301.txt", "round2_train.txt"
 

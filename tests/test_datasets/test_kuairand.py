@@ -6,9 +6,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import kuairand
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 PURE, ONE_K, ALL, SAMPLE = range(4)
 

@@ -4,9 +4,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import movielens
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError, DomainPartition
+from datasets.spec import DataError, DomainPartition, PrepareOptions
 
 
 def prepared(folder, **options):

@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.encoding.options import PrepareOptions
 from datasets.loader import column_names
-from datasets.spec import UNSEEN, DataError, DomainPartition
+from datasets.spec import UNSEEN, DataError, DomainPartition, PrepareOptions
 
 FEATURES = [
     "item",
@@ -229,11 +228,11 @@ def test_small_blocks_write_the_same_files(prepare_log, wide, monkeypatch):
     options = PrepareOptions(max_train_rows=25)
     whole = prepare_log(shuffled, features=FEATURES, partition=["place", "site"], options=options)
 
-    monkeypatch.setattr("datasets.encoding.code_file.BLOCK_ROWS", 7)
+    monkeypatch.setattr("datasets.encoding.staging.BLOCK_ROWS", 7)
     monkeypatch.setattr("datasets.encoding.staging.READ_ROWS", 11)
     monkeypatch.setattr("datasets.encoding.vocabulary.PART_ROWS", 5)
     monkeypatch.setattr("datasets.encoding.domains.PART_ROWS", 5)
-    monkeypatch.setattr("datasets.raw.line_check.BLOCK_BYTES", 50)
+    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", 50)
     keys = {"features": FEATURES, "partition": ["place", "site"], "options": options}
     blocks = prepare_log(shuffled, name="other", **keys)
 

@@ -8,12 +8,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from datasets.describe import main
-from datasets.profiling.columns import NO_VALUE, judge
-from datasets.profiling.leaks import MIN_CLASS_ROWS, examine, held_out_auc
+from datasets.profiling.columns import MIN_CLASS_ROWS, NO_VALUE, examine, held_out_auc, judge
 from datasets.profiling.names import follows_click, is_token, is_user, words_of
-from datasets.profiling.partitions import candidate_partitions
+from datasets.profiling.partitions import candidate_partitions, skew_of
 from datasets.profiling.profile import LogProfile, Volume
-from datasets.profiling.skew import skew_of
 from datasets.profiling.timeformats import readable_time, recognise
 
 

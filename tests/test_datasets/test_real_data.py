@@ -10,8 +10,8 @@ import pytest
 from datasets import catalog
 from datasets.catalog.kuairand import LEAKS
 from datasets.describe import main
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 pytestmark = pytest.mark.real_data
 

@@ -7,9 +7,8 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import taobao_ads
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 
 
 def prepared(folder):

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import VARIANTS, DataError
+from datasets.spec import VARIANTS, DataError, PrepareOptions
 
 WORLD_ROWS = 4_096
 

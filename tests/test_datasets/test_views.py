@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 import torch
 
-from datasets.encoding.options import PrepareOptions
 from datasets.loader import EncodedRows
-from datasets.spec import DataError, DomainPartition
+from datasets.spec import DataError, DomainPartition, PrepareOptions
 
 FEATURES = ["site", "item", "place"]
 

@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
-from datasets.spec import DataError
+from datasets.spec import DataError, PrepareOptions
 from datasets.worlds.files import read_world
 from datasets.worlds.production import PRODUCTION
 from datasets.worlds.public import PUBLIC

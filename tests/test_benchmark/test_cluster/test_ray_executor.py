@@ -19,8 +19,8 @@ from benchmark.running.ray_connection import check_cluster
 from benchmark.running.ray_executor import DEATH, run_tasks_on_ray
 from benchmark.tasks import RunTask
 from datasets import catalog
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 from models.registry import PLUGINS_VARIABLE, plugin_digests, use_plugins
 
 PLUGIN = "from models.methods.plain import METHOD  # noqa: F401\n"

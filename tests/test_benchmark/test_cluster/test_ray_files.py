@@ -9,8 +9,8 @@ from benchmark.running import ray_executor
 from benchmark.running.ray_executor import log_folder, run_here, send, write_files
 from datasets import catalog
 from datasets.encoding.cache import META_NAME
-from datasets.encoding.options import PrepareOptions
 from datasets.prepare import prepare
+from datasets.spec import PrepareOptions
 
 
 @dataclass(frozen=True, kw_only=True)
