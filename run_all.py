@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     args = parse(arguments)
     from benchmark.config import ConfigError
-    from benchmark.store.sealed import RecordError
+    from benchmark.store.files import RecordError
     from datasets.command_line import exit_code
     from datasets.spec import DataError
 

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.protocol import TUNING, USUAL_STD, Protocol
-from benchmark.settings import base_of, setting_of, setting_words
+from benchmark.protocol import TUNING, USUAL_STD, Protocol, base_of, setting_of, setting_words
 from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:

@@ -1,17 +1,16 @@
-"""The one protocol: every choice that is the same for all methods, and the presets that size it."""
+"""The one protocol of all methods, the presets that size it, and what a study changes of it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Activation = Literal["tanh", "relu"]
 SelectionMetric = Literal["auc", "gauc"]
-
 SPLIT_SEED = 0  # of the shuffle that splits a log without a timestamp
 USUAL_STD = 0.01  # of the embeddings' start, whatever the preset
 
@@ -44,13 +43,8 @@ class Protocol:
     selection_metric: SelectionMetric = "auc"
 
     def __post_init__(self) -> None:
-        for name in (
-            "embedding_dim",
-            "batch_size",
-            "max_epochs",
-            "evaluations_per_epoch",
-            "patience_epochs",
-        ):
+        counts = ("max_epochs", "evaluations_per_epoch", "patience_epochs")
+        for name in ("embedding_dim", "batch_size", *counts):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("learning_rate", "embedding_std"):
@@ -97,24 +91,25 @@ class Protocol:
 COMPACT = Protocol(
     name="compact", embedding_dim=8, hidden_dims=(64, 32, 16), batch_size=256, max_fields=12
 )
+
 SMOKE = replace(COMPACT, name="smoke", max_epochs=2)
-PAPER_PUBLIC = (
-    Protocol(  # AdaSparse, section 4.1.2, but for the embedding size, which it leaves open
-        name="paper_public",
-        embedding_dim=16,
-        hidden_dims=(128, 64, 32),
-        batch_size=256,
-        max_fields=None,
-    )
+
+# AdaSparse, section 4.1.2, but for the embedding size, which it leaves open
+PAPER_PUBLIC = Protocol(
+    name="paper_public",
+    embedding_dim=16,
+    hidden_dims=(128, 64, 32),
+    batch_size=256,
+    max_fields=None,
 )
-PAPER_PRODUCTION = Protocol(  # likewise
+
+PAPER_PRODUCTION = Protocol(
     name="paper_production",
     embedding_dim=16,
     hidden_dims=(512, 256, 128),
     batch_size=1024,
     max_fields=None,
 )
-
 
 PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
 
@@ -277,4 +272,61 @@ PRESETS = {
         ),
     )
 }
+
 DEFAULT_PRESET = "quick"
+BASES = {protocol.name: protocol for preset in PRESETS.values() for protocol in preset.protocols}
+
+
+class Setting(TypedDict, total=False):
+    """Other values of a protocol's fields."""
+
+    embedding_dim: int
+    activation: Activation
+    learning_rate: float
+    embedding_std: float
+
+
+SETTINGS: tuple[Setting, ...] = (  # those of a preset's own protocol are no change
+    {"embedding_dim": 8},
+    {"embedding_dim": 16},
+    {"embedding_dim": 32},
+    {"activation": "tanh"},
+    {"activation": "relu"},
+    {"learning_rate": 3e-4},
+    {"learning_rate": 1e-3},
+    {"learning_rate": 3e-3},
+    {"embedding_std": 0.01},
+    {"embedding_std": 0.1},
+    {"embedding_std": 0.3},
+)
+
+SETTING_WORDS = {
+    "embedding_dim": "embedding size",
+    "activation": "activation",
+    "learning_rate": "learning rate",
+    "embedding_std": "embedding std",
+}
+
+
+def with_setting(protocol: Protocol, setting: Setting) -> Protocol:
+    """The protocol with other values, named after it and them."""
+    changed = replace(protocol, **setting)
+    words = setting_words(setting_of(changed, protocol))
+    return replace(changed, name=", ".join([protocol.name, *words]))
+
+
+def base_of(protocol: Protocol) -> Protocol:
+    """The protocol of a preset whose name it begins with, before the words on what was changed."""
+    base = protocol.name.partition(", ")[0]
+    return BASES.get(base, protocol)
+
+
+def setting_of(protocol: Protocol, base: Protocol) -> dict[str, object]:
+    """The values of the fields of a `Setting` that differ from those of another protocol."""
+    values = {name: getattr(protocol, name) for name in SETTING_WORDS}
+    return {name: value for name, value in values.items() if value != getattr(base, name)}
+
+
+def setting_words(setting: Mapping[str, object]) -> list[str]:
+    """A setting in words, such as `embedding size 16`."""
+    return [f"{SETTING_WORDS[name]} {value}" for name, value in setting.items()]

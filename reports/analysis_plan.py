@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.store.files import write_text
+from benchmark.store.files import RecordError, write_text
 from benchmark.store.plan import PLAN
-from benchmark.store.sealed import RecordError
 from datasets.files import file_digest
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.store.files import sole_writer, write_whole
+from benchmark.store.files import RecordError, sole_writer, write_whole
 from benchmark.store.plan import PLAN, read_plan
-from benchmark.store.sealed import RecordError
 from datasets.command_line import FAILED, OK, Parser, exit_code
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import ConfigError
+from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
-from benchmark.store.sealed import RecordError
 from datasets.command_line import FAILED, OK, Parser, exit_code
 from reports.reading.findings import Findings
 from reports.reading.folders import read_runs

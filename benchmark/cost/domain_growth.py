@@ -57,9 +57,8 @@ def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
     """
     import torch  # slow, and most calls find the file as it should be
 
-    from benchmark.cost.ad_log import ad_log_schema
     from benchmark.cost.counts import parameter_counts
-    from benchmark.cost.random_log import config_on
+    from benchmark.cost.random_log import ad_log_schema, config_on
     from benchmark.training.build import assemble
 
     for (sizes, protocol), method in product(PAPER.items(), methods):
@@ -89,9 +88,8 @@ def _counted_on_few(config: RunConfig) -> tuple[int, int]:
 
     A row is computed for its own domain: its multiply-adds do not depend on how many there are.
     """
-    from benchmark.cost.ad_log import AD_LOG, ad_log_schema
     from benchmark.cost.counts import multiply_adds, parameter_counts
-    from benchmark.cost.random_log import random_rows
+    from benchmark.cost.random_log import AD_LOG, ad_log_schema, random_rows
     from benchmark.training.build import build
     from benchmark.training.trainer import TrainSplit
 

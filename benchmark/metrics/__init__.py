@@ -8,10 +8,8 @@ import pkgutil
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics._entry import Floats, Metric, RowMean
-from benchmark.metrics._grouped_auc import group_scores
-from benchmark.metrics._influences import mean_influences, placements
-from benchmark.metrics._logits import LogitError, check_finite, probability
+from benchmark.metrics._entry import Floats, LogitError, Metric, RowMean, check_finite, probability
+from benchmark.metrics._grouped_auc import group_scores, mean_influences, placements
 
 __all__ = [
     "EXPECTED_SCORES",

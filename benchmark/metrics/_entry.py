@@ -1,4 +1,4 @@
-"""The entry of a metric: how it is computed, and how tables show it."""
+"""The entry of a metric: the logits it takes, how it is computed, and how tables show it."""
 
 from __future__ import annotations
 
@@ -69,3 +69,33 @@ class RowMean:
         values = self.of_row(label, logit)
         parts: Floats = (values - values.mean()) / values.size
         return parts
+
+
+class LogitError(ValueError):
+    """Scores that are nan or infinite: every metric of them would be a number without meaning."""
+
+
+def check_finite(score: ArrayLike) -> None:
+    """Refuse scores that cannot be ordered.
+
+    Raises:
+        LogitError: some are nan or infinite.
+    """
+    score = np.asarray(score)
+    broken = score.size - int(np.count_nonzero(np.isfinite(score)))
+    if broken:
+        raise LogitError(
+            f"{broken:,} of {score.size:,} logits are nan or infinite: they have no metric"
+        )
+
+
+def probability(logit: ArrayLike) -> Floats:
+    """The sigmoid in float64, without overflow.
+
+    Raises:
+        LogitError: a logit is nan or infinite.
+    """
+    check_finite(logit)
+    logit = np.asarray(logit, np.float64)
+    p: Floats = np.exp(-np.logaddexp(0.0, -logit))
+    return p

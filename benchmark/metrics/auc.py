@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.metrics._entry import Floats, Metric
-from benchmark.metrics._grouped_auc import group_scores
-from benchmark.metrics._influences import mean_influences
+from benchmark.metrics._grouped_auc import group_scores, mean_influences
 
 
 def auc(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics._entry import Metric
-from benchmark.metrics._logits import probability
+from benchmark.metrics._entry import Metric, probability
 
 
 def calibration(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:

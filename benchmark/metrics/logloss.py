@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics._entry import Floats, Metric, RowMean
-from benchmark.metrics._logits import check_finite
+from benchmark.metrics._entry import Floats, Metric, RowMean, check_finite
 
 
 def row_logloss(label: ArrayLike, logit: ArrayLike) -> Floats:

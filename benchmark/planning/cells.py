@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.config import RunConfig
-from benchmark.planning.hyperparameters import defaults, with_tuned
+from benchmark.config import Regularisers, RunConfig
+from benchmark.planning.hyperparameters import with_tuned
 from benchmark.planning.selection import (
     LogFacts,
     Selection,
@@ -16,8 +16,8 @@ from benchmark.planning.selection import (
     search_log,
 )
 from benchmark.planning.studies import STUDIES, Change
-from benchmark.protocol import TUNING
-from benchmark.settings import with_setting
+from benchmark.protocol import TUNING, with_setting
+from benchmark.store.trials import Tuned
 from models.registry import load_method, plugin_digests
 
 if TYPE_CHECKING:
@@ -187,7 +187,6 @@ def configure(
 ) -> RunConfig:
     """One cell of the first seed with the papers' values, apart from what its study pins."""
     domain_columns, task = _seen(data, change)
-    values = defaults(backbone, change.method)
     config = RunConfig(
         dataset=data.spec.name,
         data_fingerprint=data.fingerprint,
@@ -201,9 +200,9 @@ def configure(
         method=change.method,
         seed=1,
         embedding_optimizer=selection.embedding_optimizer,
-        backbone_config=values.backbone_config,
-        method_config=values.method_config,
-        regularisers=values.regularisers,
+        backbone_config={},
+        method_config={},
+        regularisers=Regularisers(),
         pinned={**_blind_pins(change), **change.pinned},
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
@@ -212,7 +211,7 @@ def configure(
         draw=data.draw,
         world_rows=None if data.draw is None else selection.world_rows,
     )
-    return with_tuned(config, values)
+    return with_tuned(config, Tuned.of(config))
 
 
 def _blind_pins(change: Change) -> Mapping[str, Json]:

@@ -11,9 +11,9 @@ import torch
 
 from benchmark.config import REFERENCE
 from benchmark.cost.random_log import model_on, random_rows, random_schema
+from benchmark.protocol import with_setting
 from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
-from benchmark.settings import with_setting
 from benchmark.training.predict import predict
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit

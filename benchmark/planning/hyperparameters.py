@@ -1,4 +1,4 @@
-"""What tuning may vary of a cell: where the values are declared, and how drawn ones are put in."""
+"""The hyper-parameters of a cell: where they are declared, and how tuned values are put in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.config import ConfigError, Regularisers
-from benchmark.planning.learners import learner_of, prefixed
+from benchmark.config import REFERENCE, ConfigError, Regularisers
 from benchmark.protocol import TUNING
-from benchmark.references.registry import REFERENCES
+from benchmark.references.registry import REFERENCES, load_reference
 from benchmark.store.trials import Tuned
 from models.interfaces import Choice, Range, search_space
-from models.registry import load_backbone
+from models.registry import available, load_backbone, load_method
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from benchmark.config import Json, RunConfig
+    from models.facts import Facts
     from models.interfaces import SearchSpace
 
 REGULARISERS = {  # of every method on every backbone, plain too; or 0
@@ -30,8 +30,13 @@ REGULARISERS = {  # of every method on every backbone, plain too; or 0
 
 
 def own_space(backbone: str, method: str) -> SearchSpace:
-    """The values that the sampler proposes, which no other search on the backbone has."""
-    return learner_of(backbone, method).own_space()
+    """The values that the sampler proposes, which no other search on the backbone has.
+
+    They are those of the method, or of a reference, which has the place of a backbone.
+    """
+    if method == REFERENCE:
+        return _prefixed("backbone", search_space(load_reference(backbone).config))
+    return _prefixed("method", search_space(load_method(method).config))
 
 
 def shared_space(backbone: str) -> SearchSpace:
@@ -41,8 +46,8 @@ def shared_space(backbone: str) -> SearchSpace:
     """
     if backbone in REFERENCES:
         return {}
-    structure = prefixed("backbone", search_space(load_backbone(backbone).config))
-    return structure | prefixed("regularisers", REGULARISERS)
+    structure = _prefixed("backbone", search_space(load_backbone(backbone).config))
+    return structure | _prefixed("regularisers", REGULARISERS)
 
 
 def shared_values(backbone: str, search: int, index: int) -> dict[str, Json]:
@@ -94,32 +99,26 @@ def has_integers(where: Range) -> bool:
     return isinstance(where.low, int) and isinstance(where.high, int)
 
 
-def defaults(backbone: str, method: str) -> Tuned:
-    """The values of a cell before any tuning: the papers'."""
-    backbone_config, method_config = learner_of(backbone, method).complete({}, {})
-    return Tuned(
-        backbone_config=backbone_config, method_config=method_config, regularisers=Regularisers()
-    )
-
-
 def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
-    """The cell with tuned values, but with what its study pins.
+    """The cell with tuned values, but with what its study pins; the papers' where there are none.
 
     Raises:
         ConfigError: the method or the backbone refuses a value.
     """
+    is_reference = config.method == REFERENCE
+    backbone = (load_reference if is_reference else load_backbone)(config.backbone)
+    values = {**tuned.method_config, **config.pinned}
     try:
-        backbone_config, method_config = learner_of(config.backbone, config.method).complete(
-            tuned.backbone_config, {**tuned.method_config, **config.pinned}
+        return replace(
+            config,
+            backbone_config=asdict(backbone.config(**tuned.backbone_config)),
+            method_config=(
+                {} if is_reference else asdict(load_method(config.method).config(**values))
+            ),
+            regularisers=tuned.regularisers,
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{config.title}: {error}") from None
-    return replace(
-        config,
-        backbone_config=backbone_config,
-        method_config=method_config,
-        regularisers=tuned.regularisers,
-    )
 
 
 def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
@@ -139,10 +138,18 @@ def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
     )
 
 
-def params_of(config: RunConfig, names: Iterable[str]) -> dict[str, Json]:
-    """The values that a cell has now, by names of search spaces."""
-    values = Tuned.of(config).values
-    return {name: values[name] for name in names}
+def facts() -> dict[str, Facts]:
+    """The facts of all methods, backbones and references, by name."""
+    return {
+        **{name: load_backbone(name).facts for name in available("backbones")},
+        **{name: load_method(name).facts for name in available("methods")},
+        **{name: entry.facts for name, entry in REFERENCES.items()},
+    }
+
+
+def _prefixed(part: str, values: Mapping[str, object]) -> dict:
+    """Values by their names in search spaces, such as `method.inner_rate`."""
+    return {f"{part}.{name}": value for name, value in values.items()}
 
 
 def _part(part: str, params: Mapping[str, Json]) -> dict:

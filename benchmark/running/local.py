@@ -12,19 +12,35 @@ import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.running.work import work
-from benchmark.tasks import Outcome
+from benchmark.config import REFERENCE
+from benchmark.tasks import Outcome, RunTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from benchmark.tasks import Task, TaskSource
+    from benchmark.tasks import Task, TaskSource, TrialTask
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 DEATH = "the worker process died without an error: killed, or out of memory; try fewer --jobs"
+
+
+def work(task: RunTask | TrialTask) -> None:
+    """Leave the run folder of a run, or the file of a trial.
+
+    The function that does it is imported here: torch is slow to import, and the parent needs none.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+        OSError: the output folder cannot be written.
+    """
+    is_reference = task.config.method == REFERENCE
+    module = import_module(f"benchmark.running.{'reference' if is_reference else 'network'}_run")
+    do = module.run_cell if isinstance(task, RunTask) else module.run_trial
+    do(task)
 
 
 def run_tasks(source: TaskSource, num_workers: int) -> Generator[Outcome]:

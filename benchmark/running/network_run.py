@@ -22,7 +22,7 @@ from benchmark.training.optimizers import make_optimizer
 from benchmark.training.placebo import domain_donors
 from benchmark.training.predict import MaskMeter, predict
 from benchmark.training.process import environment_of, set_up_torch
-from benchmark.training.results import keep_trial, summary
+from benchmark.training.scoring import keep_trial, summary
 from benchmark.training.seeding import generator, permute_labels, seed_dropout
 from benchmark.training.trainer import DevScores, TrainSplit, train
 from benchmark.training.weights import weights_of

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.running.local import attempt
+from benchmark.running.local import attempt, work
 from benchmark.running.ray_connection import check_cluster, connect, count_cpus
-from benchmark.running.work import work
 from benchmark.store.files import write_whole
 from benchmark.store.records import ERROR, RECORD
 from benchmark.tasks import Outcome

@@ -13,7 +13,7 @@ from benchmark.store.data_folder import SCORED, domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.process import environment_of, set_up_torch
-from benchmark.training.results import keep_trial, summary
+from benchmark.training.scoring import keep_trial, summary
 
 if TYPE_CHECKING:
     from benchmark.tasks import RunTask, TrialTask

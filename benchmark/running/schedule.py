@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
-from benchmark.planning.hyperparameters import with_tuned
-from benchmark.planning.learners import facts
-from benchmark.settings import base_of
+from benchmark.planning.hyperparameters import facts, with_tuned
+from benchmark.protocol import base_of
 from benchmark.store.plan import Plan, read_former
 from benchmark.store.trials import BestKey, unequal
 from benchmark.tasks import RunTask, TrialTask

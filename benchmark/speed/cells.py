@@ -16,11 +16,18 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmark.cost.ad_log import NUM_ROWS, ad_log_schema, protocol_of, training_step
 from benchmark.cost.compact import CompactPredictor
 from benchmark.cost.counts import count_multiply_adds, multiply_adds, parameter_counts
 from benchmark.cost.latency import latency
-from benchmark.cost.random_log import config_on, optimizer_on, random_rows
+from benchmark.cost.random_log import (
+    NUM_ROWS,
+    ad_log_schema,
+    config_on,
+    optimizer_on,
+    protocol_of,
+    random_rows,
+    training_step,
+)
 from benchmark.store.files import write_whole
 from benchmark.training.build import build
 from benchmark.training.process import set_up_torch

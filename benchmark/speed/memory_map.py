@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.cost.ad_log import ad_log_schema, protocol_of, training_step
-from benchmark.cost.random_log import model_on, random_rows
+from benchmark.cost.random_log import (
+    ad_log_schema,
+    model_on,
+    protocol_of,
+    random_rows,
+    training_step,
+)
 from benchmark.speed.figures import Measurement, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit

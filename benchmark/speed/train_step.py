@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.cost.ad_log import (
+from benchmark.cost.random_log import (
     AD_LOG,
-    EMBEDDING_DIM,
-    HIDDEN_DIMS,
+    NUM_DOMAIN_FIELDS,
     NUM_ROWS,
     RARE_DOMAINS,
     RARE_IDS,
     ad_log_schema,
+    model_on,
     protocol_of,
+    random_rows,
     training_step,
 )
-from benchmark.cost.random_log import NUM_DOMAIN_FIELDS, model_on, random_rows
+from benchmark.protocol import PAPER_PUBLIC
 from benchmark.speed.figures import Measurement, interleaved, ratio
+from benchmark.training.optimizers import DomainAdam
 from benchmark.training.process import set_up_torch
-from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
 from models.layers.tables import RowTable
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from datasets.spec import EncodedSchema
 
-WIDTHS = ((len(AD_LOG) + 2) * EMBEDDING_DIM, *HIDDEN_DIMS)
+WIDTHS = ((len(AD_LOG) + 2) * PAPER_PUBLIC.embedding_dim, *PAPER_PUBLIC.hidden_dims)
 ROUNDS = 9
 FEW, MANY = 12, 432  # domains: values of one column, and of a partition of the IAAC log's kind
 # Times of a plain step at batch 256. A step of MAML visits as many rows as any other.
@@ -116,8 +117,8 @@ def _of_factors(label: str, seconds: dict[str, list[float]]) -> list[Measurement
 
 def _pruner_maps() -> list[tuple[int, int]]:
     """Inputs and outputs of AdaSparse's pruners, e_d being the head of x_0 and beside h."""
-    n_domain = NUM_DOMAIN_FIELDS * EMBEDDING_DIM
-    return [(WIDTHS[0], WIDTHS[0]), *((n + n_domain, n) for n in HIDDEN_DIMS)]
+    n_domain = NUM_DOMAIN_FIELDS * PAPER_PUBLIC.embedding_dim
+    return [(WIDTHS[0], WIDTHS[0]), *((n + n_domain, n) for n in PAPER_PUBLIC.hidden_dims)]
 
 
 def _products(batch_size: int, maps: list[tuple[int, int]]) -> Callable[[], None]:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import SECOND_SEARCH, Json, RunConfig, log_name
-from benchmark.store.files import write_text
-from benchmark.store.sealed import (
+from benchmark.store.files import (
     SCHEMA_VERSION,
     RecordError,
     named_damage,
     read_json,
     read_versioned,
+    write_text,
 )
 from models.facts import Facts
 

@@ -11,8 +11,16 @@ import numpy as np
 
 from benchmark.config import Json, RunConfig
 from benchmark.metrics import METRICS
-from benchmark.store.files import write_parquet, write_text, write_whole
-from benchmark.store.sealed import RecordError, named_damage, read_json, read_sealed, write_sealed
+from benchmark.store.files import (
+    RecordError,
+    named_damage,
+    read_json,
+    read_sealed,
+    write_parquet,
+    write_sealed,
+    write_text,
+    write_whole,
+)
 from datasets.files import file_digest
 
 if TYPE_CHECKING:

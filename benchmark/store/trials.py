@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from benchmark.config import Json, Regularisers, RunConfig
-from benchmark.store.sealed import RecordError, named_damage, read_sealed, write_sealed
+from benchmark.store.files import RecordError, named_damage, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

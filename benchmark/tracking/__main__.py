@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
 from benchmark.store.environment import ROOT
+from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
-from benchmark.store.sealed import RecordError
 from benchmark.tracking.database import DATABASE
 from benchmark.tracking.tracker import Tracker
 from datasets.command_line import OK, Parser, exit_code

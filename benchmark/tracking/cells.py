@@ -17,8 +17,8 @@ import polars as pl
 from polars import selectors
 
 from benchmark.config import digest_of
+from benchmark.store.files import RecordError, named_damage, read_json, read_sealed
 from benchmark.store.records import ERROR, RECORD, WEIGHTS
-from benchmark.store.sealed import RecordError, named_damage, read_json, read_sealed
 from benchmark.store.trials import best_of, read_trials, trial_path
 from datasets.files import file_digest
 

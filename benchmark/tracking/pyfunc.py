@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import RunConfig
+from benchmark.store.files import named_damage, read_json
 from benchmark.store.records import SCHEMA, WEIGHTS
-from benchmark.store.sealed import named_damage, read_json
 from benchmark.training.build import assemble, seen_schema
 from benchmark.training.predict import predict
 from benchmark.training.weights import predictor_of

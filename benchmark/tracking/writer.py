@@ -28,7 +28,7 @@ from mlflow.entities import (
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from benchmark.tracking.cells import SEAL
 from benchmark.tracking.model import log_model
 from datasets.files import file_digest

@@ -1,17 +1,23 @@
-"""From the logits of a model to what the store keeps of it: predictions and all metrics."""
+"""From a training and its logits to what the store keeps: predictions, metrics, trials."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from benchmark.metrics import evaluate
 from benchmark.store.data_folder import SCORED, known_rows
+from benchmark.store.trials import Trial, write_trial
+from benchmark.training.process import environment_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchmark.config import Json
+    from benchmark.tasks import TrialTask
+    from benchmark.training.trainer import Training
     from datasets.prepare import PreparedData
     from datasets.spec import SplitName
 
@@ -52,3 +58,37 @@ def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:
 def _column(data: PreparedData, split: SplitName, column: int) -> NDArray:
     span = data.split[split]
     return data.rows()[span.start : span.stop, column]
+
+
+def keep_trial(
+    task: TrialTask, training: Training, *, epochs: float, passes_per_visit: float, start: float
+) -> None:
+    """Write a complete trial that began at `start` of the performance counter.
+
+    Raises:
+        OSError: the output folder cannot be written.
+    """
+    trial = Trial(
+        index=task.index,
+        config=task.config,
+        params=task.params,
+        state="complete",
+        value=training.best_dev_score,
+        optimizer_steps=training.steps,
+        epochs=epochs,
+        sample_visits=training.sample_visits,
+        row_passes=training.sample_visits * passes_per_visit,
+        seconds=time.perf_counter() - start,
+        environment=environment_of(task.device),
+    )
+    write_trial(task.out / task.folder, trial)
+
+
+def summary(training: Training) -> dict[str, Json]:
+    """What a record says of a training."""
+    return {
+        "best_step": training.best_step,
+        "best_dev_score": training.best_dev_score,
+        "candidates": training.candidates,
+        "stopped_by": training.stopped_by,
+    }

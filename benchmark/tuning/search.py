@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from benchmark.config import RUN_ID_LENGTH, ConfigError, digest_of
 from benchmark.planning.hyperparameters import (
     own_space,
-    params_of,
     shared_space,
     shared_values,
     with_params,
 )
 from benchmark.protocol import TUNING
+from benchmark.store.files import RecordError
 from benchmark.store.plan import Search
-from benchmark.store.sealed import RecordError
 from benchmark.store.trials import Trial, Tuned, best_of, read_trial, write_best, write_trial
 from benchmark.tasks import TrialTask
 
@@ -165,13 +164,12 @@ class Searching:
 
         start, search = len(self.trials), self.search
         count = min(TUNING.trials_per_round, search.num_trials - start)
-        first = params_of(self._base, search.dimensions)
+        values = Tuned.of(self._base).values
+        first = {name: values[name] for name in search.dimensions}
         own = next_round(self._own, first, self.trials, count=count, search=search.number)
         return [
-            first | values | shared_values(search.backbone, search.number, index)
-            if index
-            else first
-            for index, values in enumerate(own, start)
+            first | drawn | shared_values(search.backbone, search.number, index) if index else first
+            for index, drawn in enumerate(own, start)
         ]
 
     def _refused(self, index: int, params: Mapping[str, Json], error: str) -> Trial:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics import EXPECTED_SCORES
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.statistics.bins import bins_by_domain
 
 if TYPE_CHECKING:

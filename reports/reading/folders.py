@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.store.files import RecordError, named_damage, read_sealed
 from benchmark.store.records import ERROR, RECORD
-from benchmark.store.sealed import RecordError, named_damage, read_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

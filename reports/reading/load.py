@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.protocol import PRESETS
+from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
 from benchmark.store.records import ERROR, RECORD, RunStore
-from benchmark.store.sealed import RecordError
 from reports.reading.card import Card
 from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, Replicate, log_of
 from reports.reading.ledger import read_searches

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from benchmark.metrics import SCORES, LogitError, check_finite, placements
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.statistics.clusters import Clusters, clusters_of, jackknife
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

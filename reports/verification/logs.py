@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from benchmark.metrics import evaluate
-from benchmark.store.sealed import RecordError, named_damage, read_json
+from benchmark.store.files import RecordError, named_damage, read_json
 from reports.reading.folders import files_below
 
 if TYPE_CHECKING:

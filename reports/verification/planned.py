@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.config import RunConfig, digest_of, log_name
-from benchmark.protocol import TUNING
-from benchmark.settings import SETTING_WORDS, base_of, setting_of
+from benchmark.protocol import SETTING_WORDS, TUNING, base_of, setting_of
+from benchmark.store.files import RecordError, named_damage, read_json
 from benchmark.store.plan import PLAN
 from benchmark.store.records import RECORD
-from benchmark.store.sealed import RecordError, named_damage, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from benchmark.protocol import TUNING
-from benchmark.store.sealed import RecordError, named_damage, read_sealed
+from benchmark.store.files import RecordError, named_damage, read_sealed
 from benchmark.store.trials import BEST, SEARCHED, Tuned, best_of, read_best, read_trial, trial_path
 from reports.reading.folders import files_below
 from reports.reading.ledger import budget_errors, read_searches

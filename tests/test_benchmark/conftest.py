@@ -9,7 +9,7 @@ from benchmark.planning.selection import Selection
 from benchmark.planning.studies import studies_named
 from benchmark.protocol import COMPACT, PRESETS
 from benchmark.running.grid import prepare_log
-from benchmark.training import adam
+from benchmark.training import optimizers
 from datasets.spec import VARIANTS
 
 SMOKE = PRESETS["smoke"]
@@ -98,7 +98,7 @@ def select():
 @pytest.fixture
 def no_epsilon(monkeypatch):
     """Adam whose epsilon makes no difference wherever it is added."""
-    monkeypatch.setattr(adam, "EPSILON", 1e-30)
-    adam.missed.cache_clear()
+    monkeypatch.setattr(optimizers, "EPSILON", 1e-30)
+    optimizers.missed.cache_clear()
     yield
-    adam.missed.cache_clear()
+    optimizers.missed.cache_clear()

@@ -14,8 +14,8 @@ from benchmark.protocol import PRESETS
 from benchmark.running.grid import prepare_log
 from benchmark.running.network_run import run_cell
 from benchmark.store.data_folder import store_data
+from benchmark.store.files import SCHEMA_VERSION, RecordError
 from benchmark.store.records import RunStore
-from benchmark.store.sealed import SCHEMA_VERSION, RecordError
 from benchmark.tasks import RunTask
 
 SMOKE = PRESETS["smoke"]

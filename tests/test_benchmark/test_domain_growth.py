@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark.cost import domain_growth
-from benchmark.cost.ad_log import AD_LOG, NUM_IDS, ad_log_schema, protocol_of
 from benchmark.cost.counts import parameter_counts
 from benchmark.cost.domain_growth import FEW_DOMAINS, NUMS_DOMAINS, growth, store_growth
-from benchmark.cost.random_log import config_on
+from benchmark.cost.random_log import AD_LOG, NUM_IDS, ad_log_schema, config_on, protocol_of
 from benchmark.training.build import build
 
 if TYPE_CHECKING:

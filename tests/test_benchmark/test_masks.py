@@ -9,8 +9,8 @@ import pytest
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
 from benchmark.running.network_run import run_cell
+from benchmark.store.data_folder import input_similarity
 from benchmark.store.records import RunStore
-from benchmark.store.similarity import input_similarity
 from benchmark.tasks import RunTask
 from benchmark.training.seeding import permute_labels
 

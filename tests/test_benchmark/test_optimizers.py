@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmark.config import Regularisers
-from benchmark.training.optimizers import make_optimizer
-from benchmark.training.row_adam import RowAdam
+from benchmark.training.optimizers import RowAdam, make_optimizer
 from models.interfaces import ModelShape
 from models.layers.tables import DomainTable, RowTable
 

@@ -7,9 +7,9 @@ import pytest
 from benchmark.command_line.listing import status_lines
 from benchmark.planning.cells import lay_out
 from benchmark.running.schedule import Agenda
+from benchmark.store.files import RecordError
 from benchmark.store.plan import Former, Plan, read_former, read_plan, write_plan
 from benchmark.store.records import RunStore
-from benchmark.store.sealed import RecordError
 from reports.reading.load import load_runs
 
 

@@ -7,10 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.files import write_text, write_whole
+from benchmark.store.files import SCHEMA_VERSION, RecordError, write_text, write_whole
 from benchmark.store.plan import Plan, read_plan, write_plan
 from benchmark.store.records import RunResult, RunStore
-from benchmark.store.sealed import SCHEMA_VERSION, RecordError
 
 
 def make_result(**changes):

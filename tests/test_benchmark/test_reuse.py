@@ -1,17 +1,15 @@
 """Tuned values read back from files: which of several searches a call takes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark.config import ConfigError, Regularisers
 from benchmark.planning.cells import lay_out
-from benchmark.planning.hyperparameters import defaults
 from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunStore
-from benchmark.store.trials import BestKey, Trial, write_best
+from benchmark.store.trials import BestKey, Trial, Tuned, write_best
 from benchmark.tuning.reuse import Given, read_given
 
 
@@ -82,7 +80,7 @@ def test_a_value_that_the_method_refuses_is_named_with_its_file(log, select, tmp
     layout = lay_out(selection, {"tiny": log})
     config = next(iter(layout.slots.values()))
     key = BestKey("tiny", "place+item", "dnn", "adasparse", 1, config.protocol.name)
-    values = replace(defaults("dnn", "adasparse"), method_config={"beta": 0.5})
+    values = Tuned(backbone_config={}, method_config={"beta": 0.5}, regularisers=Regularisers())
     given = Given(folder=Path("old"), values={key: (Path("old/best.json"), values)})
 
     with pytest.raises(ConfigError) as error:

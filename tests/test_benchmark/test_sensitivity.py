@@ -10,10 +10,9 @@ import pytest
 from benchmark.config import ConfigError, Regularisers, RunConfig
 from benchmark.planning.cells import configure, lay_out, variants_to_prepare
 from benchmark.planning.studies import Change
-from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS
+from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS, base_of, setting_of, with_setting
 from benchmark.running.grid import prepare_log
 from benchmark.running.schedule import Agenda
-from benchmark.settings import base_of, setting_of, with_setting
 from benchmark.store.records import RunStore
 from benchmark.store.trials import Trial, write_best
 from benchmark.training.build import build

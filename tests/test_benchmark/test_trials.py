@@ -9,9 +9,9 @@ import pytest
 from benchmark.config import REFERENCE, ConfigError
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
-from benchmark.running.work import work
+from benchmark.running.local import work
+from benchmark.store.files import RecordError
 from benchmark.store.records import RunStore
-from benchmark.store.sealed import RecordError
 from benchmark.store.trials import read_trial, trial_path
 from benchmark.tasks import RunTask, TrialTask
 

@@ -9,7 +9,6 @@ from benchmark.config import Regularisers
 from benchmark.planning.cells import configure
 from benchmark.planning.hyperparameters import (
     own_space,
-    params_of,
     shared_space,
     shared_values,
     with_params,
@@ -151,7 +150,8 @@ def test_shared_values_teach_the_sampler_nothing(make_config):
 def test_whatever_is_drawn_can_be_built(log, select, backbone, method):
     base = configure(select(), "tiny", log, backbone, Change(method=method))
     own, shared = own_space(backbone, method), shared_space(backbone)
-    first = params_of(base, own | shared)
+    values = Tuned.of(base).values
+    first = {name: values[name] for name in own | shared}
 
     assert with_params(base, first) == base
     for where, value in zip((own | shared).values(), first.values(), strict=True):
@@ -159,7 +159,8 @@ def test_whatever_is_drawn_can_be_built(log, select, backbone, method):
     proposals = proposed([], 60, space=own, first=first)
     for index, values in enumerate(proposals[1:], start=1):
         params = values | shared_values(backbone, 1, index)
-        assert params_of(with_params(base, params), own | shared) == params
+        found = Tuned.of(with_params(base, params)).values
+        assert {name: found[name] for name in own | shared} == params
 
 
 @pytest.mark.parametrize(

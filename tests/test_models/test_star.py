@@ -85,7 +85,7 @@ def test_domains_seen_in_train_and_in_the_batch_have_gradients(
 
 
 def test_step_moves_domains_seen_in_train_and_in_the_batch(make_model, make_batch):
-    from benchmark.training.row_adam import DomainAdam
+    from benchmark.training.optimizers import DomainAdam
 
     model = spread(make_model("dnn", "star", sparse_gradient=True)).train()
     tables, batch = own_tables(model), without_domain_3(make_batch(30))

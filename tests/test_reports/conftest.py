@@ -13,7 +13,7 @@ import pytest
 from benchmark.config import OWN, Regularisers, RunConfig
 from benchmark.metrics import evaluate, group_scores
 from benchmark.metrics.logloss import row_logloss
-from benchmark.planning.learners import facts
+from benchmark.planning.hyperparameters import facts
 from benchmark.protocol import COMPACT
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RunResult, RunStore

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.analysis_plan import ANALYSIS, NAME, OWN, changes_since, digest, register
 from reports.build import build
 from reports.claims import verdicts

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.files import write_parquet
+from benchmark.store.files import write_parquet, write_sealed
 from benchmark.store.records import RECORD
-from benchmark.store.sealed import write_sealed
 from datasets.files import file_digest
 from reports.reading.load import load_runs
 from reports.tables.emerging import TABLE

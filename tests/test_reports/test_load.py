@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.reading.load import load_runs
 from reports.reading.predictions import file_of, scored_rows
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.reading.load import load_runs
 from reports.tables.pruning import TABLE
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.store.sealed import RecordError
+from benchmark.store.files import RecordError
 from reports.figures.scaling import FIGURE
 from reports.look.style import house_style
 from reports.reading.load import load_runs

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.protocol import COMPACT
-from benchmark.settings import with_setting
+from benchmark.protocol import COMPACT, with_setting
 from benchmark.store.plan import Plan, write_plan
 from reports.analysis.gap_changes import independent_change
 from reports.reading.load import load_runs

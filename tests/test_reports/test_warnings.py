@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.sealed import SCHEMA_VERSION
+from benchmark.store.files import SCHEMA_VERSION
 from reports.analysis.comparisons import compare
 from reports.build import build
 from reports.reading.load import load_runs

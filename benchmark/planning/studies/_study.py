@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.config import BASELINE, Changed
-from benchmark.settings import SETTINGS, Setting
+from benchmark.protocol import SETTINGS, Setting
 from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:

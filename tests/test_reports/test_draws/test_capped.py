@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.store.sealed import write_sealed
+from benchmark.store.files import write_sealed
 from reports.claims.verdicts import Part, to_settle
 from reports.reading.exclusions import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs

@@ -13,9 +13,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from benchmark.store.files import write_text
+from benchmark.store.files import write_sealed, write_text
 from benchmark.store.plan import Search
-from benchmark.store.sealed import write_sealed
 from benchmark.store.trials import Trial, best_of, read_trials, write_best, write_trial
 from datasets.files import file_digest
 from reports.build import build
