@@ -319,11 +319,7 @@ def log_name(dataset: str, draw: int | None) -> str:
     return dataset if draw is None else f"{dataset}@{draw}"
 
 
-def canonical_json(content: Mapping[str, Json]) -> str:
-    """One text for equal content: sorted keys, no spaces, no NaN."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def digest_of(content: Mapping[str, Json]) -> str:
-    """SHA-256 of the canonical JSON, in hex."""
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    """SHA-256 of the canonical JSON (sorted keys, no spaces, no NaN), in hex."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

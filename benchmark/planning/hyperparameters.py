@@ -106,9 +106,9 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
         ConfigError: the method or the backbone refuses a value.
     """
     is_reference = config.method == REFERENCE
-    backbone = (load_reference if is_reference else load_backbone)(config.backbone)
     values = {**tuned.method_config, **config.pinned}
     try:
+        backbone = (load_reference if is_reference else load_backbone)(config.backbone)
         return replace(
             config,
             backbone_config=asdict(backbone.config(**tuned.backbone_config)),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +25,7 @@ from benchmark.cost.random_log import (
     random_rows,
     training_step,
 )
+from benchmark.speed.figures import PROCESS, in_child, memory_mib
 from benchmark.store.files import write_whole
 from benchmark.training.build import build
 from benchmark.training.process import set_up_torch
@@ -36,6 +34,7 @@ from models.methods.adasparse import Pruner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from benchmark.config import Json, RunConfig
     from benchmark.training.optimizers import ProtocolAdam
@@ -48,7 +47,6 @@ BATCH_SIZE = 256
 LATENCY_CALLS = {1: 1_000, BATCH_SIZE: 300}
 WARM_UP_STEPS, STEPS = 100, 200
 SHUT_SHARE = 0.2  # of all gates, the middle of the default band
-PROCESS = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +68,8 @@ class MeasuredModel:
 
 def measured(cells: Iterable[MeasuredModel]) -> Iterator[Row]:
     """One row of the table per cell, each from a process that did nothing else."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
-        yield from pool.map(measure_cell, cells)
+    for cell in cells:
+        yield in_child(measure_cell, cell)
 
 
 def measure_cell(cell: MeasuredModel) -> Row:
@@ -90,14 +87,14 @@ def measure_cell(cell: MeasuredModel) -> Row:
     options: dict[str, Json] = {"pruner_input": "e_d"} if cell.reads_e_d else {}
     config = config_on(schema, protocol_of(BATCH_SIZE), cell.backbone, cell.method, options)
     _forget_peak()
-    before = _memory("VmRSS")
+    before = memory_mib("VmRSS")
     model = build(config, schema, base_rate=0.5).eval()
     _shut_a_share(model)
     predictor = CompactPredictor(model) if cell.is_compact else model.method.adapt(model, split)
     if cell.is_compact:  # compiling a domain's network is no part of a call
         predictor(_a_row_of_each_domain(rows))
     measured: Row = {**latency(predictor, rows, LATENCY_CALLS)}
-    measured["serving_memory_mib"] = _memory("VmHWM") - before
+    measured["serving_memory_mib"] = memory_mib("VmHWM") - before
     counted: Row = {**parameter_counts(model, predictor)}
     if isinstance(predictor, CompactPredictor):
         counted |= _of_compact(predictor)
@@ -105,7 +102,7 @@ def measure_cell(cell: MeasuredModel) -> Row:
         del predictor
         _forget_peak()
         measured |= _trained(model, optimizer_on(model.train(), config), split)
-        measured["training_memory_mib"] = _memory("VmHWM") - before
+        measured["training_memory_mib"] = memory_mib("VmHWM") - before
         counted |= _work(model, config, rows)  # last, since torch's counter loads much else
     return {"model": cell.name, "num_domains": cell.num_domains, **counted, **measured}
 
@@ -174,17 +171,3 @@ def _forget_peak() -> None:
     """Have the peak of resident memory count from here on."""
     with suppress(OSError):
         (PROCESS / "clear_refs").write_text("5")
-
-
-def _memory(field: str) -> float:
-    """A field of this process's status in MiB, nan where the system has no such file.
-
-    The peak is this one, `VmHWM`, and not that of `getrusage`, which a child process takes over
-    from its parent.
-    """
-    with suppress(OSError):
-        for line in (PROCESS / "status").read_text().splitlines():
-            name, *values = line.split()
-            if name == f"{field}:":
-                return int(values[0]) / 1024
-    return math.nan

@@ -1,14 +1,22 @@
-"""What a speed program hands back, and how it times."""
+"""The lines of a speed program, and how it measures time, memory and other processes."""
 
 from __future__ import annotations
 
+import math
+import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+PROCESS = Path("/proc/self")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +48,23 @@ def interleaved(
 def ratio(numerator: list[float], denominator: list[float]) -> float:
     """Median over the rounds of the ratio within a round."""
     return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))
+
+
+def in_child(act: Callable[..., Result], *arguments: object) -> Result:
+    """The result of a call in a fresh process, which has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(act, *arguments).result()
+
+
+def memory_mib(field: str) -> float:
+    """A field of this process's status in MiB, nan where the system has no such file.
+
+    The peak is this one, `VmHWM`, and not that of `getrusage`, which a child process takes over
+    from its parent.
+    """
+    with suppress(OSError):
+        for line in (PROCESS / "status").read_text().splitlines():
+            name, *values = line.split()
+            if name == f"{field}:":
+                return int(values[0]) / 1024
+    return math.nan

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,14 +20,13 @@ from benchmark.cost.random_log import (
     random_rows,
     training_step,
 )
-from benchmark.speed.figures import Measurement, ratio
+from benchmark.speed.figures import Measurement, in_child, memory_mib, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit
 from datasets.loader import EncodedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
 NUM_ROWS = 10_000_000
 MADE_ROWS = 1 << 20  # written over and over, which changes no cost
@@ -47,8 +45,8 @@ def measure(num_rows: int = NUM_ROWS) -> list[Measurement]:
 
 def _figures(path: Path, num_rows: int, batch_size: int) -> list[Measurement]:
     label = f"{num_rows:,} rows on disk, batch {batch_size}"
-    cold, private = _in_child(_train_from_disk, path, batch_size)
-    warm, kept = _in_child(_compare, path, batch_size)
+    cold, private = in_child(_train_from_disk, path, batch_size)
+    warm, kept = in_child(_compare, path, batch_size)
     memory = statistics.median(kept)
     return [
         Measurement(
@@ -76,20 +74,7 @@ def _write(path: Path, num_rows: int) -> None:
         os.fsync(out.fileno())  # pages that are not on disk yet could not be dropped
 
 
-def _in_child(
-    act: Callable[[Path, int, Connection], None], path: Path, batch_size: int
-) -> tuple[Any, Any]:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=act, args=(path, batch_size, sender))
-    child.start()
-    sender.close()
-    result = receiver.recv()
-    child.join()
-    return result
-
-
-def _train_from_disk(path: Path, batch_size: int, sender: Connection) -> None:
+def _train_from_disk(path: Path, batch_size: int) -> tuple[float, float]:
     """Seconds of a step when no page of the file is in memory, and the process's private GiB.
 
     The pages are dropped once the rows are shuffled, since making a split reads a column of all.
@@ -105,10 +90,10 @@ def _train_from_disk(path: Path, batch_size: int, sender: Connection) -> None:
     start = time.perf_counter()
     for _ in range(STEPS):
         step()
-    sender.send(((time.perf_counter() - start) / STEPS, _private_gib()))
+    return (time.perf_counter() - start) / STEPS, memory_mib("RssAnon") / 1024
 
 
-def _compare(path: Path, batch_size: int, sender: Connection) -> None:
+def _compare(path: Path, batch_size: int) -> tuple[list[float], list[float]]:
     """Rounds of steps from the file, whose pages are in memory, and from a copy in memory.
 
     The copy holds half the file, or as many rows as half of the free memory does.
@@ -123,7 +108,8 @@ def _compare(path: Path, batch_size: int, sender: Connection) -> None:
     for act in acts:
         _seconds(act, STEPS)
     pairs = [[_seconds(act, STEPS) for act in acts] for _ in range(ROUNDS)]
-    sender.send(tuple(zip(*pairs, strict=True)))
+    on_disk_seconds, in_memory_seconds = map(list, zip(*pairs, strict=True))
+    return on_disk_seconds, in_memory_seconds
 
 
 def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
@@ -141,12 +127,3 @@ def _seconds(step: Callable[[], None], repeats: int) -> float:
     for _ in range(repeats):
         step()
     return (time.perf_counter() - start) / repeats
-
-
-def _private_gib() -> float:
-    """Anonymous resident memory of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, *values = line.split()
-        if name == "RssAnon:":
-            return int(values[0]) / 2**20
-    return float("nan")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from benchmark.speed.figures import Measurement
+from benchmark.speed.figures import Measurement, in_child, memory_mib
 from datasets.catalog import custom
 from datasets.prepare import prepare
 from datasets.spec import PrepareOptions
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
 
 GOAL_ROWS_PER_SECOND = 200_000
 GOAL_MEMORY_GIB = 4
@@ -47,13 +40,7 @@ def measure(rows: int = 10_000_000) -> list[Measurement]:
     with tempfile.TemporaryDirectory(prefix="prepare_speed_") as name:
         folder = Path(name)
         write_log(folder, rows)
-        context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=_prepare, args=(folder, sender))
-        child.start()
-        sender.close()
-        seconds, memory_gib = receiver.recv()
-        child.join()
+        seconds, memory_gib = in_child(_prepare, folder)
     size = f"{rows:,} rows x 22 ({'CSV' if rows <= MAX_CSV_ROWS else 'Parquet'})"
     return [
         Measurement(
@@ -107,11 +94,10 @@ def _chunk(rows: int, rng: np.random.Generator) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _prepare(folder: Path, sender: Connection) -> None:
+def _prepare(folder: Path) -> tuple[float, float]:
+    """Seconds of a preparation, and the peak of this process's memory in GiB."""
     entry = custom.read_spec(folder / "large.toml")
     start = time.perf_counter()
     prepare(entry, None, folder / "prepared", PrepareOptions())
     seconds = time.perf_counter() - start
-    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_per_unit
-    sender.send((seconds, peak / 2**30))
+    return seconds, memory_mib("VmHWM") / 1024

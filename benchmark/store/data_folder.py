@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import polars as pl
 from scipy import sparse
 
 from benchmark.metrics import domain_metrics, evaluate, expected_domain_metrics
+from benchmark.store.files import write_arrays, write_parquet, write_text
+from benchmark.store.records import SCHEMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,20 +69,21 @@ def store_data(store: RunStore, data: PreparedData) -> None:
     Raises:
         OSError: the output folder cannot be written.
     """
+    folder = store.data_folder(data.fingerprint)
     card, domains = dict(data.card), data.domains()
     p_click, similarity = data.p_click(), data.similarity()
     if p_click is not None:
         truth = _truth(data, p_click)
-        store.write_truth(data.fingerprint, truth)
+        write_parquet(folder / "truth.parquet", truth)
         card["ceiling"] = {split: _ceiling(truth.filter(split=split)) for split in SCORED}
         domains = _with_ceiling(domains, truth.filter(split="test"))
     if data.candidates:
-        store.write_candidates(data.fingerprint, data.candidate_table())
+        write_parquet(folder / "candidates.parquet", data.candidate_table())
     arrays = input_similarity(data)
     if similarity is not None:
         arrays["planted_eval_domain_id"], arrays["planted"] = similarity
-    store.write_similarity(data.fingerprint, arrays)
-    store.write_schema(data.fingerprint, asdict(data.schema))
+    write_arrays(folder / "similarity.npz", arrays)
+    write_text(folder / SCHEMA, json.dumps(asdict(data.schema), indent=1) + "\n")
     store.write_data(data.fingerprint, card, domains)
 
 

@@ -8,6 +8,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from benchmark.config import ConfigError, digest_of
 from datasets.files import locked
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from numpy.typing import NDArray
 
     from benchmark.config import Json
 
@@ -63,6 +66,16 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     write_whole(path, lambda part: part.write_bytes(buffer.getbuffer()))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays whole, as an .npz file that has them by name."""
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as handle:
+            np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+    write_whole(path, fill)
 
 
 class RecordError(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from benchmark.store.files import (
     named_damage,
     read_json,
     read_sealed,
+    write_arrays,
     write_parquet,
     write_sealed,
     write_text,
-    write_whole,
 )
 from datasets.files import file_digest
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 ERROR = "error.json"
 WEIGHTS = "weights.npz"
-SCHEMA = "schema.json"  # of a data folder
+SCHEMA = "schema.json"  # of a data folder: the columns of the encoded rows
 FILES = (  # of a run folder
     *(RECORD, ERROR, "history.csv", "domains.parquet", "predictions.parquet"),
     *("masks.npz", "candidates.parquet", WEIGHTS),
@@ -47,7 +47,7 @@ class RunResult:
     """What a finished run hands to the store; equal runs differ in their last two blocks.
 
     `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
-    of `datacard.known_rows`, then logit; `history` step, epoch, split, loss, auc and the
+    of `data_folder.known_rows`, then logit; `history` step, epoch, split, loss, auc and the
     method's schedules; `domains` one row per eval domain. `masks` is empty for methods that do not
     prune. `candidates` holds the logits of the candidates of a generated log, in their order.
     `weights` are the parameters and buffers of a model that is to be kept, by name.
@@ -106,13 +106,13 @@ class RunStore:
         write_parquet(folder / "predictions.parquet", result.predictions)
         names = ["history.csv", "domains.parquet", "predictions.parquet"]
         if result.masks:
-            write_whole(folder / "masks.npz", lambda part: _write_arrays(part, result.masks))
+            write_arrays(folder / "masks.npz", result.masks)
             names.append("masks.npz")
         if result.candidates is not None:
             write_parquet(folder / "candidates.parquet", result.candidates)
             names.append("candidates.parquet")
-        if weights := result.weights:
-            write_whole(folder / WEIGHTS, lambda part: _write_arrays(part, weights))
+        if result.weights:
+            write_arrays(folder / WEIGHTS, result.weights)
             names.append(WEIGHTS)
         record: dict[str, Json] = {
             "run_id": config.run_id,
@@ -215,32 +215,9 @@ class RunStore:
         write_parquet(folder / "domains.parquet", domains)
         write_text(folder / "card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
 
-    def write_schema(self, fingerprint: str, schema: Mapping[str, Json]) -> None:
-        """Write what the columns of the encoded rows are, which a kept model reads."""
-        path = self.data_folder(fingerprint) / SCHEMA
-        write_text(path, json.dumps(schema, indent=1) + "\n")
-
-    def write_truth(self, fingerprint: str, truth: pl.DataFrame) -> None:
-        """Write the true click probability of dev and test rows; worlds only."""
-        write_parquet(self.data_folder(fingerprint) / "truth.parquet", truth)
-
-    def write_candidates(self, fingerprint: str, candidates: pl.DataFrame) -> None:
-        """Write the candidates of the simulated A/B test; generated logs only."""
-        write_parquet(self.data_folder(fingerprint) / "candidates.parquet", candidates)
-
-    def write_similarity(self, fingerprint: str, similarity: Mapping[str, NDArray[Any]]) -> None:
-        """Write how alike domains are, as `similarity.npz`."""
-        path = self.data_folder(fingerprint) / "similarity.npz"
-        write_whole(path, lambda part: _write_arrays(part, similarity))
-
     def read_card(self, fingerprint: str) -> dict[str, Json]:
         """The data card that `write_data` left."""
         return read_json(self.data_folder(fingerprint) / "card.json")
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    with path.open("wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
 
 
 def _without_nan(values: Mapping[str, float | int]) -> dict[str, Json]:

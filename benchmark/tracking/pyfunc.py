@@ -52,7 +52,7 @@ def _load_pyfunc(path: str) -> KeptModel:
 
 
 def read_schema(path: Path) -> EncodedSchema:
-    """The shape of the encoded rows that `RunStore.write_schema` wrote.
+    """The shape of the encoded rows that `store_data` wrote.
 
     Raises:
         RecordError: it is absent or damaged.

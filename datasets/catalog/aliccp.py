@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.provenance import Source
-from datasets.raw.raw_log import JoinedLog, Rule, SideFile, join_sides
-from datasets.raw.releases import Release, find_release
+from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
 from datasets.raw.tables import TextTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 

@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 
 from datasets.provenance import Download, Source
-from datasets.raw.raw_log import JoinedLog, SideFile, join_sides
-from datasets.raw.releases import Release, find_release
+from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
 from datasets.raw.tables import DecodedTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 

@@ -75,7 +75,7 @@ def recognise(column: pl.Series) -> TimeColumn | None:
     if not probe.cast(pl.Int64, strict=False).null_count():
         integers = filled.cast(pl.Int64, strict=False)
         return None if integers.null_count() else _integers(column.name, integers)
-    if _is_readable(probe):
+    if _microseconds(probe, None) is not None:
         keys = _microseconds(filled, None)
         return None if keys is None else _times(filled, keys, "ISO-8601", None, None)
     layouts = [layout for layout in FORMATS if _fits(probe, layout)]
@@ -128,20 +128,12 @@ def _integers(name: str, values: pl.Series) -> TimeColumn | None:
     )
 
 
-def _is_readable(values: pl.Series) -> bool:
-    """Whether the split by time reads the values as they are."""
-    try:
-        time_keys([values], len(values), partial("row {}".format))
-    except DataError:
-        return False
-    return True
-
-
 def _fits(values: pl.Series, layout: str) -> bool:
     return not pl.select(read_time(pl.lit(values), layout)).to_series().null_count()
 
 
 def _microseconds(values: pl.Series, layout: str | None) -> pl.Series | None:
+    """Times of a layout, or without one as the split by time reads them; None if it cannot."""
     if layout is not None:
         return pl.select(read_time(pl.lit(values), layout)).to_series().to_physical()
     try:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 class FullCross(nn.Module):
-    """Equation: x_{l+1} = x_0 * (x_l W + b) + x_l."""
+    """A cross layer of full rank.
+
+    Equation: x_{l+1} = x_0 * (x_l W + b) + x_l.
+    Shapes: x_0, x_l (B, d), W (d, d), b (d,).
+    """
 
     def __init__(self, linear: DomainLinear) -> None:
         super().__init__()
@@ -38,7 +42,11 @@ class FullCross(nn.Module):
 
 
 class LowRankCross(nn.Module):
-    """Equation: x_{l+1} = x_0 * (x_l V U^T + b) + x_l. Shapes: V, U (d, r)."""
+    """A cross layer of low rank.
+
+    Equation: x_{l+1} = x_0 * (x_l V U^T + b) + x_l.
+    Shapes: x_0, x_l (B, d), V, U (d, r), b (d,).
+    """
 
     def __init__(self, n: int, rank: int) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from benchmark.metrics import evaluate, group_scores
 from benchmark.metrics.logloss import row_logloss
 from benchmark.planning.hyperparameters import facts
 from benchmark.protocol import COMPACT
+from benchmark.store.files import write_parquet
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RunResult, RunStore
 from reports.reading.names import learn
@@ -191,7 +192,7 @@ class Folder:
             scores = evaluate(self.label, self.log_odds, self.domain)
             best = expected_scores(self.p_click, self.log_odds, self.domain)
             card["ceiling"] = {"test": scores | best}
-            self.store.write_truth(fingerprint, self.truth())
+            write_parquet(self.store.data_folder(fingerprint) / "truth.parquet", self.truth())
         self.store.write_data(fingerprint, card, self.domains())
 
     def write_candidates(self) -> None:
@@ -199,7 +200,8 @@ class Folder:
         rows = np.arange(NUM_ROWS)
         columns = {"request_id": rows // 3, "bid": 1.0 + rows % 7, "p_click": self.p_click}
         columns["eval_domain_id"] = self.domain[rows // 3]
-        self.store.write_candidates(self.fingerprint, pl.DataFrame(columns))
+        path = self.store.data_folder(self.fingerprint) / "candidates.parquet"
+        write_parquet(path, pl.DataFrame(columns))
 
     def truth(self) -> pl.DataFrame:
         rows = pl.DataFrame(

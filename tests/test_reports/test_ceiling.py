@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.store.files import RecordError
+from benchmark.store.files import RecordError, write_parquet
 from reports.analysis.differences import achieved_share
 from reports.reading.load import load_runs
 from reports.statistics.bins import bins_of
@@ -146,7 +146,7 @@ def test_half_finished_grid_has_what_is_there(folder: Folder) -> None:
 
 def test_predictions_of_other_rows_are_refused(finished: Folder) -> None:
     truth = finished.truth().with_columns(row_id=pd.Series(range(600)).to_numpy())
-    finished.store.write_truth("f" * 16, truth)
+    write_parquet(finished.store.data_folder("f" * 16) / "truth.parquet", truth)
 
     with pytest.raises(RecordError, match="its test rows are not those of"):
         table_of(finished)

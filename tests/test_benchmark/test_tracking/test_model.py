@@ -1,5 +1,6 @@
 """The winner as a model that MLflow loads, with its code, and without this repository."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
+from benchmark.store.files import write_text
 from benchmark.store.plan import Plan, write_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
@@ -105,7 +107,9 @@ def test_weights_without_the_tasks_of_a_method_that_adapts_are_refused(trained):
 
 def write_winner(world, config, weights):
     world.store.write(config, world.result(0.7, weights=weights))
-    world.store.write_schema(config.data_fingerprint, asdict(SCHEMA))
+    write_text(
+        world.store.data_folder(config.data_fingerprint) / "schema.json", json.dumps(asdict(SCHEMA))
+    )
     slots = {config.slot_id: config}
     plan = Plan(preset="smoke", slots=slots, studies={"main": tuple(slots)})
     write_plan(world.store, plan)
