@@ -1,4 +1,4 @@
-"""What one run is: its configuration, and the hash that names it."""
+"""The configuration of one run, and the hash that names it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Regularisers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What a study changes about the main cell of a model, for messages and reports alike."""
+    """The changes of a study to the main cell of a model, for messages and reports alike."""
 
     pinned: Mapping[str, Json]
     width: str  # words for scaled hidden layers
@@ -168,13 +168,13 @@ class RunConfig:
 
     @property
     def replicate(self) -> str:
-        """Which of the cell's runs it is."""
+        """The name of the run among those of its cell."""
         draw = "" if self.draw is None else f"draw {self.draw}, "
         return f"{draw}seed {self.seed}"
 
     @property
     def title(self) -> str:
-        """How messages name the run."""
+        """The name of the run in messages."""
         return f"{self.title_without_seed} seed {self.seed}"
 
     @property
@@ -185,12 +185,12 @@ class RunConfig:
 
     @property
     def changes(self) -> list[str]:
-        """What a study changed about the main cell of the model; empty for the main cell."""
+        """The changes of a study to the main cell, in words; empty for the main cell itself."""
         return self.changed.words()
 
     @property
     def changed(self) -> Changed:
-        """The same by parts."""
+        """The changes of a study to the main cell of the model, by parts."""
         domains = {
             "domain-blind": self.is_blind,
             "placebo domains": self.is_placebo,
@@ -210,37 +210,37 @@ class RunConfig:
 
     @property
     def has_split_variant(self) -> bool:
-        """Whether the log is split another way than it is by default."""
+        """True if the log is split another way than it is by default."""
         return self.split in VARIANTS
 
     @property
     def has_full_task(self) -> bool:
-        """Whether tasks are the domains of a partition of several columns."""
+        """True if tasks are the domains of a partition of several columns."""
         return len(self.partition) > 1 and self.task == "+".join(self.partition)
 
     @property
     def has_own_domains(self) -> bool:
-        """Whether methods see other domains than those of the partition."""
+        """True if methods see other domains than those of the partition."""
         return self.domain_columns not in ((), self.partition)
 
     @property
     def has_coarser_domains(self) -> bool:
-        """Whether methods see the joint values of several of the partition's columns."""
+        """True if methods see the joint values of several, not all, of the partition's columns."""
         return self.has_own_domains and len(self.domain_columns) > 1
 
     @property
     def is_blind(self) -> bool:
-        """Whether methods see no domain and no task."""
+        """True if methods see no domain and no task."""
         return not self.task
 
     @property
     def is_placebo(self) -> bool:
-        """Whether methods see the domains and tasks of other rows."""
+        """True if methods see the domains and tasks of other rows."""
         return self.domains == "placebo"
 
     @property
     def folder(self) -> tuple[str, str, str]:
-        """Where runs of this cell live below `<out>/runs` and tuning below `<out>/tuning`."""
+        """The path of runs of the cell below `<out>/runs`, of tuning below `<out>/tuning`."""
         return self.log, "+".join(self.partition), self.model
 
     @cached_property
@@ -253,7 +253,7 @@ class RunConfig:
 
     @cached_property
     def slot_id(self) -> str:
-        """The same for the cell of the plan: of its hyper-parameters only the pinned ones."""
+        """The id of the cell of the plan: of its hyper-parameters only the pinned ones are part."""
         hyper_parameters = ("backbone_config", "method_config", "regularisers")
         slot = {key: value for key, value in self.identity().items() if key not in hyper_parameters}
         return digest_of(slot)[:RUN_ID_LENGTH]

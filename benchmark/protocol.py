@@ -58,12 +58,12 @@ class Protocol:
 
     @property
     def least_epochs(self) -> int:
-        """How long a training is in which the first candidate is the best."""
+        """The epochs of a training in which the first candidate is the best."""
         return min(math.ceil(self.first_selectable_epoch) + self.patience_epochs, self.max_epochs)
 
     @property
     def patience_evaluations(self) -> int:
-        """How many candidates in a row may be no better than the best one before."""
+        """The number of candidates in a row that may be no better than the best one before."""
         return self.patience_epochs * self.evaluations_per_epoch
 
     @property
@@ -84,7 +84,7 @@ class Protocol:
         )
 
     def is_selectable(self, step: int, steps_per_epoch: int) -> bool:
-        """Whether the weights after `step` are a candidate for the best checkpoint."""
+        """True if the weights after `step` are a candidate for the best checkpoint."""
         return step >= self.first_selectable_epoch * steps_per_epoch
 
 
@@ -115,7 +115,7 @@ PAPER = {"public": PAPER_PUBLIC, "production": PAPER_PRODUCTION}
 
 
 def departures(protocols: Iterable[Protocol]) -> str:
-    """How the sizes of these protocols differ from those of the paper; empty if they do not."""
+    """The differences of these protocols' sizes from the paper's, in words; empty without any."""
     others = [protocol for protocol in protocols if protocol not in PAPER.values()]
     if not others:
         return ""
@@ -129,7 +129,7 @@ def departures(protocols: Iterable[Protocol]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """How trials are proposed, the same for every search.
+    """The rules by which trials are proposed, the same for every search.
 
     Trials are proposed in rounds of `trials_per_round`, each from the results of the rounds before,
     so that the number of processes changes nothing. The first `startup_trials` are random. All
@@ -197,7 +197,7 @@ class Preset:
         return (self.protocol, *([self.production] if self.production else []))
 
     def seeds_of(self, *, is_of_table_1: bool, is_generated: bool) -> int:
-        """How many seeds each cell of a study has, on each draw of a generated log."""
+        """The number of seeds of each cell of a study, on each draw of a generated log."""
         if is_generated:
             return self.main_seeds if is_of_table_1 else 1
         return self.real_main_seeds if is_of_table_1 else self.real_seeds

@@ -1,4 +1,4 @@
-"""What workers do and how it ended: the final run of a cell, or one trial of a search."""
+"""Tasks of workers and their outcomes: the final run of a cell, or one trial of a search."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Task(Protocol):
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """The name of the task in messages."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a task ended: `error` is one line, `detail` its traceback; both empty when done."""
+    """The end of a task: `error` is one line, `detail` its traceback; both empty when done."""
 
     task: Task
     seconds: float
@@ -58,7 +58,7 @@ class RunTask:
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """The name of the task in messages."""
         return self.config.title
 
 
@@ -76,5 +76,5 @@ class TrialTask:
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """The name of the task in messages."""
         return f"{self.config.title_without_seed} trial {self.index}"

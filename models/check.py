@@ -61,7 +61,7 @@ def check_file(path: Path) -> Iterator[tuple[str, str, bool, str]]:
 
 
 def outcome(check: Callable[[], str | None]) -> tuple[bool, str]:
-    """Whether a check passes, and the reason or a remark."""
+    """The outcome of a check: True if it passes, and the reason or a remark."""
     try:
         with blaming("the method's code"):
             return True, check() or ""

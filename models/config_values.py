@@ -74,7 +74,7 @@ def _is_finite(value: object) -> bool:
 
 
 def _is_finite_pair(value: object) -> bool:
-    """Whether it is two numbers, in a list too: JSON has no tuples."""
+    """True for two numbers, in a list too: JSON has no tuples."""
     return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_finite, value))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """What the protocol fixes for all models, and the regulariser they share.
+    """The values that the protocol fixes for all models, and the regulariser they share.
 
     Raises:
         ValueError: a value is out of its range.

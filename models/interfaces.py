@@ -106,7 +106,7 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class DomainContext:
-    """What a layer may know about the rows it sees."""
+    """The facts that a layer may know about the rows it sees."""
 
     domain_id: Tensor  # (B,)
     task_id: Tensor  # (B,)
@@ -131,7 +131,7 @@ class DomainTransform(nn.Module):
 
 
 class AffineLinear(DomainLinear):
-    """The same affine map for every domain."""
+    """One affine map for every domain."""
 
     def __init__(self, n_in: int, n_out: int, activation: Activation | None) -> None:
         """Make a map that `activation` follows, if any."""
@@ -150,7 +150,7 @@ class AffineLinear(DomainLinear):
 
 
 class Optimizer(Protocol):
-    """What a method may do with the optimiser of the protocol."""
+    """The optimiser of the protocol as a method may use it."""
 
     def zero_grad(self) -> None: ...
     def step(self) -> None: ...
@@ -213,7 +213,7 @@ class DomainMethod(nn.Module):
 
     @property
     def reads_e_d(self) -> bool:
-        """Whether any layer may read `context.e_d`; else that of a placebo is not made."""
+        """True if any layer may read `context.e_d`; else that of a placebo is not made."""
         return True
 
     def penalty(self) -> Tensor | None:
@@ -225,7 +225,7 @@ class DomainMethod(nn.Module):
 
     @property
     def schedule_epochs(self) -> float:
-        """How long the schedules of `after_step` run; no checkpoint may be picked before."""
+        """The epochs that the schedules of `after_step` run; no checkpoint may be picked before."""
         return 0.0
 
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
@@ -252,7 +252,7 @@ class DomainMethod(nn.Module):
         return value
 
     def loss_rows(self, num_rows: int) -> int:
-        """How many rows of a batch enter the loss of `update`; each counts as a visit."""
+        """The number of rows of a batch in the loss of `update`; each counts as a visit."""
         return num_rows
 
     @property
@@ -265,7 +265,7 @@ class DomainMethod(nn.Module):
         return model
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """What a forward pass recorded, by name: per-row tensors (B, n) and scalars.
+        """The records of a forward pass, by name: per-row tensors (B, n) and scalars.
 
         Per-row tensors are of the last pass in eval mode, there are none after a training pass.
         """

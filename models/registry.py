@@ -137,7 +137,7 @@ def check_constant(module: ModuleType, kind: Kind) -> None:
 
 
 def _problem_of(config: object) -> str:
-    """What keeps a class from being a config, empty for nothing."""
+    """The reason why a class is no config, empty for none."""
     if not isinstance(config, type) or not is_dataclass(config):
         return "is not a dataclass; decorate a class with @dataclass(frozen=True)"
     if not config.__dataclass_params__.frozen:  # type: ignore[attr-defined]

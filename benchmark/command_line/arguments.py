@@ -37,7 +37,7 @@ exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad inp
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the arguments ask for; plug-ins are made known on the way."""
+    """The parsed arguments; plug-ins are made known on the way."""
     load_plugins(arguments)
     parser = make_parser()
     args = parser.parse_args(arguments)

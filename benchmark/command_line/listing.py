@@ -52,7 +52,7 @@ def system_information() -> list[str]:
 
 
 def status_lines(store: RunStore) -> list[str]:
-    """How many of the last plan's trials and cells are done, failed and missing, and why.
+    """The numbers of the last plan's trials and cells that are done, failed and missing, and why.
 
     Raises:
         RecordError: there is no plan.
@@ -74,7 +74,7 @@ def status_lines(store: RunStore) -> list[str]:
 
 
 def _search_lines(out: Path, plan: Plan) -> list[str]:
-    """How far the searches are."""
+    """The numbers of trials of all searches by state, or the folder of tuned values."""
     if plan.tuned_from:
         return [f"  tuned values from {plan.tuned_from}"]
     planned = sum(search.num_trials for search in plan.searches)

@@ -1,1 +1,1 @@
-"""What a model costs in parameters, multiplications and time."""
+"""The cost of a model in parameters, multiplications and time."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactSize:
-    """What pruning saves in one domain; multiply-adds are those of matrices, for one row."""
+    """The sizes before and after pruning in one domain; multiply-adds of matrices, for one row."""
 
     widths: tuple[int, ...]  # of x_0 and every hidden layer, as trained
     kept: tuple[int, ...]  # of the same in the compact network
@@ -106,7 +106,7 @@ class CompactPredictor:
 
 @torch.no_grad()
 def compile_domain(model: CTRModel, e_d: Tensor) -> CompactNetwork:
-    """What a model in eval mode is for rows with the domain embeddings e_d (E_d,).
+    """Compile a model in eval mode for rows with the domain embeddings e_d (E_d,).
 
     The logits are the model's but for rounding. A value that is within rounding of the threshold
     may be pruned in one and kept in the other, as in two batches of the model.
@@ -200,7 +200,7 @@ class _KeptInput(DomainTransform):
 
 
 class _WeightedInput(_KeptInput):
-    """The same times their factors: a cross layer takes x_0 not only into a matrix."""
+    """Multiplies the kept coordinates by their factors: a cross layer reads x_0 beside matrices."""
 
     factor: Tensor
 

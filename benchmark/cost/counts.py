@@ -1,4 +1,4 @@
-"""What a model costs in counts: parameters, multiply-adds, and the work that its training took."""
+"""The cost of a model in counts: parameters, multiply-adds, and the work of its training."""
 
 from __future__ import annotations
 

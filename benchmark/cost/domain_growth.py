@@ -1,4 +1,4 @@
-"""How parameters and multiply-adds grow with the number of domains, counted, for the store.
+"""The growth of parameters and multiply-adds with the number of domains, counted, for the store.
 
 Nothing is trained or timed: the models have the paper's sizes, on the log of `benchmark.speed`, and
 of many domains they exist without storage. `python -m benchmark.speed scaling` adds seconds.
@@ -116,7 +116,7 @@ def _claim(config: RunConfig, model: CTRModel, num_domains: int) -> int | None:
 
 
 def _program(methods: Sequence[str]) -> str:
-    """What the counts follow from: these methods and the files of this program."""
+    """The digest of all that the counts follow from: these methods, the files of this program."""
     files = {
         path.relative_to(ROOT).as_posix(): file_digest(path)
         for pattern in SOURCES

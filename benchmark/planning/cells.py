@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SearchKey(NamedTuple):
-    """Which search a cell takes its values from."""
+    """The search that a cell takes its values from."""
 
     log: str  # in the words of --data
     backbone: str
@@ -233,7 +233,7 @@ def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
 def _configure_change(
     selection: Selection, log: str, data: PreparedData, backbone: str, change: Change
 ) -> RunConfig:
-    """The same, with scaled hidden layers where the change asks for them."""
+    """One cell, with scaled hidden layers where the change asks for them."""
     config = configure(selection, log, data, backbone, change)
     if not change.match:
         return config

@@ -1,4 +1,4 @@
-"""What a call would take, printed and not run: `--dry-run`."""
+"""The cells and the time of a call, printed and not run: `--dry-run`."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
 
 
 def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:
-    """What every cell gets: protocols, rows, trials and seeds, and where the paper differs."""
+    """The budget of every cell: protocols, rows, trials and seeds, and where the paper differs."""
     protocols: dict[Protocol, list[str]] = {}
     for log in train_rows:
         protocols.setdefault(selection.protocol_of(log), []).append(log)
@@ -134,7 +134,7 @@ def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) ->
 
 
 def _logs_line(selection: Selection) -> str:
-    """How many logs are prepared, each of them kept on disk."""
+    """The number of logs that are prepared, each of them kept on disk."""
     named = logs_to_prepare(selection)
     splits = {
         (draw, change.split)
@@ -148,7 +148,7 @@ def _logs_line(selection: Selection) -> str:
 
 
 def _seeds_text(selection: Selection, log: str) -> str:
-    """How often each cell of a log is run."""
+    """The number of runs of each cell of a log, in words."""
     texts = {
         STUDIES[name].is_of_table_1: _runs_text(selection, log, selection.seeds_of(name, log))
         for name in selection.studies
@@ -184,7 +184,7 @@ def searched_models(selection: Selection) -> list[SearchKey]:
 
 
 def _facts(log: str) -> LogFacts:
-    """What is known of a `--data` value before its rows are read."""
+    """The facts of a `--data` value before its rows are read."""
     source, columns = catalog.source_of(log)
     spec = catalog.load(source).spec
     if columns:

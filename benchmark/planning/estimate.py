@@ -1,4 +1,4 @@
-"""How long a cell would take here: a few real steps on random rows, scaled up."""
+"""The seconds that a cell would take here: a few real steps on random rows, scaled up."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def estimate_seconds(
 def estimate_reference_seconds(
     protocol: Protocol, train_rows: int, name: str
 ) -> tuple[float, float]:
-    """The same for a reference model: those of a fit on random rows, scaled up."""
+    """Seconds of a reference's training and final evaluation: a fit on random rows, scaled up."""
     schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
     train = random_rows(schema, NUM_ROWS).matrix.numpy()
     rows = FitRows(schema=schema, train=train, dev=train[: NUM_ROWS // 4], protocol=protocol)

@@ -51,7 +51,7 @@ def shared_space(backbone: str) -> SearchSpace:
 
 
 def shared_values(backbone: str, search: int, index: int) -> dict[str, Json]:
-    """What a trial tries of `shared_space`, by search and index alone, whatever the method.
+    """The values of `shared_space` that a trial tries, by search and index alone, for any method.
 
     The structure is drawn as its ranges declare. A regulariser is 0 with the chance `zero_share`,
     else drawn from its range, and the same on every backbone. Trial 0 has the papers' values
@@ -95,7 +95,7 @@ def value_at(where: Range | Choice, share: float) -> Json:
 
 
 def has_integers(where: Range) -> bool:
-    """Whether a range is one of integers, as it is if both ends are."""
+    """True if a range is one of integers, as it is if both ends are."""
     return isinstance(where.low, int) and isinstance(where.high, int)
 
 

@@ -1,4 +1,4 @@
-"""What the user asked for, and the logs and models that follow from it."""
+"""The user's selection, and the logs and models that follow from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What the user asked for; `data` are the words of --data, no `num_seeds` the preset's.
+    """The user's selection; `data` are the words of --data, no `num_seeds` the preset's.
 
     `call` are the flags that say so, as parsed.
 
@@ -44,7 +44,7 @@ class Selection:
         return own or self.preset.protocol
 
     def seeds_of(self, study: str, log: str) -> int:
-        """How many seeds each cell of a study has on a log, and on each draw of a generated one."""
+        """The number of seeds of each cell of a study on a log, or on each of its draws."""
         of_preset = self.preset.seeds_of(
             is_of_table_1=STUDIES[study].is_of_table_1, is_generated=catalog.is_generated(log)
         )
@@ -52,7 +52,7 @@ class Selection:
 
     @property
     def num_searches(self) -> int:
-        """How many searches a model of the main table has."""
+        """The number of searches of a model of the main table."""
         return self.preset.num_searches if self.num_trials else 0
 
     def draws_of(self, log: str) -> list[str]:
@@ -63,7 +63,7 @@ class Selection:
 
 
 class LogFacts(NamedTuple):
-    """What the cells of a study on a log depend on."""
+    """The facts of a log that the cells of a study on it depend on."""
 
     num_domain_columns: int
     has_times: bool
@@ -170,7 +170,7 @@ def check_not_empty(selection: Selection, cells: Collection[object]) -> None:
 
 
 def _needs_of(name: str) -> str:
-    """What a study cannot do without."""
+    """The needs of a study, in words."""
     study = STUDIES[name]
     if study.is_searched_again:
         presets = ", ".join(name for name, preset in PRESETS.items() if preset.num_searches > 1)

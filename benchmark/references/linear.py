@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogisticRegressionConfig:
-    """How strongly weights are held back, and whether every domain has a weight of its own.
+    """The strength of the penalty on weights, and the choice of a weight for every domain.
 
     The weights w minimise ||w||^2 / 2 + inverse_regularisation * (sum of the rows' log losses).
 

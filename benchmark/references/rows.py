@@ -1,4 +1,4 @@
-"""What reference models read of encoded rows, and what each of them is once it is fitted."""
+"""Encoded rows as reference models read them, and the interface of a fitted model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLOCK_ROWS = 65_536  # scored at a time; a size: a row's logit does not depend o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """Where a field, a bag or the domain stands in the encoded rows, and its number of codes."""
+    """The place of a field, a bag or the domain in the encoded rows, and its number of codes."""
 
     name: str
     columns: slice
@@ -57,7 +57,7 @@ class Scorer(Protocol):
 
     @property
     def training(self) -> Training:
-        """What the fit did; its history is of dev alone."""
+        """The summary of the fit; its history is of dev alone."""
         ...
 
     def __call__(self, rows: Rows) -> Floats:

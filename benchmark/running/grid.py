@@ -106,7 +106,7 @@ class Grid:
             write_plan(self.store, self.agenda.plan)
 
     def line(self, outcome: Outcome) -> str:
-        """What a finished task reached, or why it failed."""
+        """The scores of a finished task, or the reason why it failed."""
         task = outcome.task
         if outcome.error:
             return f"{task.title}: FAILED: {outcome.error}"

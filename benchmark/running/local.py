@@ -136,7 +136,7 @@ def attempt(task: Task, do: Callable[[Any], None]) -> Outcome:
 
 
 def _is_of_the_disk(failure: Exception, out: Path) -> bool:
-    """Whether no other task can do better: the disk is full or broken, or `out` not writable.
+    """True if no other task can do better: the disk is full or broken, or `out` not writable.
 
     Other files that cannot be read or written are the business of the task, such as a plug-in's.
     """

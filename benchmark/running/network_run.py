@@ -129,7 +129,7 @@ class _Run:
         self.model = build(self.config, schema, base_rate).to(device)
 
     def initial_masks(self) -> dict[str, NDArray]:
-        """What the untrained model would prune on test: `<layer>_initial_factor`, if it prunes."""
+        """The masks of the untrained model on test: `<layer>_initial_factor`, if it prunes."""
         meter = MaskMeter(self.model.method, self.data.domains().height)
         self.model.eval()
         span = self.data.split["test"]
@@ -166,7 +166,7 @@ class _Run:
         )
 
     def score_dev(self) -> DevScores:
-        """Where the method adapts the model, the scores without that are in the history too."""
+        """Score dev; where the method adapts the model, also without that, for the history."""
         predictor = self.predictor()
         scores = self.dev_scores(predictor)
         if predictor is self.model:
@@ -187,7 +187,7 @@ class _Run:
         return DevScores(found["logloss"], found["auc"], found[selection])
 
     def predictor(self) -> Predictor:
-        """What the method makes of the current weights for evaluation."""
+        """The predictor that the method makes of the current weights for evaluation."""
         self.model.eval()
         return self.model.method.adapt(self.model, self.split)
 
@@ -214,7 +214,7 @@ class _Run:
         return weights_of(self.model, predictor)
 
     def metrics(self, predictions: pl.DataFrame, predictor: Predictor) -> scoring.Scores:
-        """Where `predictor` is not the model itself, also what the model alone scores on dev."""
+        """All metrics; those of the model alone on dev too, where `predictor` is another."""
         scores = scoring.scores(self.data, predictions)
         if predictor is not self.model:
             before = self.dev_scores(self.model)

@@ -1,4 +1,4 @@
-"""What is ready to run: trials as their rounds come up, then final runs with the best values."""
+"""The tasks that are ready: trials as their rounds come up, then runs with the best values."""
 
 from __future__ import annotations
 
@@ -90,20 +90,20 @@ class Agenda:
 
     @property
     def num_planned(self) -> int:
-        """How many tasks there are, done ones too."""
+        """The number of all tasks, done ones too."""
         trials = sum(searching.search.num_trials for searching in self.searches.values())
         return trials + len(self.slots)
 
     @property
     def num_open(self) -> int:
-        """How many tasks are still to come or running."""
+        """The number of tasks that are still to come or running."""
         trials = sum(searching.num_open for searching in self.searches.values())
         waiting = sum(not reason for reason in self.waiting.values())
         return trials + len(self._todo) + len(self._running) + waiting
 
     @property
     def num_given_up(self) -> int:
-        """How many tasks have failed and are not to be done again."""
+        """The number of tasks that have failed and are not to be done again."""
         if "failed" in self._wanted:
             return 0
         failed_trials = sum(searching.num_failed for searching in self.searches.values())

@@ -1,4 +1,4 @@
-"""What one model costs, measured in a fresh process of its own."""
+"""The cost of one model, measured in a fresh process of its own."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MeasuredModel:
 
     @property
     def name(self) -> str:
-        """How tables name the model."""
+        """The name of the model in tables."""
         kind = ", compact" if self.is_compact else ", masked" if self.reads_e_d else ""
         return f"{self.backbone}+{self.method}{' (e_d)' if self.reads_e_d else ''}{kind}"
 

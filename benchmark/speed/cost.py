@@ -1,4 +1,4 @@
-"""What every model costs, and what really pruned networks save."""
+"""The cost of every model, and the savings of really pruned networks."""
 
 from __future__ import annotations
 

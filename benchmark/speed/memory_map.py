@@ -121,7 +121,7 @@ def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
 
 
 def _seconds(step: Callable[[], None], repeats: int) -> float:
-    """Of one step; the first, which shuffles the rows, is not counted."""
+    """Seconds of one step; the first, which shuffles the rows, is not counted."""
     step()
     start = time.perf_counter()
     for _ in range(repeats):

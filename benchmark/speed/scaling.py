@@ -1,4 +1,4 @@
-"""How the cost of every method grows with the number of domains.
+"""The growth of the cost of every method with the number of domains.
 
 The paper (AdaSparse, arXiv 2206.13108, section 3.1.3) gives the "computation for the l-th layer"
 as O(D N_l N_{l+1}) in STAR, O(D (N_l K + N_{l+1} K)) in APG and O(D N_l) in AdaSparse. No

@@ -88,7 +88,7 @@ def store_data(store: RunStore, data: PreparedData) -> None:
 
 
 def known_rows(data: PreparedData, split: SplitName) -> pl.DataFrame:
-    """What the store keeps of the rows of a split whatever the model, in their order.
+    """The stored columns of the rows of a split whatever the model, in their order.
 
     The columns are split, row_id, eval_domain_id, label, block (of time, within the split) and,
     where the log names one, cluster.

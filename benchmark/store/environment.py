@@ -1,4 +1,4 @@
-"""Where a run happened: versions, device, threads and the commit of this program."""
+"""The environment of a run: versions, machine and the commit of this program."""
 
 from __future__ import annotations
 

@@ -61,14 +61,14 @@ class Search:
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """The name of the search in messages."""
         words = f" ({SECOND_SEARCH})" if self.number > 1 else ""
         return f"{self.log}/{self.partition} {self.backbone}+{self.method}{words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """What former calls on a folder planned and later ones do not have, the latest call's first.
+    """The plans of former calls on a folder that later ones do not have, the latest call's first.
 
     `slots` are entries of `plan.json`, with configuration and run as of the call that last had
     them; `studies` are the slots of each study, call by call.
@@ -79,7 +79,7 @@ class Former:
     studies: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
     def without(self, plan: Plan) -> Former:
-        """What the call of a plan does not have either."""
+        """The part that the call of a plan does not have either."""
         folders = {search.folder for search in plan.searches}
         studies = {
             study: _left(calls, plan.studies.get(study, ()))
@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def whole(self) -> Plan:
-        """The same with the slots and searches of former calls after its own."""
+        """The plan with the slots and searches of former calls after its own."""
         return replace(
             self,
             slots={**self.slots, **self.former.configs},
@@ -136,7 +136,7 @@ class Plan:
         return (self.studies.get(study, ()), *self.former.studies.get(study, ()))
 
     def state_of(self, slot: str) -> SlotState | None:
-        """What the plan alone knows of a slot without a run; None for one that has a run."""
+        """The state of a slot without a run by the plan alone; None for one that has a run."""
         if slot not in self.waiting:
             return None
         return "failed" if self.waiting[slot] else "missing"
@@ -214,7 +214,7 @@ def read_plan(out: Path) -> Plan:
 
 
 def read_former(out: Path) -> Former:
-    """What the calls on a folder have planned so far, for the next one; nothing where damaged."""
+    """The plans of all calls on a folder so far, for the next one; empty where damaged."""
     try:
         plan = read_plan(out)
     except RecordError:
@@ -227,7 +227,7 @@ def read_former(out: Path) -> Former:
 
 
 def _entry(plan: Plan, slot: str) -> dict[str, Any]:
-    """What is kept of a slot, also when it is no longer planned."""
+    """The entry of a slot, which is kept also when it is no longer planned."""
     config, is_waiting = plan.slots[slot], slot in plan.waiting
     return {
         "run_id": None if is_waiting else config.run_id,

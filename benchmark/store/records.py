@@ -44,7 +44,7 @@ SlotState = Literal["missing", "done", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a finished run hands to the store; equal runs differ in their last two blocks.
+    """The outcome of a finished run for the store; equal runs differ in timing and environment.
 
     `metrics` maps split to metric to value, nan where undefined. `predictions` has the columns
     of `data_folder.known_rows`, then logit; `history` step, epoch, split, loss, auc and the
@@ -175,7 +175,7 @@ class RunStore:
         return {split: _with_nan(values) for split, values in content["metrics"].items()}
 
     def state(self, config: RunConfig) -> SlotState:
-        """Whether the run is done (its record exists and its digests match), failed, or neither."""
+        """The state of a run: done (a record exists and its digests match), failed, missing."""
         marked = self.marked_state(config)
         if marked == "done":
             try:
@@ -185,7 +185,7 @@ class RunStore:
         return marked
 
     def marked_state(self, config: RunConfig) -> SlotState:
-        """Whether it is done or failed by the marks alone, without reading the files."""
+        """The state of a run by its marks alone, without reading the files."""
         folder = self.run_folder(config)
         if (folder / RECORD).is_file():
             return "done"

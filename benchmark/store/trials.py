@@ -55,7 +55,7 @@ class Tuned:
 
     @classmethod
     def of(cls, config: RunConfig) -> Tuned:
-        """Those of a run."""
+        """The hyper-parameters of a run."""
         return cls(
             backbone_config=config.backbone_config,
             method_config=config.method_config,
@@ -153,7 +153,7 @@ def write_best(folder: Path, search: Search, best: Trial) -> None:
 
 
 def read_best(path: Path) -> tuple[BestKey, Tuned]:
-    """What a file holds the chosen values of, and these values.
+    """The model whose chosen values a file holds, and these values.
 
     Raises:
         RecordError: it is absent, of another schema version, or was changed since.

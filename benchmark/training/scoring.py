@@ -85,7 +85,7 @@ def keep_trial(
 
 
 def summary(training: Training) -> dict[str, Json]:
-    """What a record says of a training."""
+    """The part of a record on a training."""
     return {
         "best_step": training.best_step,
         "best_dev_score": training.best_dev_score,

@@ -32,7 +32,7 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class DevScores:
-    """What the current weights score on dev; `extra` are further columns of its history row."""
+    """The scores of the current weights on dev; `extra` are further columns of the history row."""
 
     loss: float  # LogLoss
     auc: float
@@ -66,7 +66,7 @@ class TrainSplit:
 
 @dataclass(slots=True)
 class Training:
-    """What happened: the history, and which evaluation the weights were restored from."""
+    """The history of a training, and the evaluation that the weights were restored from."""
 
     history: list[dict[str, float | str]] = field(default_factory=list)
     steps: int = 0

@@ -43,7 +43,7 @@ def next_round(
     count: int,
     search: int,
 ) -> list[dict[str, Json]]:
-    """What the next `count` trials try of a search's own values, after the `finished` ones.
+    """The values of a search's own that the next `count` trials try, after the `finished` ones.
 
     Args:
         space: these values.

@@ -68,23 +68,23 @@ class Searching:
 
     @property
     def folder(self) -> Path:
-        """Where its trials are."""
+        """The folder of the trials."""
         return self.out / self.search.folder
 
     @property
     def is_finished(self) -> bool:
-        """Whether all its trials are there."""
+        """True if all trials are there."""
         return len(self.trials) == self.search.num_trials
 
     @property
     def num_failed(self) -> int:
-        """How many stored trials have failed, those of an unfinished round too."""
+        """The number of stored trials that have failed, those of an unfinished round too."""
         found = [*self.trials, *(trial for trial in self._round.values() if trial)]
         return sum(trial.state == "failed" for trial in found)
 
     @property
     def num_open(self) -> int:
-        """How many trials are still to come."""
+        """The number of trials that are still to come."""
         done = sum(trial is not None for trial in self._round.values())
         return self.search.num_trials - len(self.trials) - done
 
@@ -159,7 +159,7 @@ class Searching:
                 self._todo.append((index, params, config))
 
     def _proposals(self) -> list[dict[str, Json]]:
-        """What the trials of the next round try; the first of all has the values of the base."""
+        """The values that the next round tries; the first trial of all has those of the base."""
         from benchmark.tuning.sampler import next_round  # optuna is slow to import
 
         start, search = len(self.trials), self.search
@@ -190,7 +190,7 @@ class Searching:
 
 
 def _folder(base: RunConfig, space: SearchSpace) -> str:
-    """Where the trials of a search are, by all that they depend on but how many there are."""
+    """The folder of a search, named by all that its trials depend on but how many there are."""
     content: dict[str, Json] = {
         "base": base.identity(),
         "space": {name: asdict(where) for name, where in space.items()},

@@ -1,1 +1,1 @@
-"""What can be said of a log, raw or prepared: proposals of a description, remarks, data cards."""
+"""Descriptions of a log, raw or prepared: proposals of a TOML file, remarks, data cards."""

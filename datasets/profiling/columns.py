@@ -40,7 +40,7 @@ UNIQUE_SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class ColumnPredictor:
-    """What one column alone says about the label: AUC on held-out rows (nan if too few), a leak."""
+    """The label as one column alone predicts it: AUC on held-out rows (nan if too few), a leak."""
 
     auc: float
     leak: str = ""
@@ -99,7 +99,7 @@ def _tokens(column: pl.Series, *, is_numeric: bool) -> tuple[np.ndarray, list[st
 
 
 def _one_sided(counts: list[np.ndarray], values: list[str | None]) -> str:
-    """Whether all rows of one class have one value that rows of the other class often lack."""
+    """A value that all rows of one class have and many of the other lack, in words."""
     for side in (0, 1):
         usual = int(np.argmax(counts[side]))
         here, there = (counts[which].sum() - counts[which][usual] for which in (side, 1 - side))
@@ -173,7 +173,7 @@ def judge(
 
 
 def _is_unread_time(name: str, values: pl.Series) -> bool:
-    """Whether a column of many different texts has the name of a time."""
+    """True if a column of many different texts has the name of a time."""
     texts = values.drop_nulls()
     is_text = texts.cast(pl.Float64, strict=False).null_count() > len(texts) / 2
     return is_text and is_named_as_time(name) and texts.n_unique() > FEW_VALUES
@@ -225,7 +225,7 @@ def _of_numbers(column: Column, numbers: pl.Series) -> Column:
 
 
 def _bag_separator(values: pl.Series) -> str | None:
-    """What joins the tokens of a bag: splitting at it leaves fewer distinct parts than wholes."""
+    """The mark that joins the tokens of a bag: splitting leaves fewer distinct parts than wholes."""
     wholes = values.gather_every(max(1, len(values) // BAG_PROBE)).unique()
     if len(wholes) < MIN_BAGS:
         return None

@@ -1,4 +1,4 @@
-"""What the name of a column suggests: an id, a quantity, a domain, or what follows a click."""
+"""The meaning of a column by its name: an id, a quantity, a domain, or what follows a click."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def domain_score(name: str) -> int:
 
 
 def is_user(name: str) -> bool:
-    """Whether a name is that of users themselves, such as `user`, `userId` or `uid`."""
+    """True if a name is that of users themselves, such as `user`, `userId` or `uid`."""
     words = set(words_of(name))
     return not USERS.isdisjoint(words) and words <= USERS | {"id"}
 
 
 def is_token(name: str) -> bool | None:
-    """Whether a name is that of tokens (an id, a level) or of a quantity; None if it says nothing.
+    """True for a name of tokens (an id, a level), False for a quantity's; None if it says nothing.
 
     The last telling word decides: `user_num` is a quantity, `price_level` is not.
     """
@@ -97,5 +97,5 @@ def is_token(name: str) -> bool | None:
 
 
 def follows_click(name: str) -> bool:
-    """Whether a name suggests something that happens after, or with, the click."""
+    """True if a name suggests something that happens after, or with, the click."""
     return _AFTER.search("_".join(words_of(name))) is not None

@@ -170,7 +170,7 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How full a column is, over all rows; `distinct` counts values that are not missing."""
+    """The numbers of missing and of distinct values of a column, missing ones apart."""
 
     missing: int
     distinct: int
@@ -178,7 +178,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogProfile:
-    """What a pass over a log shows.
+    """The findings of a pass over a log.
 
     `rows` are all rows if `is_whole`, else a random sample, in file order, every value a text.
     Counts of distinct values are then estimates (HyperLogLog, up to about 5% off).
@@ -192,12 +192,12 @@ class LogProfile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the sample is the log."""
+        """True if the sample is the log."""
         return len(self.rows) == self.num_rows
 
     @property
     def counts_all_duplicates(self) -> bool:
-        """Whether `duplicate_share` is a count of all rows, not of a part."""
+        """True if `duplicate_share` is a count of all rows, not of a part."""
         return self.num_rows <= MAX_DIGESTS
 
 

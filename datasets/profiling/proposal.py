@@ -111,7 +111,7 @@ def _times(profile: LogProfile, label: Label, files: LogFiles) -> list[TimeColum
 
 
 def _is_cluster(column: Column) -> bool:
-    """Whether a column holds users by its name, and enough of them."""
+    """True if a column holds users by its name, and enough of them."""
     is_categorical = column.kind == "categorical"
     return is_categorical and is_user(column.name) and column.distinct >= LEAST_USERS
 

@@ -62,12 +62,12 @@ class TimeColumn:
 
 
 def is_named_as_time(name: str) -> bool:
-    """Whether a column's name says that it holds a time."""
+    """True if a column's name says that it holds a time."""
     return not TIME_WORDS.isdisjoint(words_of(name))
 
 
 def recognise(column: pl.Series) -> TimeColumn | None:
-    """What kind of time a text column holds, if it holds any."""
+    """The times that a text column holds, if it holds any."""
     filled = column.drop_nulls()
     if filled.is_empty():
         return None

@@ -1,1 +1,1 @@
-"""What every method must keep, as checks that name what it does not."""
+"""The contract of every method, as checks that name what a method does not keep."""

@@ -57,7 +57,7 @@ def check_shapes(subject: Subject) -> None:
 
 
 def check_placebo(subject: Subject) -> None:
-    """It trains on a placebo of its domains, whose e_d is no part of x_0 and made if it is read."""
+    """The method trains on a placebo of its domains, with an e_d apart from x_0 if read."""
     placebo = replace(subject, schema=replace(subject.schema, is_placebo=True))
     try:
         with blaming("scoring"):
@@ -149,7 +149,7 @@ def check_penalty(subject: Subject) -> None:
 
 
 def check_pruned_values(subject: Subject) -> None:
-    """What `diagnostics` calls factors is exactly 0 where the gate is shut, and never negative."""
+    """A factor in `diagnostics` is exactly 0 where its gate is shut, and never negative."""
     recorded = _recorded(subject.trained(), 64)
     for name, factor in recorded.items():
         layer, _, kind = name.rpartition("/")
@@ -247,7 +247,7 @@ def _recorded(model: CTRModel, num_rows: int) -> dict[str, Tensor]:
 
 
 def check_rows_alone(predict: Predictor) -> None:
-    """The same for any predictor; in float64, so that rounding is not taken for dependence."""
+    """A row's logit is its own for any predictor; in float64, where rounding is no dependence."""
     rows = with_unseen_domain(RandomRows(48))
     order = torch.arange(len(rows))
     with blaming("predicting in float64"), torch.inference_mode():
@@ -412,7 +412,7 @@ def _moved(model: nn.Module, before: dict[str, Tensor]) -> str:
 
 
 def check_docstrings(module: ModuleType) -> None:
-    """Where a file has layers of its own, it says what they compute and where they differ."""
+    """A file with layers of its own says what they compute and where they differ."""
     classes = [value for value in vars(module).values() if inspect.isclass(value)]
     own = [value for value in classes if value.__module__ == module.__name__]
     if not any(issubclass(value, nn.Module) for value in own):

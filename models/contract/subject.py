@@ -1,4 +1,4 @@
-"""What the contract is tried on: small models of one backbone and method, and random rows."""
+"""The subjects of the contract: small models of one backbone and method, and random rows."""
 
 from __future__ import annotations
 

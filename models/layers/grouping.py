@@ -65,7 +65,7 @@ class Groups:
         return values.index_select(0, self.rows)
 
     def pad_with_zeros(self, values: Tensor) -> Tensor:
-        """The same, zero where padded."""
+        """Values of rows (B, N) in the order of the padded list, zero where padded."""
         padded = values.new_zeros(len(self.rows), values.shape[1])
         return padded.index_copy_(0, self.place, values)
 

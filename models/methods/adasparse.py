@@ -71,11 +71,11 @@ class Gating:
 
     @property
     def trains_sparsity(self) -> bool:
-        """Whether the share of shut gates has a gradient."""
+        """True if the share of shut gates has a gradient."""
         return self.straight_through != "none"
 
     def steepness(self, alpha: float) -> float:
-        """What v is multiplied with before the sigmoid."""
+        """The factor of v before the sigmoid."""
         return alpha
 
     def share(self, squashed: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Gating:
         return share.sign()
 
     def slope(self, squashed: Tensor, gates: Tensor) -> Tensor | None:
-        """What stands for d(share) / ds in the backward pass, None for 1; may reuse `gates`."""
+        """The stand-in for d(share) / ds in the backward pass, None for 1; may reuse `gates`."""
         raise NotImplementedError
 
 
@@ -304,7 +304,7 @@ class AdaSparseConfig:
 
 
 class TrainingPass(NamedTuple):
-    """What a pruner keeps of its last pass in training mode, with the graph of the pass."""
+    """The values that a pruner keeps of its last training pass, with the graph of the pass."""
 
     sparsity: Tensor  # (B,), of each row
     share: Tensor  # (B, N), pi / gain
@@ -450,7 +450,7 @@ class AdaSparse(DomainMethod):
 
     @torch.no_grad()
     def diagnostics(self) -> dict[str, Tensor]:
-        """Of the last training batch the ratio r_l, its spread and the fractional factors.
+        """The ratio r_l of the last training batch, its spread and the fractional factors.
 
         `sparsity_spread/<layer>` is the standard deviation of the ratio over the batch's domains,
         each weighted by its rows; `fractional/<layer>` the share of factors that are neither 0 nor

@@ -153,7 +153,7 @@ class StaticFactor(nn.Module):
 
 
 def _has_version(factor: Tensor) -> bool:
-    """Whether torch counts the changes of a factor: not of inference tensors or of stand-ins."""
+    """True if torch counts the changes of a factor: not of inference tensors or of stand-ins."""
     return isinstance(factor, nn.Parameter) and not factor.is_inference()
 
 
@@ -255,7 +255,7 @@ class ApgLinear(DomainLinear):
         return mixed, bias if self.generator.n_bias else None
 
     def _by_e_d(self, low: Tensor, context: DomainContext) -> tuple[Tensor, Tensor | None]:
-        """The same with one core for all rows of equal e_d."""
+        """The rows times one core for all rows of equal e_d, and generated biases (B, M)."""
         groups, first = self.conditions(context.domain_id)
         core, bias = self.generator(context.e_d.index_select(0, first))
         blocks = zip(groups.blocks(groups.pad(low)), groups.per_block(core), strict=True)

@@ -193,7 +193,7 @@ class TaskRows(NamedTuple):
         return TaskRows._make(c.unflatten(0, (-1, 2)).flip(1).flatten(0, 1) for c in self)
 
     def one_of_each(self) -> TaskRows:
-        """Of the pairs of halves the first, the second, the first, and so on."""
+        """One half of each pair: the first, the second, the first, and so on."""
         pair = torch.arange(len(self.weight) // 2, device=self.weight.device)
         return TaskRows._make(column[2 * pair + pair % 2] for column in self)
 
@@ -404,7 +404,7 @@ class Maml(DomainMethod):
         return self.config.adaptive_lr
 
     def theta(self, model: Model) -> dict[str, Tensor]:
-        """What the inner steps move, by qualified name."""
+        """The parameters that the inner steps move, by qualified name."""
         backbone: dict[str, Tensor] = {
             name: value
             for name, value in model.dense_parameters().items()
@@ -455,7 +455,7 @@ class Maml(DomainMethod):
 
 
 def leaves(thetas: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same values, as far as gradients go without a past."""
+    """The values without a past, as far as gradients go."""
     return {name: value.detach().requires_grad_() for name, value in thetas.items()}
 
 

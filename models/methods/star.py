@@ -172,7 +172,7 @@ class PartitionedNorm(DomainTransform):
         return normalised
 
     def _is_whole(self, rows: Tensor) -> Tensor:
-        """Whether so many rows (U,) of a domain give statistics of their own."""
+        """True where so many rows (U,) of a domain give statistics of their own."""
         return rows >= self.min_rows
 
     def _statistics(self, h: Tensor, groups: Groups, is_own: Tensor) -> tuple[Tensor, Tensor]:
@@ -331,7 +331,7 @@ class _Stacked(Function):
 
 
 def _biases(bias: Tensor, own_bias: Tensor, groups: Groups) -> Tensor:
-    """What is added to the rows (B, out): at once, since small products with a bias cost more."""
+    """The summand of the rows (B, out): at once, since small products with a bias cost more."""
     return groups.spread(own_bias.index_select(0, groups.ids).add_(bias))
 
 
@@ -500,7 +500,7 @@ class Star(DomainMethod):
         return self.config.factor_l2 / 2 * torch.stack(distances).sum()
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """Of the tasks of train the share that has running statistics of its own.
+        """The share of the tasks of train that has running statistics of its own.
 
         `whole_statistics` is the share that ever had `min_rows` rows in a batch, without which
         training never normalises by a batch.

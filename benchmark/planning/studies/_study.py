@@ -74,7 +74,7 @@ class Change:
         return f"{self.method} ({', '.join(words)})" if words else self.method
 
     def differs(self, num_domain_columns: int) -> bool:
-        """Whether it is another cell than the main one where there are so many domain columns."""
+        """True if the change makes another cell than the main one with so many domain columns."""
         if self.num_columns:
             return self.num_columns < num_domain_columns
         return self.ids != "partition_as_task" or num_domain_columns > 1
@@ -129,7 +129,7 @@ class Study:
 
     @property
     def compares_all(self) -> bool:
-        """Whether it is the main cells alone, every method on every backbone."""
+        """True if the study has the main cells alone, every method on every backbone."""
         changes_every_method = (
             self.has_blind_controls
             or self.has_placebos
@@ -141,12 +141,12 @@ class Study:
 
     @property
     def is_of_table_1(self) -> bool:
-        """Whether its cells are those of Table 1, which have the most seeds."""
+        """True if the cells are those of Table 1, which have the most seeds."""
         return self.compares_all or bool(self.references)
 
     @property
     def is_on_all_backbones(self) -> bool:
-        """Whether it is on every backbone rather than on the first."""
+        """True if the study is on every backbone rather than on the first."""
         return self.compares_all or self.is_searched_again
 
 

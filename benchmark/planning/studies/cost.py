@@ -1,4 +1,4 @@
-"""What methods cost."""
+"""The cost of methods."""
 
 from __future__ import annotations
 

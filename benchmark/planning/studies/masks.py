@@ -1,4 +1,4 @@
-"""Which neurons AdaSparse prunes where."""
+"""The neurons that AdaSparse prunes in each domain."""
 
 from __future__ import annotations
 
