@@ -63,6 +63,11 @@ class FeatureSpec:
             raise DataError(f"feature {self.name!r}: separator must not be empty")
 
 
+def categorical(names: str) -> list[FeatureSpec]:
+    """Categorical features of these names, which stand between blanks."""
+    return [FeatureSpec(name=name) for name in names.split()]
+
+
 @dataclass(frozen=True, slots=True)
 class DomainPartition:
     """The domain-aware feature set; its joint values are the domains (AdaSparse, section 2).

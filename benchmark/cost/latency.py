@@ -1,4 +1,4 @@
-"""Milliseconds that a model takes to score a request, by the number of its rows."""
+"""Seconds of a call, and milliseconds of a request to a model by the number of its rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from datasets.loader import EncodedRows
     from models.interfaces import Predictor
@@ -50,3 +50,12 @@ def _milliseconds(
         predictor(batch).cpu()
         seconds.append(time.perf_counter() - start)
     return [1e3 * value for value in seconds[WARM_UP_CALLS:]]
+
+
+def seconds_of(act: Callable[[], object], repeats: int) -> float:
+    """Mean seconds of a call; the first, which may be slower, is not counted."""
+    act()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        act()
+    return (time.perf_counter() - start) / repeats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from typing import TYPE_CHECKING
@@ -10,18 +9,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmark.config import REFERENCE
-from benchmark.cost.random_log import model_on, random_rows, random_schema
+from benchmark.cost.latency import seconds_of
+from benchmark.cost.random_log import model_on, random_rows, random_schema, training_step
 from benchmark.protocol import with_setting
 from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
-from benchmark.training.predict import predict
 from benchmark.training.process import set_up_torch
+from benchmark.training.scoring import predict
 from benchmark.training.trainer import TrainSplit
 from datasets import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from benchmark.planning.cells import SearchKey
     from benchmark.planning.selection import Selection
     from benchmark.planning.studies import Change
@@ -84,15 +82,10 @@ def estimate_seconds(
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
     model, optimizer = model_on(schema, protocol, backbone, method)
-    batches = itertools.cycle(torch.arange(NUM_ROWS).split(protocol.batch_size))
-
-    def step() -> None:
-        model.method.update(model, split.batch(next(batches)), optimizer)
-        model.method.after_step(1.0)
-
-    step_seconds = _seconds(step, NUM_STEPS)
+    step = training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+    step_seconds = seconds_of(step, NUM_STEPS)
     model.eval()
-    row_seconds = _seconds(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
+    row_seconds = seconds_of(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
     steps = protocol.least_epochs * math.ceil(train_rows / protocol.batch_size)
     evaluations = protocol.least_epochs * protocol.evaluations_per_epoch
     dev_seconds = train_rows / 4 * row_seconds  # of a 4:1:1 split
@@ -123,11 +116,3 @@ def most_train_rows(selection: Selection, log: str) -> int | None:
     if catalog.is_generated(log):
         return selection.world_rows * 2 // 3
     return selection.preset.max_train_rows
-
-
-def _seconds(act: Callable[[], object], times: int) -> float:
-    act()
-    start = time.perf_counter()
-    for _ in range(times):
-        act()
-    return (time.perf_counter() - start) / times

@@ -17,12 +17,10 @@ from benchmark.metrics import METRICS
 from benchmark.store.data_folder import SCORED, domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
-from benchmark.training.build import build, coarser_ids, seen_schema
+from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
 from benchmark.training.optimizers import make_optimizer
-from benchmark.training.placebo import domain_donors
-from benchmark.training.predict import MaskMeter, predict
 from benchmark.training.process import environment_of, set_up_torch
-from benchmark.training.scoring import keep_trial, summary
+from benchmark.training.scoring import MaskMeter, keep_trial, predict, summary
 from benchmark.training.seeding import generator, permute_labels, seed_dropout
 from benchmark.training.trainer import DevScores, TrainSplit, train
 from benchmark.training.weights import weights_of

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmark.cost.latency import seconds_of
 from benchmark.cost.random_log import (
     ad_log_schema,
     model_on,
@@ -106,8 +107,8 @@ def _compare(path: Path, batch_size: int) -> tuple[list[float], list[float]]:
         on_disk[start : start + MADE_ROWS].max()  # reads them
     acts = [_step(source, batch_size) for source in (on_disk, in_memory)]
     for act in acts:
-        _seconds(act, STEPS)
-    pairs = [[_seconds(act, STEPS) for act in acts] for _ in range(ROUNDS)]
+        seconds_of(act, STEPS)
+    pairs = [[seconds_of(act, STEPS) for act in acts] for _ in range(ROUNDS)]
     on_disk_seconds, in_memory_seconds = map(list, zip(*pairs, strict=True))
     return on_disk_seconds, in_memory_seconds
 
@@ -118,12 +119,3 @@ def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
     model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", "plain")
     split = TrainSplit(EncodedRows(rows, schema), range(len(rows)), batch_size)
     return training_step(model, optimizer, split, torch.Generator().manual_seed(0))
-
-
-def _seconds(step: Callable[[], None], repeats: int) -> float:
-    """Seconds of one step; the first, which shuffles the rows, is not counted."""
-    step()
-    start = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - start) / repeats

@@ -237,13 +237,13 @@ def _entry(plan: Plan, slot: str) -> dict[str, Any]:
 
 
 def _former(content: Mapping[str, Any], studies: Mapping[str, Any]) -> Former:
-    """The block `former` of a plan, and of its studies; files of earlier programs have none."""
-    block = content.get("former", {"searches": [], "slots": {}})
+    """The block `former` of a plan, and of its studies."""
+    block = content["former"]
     return Former(
         slots={slot: _checked(entry) for slot, entry in block["slots"].items()},
         searches=_searches(block["searches"]),
         studies={
-            study: tuple(tuple(call) for call in found.get("former", ()))
+            study: tuple(tuple(call) for call in found["former"])
             for study, found in studies.items()
         },
     )

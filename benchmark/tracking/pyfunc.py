@@ -13,7 +13,7 @@ from benchmark.config import RunConfig
 from benchmark.store.files import named_damage, read_json
 from benchmark.store.records import SCHEMA, WEIGHTS
 from benchmark.training.build import assemble, seen_schema
-from benchmark.training.predict import predict
+from benchmark.training.scoring import predict
 from benchmark.training.weights import predictor_of
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema

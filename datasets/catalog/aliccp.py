@@ -23,7 +23,7 @@ import polars as pl
 from datasets.provenance import Source
 from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
 from datasets.raw.tables import TextTable
-from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,29 +81,15 @@ SPEC = DatasetSpec(
     cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
-        FeatureSpec(name="scenario"),
-        FeatureSpec(name="user_gender"),
-        FeatureSpec(name="user_age"),
-        FeatureSpec(name="user_id"),
-        FeatureSpec(name="item_id"),
-        FeatureSpec(name="category_id"),
-        FeatureSpec(name="shop_id"),
-        FeatureSpec(name="brand_id"),
+        *categorical("scenario user_gender user_age user_id item_id category_id shop_id brand_id"),
         FeatureSpec(name="category_history", kind="bag", max_length=8),
         FeatureSpec(name="intention_ids", kind="bag", max_length=4),
-        FeatureSpec(name="user_group"),
-        FeatureSpec(name="user_segment"),
-        FeatureSpec(name="category_x_history"),
-        FeatureSpec(name="shop_x_history"),
-        FeatureSpec(name="brand_x_history"),
+        *categorical("user_group user_segment category_x_history shop_x_history brand_x_history"),
         FeatureSpec(name="intention_x_history", kind="bag", max_length=4),
         FeatureSpec(name="shop_history", kind="bag", max_length=8),
         FeatureSpec(name="brand_history", kind="bag", max_length=8),
         FeatureSpec(name="intention_history", kind="bag", max_length=8),
-        FeatureSpec(name="user_consumption_1"),
-        FeatureSpec(name="user_consumption_2"),
-        FeatureSpec(name="user_occupation"),
-        FeatureSpec(name="user_geography"),
+        *categorical("user_consumption_1 user_consumption_2 user_occupation user_geography"),
     ),
     partition=DomainPartition(("scenario",)),
     # Chosen a priori: the only column of the partition, and the one that work on this log takes for

@@ -19,7 +19,7 @@ from datasets.provenance import Source
 from datasets.raw.raw_log import RawLog
 from datasets.raw.releases import nothing_found, present_file
 from datasets.raw.tables import TextTable, check_folder, require_columns
-from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,25 +63,17 @@ SPEC = DatasetSpec(
     cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
-        FeatureSpec(name="user_gender_id"),
-        FeatureSpec(name="user_age_level"),
-        FeatureSpec(name="user_star_level"),
-        FeatureSpec(name="user_id"),
-        FeatureSpec(name="item_id"),
-        FeatureSpec(name="shop_id"),
-        FeatureSpec(name="item_brand_id"),
+        *categorical(
+            "user_gender_id user_age_level user_star_level user_id item_id shop_id item_brand_id"
+        ),
         FeatureSpec(name="item_category_list", kind="bag", max_length=3),
-        FeatureSpec(name="item_price_level"),
-        FeatureSpec(name="item_sales_level"),
-        FeatureSpec(name="context_page_id"),
-        FeatureSpec(name="item_city_id"),
-        FeatureSpec(name="item_collected_level"),
-        FeatureSpec(name="item_pv_level"),
+        *categorical(
+            "item_price_level item_sales_level context_page_id item_city_id"
+            " item_collected_level item_pv_level"
+        ),
         FeatureSpec(name="item_property_list", kind="bag", max_length=16),
         FeatureSpec(name="predict_category_property", kind="bag", max_length=8),
-        FeatureSpec(name="user_occupation_id"),
-        FeatureSpec(name="shop_review_num_level"),
-        FeatureSpec(name="shop_star_level"),
+        *categorical("user_occupation_id shop_review_num_level shop_star_level"),
         *(FeatureSpec(name=name, kind="numeric") for name in NUMERIC),
     ),
     partition=DomainPartition(("user_gender_id", "user_age_level", "user_star_level")),

@@ -21,7 +21,7 @@ import polars as pl
 from datasets.provenance import Download, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
 from datasets.raw.tables import TextTable, require_columns
-from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,16 +97,10 @@ SPEC = DatasetSpec(
     cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
-        FeatureSpec(name="tab"),
-        FeatureSpec(name="user_id"),
-        FeatureSpec(name="video_id"),
-        FeatureSpec(name="author_id"),
+        *categorical("tab user_id video_id author_id"),
         FeatureSpec(name="tag", kind="bag", separator=",", max_length=3),
         FeatureSpec(name="duration_ms", kind="numeric"),
-        FeatureSpec(name="hour"),
-        FeatureSpec(name="user_active_degree"),
-        FeatureSpec(name="upload_type"),
-        FeatureSpec(name="music_id"),
+        *categorical("hour user_active_degree upload_type music_id"),
         *(
             FeatureSpec(name=name)
             for name in (*USER_COLUMNS, *VIDEO_COLUMNS)

@@ -16,7 +16,7 @@ import polars as pl
 from datasets.provenance import Download, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
 from datasets.raw.tables import DecodedTable
-from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,11 +90,7 @@ SPEC = DatasetSpec(
     cluster="user_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
-        FeatureSpec(name="gender"),
-        FeatureSpec(name="age"),
-        FeatureSpec(name="occupation"),
-        FeatureSpec(name="user_id"),
-        FeatureSpec(name="movie_id"),
+        *categorical("gender age occupation user_id movie_id"),
         FeatureSpec(name="genres", kind="bag", separator="|", max_length=6),
         FeatureSpec(name="release_year"),
         FeatureSpec(name="zip_code"),

@@ -16,7 +16,7 @@ import polars as pl
 from datasets.provenance import Source
 from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
 from datasets.raw.tables import TextTable, require_columns
-from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
+from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,23 +54,14 @@ SPEC = DatasetSpec(
     cluster="user",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
-        FeatureSpec(name="pid"),
-        FeatureSpec(name="final_gender_code"),
-        FeatureSpec(name="age_level"),
-        FeatureSpec(name="user"),
-        FeatureSpec(name="adgroup_id"),
-        FeatureSpec(name="cate_id"),
-        FeatureSpec(name="brand"),
-        FeatureSpec(name="customer"),
-        FeatureSpec(name="campaign_id"),
+        *categorical(
+            "pid final_gender_code age_level user adgroup_id cate_id brand customer campaign_id"
+        ),
         FeatureSpec(name="price", kind="numeric"),
-        FeatureSpec(name="hour"),
-        FeatureSpec(name="shopping_level"),
-        FeatureSpec(name="pvalue_level"),
-        FeatureSpec(name="cms_group_id"),
-        FeatureSpec(name="cms_segid"),
-        FeatureSpec(name="occupation"),
-        FeatureSpec(name="new_user_class_level"),
+        *categorical(
+            "hour shopping_level pvalue_level cms_group_id cms_segid occupation"
+            " new_user_class_level"
+        ),
     ),
     partition=DomainPartition(("pid",)),
     # Chosen a priori: the only column of the partition. A pid is a position of ads, for which a

@@ -225,7 +225,7 @@ def _of_numbers(column: Column, numbers: pl.Series) -> Column:
 
 
 def _bag_separator(values: pl.Series) -> str | None:
-    """The mark that joins the tokens of a bag: splitting leaves fewer distinct parts than wholes."""
+    """The mark between tokens of a bag: splitting leaves fewer distinct parts than wholes."""
     wholes = values.gather_every(max(1, len(values) // BAG_PROBE)).unique()
     if len(wholes) < MIN_BAGS:
         return None

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.store.data_folder import domain_table
-from benchmark.training.predict import MaskMeter, predict
+from benchmark.training.scoring import MaskMeter, predict
 from datasets.loader import EncodedRows
 from datasets.spec import EncodedSchema
 
@@ -36,7 +36,7 @@ def test_predictions_do_not_depend_on_the_size_of_the_pieces(monkeypatch):
         return batch.codes[:, 0].float() * 0.5
 
     whole = predict(predictor, rows, range(2, 7))
-    monkeypatch.setattr("benchmark.training.predict.BATCH_SIZE", 2)
+    monkeypatch.setattr("benchmark.training.scoring.BATCH_SIZE", 2)
 
     assert (
         predict(predictor, rows, range(2, 7)).tolist()

@@ -17,8 +17,7 @@ from benchmark.running.grid import prepare_log
 from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
 from benchmark.tasks import RunTask
-from benchmark.training.build import assemble, build, seen_schema
-from benchmark.training.placebo import domain_donors, row_hashes
+from benchmark.training.build import assemble, build, domain_donors, row_hashes, seen_schema
 from datasets.loader import EncodedRows
 from models.registry import available
 

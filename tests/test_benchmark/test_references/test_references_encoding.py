@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmark.references.encoding import (
+from benchmark.references.rows import Feature
+from benchmark.references.trees import (
     NUM_FOLDS,
     encode_out_of_fold,
     fit_encoding,
     seeded_folds,
 )
-from benchmark.references.rows import Feature
 
 FIELD = Feature(name="item", columns=slice(0, 1), size=4)
 BAG = Feature(name="tags", columns=slice(1, 3), size=3)

@@ -17,7 +17,7 @@ from benchmark.store.plan import Plan, write_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
 from benchmark.training.build import assemble, build, seen_schema
-from benchmark.training.predict import predict
+from benchmark.training.scoring import predict
 from benchmark.training.weights import predictor_of, weights_of
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
