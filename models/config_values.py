@@ -55,16 +55,8 @@ def check_choices(config: DataclassInstance, **allowed: Collection[str]) -> None
             raise ValueError(f"unknown {name} {value!r}; allowed: {', '.join(values)}")
 
 
-def _is_switch(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)  # a bool is an int to Python
-
-
-def _is_integer_or_none(value: object) -> bool:
-    return value is None or _is_integer(value)
 
 
 def _is_finite(value: object) -> bool:
@@ -79,9 +71,9 @@ def _is_finite_pair(value: object) -> bool:
 
 
 ALLOWED: dict[str, tuple[str, Callable[[object], bool]]] = {  # by annotation
-    "bool": ("True or False", _is_switch),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
     "int": ("an integer", _is_integer),
-    "int | None": ("an integer or None", _is_integer_or_none),
+    "int | None": ("an integer or None", lambda value: value is None or _is_integer(value)),
     "float": ("a finite number", _is_finite),
     "tuple[float, float]": ("two finite numbers", _is_finite_pair),
 }

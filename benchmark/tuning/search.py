@@ -79,8 +79,7 @@ class Searching:
     @property
     def num_failed(self) -> int:
         """The number of stored trials that have failed, those of an unfinished round too."""
-        found = [*self.trials, *(trial for trial in self._round.values() if trial)]
-        return sum(trial.state == "failed" for trial in found)
+        return sum(trial.state == "failed" for trial in self._kept)
 
     @property
     def num_open(self) -> int:
@@ -91,8 +90,11 @@ class Searching:
     @property
     def complete(self) -> list[Trial]:
         """The stored trials that have a value, those of an unfinished round too."""
-        found = [*self.trials, *(trial for trial in self._round.values() if trial)]
-        return [trial for trial in found if trial.state == "complete"]
+        return [trial for trial in self._kept if trial.state == "complete"]
+
+    @property
+    def _kept(self) -> list[Trial]:
+        return [*self.trials, *(trial for trial in self._round.values() if trial)]
 
     @property
     def next_run_id(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,25 +138,6 @@ def encode_bag(
     return Encoded(size, _count(code_of, counts, size), map(encode, column()))
 
 
-def parse_numbers(column: pl.Series, locate: Callable[[int], str]) -> np.ndarray:
-    """Numbers of a text column; missing values are NaN.
-
-    Raises:
-        DataError: a value is text or infinite.
-    """
-    present = column.is_not_null() & (column != MISSING)
-    numbers = column.cast(pl.Float64, strict=False)
-    wrong = present & (numbers.is_null() | numbers.is_infinite().fill_null(value=False))
-    if wrong.any():
-        row = int(wrong.arg_max() or 0)
-        raise DataError(
-            f"{locate(row)}: numeric column {column.name!r} holds {column[row]!r}; allowed is a"
-            " finite number, or nothing for a missing value; correct the line or declare the"
-            " column categorical"
-        )
-    return numbers.fill_null(float("nan")).to_numpy()
-
-
 def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
     """Lower ends of all buckets but the first: train quantiles that leave no bucket empty.
 
@@ -218,17 +198,26 @@ def _count_words(
 def _numbers(
     column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
 ) -> np.ndarray:
-    """All numbers of a text column; missing values are NaN."""
-    numbers, start = np.empty(num_rows), 0
+    """All numbers of a text column; missing values are NaN.
+
+    Raises:
+        DataError: a value is text or infinite.
+    """
+    found, start = np.empty(num_rows), 0
     for block in column:
-        part = parse_numbers(block, partial(_located, locate, start))
-        numbers[start : start + len(part)] = part
-        start += len(part)
-    return numbers
-
-
-def _located(locate: Callable[[int], str], start: int, row: int) -> str:
-    return locate(start + row)
+        present = block.is_not_null() & (block != MISSING)
+        numbers = block.cast(pl.Float64, strict=False)
+        wrong = present & (numbers.is_null() | numbers.is_infinite().fill_null(value=False))
+        if wrong.any():
+            row = int(wrong.arg_max() or 0)
+            raise DataError(
+                f"{locate(start + row)}: numeric column {block.name!r} holds {block[row]!r};"
+                " allowed is a finite number, or nothing for a missing value; correct the line or"
+                " declare the column categorical"
+            )
+        found[start : start + len(block)] = numbers.fill_null(float("nan")).to_numpy()
+        start += len(block)
+    return found
 
 
 def _parts(order: np.ndarray) -> Iterator[np.ndarray]:

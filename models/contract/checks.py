@@ -299,7 +299,7 @@ def check_schedules(subject: Subject) -> None:
         with blaming(f"after_step({progress})"):
             model.method.after_step(progress)
         outcomes.append(_outcome(copy.deepcopy(model)))
-    if not _are_equal(*outcomes):
+    if not all(torch.equal(*pair) for pair in zip(*outcomes, strict=True)):
         raise CheckFailure(
             f"schedules go on after schedule_epochs, {epochs}: after_step({epochs}) and"
             f" after_step({epochs + 1.0}) give different logits or penalties"
@@ -393,10 +393,6 @@ def _outcome(model: CTRModel) -> tuple[Tensor, Tensor]:
         passed(batch)
         penalty = passed.method.penalty()
     return logit, torch.zeros(()) if penalty is None else penalty
-
-
-def _are_equal(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
-    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
