@@ -1,4 +1,4 @@
-"""Domains: the distinct tuples of the partition's values, those of train numbered first."""
+"""Rows by their values: domains, which are tuples of the partition's values, and clusters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.splits import SPLITS
+from datasets.encoding.vocabulary import MISSING
 
 if TYPE_CHECKING:
     from datasets.encoding.splits import RowOrder
@@ -104,3 +105,23 @@ def _volumes(
         counts[f"{split}_clicks"] = np.bincount(clicked, minlength=num_groups)
     ordered = [f"{split}_{count}" for split in SPLITS for count in ("impressions", "clicks")]
     return {name: counts[name] for name in ordered}
+
+
+def cluster_codes(column: Tokens, order: np.ndarray) -> np.ndarray:
+    """The cluster of each row, (N,) int32: numbered from 0 as they first appear.
+
+    A row whose value is missing is a cluster of its own, since nothing says which rows share it.
+
+    Args:
+        column: the values of the raw rows.
+        order: (N,) the raw row of each prepared row.
+    """
+    place = np.arange(len(order), dtype=np.int32)
+    positions = column.positions[order]
+    first = np.empty(len(column.tokens), dtype=np.int32)
+    first[positions[::-1]] = place[::-1]  # of several values for one token the last one is kept
+    first_place = first[positions]
+    is_missing = (column.tokens == MISSING).to_numpy()[positions]
+    first_place[is_missing] = place[is_missing]
+    number = np.cumsum(first_place == place, dtype=np.int32) - 1
+    return number[first_place]

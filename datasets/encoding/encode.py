@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from datasets.encoding.domains import Domains, number_domains
-from datasets.encoding.splits import RowOrder, cluster_codes, order_rows, time_blocks, time_keys
+from datasets.encoding.domains import Domains, cluster_codes, number_domains
+from datasets.encoding.splits import RowOrder, order_rows, time_blocks, time_keys
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.vocabulary import (
     Encoded,

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.encoding.vocabulary import MISSING
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from datasets.encoding.vocabulary import Tokens
     from datasets.spec import PrepareOptions, SplitKind, SplitName, SplitVariant
 
 SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
@@ -264,23 +262,3 @@ def time_blocks(num_rows: int, times: np.ndarray | None) -> np.ndarray:
     block = np.empty(num_rows, dtype=np.int16)
     block[order] = np.arange(num_rows) * min(NUM_BLOCKS, num_rows) // num_rows
     return block
-
-
-def cluster_codes(column: Tokens, order: np.ndarray) -> np.ndarray:
-    """The cluster of each row, (N,) int32: numbered from 0 as they first appear.
-
-    A row whose value is missing is a cluster of its own, since nothing says which rows share it.
-
-    Args:
-        column: the values of the raw rows.
-        order: (N,) the raw row of each prepared row.
-    """
-    place = np.arange(len(order), dtype=np.int32)
-    positions = column.positions[order]
-    first = np.empty(len(column.tokens), dtype=np.int32)
-    first[positions[::-1]] = place[::-1]  # of several values for one token the last one is kept
-    first_place = first[positions]
-    is_missing = (column.tokens == MISSING).to_numpy()[positions]
-    first_place[is_missing] = place[is_missing]
-    number = np.cumsum(first_place == place, dtype=np.int32) - 1
-    return number[first_place]

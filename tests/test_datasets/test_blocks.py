@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.encoding.splits import NUM_BLOCKS, cluster_codes, time_blocks
+from datasets.encoding.domains import cluster_codes
+from datasets.encoding.splits import NUM_BLOCKS, time_blocks
 from datasets.encoding.vocabulary import Tokens
 from datasets.spec import DataError
 
