@@ -86,19 +86,6 @@ def test_the_same_call_again_has_nothing_former(store, call):
     assert call(store, 1, 2, folder="a").former == Former()
 
 
-def test_a_plan_without_a_block_of_former_calls_is_read_and_kept(make_config, store, call):
-    call(store, 1)
-    content, study = content_of(store), content_of(store, "studies/main")
-    del content["former"], study["former"]
-    (store.out / "plan.json").write_text(json.dumps(content))
-    (store.out / "studies" / "main.json").write_text(json.dumps(study))
-
-    plan = call(store, 2)
-
-    assert list(plan.former.slots) == [make_config(seed=1).slot_id]
-    assert plan.former.studies == {"main": ((make_config(seed=1).slot_id,),)}
-
-
 def lose(path):
     path.unlink()
 
