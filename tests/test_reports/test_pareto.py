@@ -100,13 +100,13 @@ def test_more_backbones_than_fit_are_named_in_the_caption(finished: Folder) -> N
     table = tabulated(finished)
     more = pd.concat([table.assign(dataset=f"world{i}") for i in range(3)])
 
-    assert len(redrawn(more).subfigs) == 4
+    assert len(FIGURE.draw(more).subfigs) == 4
     assert "first 4 of 6" in FIGURE.notes(more)[-1]
     assert "first" not in FIGURE.notes(table)[-1]
 
 
 def test_equal_tables_give_equal_files(finished: Folder) -> None:
-    table = tabulated(finished)
+    table = tabulated(finished).query("backbone == 'dnn'")
 
     first, second = rendered(FIGURE, table), rendered(FIGURE, table.copy())
 

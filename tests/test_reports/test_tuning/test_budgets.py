@@ -61,12 +61,6 @@ def test_unequal_names_what_lacks_trials_and_what_had_another_plan(tuning: Tunin
     ]
 
 
-def test_unequal_of_two_searches_names_the_one_with_less(tuning: Tuning) -> None:
-    searches = [tuning.search("dnn", "maml", 2), tuning.search("dnn", "plain", 4)]
-
-    assert unequal(searches, [2, 4]) == ["world/scenario dnn+maml: 2 trials, others of its log 4"]
-
-
 def test_unequal_counts_all_searches_that_lead_to_a_cell(tuning: Tuning) -> None:
     searches = [tuning.search(backbone, "plain") for backbone in ("dnn", "dcnv2", "dnn")]
     searches += [tuning.search("dnn", "star"), tuning.search("dnn", "maml")]

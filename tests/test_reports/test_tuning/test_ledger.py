@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from conftest import Folder, Tuning
 
 
-@pytest.mark.parametrize(
-    ("num_draws", "expected"),
-    [(1, 7 / 3), (2, (1 * 1 + 2 * 3 + 4 * 5) / 9), (3, (1 * 1 + 2 * 7 + 4 * 19) / 27)],
-)
-def test_expected_best_of_three_values_by_hand(num_draws, expected) -> None:
-    assert expected_best([4.0, 1.0, 2.0], num_draws) == pytest.approx(expected)
-
-
 def test_expected_best_is_the_mean_over_all_draws_also_with_ties() -> None:
     values = [0.71, 0.74, 0.71, 0.69]
 
@@ -183,14 +175,6 @@ def test_no_trial_is_guided_where_shared_values_alone_are_searched(tuning: Tunin
     assert entry.search.own_dimensions == ()
     assert entry.guided_trials == 0
     assert "each regulariser is 0 with a chance of 50%" in tuning.layout().notes[0]
-
-
-def test_twelve_trials_are_still_a_random_search(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "plain", num_trials=12)
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, *[0.6] * 12)
-
-    assert "search was random" in tuning.layout().notes[0]
 
 
 def test_trials_beyond_the_plan_do_not_count(tuning: Tuning) -> None:
