@@ -132,7 +132,7 @@ def finished(run_all, tmp_path_factory):
     out = folder / "out"
     done = run_all(
         *("--preset", "smoke", "--data", spec, "--out", out, "--jobs", 2),
-        *("--only", "main", "--methods", "plain", "adasparse"),
+        *("--only", "main", "--backbones", "dnn", "dcnv2", "--methods", "plain", "adasparse"),
     )
     assert done.returncode == 0, done.stderr
     return out, spec, done

@@ -12,7 +12,10 @@ from benchmark.store.records import RunStore
 from models.registry import available
 
 BACKBONES = available("backbones")
-TWO_METHODS = ("--only", "main", "--methods", "plain", "adasparse")
+FOUR_MODELS = (
+    *("--only", "main", "--backbones", "dnn", "dcnv2"),
+    *("--methods", "plain", "adasparse"),
+)
 
 
 def read_records(out):
@@ -72,7 +75,7 @@ def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
     out, spec, _ = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
-    again = run_all("--preset", "smoke", "--data", spec, "--out", out, *TWO_METHODS)
+    again = run_all("--preset", "smoke", "--data", spec, "--out", out, *FOUR_MODELS)
 
     assert again.returncode == 0
     assert "16 of 16 trainings were done before" in again.stdout
@@ -110,7 +113,7 @@ def test_predictions_are_bitwise_equal_whatever_the_number_of_jobs(finished, run
 
     done = run_all(
         *("--preset", "smoke", "--data", spec, "--out", alone, "--jobs", 1),
-        *("--seeds", 1, "--backbones", "dnn", *TWO_METHODS),
+        *(*FOUR_MODELS, "--seeds", 1, "--backbones", "dnn"),
     )
 
     assert done.returncode == 0

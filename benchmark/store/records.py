@@ -68,7 +68,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A record read back; a metric is nan where it is undefined or newer than the run."""
+    """A record read back; a metric is nan where it is undefined, or `newer` than the run."""
 
     path: Path  # the run folder
     config: RunConfig
@@ -77,6 +77,7 @@ class RunRecord:
     cost: dict[str, Json]
     timing: dict[str, Json]
     environment: dict[str, Json]
+    newer: frozenset[str]  # the metrics that the program has gained since
 
 
 class RunStore:
@@ -144,11 +145,13 @@ class RunStore:
                         f"{path}: missing or changed since the run; run again to renew it"
                     )
             metrics = content["metrics"].items()
+            known = {name for _, values in metrics for name in values}
             return RunRecord(
                 path=folder,
                 config=RunConfig.from_json(content["config"]),
                 metrics={split: _with_nan(values) for split, values in metrics},
                 **{key: content[key] for key in ("training", "cost", "timing", "environment")},
+                newer=frozenset(METRICS) - known,
             )
 
     def read_run(self, config: RunConfig) -> RunRecord:

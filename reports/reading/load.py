@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.metrics import METRICS
 from benchmark.protocol import PRESETS
 from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
@@ -166,10 +167,14 @@ class Runs:
         return cast("Card", card)
 
     def ceilings(self, family: Family) -> pd.DataFrame:
-        """Per draw the test metrics of the true click probability; no rows for a real log."""
+        """Per draw the test metrics of the true click probability; no rows for a real log.
+
+        A metric that is newer than the store is nan.
+        """
         cards = {draw: self.card(log) for draw, log in self.families[family].items()}
         known = {draw: card["ceiling"]["test"] for draw, card in cards.items() if "ceiling" in card}
-        return pd.DataFrame.from_dict(known, orient="index", dtype=np.float64)
+        table = pd.DataFrame.from_dict(known, orient="index", dtype=np.float64)
+        return table.assign(**{name: np.nan for name in METRICS if name not in table})
 
     def truth(self, fingerprint: str) -> pd.DataFrame:
         """The true click probability of each dev and test row of a generated log.

@@ -58,7 +58,8 @@ def _few_rows(runs: Runs) -> Iterator[str]:
 def _undefined(runs: Runs) -> Iterator[str]:
     for record in runs.records:
         for split, metrics in record.metrics.items():
-            names = [name for name in SCORES if math.isnan(metrics.get(name, math.nan))]
+            known = SCORES.keys() - record.newer
+            names = [name for name in SCORES if name in known and math.isnan(metrics[name])]
             if names:
                 folder = record.path.relative_to(runs.store.out)
                 yield f"{folder}: {', '.join(names)} undefined on {split}"

@@ -86,7 +86,8 @@ def _check_split(
     scores = evaluate(
         rows["label"], rows["logit"], rows["eval_domain_id"], _p_click(log, split, rows)
     )
-    stored: dict[str, float | None] = {**record.metrics[split]}
+    metrics = record.metrics[split].items()
+    stored: dict[str, float | None] = {k: v for k, v in metrics if k not in record.newer}
     check_metrics(stored, scores, record.path / RECORD, split, findings)
     others = sorted(stored.keys() - scores.keys())
     if others:

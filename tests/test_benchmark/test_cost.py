@@ -16,7 +16,8 @@ from benchmark.speed import cells
 from benchmark.speed.scaling import growth_exponent
 from benchmark.training.build import build
 from benchmark.training.trainer import Training, TrainSplit
-from models.registry import available
+from tests.test_benchmark.cost_formulas import BACKBONES as FORMULAS_OF_BACKBONES
+from tests.test_benchmark.cost_formulas import METHODS as FORMULAS_OF_METHODS
 from tests.test_benchmark.cost_formulas import work_of
 
 # d = 8, E_d = 6, layers 8 -> 3 -> 2 -> 1; 14 codes; 3 seen domains
@@ -52,7 +53,7 @@ BACKBONES = {
 }
 CELLS = [
     pytest.param(backbone, shape, method, options, id=f"{backbone}+{method} {shape} {options}")
-    for backbone, method in itertools.product(available("backbones"), available("methods"))
+    for backbone, method in itertools.product(FORMULAS_OF_BACKBONES, FORMULAS_OF_METHODS)
     for number, shape in enumerate(BACKBONES.get(backbone, [{}]))
     for options in (OPTIONS.get(method, [{}]) if number == 0 else [{}])
 ]

@@ -24,6 +24,7 @@ from models.registry import available
 METHODS = [name for name in available("methods") if name != "plain"]
 IDS = slice(-4, -1)  # domain, task and evaluation domain
 PINNED = {"star": {}, "adasparse": {"pruner_input": "e_d"}}
+READS_E_D = {"adasparse": True, "apg": True, "maml": False, "star": False}  # the papers' values
 WITH_E_D = {"adasparse": {}, "apg": {}, "maml": {"adaptive_lr": True}} | {
     "star": {"auxiliary_input": "domain"}
 }
@@ -157,7 +158,7 @@ def test_inputs_start_as_those_of_the_true_arm(cell_of, log, method):
 
     assert torch.equal(true.x_0, placebo.x_0)
     assert torch.equal(true.e_d, true.x_0[:, : true.e_d.shape[1]])
-    reads_e_d = method in ("adasparse", "apg")  # with the papers' values
+    reads_e_d = READS_E_D.get(method, models[0].method.reads_e_d)
     assert placebo.e_d.shape[1] == (true.e_d.shape[1] if reads_e_d else 0)
 
 
@@ -184,13 +185,14 @@ def test_e_d_and_inputs_have_no_row_in_common(cell_of, log):
 def test_placebo_has_as_many_parameters_but_for_the_rows_of_e_d(
     cell_of, log, backbone, method, reads_e_d
 ):
-    pinned = WITH_E_D[method] if reads_e_d else {}
+    pinned = WITH_E_D.get(method, {}) if reads_e_d else {}
     configs = [cell_of(backbone, method, ids, **pinned).config for ids in ("own", "placebo")]
 
     models = [assemble(config, seen_schema(config, log.schema)) for config in configs]
     true, placebo = (parameter_counts(model, model) for model in models)
 
-    has_rows = reads_e_d or method in ("adasparse", "apg")
+    does_read = READS_E_D.get(method, models[0].method.reads_e_d)
+    has_rows = (reads_e_d and method in WITH_E_D) or does_read
     added = sum(log.schema.field_sizes[:2]) * configs[0].protocol.embedding_dim * has_rows
     for name in ("dense_parameters", "domain_parameters", "domain_buffers"):
         assert placebo[name] == true[name]

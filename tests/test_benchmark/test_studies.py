@@ -133,22 +133,8 @@ def test_all_cells_of_a_model_take_their_values_from_one_search(logs, select):
 def test_studies_keep_to_the_selected_methods(logs, select):
     plan = lay_out(select(methods=("plain",)), logs)
 
-    assert {name: len(slots) for name, slots in plan.studies.items()} == {
-        "main": 4,
-        "formulations": 0,
-        "partitions": 0,
-        "sparsity": 0,
-        "masks": 0,
-        "controls": 0,
-        "ablations": 0,
-        "sensitivity": 0,
-        "cost": 4,
-        "references": 4,
-        "mechanisms": 0,
-        "emerging": 4,
-        "ab_test": 0,
-        "retuned": 0,
-    }
+    counts = {name: len(slots) for name, slots in plan.studies.items() if slots}
+    assert counts == {"main": 4, "cost": 4, "references": 4, "emerging": 4}
 
 
 def test_a_plan_without_cells_is_refused(log, select):

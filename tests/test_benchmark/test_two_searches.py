@@ -10,8 +10,8 @@ from benchmark.planning.cells import lay_out
 from benchmark.planning.dry_run import searched_models
 from benchmark.planning.hyperparameters import shared_space
 from benchmark.planning.selection import logs_of
-from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
+from benchmark.references.registry import REFERENCES
 from benchmark.running.schedule import Agenda
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
@@ -54,7 +54,8 @@ def test_each_model_has_one_search_and_plain_dnn_too(make):
 
     tasks = do_trials(agenda)
 
-    assert len(agenda.searches) == 2 * 5 + 2
+    num_methods = len(available("methods"))
+    assert len(agenda.searches) == 2 * num_methods + len(REFERENCES)  # on two backbones
     assert {len(searching.trials) for searching in agenda.searches.values()} == {6}
     run_ids = [task.config.run_id for task in tasks]
     assert len(run_ids) == len(set(run_ids))
@@ -86,7 +87,7 @@ def test_trial_k_of_every_method_tries_the_same_shared_values(make):
             place = (key.backbone, key.search, trial.index)
             tried[place].append({name: trial.params[name] for name in names})
 
-    assert {len(values) for values in tried.values()} == {5}  # methods
+    assert {len(values) for values in tried.values()} == {len(available("methods"))}
     assert all(value == values[0] for values in tried.values() for value in values)
     assert len({str(values[0]) for values in tried.values()}) > len(tried) / 2
 
@@ -143,11 +144,15 @@ def test_a_study_of_second_searches_alone_is_refused_where_there_are_none(log, s
         lay_out(selection, {"tiny": log})
 
 
-@pytest.mark.parametrize(("name", "count"), [("quick", 10 + 2), ("standard", 2 * (10 + 2 + 10))])
+@pytest.mark.parametrize(("name", "count"), [("quick", 4 + 2), ("standard", 2 * (4 + 2 + 4))])
 def test_searches_of_a_preset_are_counted(select, name, count):
     preset = PRESETS[name]
     selection = select(
-        preset=preset, studies=list(STUDIES), data=preset.data, methods=available("methods")
+        preset=preset,
+        studies=["main", "references", "retuned"],
+        data=preset.data,
+        backbones=["dnn", "dcnv2"],
+        methods=["plain", "star"],
     )
 
     assert len(searched_models(selection)) == count

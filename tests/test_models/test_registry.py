@@ -108,7 +108,7 @@ def test_a_file_may_be_named_twice(write):
         ("my-method.py", METHOD, "'my-method' is no name for a plug-in; allowed are letters"),
         ("_mine.py", METHOD, "'_mine' is no name for a plug-in"),
         ("plain.py", METHOD, "there is a method 'plain' already; taken are adasparse, "),
-        ("dnn.py", BACKBONE, "there is a backbone 'dnn' already; taken are dcnv2, dnn: rename"),
+        ("dnn.py", BACKBONE, "there is a backbone 'dnn' already; taken are dcnv2, dnn"),
         ("m1.py", "import no_such_package", "does not import: ModuleNotFoundError: No module nam"),
         ("m2.py", "def f(:", "does not import: SyntaxError: "),
         ("m3.py", "raise ValueError('two\\nlines')", "does not import: ValueError: two lines"),

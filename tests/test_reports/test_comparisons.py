@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.metrics import mean_influences, placements
+from benchmark.metrics import METRICS, SCORES, mean_influences, placements
 from reports.analysis.comparisons import compare, estimate
 from reports.reading.load import load_runs
 from reports.reading.names import BASELINE
@@ -103,16 +103,16 @@ def test_holm_covers_the_block_and_counts_a_pair_once(finished: Folder) -> None:
 
     block = table[table["backbone"] == "dnn"]
     baseline, rival = (block[block["kind"] == kind] for kind in ("baseline", "second_best"))
-    assert len(baseline) == len(rival) == 3  # the only rival is the backbone: the same tests
+    assert len(baseline) == len(rival) == len(SCORES)  # the only rival is the backbone
     assert baseline["t_p_holm"].to_numpy() == pytest.approx(holm(baseline["t_p"]))
     assert rival["t_p_holm"].tolist() == baseline["t_p_holm"].tolist()
-    assert set(block["family"]) == {"3 tests of world (domains: scenario), DNN"}
+    assert set(block["family"]) == {f"{len(SCORES)} tests of world (domains: scenario), DNN"}
 
 
 def test_star_needs_the_corrected_two_way_test(finished: Folder) -> None:
     table = compare(load_runs(finished.store.out))
 
-    sign = np.where(table["metric"] == "logloss", -1.0, 1.0)
+    sign = [-1.0 if METRICS[name].lower_is_better else 1.0 for name in table["metric"]]
     is_better = sign * table["delta_mean"] > 0.0
     expected = is_better & (table["two_way_p_holm"] < 0.05)
     assert table["star"].tolist() == expected.tolist()

@@ -203,7 +203,8 @@ def test_every_command_is_accepted_by_the_front_door(studied: Folder) -> None:
 
 def test_command_has_the_flags_of_the_call() -> None:
     words = [
-        *("--preset", "smoke", "--data", "my log.toml", "--methods", "plain", "mine"),
+        *("--preset", "smoke", "--data", "my log.toml", "--backbones", "dnn", "dcnv2"),
+        *("--methods", "plain", "mine"),
         *("--plugin", "mine.py", "--seeds", "3", "--tuned", "found/tuning"),
     ]
     args = make_parser().parse_args([word for word in words if word != "mine"])

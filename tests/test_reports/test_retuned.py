@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmark.metrics import GAINS
 from reports.analysis.peers import peers_of
 from reports.analysis.retuned import compare_searches
 from reports.build import load_tables
@@ -49,7 +50,7 @@ def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
     note = retuned.arrange(compare_searches(runs)).notes[0]
 
     peers = peers_of(runs, Family("world", "scenario"), "dnn")
-    sizes = {m.upper(): 1e4 * np.sqrt(2.0 * peers.tuning(m).variance) for m in ("auc", "gauc")}
+    sizes = {GAINS[m].title: 1e4 * np.sqrt(2.0 * peers.tuning(m).variance) for m in GAINS}
     words = [
         f"{size:.1f} of {title}" if size else f"nothing that is seen of {title}"
         for title, size in sizes.items()

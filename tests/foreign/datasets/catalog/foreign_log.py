@@ -18,9 +18,9 @@ SPEC = DatasetSpec(
     timestamp="time",
     features=(FeatureSpec(name="place"), FeatureSpec(name="item")),
     partition=DomainPartition(("place",)),
-    representative="place",
+    representative="place",  # the only one
     source=Source(
-        description="Clicks by place.",
+        description="Clicks by place; the label is a click.",
         licence="free",
         citation="none",
         homepage="https://example.org",

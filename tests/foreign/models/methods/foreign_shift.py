@@ -50,14 +50,19 @@ class Shift(DomainTransform):
 
     def initialise(self, generator: torch.Generator) -> None:
         """Small weights."""
-        nn.init.normal_(self.weight, std=0.1, generator=generator)
+        nn.init.normal_(self.weight, std=0.01, generator=generator)
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         return h + self.scale * (context.e_d @ self.weight)
 
 
 class ForeignShift(DomainMethod):
-    """Shifts on every hidden output."""
+    """Shifts on every hidden output.
+
+    Equation: h^l = act(h^{l-1} W^l + b^l) + s e_d V^l.
+    Shapes: h^l (B, N_l), e_d (B, E_d), V^l (E_d, N_l).
+    Deviation: none.
+    """
 
     def __init__(self, config: ShiftConfig, shape: ModelShape) -> None:
         super().__init__(shape)
