@@ -138,28 +138,6 @@ def test_records_say_where_they_were_made(finished):
         assert environment["packages"]["torch"]
 
 
-def test_gauc_does_not_pool_domains_that_train_has_not_seen(run_all, tiny_log):
-    path = tiny_log.parent / "tiny.csv"
-    head, *lines = path.read_text().splitlines()
-    for number in range(1500, 1800):  # the test split
-        time, click, _, *rest = lines[number].split(",")
-        lines[number] = ",".join([time, click, f"new{number % 5}", *rest])
-    path.write_text("\n".join([head, *lines]))
-    out = tiny_log.parent / "out"
-
-    done = run_all(
-        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1, "--trials", 0),
-        *("--backbones", "dnn", "--methods", "plain", "--only", "main"),
-    )
-
-    assert done.returncode == 0
-    (record,) = read_records(out)
-    assert record.metrics["test"]["domains"] == 5
-    rows = pl.read_parquet(record.path / "predictions.parquet").filter(split="test")
-    pooled = evaluate(rows["label"], rows["logit"], np.zeros(len(rows), np.int32))
-    assert record.metrics["test"]["gauc"] != pytest.approx(pooled["gauc"])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["kuairand", "kuairand_pure"], ["iaac", "iaac"]])
 def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, words):

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.command_line.arguments import parse
-from benchmark.command_line.listing import listing
-from benchmark.planning.studies import STUDIES
+from benchmark.command_line.listing import card_line, listing
+from benchmark.planning.cells import configure
+from benchmark.planning.studies import STUDIES, Change
+from benchmark.running.grid import prepare_log
 from reports import build
 from reports.build import load_figures
 from run_all import selection_of
@@ -243,21 +245,13 @@ def test_only_runs_and_counts_the_studies_that_it_names(run_all, tiny_log):
     assert json.loads((out / "studies" / "main.json").read_text())["slots"] == []
 
 
-def test_a_run_without_a_clock_says_so(run_all, tiny_log):
-    text = tiny_log.read_text().replace('timestamp = "time"\n', "")
-    tiny_log.write_text(text)
-    out = tiny_log.parent / "out"
+def test_a_log_without_a_clock_is_said_to_be_shuffled(tiny_log, tmp_path, select):
+    tiny_log.write_text(tiny_log.read_text().replace('timestamp = "time"\n', ""))
 
-    done = run_all(
-        *("--preset", "smoke", "--data", tiny_log, "--out", out, "--seeds", 1, "--trials", 0),
-        *("--only", "main", "--backbones", "dnn", "--methods", "plain"),
-    )
+    log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
-    assert done.returncode == 0
-    assert "seeded shuffle" in done.stdout
-    record = json.loads(next(out.rglob("record.json")).read_text())
-    assert record["config"]["split"] == "shuffle"
-    assert "shuffle" in (out / "report" / "index.html").read_text()
+    assert "seeded shuffle" in card_line(log.card)
+    assert configure(select(), "tiny", log, "dnn", Change(method="plain")).split == "shuffle"
 
 
 @pytest.mark.parametrize("arguments", [["--list", "studies"], ["--list", "figures"], ["--help"]])

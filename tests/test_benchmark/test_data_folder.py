@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmark.metrics import evaluate
 from benchmark.metrics.logloss import row_logloss
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
@@ -182,3 +183,19 @@ def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, select, tmp_p
     assert "candidates.parquet" not in record["digests"]
     kept = sorted(path.name for path in store.data_folder(log.fingerprint).iterdir())
     assert kept == ["card.json", "domains.parquet", "schema.json", "similarity.npz"]
+
+
+def test_gauc_does_not_pool_domains_that_train_has_not_seen(tiny_log, tmp_path, select):
+    rows = pl.read_csv(tiny_log.with_suffix(".csv"), schema_overrides={"place": pl.String})
+    index = pl.int_range(pl.len())
+    unseen = pl.when(index >= 1_500).then(pl.format("new{}", index % 5))  # the test split
+    rows.with_columns(place=unseen.otherwise("place")).write_csv(tiny_log.with_suffix(".csv"))
+    log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
+
+    store, folder = run(log, select, tmp_path / "out", "plain")
+
+    metrics = store.read(folder).metrics["test"]
+    test = pl.read_parquet(folder / "predictions.parquet").filter(split="test")
+    pooled = evaluate(test["label"], test["logit"], np.zeros(len(test), np.int32))
+    assert metrics["domains"] == 5
+    assert metrics["gauc"] != pytest.approx(pooled["gauc"])

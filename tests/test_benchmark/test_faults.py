@@ -244,7 +244,7 @@ def test_a_cell_that_cannot_be_built_fails_alone(failing_grid):
     bad = replace(bad, config=replace(bad.config, method_config={"beta": 0.5}))
     source = Given(good, bad)
 
-    outcomes = {o.task.config.run_id: o for o in run_tasks(source, num_workers=2)}
+    outcomes = {o.task.config.run_id: o for o in run_tasks(source, num_workers=1)}
 
     assert len(source.settled) == 2
     assert outcomes[good.config.run_id].error == ""

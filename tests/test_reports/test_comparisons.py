@@ -20,6 +20,8 @@ from reports.statistics.paired_tests import holm, paired_p_value
 from reports.tables import comparisons as comparisons_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Folder
 
     from benchmark.store.records import RunRecord
@@ -42,11 +44,18 @@ def row_of(table: pd.DataFrame, **keys: str) -> pd.Series:
     return found.iloc[0]
 
 
-def test_compare_tests_each_method_against_its_backbone(finished: Folder) -> None:
-    table = compare(load_runs(finished.store.out))
+@pytest.fixture(scope="module")
+def table(whole_grid: Path) -> pd.DataFrame:
+    """All comparisons of a finished grid."""
+    return compare(load_runs(whole_grid))
+
+
+def test_compare_tests_each_method_against_its_backbone(
+    folder: Folder, table: pd.DataFrame
+) -> None:
 
     row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
-    deltas = aucs(finished, "adasparse") - aucs(finished, "plain")
+    deltas = aucs(folder, "adasparse") - aucs(folder, "plain")
     assert row["delta_mean"] == pytest.approx(deltas.mean())
     assert row["delta_low"] < row["delta_mean"] < row["delta_high"]
     assert row["t_p"] == pytest.approx(paired_p_value(deltas))
@@ -56,18 +65,19 @@ def test_compare_tests_each_method_against_its_backbone(finished: Folder) -> Non
     assert table["test"].tolist() == list(range(1, len(table) + 1))
 
 
-def test_compare_takes_delongs_test_of_the_mean_over_the_seeds(finished: Folder) -> None:
-    table = compare(load_runs(finished.store.out))
+def test_compare_takes_delongs_test_of_the_mean_over_the_seeds(
+    folder: Folder, table: pd.DataFrame
+) -> None:
 
     sides = [
         [
-            placements(finished.label, finished.logits(finished.config("dnn", method, seed)))
+            placements(folder.label, folder.logits(folder.config("dnn", method, seed)))
             for seed in SEEDS
         ]
         for method in METHODS
     ]
     row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
-    assert row["delong_p"] == pytest.approx(contrast(finished.label, *sides).p_value)
+    assert row["delong_p"] == pytest.approx(contrast(folder.label, *sides).p_value)
     assert 0 <= row["delong_runs"] <= 3
     assert table.loc[table["metric"] != "auc", "delong_p"].isna().all()
 
@@ -98,8 +108,7 @@ def test_rival_is_not_chosen_on_test(folder: Folder) -> None:
     assert row_of(rivals, method="adasparse", metric="auc")["other"] == max(scores, key=scores.get)
 
 
-def test_holm_covers_the_block_and_counts_a_pair_once(finished: Folder) -> None:
-    table = compare(load_runs(finished.store.out))
+def test_holm_covers_the_block_and_counts_a_pair_once(table: pd.DataFrame) -> None:
 
     block = table[table["backbone"] == "dnn"]
     baseline, rival = (block[block["kind"] == kind] for kind in ("baseline", "second_best"))
@@ -109,8 +118,7 @@ def test_holm_covers_the_block_and_counts_a_pair_once(finished: Folder) -> None:
     assert set(block["family"]) == {f"{len(SCORES)} tests of world (domains: scenario), DNN"}
 
 
-def test_star_needs_the_corrected_two_way_test(finished: Folder) -> None:
-    table = compare(load_runs(finished.store.out))
+def test_star_needs_the_corrected_two_way_test(table: pd.DataFrame) -> None:
 
     sign = [-1.0 if METRICS[name].lower_is_better else 1.0 for name in table["metric"]]
     is_better = sign * table["delta_mean"] > 0.0
