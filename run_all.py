@@ -126,8 +126,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.running.grid import Grid, check_device
     from benchmark.running.local import stop_workers
     from benchmark.store.plan import refuse_other_version
+    from benchmark.store.trials import read_given
     from benchmark.tracking.tracker import Tracker
-    from benchmark.tuning.reuse import read_given
     from reports.analysis_plan import register
 
     check_device(args.device)

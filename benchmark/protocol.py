@@ -203,6 +203,21 @@ class Preset:
         return self.real_main_seeds if is_of_table_1 else self.real_seeds
 
 
+STANDARD = Preset(
+    name="standard",
+    summary="both worlds with the sizes of the paper's public experiment",
+    protocol=PAPER_PUBLIC,
+    data=("synthetic_production", "synthetic_public"),
+    num_trials=20,
+    num_searches=2,
+    num_draws=6,
+    main_seeds=3,
+    real_main_seeds=10,
+    real_seeds=5,
+    max_train_rows=None,
+    world_rows=660_000,
+    num_worlds=5,
+)
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -238,36 +253,15 @@ PRESETS = {
             num_worlds=2,
             most_compared=2,
         ),
-        Preset(
-            name="standard",
-            summary="both worlds with the sizes of the paper's public experiment",
-            protocol=PAPER_PUBLIC,
-            data=("synthetic_production", "synthetic_public"),
-            num_trials=20,
-            num_searches=2,
-            num_draws=6,
-            main_seeds=3,
-            real_main_seeds=10,
-            real_seeds=5,
-            max_train_rows=None,
-            world_rows=660_000,
-            num_worlds=5,
-        ),
-        Preset(
+        STANDARD,
+        replace(
+            STANDARD,
             name="paper",
             summary="the paper's sizes of model and log",
-            protocol=PAPER_PUBLIC,
             production=PAPER_PRODUCTION,
-            data=("synthetic_production", "synthetic_public"),
-            num_trials=20,
-            num_searches=2,
             num_draws=10,
-            main_seeds=3,
-            real_main_seeds=10,
             real_seeds=10,
-            max_train_rows=None,
             world_rows=10_900_000,
-            num_worlds=5,
             tunes_every_log=True,
         ),
     )

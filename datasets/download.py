@@ -16,7 +16,7 @@ from datasets.spec import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datasets.fetch.raw_folder import RawFolder
+    from datasets.fetch import RawFolder
     from datasets.provenance import Source
     from datasets.raw.raw_log import CatalogEntry
 
@@ -118,7 +118,7 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
         show(f"{name}: nothing to fetch, a generated log needs no files")
         show(f"next: {next_command(name, None)}")
         return OK
-    from datasets.fetch.raw_folder import RawFolder
+    from datasets.fetch import RawFolder
 
     show(*guide(source))
     folder = RawFolder(source, root)

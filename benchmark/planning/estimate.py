@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmark.config import REFERENCE
-from benchmark.cost.latency import seconds_of
+from benchmark.cost.counts import seconds_of
 from benchmark.cost.random_log import model_on, random_rows, random_schema, training_step
 from benchmark.protocol import with_setting
 from benchmark.references.registry import REFERENCES

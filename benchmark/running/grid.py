@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from benchmark.planning.selection import Selection
     from benchmark.store.records import RunStore, SlotState
+    from benchmark.store.trials import Given
     from benchmark.tasks import Outcome
-    from benchmark.tuning.reuse import Given
     from datasets.prepare import PreparedData
     from datasets.spec import SplitVariant
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import torch
 
-from benchmark.cost.counts import cost_of
-from benchmark.cost.latency import latency
+from benchmark.cost.counts import cost_of, latency
 from benchmark.metrics import METRICS
 from benchmark.store.data_folder import SCORED, domain_table
 from benchmark.store.records import RunResult, RunStore

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from benchmark.config import RunConfig
     from benchmark.planning.cells import Layout, SearchKey
     from benchmark.store.records import RunStore, SlotState
+    from benchmark.store.trials import Given
     from benchmark.tasks import Outcome
-    from benchmark.tuning.reuse import Given
 
 
 SEARCH_FAILED = "all trials of its search failed; see the trials' files below tuning/"

@@ -14,8 +14,7 @@ import polars as pl
 import torch
 
 from benchmark.cost.compact import CompactPredictor
-from benchmark.cost.counts import count_multiply_adds, multiply_adds, parameter_counts
-from benchmark.cost.latency import latency
+from benchmark.cost.counts import count_multiply_adds, latency, multiply_adds, parameter_counts
 from benchmark.cost.random_log import (
     NUM_ROWS,
     ad_log_schema,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.cost.latency import seconds_of
+from benchmark.cost.counts import seconds_of
 from benchmark.cost.random_log import (
     ad_log_schema,
     model_on,

@@ -1,4 +1,4 @@
-"""The trials of a search: one file each, named by its logical index, and the best of them."""
+"""The trials of a search: one file each, the best of them, and tuned values of earlier runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from benchmark.config import Json, Regularisers, RunConfig
+from benchmark.config import ConfigError, Json, Regularisers, RunConfig
 from benchmark.store.files import RecordError, named_damage, read_sealed, write_sealed
 
 if TYPE_CHECKING:
@@ -194,3 +194,55 @@ def unequal(searches: Sequence[Search], counts: Sequence[int]) -> list[str]:
             elif budget != usual:
                 lines.append(f"{cell}: {budget} trials, others of its log {usual}")
     return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Tuned values of models, each with its file, and the folder that they are from."""
+
+    folder: Path
+    values: Mapping[BestKey, tuple[Path, Tuned]]
+
+    def find(self, wanted: BestKey) -> tuple[Path, Tuned]:
+        """The file and values of a model: those of its protocol, else those of the only other one.
+
+        Raises:
+            ConfigError: there are none, or those of several other protocols.
+        """
+        if wanted in self.values:
+            return self.values[wanted]
+        others = [key for key in self.values if key[:-1] == wanted[:-1]]
+        if len(others) == 1:
+            return self.values[others[0]]
+        model = f"{wanted.dataset}/{wanted.partition} {wanted.backbone}+{wanted.method}"
+        if not others:
+            raise ConfigError(
+                f"--tuned {self.folder}: no {BEST} for {model}; tune it first, or leave it out with"
+                " --backbones, --methods or --only"
+            )
+        raise ConfigError(
+            f"--tuned {self.folder}: {model} was tuned under the protocols"
+            f" {', '.join(key.protocol for key in others)}, and this call is of {wanted.protocol};"
+            " name a folder with one of them"
+        )
+
+
+def read_given(folder: Path) -> Given:
+    """Read every best.json below a folder, such as the `tuning` of another output folder.
+
+    Raises:
+        ConfigError: there is none, or two differ about one model under one protocol.
+        RecordError: a file was changed by hand, or is of another schema version.
+    """
+    values: dict[BestKey, tuple[Path, Tuned]] = {}
+    for path in sorted(folder.rglob(BEST)):
+        name, tuned = read_best(path)
+        first, other = values.setdefault(name, (path, tuned))
+        if other != tuned:
+            raise ConfigError(
+                f"--tuned {folder}: {first} and {path} differ about {'/'.join(map(str, name))};"
+                " name a folder with one of them"
+            )
+    if not values:
+        raise ConfigError(f"--tuned {folder}: no {BEST} below it; give the tuning folder of a run")
+    return Given(folder=folder, values=values)

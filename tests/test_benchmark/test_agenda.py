@@ -13,9 +13,8 @@ from benchmark.planning.hyperparameters import with_params
 from benchmark.protocol import TUNING
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunResult, RunStore
-from benchmark.store.trials import Trial, read_trials, write_trial
+from benchmark.store.trials import Trial, read_given, read_trials, write_trial
 from benchmark.tasks import Outcome, TrialTask
-from benchmark.tuning.reuse import read_given
 
 FRAME = pl.DataFrame({"step": [1]})
 RESULT = RunResult(

@@ -8,8 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.cost.counts import cost_of, count_multiply_adds, multiply_adds, parameter_counts
-from benchmark.cost.latency import latency
+from benchmark.cost.counts import (
+    cost_of,
+    count_multiply_adds,
+    latency,
+    multiply_adds,
+    parameter_counts,
+)
 from benchmark.cost.random_log import config_on, random_rows, random_schema
 from benchmark.protocol import COMPACT
 from benchmark.speed import cells

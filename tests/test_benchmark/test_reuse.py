@@ -9,8 +9,7 @@ from benchmark.planning.cells import lay_out
 from benchmark.protocol import COMPACT, PAPER_PRODUCTION, PAPER_PUBLIC
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunStore
-from benchmark.store.trials import BestKey, Trial, Tuned, write_best
-from benchmark.tuning.reuse import Given, read_given
+from benchmark.store.trials import BestKey, Given, Trial, Tuned, read_given, write_best
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS, base_of, setting_
 from benchmark.running.grid import prepare_log
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunStore
-from benchmark.store.trials import Trial, write_best
+from benchmark.store.trials import Trial, read_given, write_best
 from benchmark.training.build import build
-from benchmark.tuning.reuse import read_given
 from datasets.spec import VARIANTS
 
 CUTS = {f"split {name}" for name in VARIANTS if name != "shuffled"}

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from datasets.fetch.raw_folder import RawFolder
+from datasets.fetch import RawFolder
 from datasets.provenance import Download
 
 

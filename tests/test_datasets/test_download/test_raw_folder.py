@@ -21,7 +21,7 @@ FILES = {"ml/u.data": b"1\t2\t3\n" * 1_000, "ml/u.user": b"7|23\n"}
 FETCH = """
 import json, sys
 from pathlib import Path
-from datasets.fetch.raw_folder import RawFolder
+from datasets.fetch import RawFolder
 from datasets.provenance import Download, Source
 keys = json.loads(sys.argv[1])
 RawFolder(Source(description="", downloads=(Download(**keys),)), Path(sys.argv[2])).fetch()

@@ -1,1 +1,0 @@
-"""Raw files brought into their folder: fetched and verified, unpacked safely."""
