@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.store.files import RecordError, write_text
 from benchmark.store.plan import PLAN
 from datasets.files import file_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NAME = "analysis_plan.toml"
 OWN = Path(__file__).with_name(NAME)

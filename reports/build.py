@@ -6,11 +6,13 @@ import importlib
 import json
 import logging
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark import metrics
@@ -22,21 +24,12 @@ from benchmark.store.trials import trial_path
 from datasets.files import file_digest, locked
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
-from reports.look.figure import Figure, rendered
-from reports.look.part import in_page_order
+from reports.look.part import Figure, in_page_order, rendered
 from reports.look.table import Table, to_latex, to_markdown
 from reports.page.content import SAMPLE, Section, render_page
 from reports.reading.ledger import budget_errors, read_searches
-from reports.reading.load import load_runs
+from reports.reading.load import Runs, load_runs
 from reports.reading.warnings import warnings_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pandas as pd
-
-    from reports.reading.ledger import SearchTrials
-    from reports.reading.load import Runs
 
 PAGE = "index.html"
 MANIFEST = "manifest.json"
@@ -64,7 +57,7 @@ def build(out: Path) -> Path:
         if previous is None or previous["input"] != digest:
             files = _files(runs, warnings)
             for name, content in files.items():
-                write_whole(folder / name, partial(_write, content=content))
+                write_whole(folder / name, partial(Path.write_bytes, data=content))
             for name in set(previous["files"] if previous else []) - set(files):
                 (folder / name).unlink(missing_ok=True)
             digests = {name: file_digest(folder / name) for name in files}
@@ -126,57 +119,39 @@ def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:
     parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
     for name, part in in_page_order(parts).items():
         numbers = part.tabulate(runs)
-        if numbers.empty:
-            continue
-        if isinstance(part, Table):
-            own, section = _table(name, part, numbers)
-        else:
-            own, section = _figure(name, part, numbers)
-        files |= own
-        sections.append(replace(section, files=tuple(own)))
+        if len(numbers):
+            own, section = _section(name, part, numbers)
+            files |= own
+            sections.append(section)
     files[PAGE] = render_page(runs, sections, warnings).encode()
     return files
 
 
-def table_texts(name: str, table: Table, numbers: pd.DataFrame) -> dict[str, str]:
-    """The files of a table."""
-    layout = table.arrange(numbers)
+def texts_of(name: str, part: Table | Figure, numbers: pd.DataFrame) -> dict[str, str]:
+    """The files of a table, or the numbers of a figure."""
+    csv = numbers.to_csv(index=False)
+    if not isinstance(part, Table):
+        return {f"figures/{name}.csv": csv}
+    layout = part.arrange(numbers)
     return {
-        f"tables/{name}.csv": numbers.to_csv(index=False),
-        f"tables/{name}.md": to_markdown(table.title, layout),
-        f"tables/{name}.tex": to_latex(table.title, layout),
+        f"tables/{name}.csv": csv,
+        f"tables/{name}.md": to_markdown(part.title, layout),
+        f"tables/{name}.tex": to_latex(part.title, layout),
     }
 
 
-def figure_texts(name: str, numbers: pd.DataFrame) -> dict[str, str]:
-    """The numbers of a figure."""
-    return {f"figures/{name}.csv": numbers.to_csv(index=False)}
-
-
-def _table(name: str, table: Table, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
-    files = {path: text.encode() for path, text in table_texts(name, table, numbers).items()}
-    section = Section(
-        name=name, title=table.title, layout=table.arrange(numbers), studies=table.studies
-    )
-    return files, section
-
-
-def _figure(name: str, figure: Figure, numbers: pd.DataFrame) -> tuple[dict[str, bytes], Section]:
-    images = rendered(figure, numbers)
-    files = {f"figures/{name}.{kind}": content for kind, content in images.items()}
-    files |= {path: text.encode() for path, text in figure_texts(name, numbers).items()}
-    section = Section(
-        name=name,
-        title=figure.title,
-        image=images["png"],
-        notes=figure.notes(numbers),
-        studies=figure.studies,
-    )
-    return files, section
-
-
-def _write(part: Path, content: bytes) -> None:
-    part.write_bytes(content)
+def _section(
+    name: str, part: Table | Figure, numbers: pd.DataFrame
+) -> tuple[dict[str, bytes], Section]:
+    """The files of a part, and its section of the page."""
+    files = {path: text.encode() for path, text in texts_of(name, part, numbers).items()}
+    section = Section(name=name, title=part.title, studies=part.studies, files=tuple(files))
+    if isinstance(part, Table):
+        return files, replace(section, layout=part.arrange(numbers))
+    images = rendered(part, numbers)
+    files = {f"figures/{name}.{kind}": image for kind, image in images.items()} | files
+    notes = part.notes(numbers)
+    return files, replace(section, files=tuple(files), image=images["png"], notes=notes)
 
 
 def _input_digest(runs: Runs, warnings: list[str]) -> str:
@@ -208,7 +183,10 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
         [
             asdict(entry.search),
             entry.is_awaited,
-            [_trial_digest(runs, entry, trial.index) for trial in entry.trials],
+            [
+                file_digest(trial_path(runs.store.out / entry.search.folder, trial.index))
+                for trial in entry.trials
+            ],
         ]
         for entry in runs.searches
     ]
@@ -235,10 +213,6 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
 
 def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def _trial_digest(runs: Runs, entry: SearchTrials, index: int) -> str:
-    return file_digest(trial_path(runs.store.out / entry.search.folder, index))
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
 from benchmark.store.files import RecordError, sole_writer, write_whole
@@ -19,13 +19,9 @@ from benchmark.store.plan import PLAN, read_plan
 from datasets.command_line import FAILED, OK, Parser, exit_code
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
+from reports.reading.findings import Findings
 from reports.reading.folders import files_below
 from reports.verify import verify
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reports.reading.findings import Findings
 
 BUNDLE = "bundle.zip"
 README = "README.txt"

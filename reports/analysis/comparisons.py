@@ -2,40 +2,107 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from benchmark.config import OWN
+from benchmark.config import OWN, SECOND_SEARCH
 from benchmark.metrics import METRICS, SCORES
-from reports.analysis.peers import peers_of
+from benchmark.store.records import RunRecord
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import BLOCK, CELL, DATA, Family, Replicate, draw_of
-from reports.reading.names import BASELINE, data_title, title_of
+from reports.reading.load import Runs
+from reports.reading.names import BASELINE, block_title
 from reports.reading.predictions import clusters, influence_sums, labels, placed
 from reports.statistics.clusters import rows_component
-from reports.statistics.delong import contrast
-from reports.statistics.estimates import NONE, by_draw, two_way_estimate
-from reports.statistics.paired_tests import TEST_LEVEL, holm, paired_p_value, wilcoxon_p_value
+from reports.statistics.estimates import (
+    NONE,
+    Component,
+    Estimate,
+    by_draw,
+    tuning_component,
+    two_way_estimate,
+)
+from reports.statistics.paired_tests import (
+    TEST_LEVEL,
+    contrast,
+    holm,
+    paired_p_value,
+    wilcoxon_p_value,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+Replicates = Mapping[Replicate, RunRecord]  # the finished runs of a cell
+Pairs = list[tuple[RunRecord, RunRecord]]  # runs of two cells with the same draw and seed
 
-    from numpy.typing import NDArray
-
-    from benchmark.store.records import RunRecord
-    from reports.analysis.peers import Peers, Replicates
-    from reports.reading.load import Runs
-    from reports.statistics.estimates import Component, Estimate
-
+LEAST_SEARCHED = 2  # models with two searches: what a search moves alike in all is no difference
 Key = tuple[str, ...]  # the values of `CELL`
-
 MODEL_SIDE = ["backbone", "method", "changes"]
 OTHER = ["other_backbone", "other", "other_changes"]
 KINDS = ("baseline", "second_best")
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The finished runs of each model of a table, and those with the values of a second search."""
+
+    cells: Mapping[str, Replicates]  # by method
+    again: Mapping[str, Replicates]
+
+    def scores(
+        self, metric: str, places: Sequence[Replicate], pair: tuple[str, str]
+    ) -> NDArray[np.float64]:
+        """(M, S) of the models that have all of these runs and the metric, the pair first."""
+        names = [*pair, *(name for name in self.cells if name not in pair)]
+        table = [
+            [self.cells[name][place].metrics["test"][metric] for place in places]
+            for name in names
+            if self.cells[name].keys() >= set(places)
+        ]
+        found = np.array(table, np.float64).reshape(len(table), len(places))
+        return found[np.isfinite(found).all(axis=1)]
+
+    def tuning(self, metric: str) -> Component:
+        """The component of differences by the choice of tuned values; none if made once."""
+        return self.tuning_of(lambda record: record.metrics["test"][metric])
+
+    def tuning_of(self, score: Callable[[RunRecord], float]) -> Component:
+        """The component of tuned values for any score of a run.
+
+        Over the runs that all models with two searches have with the values of both; none below two
+        models or two seeds or draws.
+        """
+        both = [(own, self.again[name]) for name, own in self.cells.items() if name in self.again]
+        if len(both) < LEAST_SEARCHED:
+            return NONE
+        places = sorted(set.intersection(*(own.keys() & two.keys() for own, two in both)))
+        found = [[score(own[place]) - score(two[place]) for place in places] for own, two in both]
+        by_replicate = by_draw(np.array(found), [place.draw for place in places])
+        return tuning_component(by_replicate) if by_replicate.shape[1] > 1 else NONE
+
+
+def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component:
+    """The component of tuned values for two models, each given by its table and method."""
+    cells = {str(place): peers.cells.get(name, {}) for place, (peers, name) in enumerate(sides)}
+    again = {
+        str(place): peers.again[name]
+        for place, (peers, name) in enumerate(sides)
+        if name in peers.again
+    }
+    return Peers(cells, again).tuning(metric)
+
+
+@lru_cache(maxsize=16)  # of the logs and backbones of a report
+def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
+    """The models of a log and backbone, all of its draws."""
+    own: dict[str, dict[str, Replicates]] = {"": {}, SECOND_SEARCH: {}}
+    for (*block, method, changes), records in runs.study("main", "retuned").finished.items():
+        if block == [*family, backbone] and changes in own:
+            own[changes][method] = records
+    return Peers(*own.values())
 
 
 @lru_cache(maxsize=1)  # two tables are made of it
@@ -70,14 +137,14 @@ def compare(runs: Runs) -> pd.DataFrame:
         peers = peers_of(runs, family, str(keys[2]))
         cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]
         rows = [
-            _named(left, right)
+            dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
             | {"kind": kind, "metric": metric}
             | _tests(_common(seeds[left], seeds[right]), metric, peers)
             for left, right, kind in _comparisons(seeds, cells)
             for metric in SCORES
         ]
         if rows:
-            table = _corrected(pd.DataFrame(rows), [str(key) for key in keys])
+            table = _corrected(pd.DataFrame(rows))
             table["star"] &= not few_rows(main, family)
             blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
@@ -129,11 +196,7 @@ def _best(seeds: Mapping[Key, Replicates], cells: list[Key], split: str, metric:
     return max(cells, key=mean)
 
 
-def _named(left: Key, right: Key) -> dict[str, object]:
-    return dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
-
-
-def _common(own: Replicates, other: Replicates) -> list[tuple[RunRecord, RunRecord]]:
+def _common(own: Replicates, other: Replicates) -> Pairs:
     """The runs of both that have the same draw and seed."""
     both = [(own[place], other[place]) for place in sorted(own.keys() & other.keys())]
     for one, two in both:
@@ -146,57 +209,39 @@ def _common(own: Replicates, other: Replicates) -> list[tuple[RunRecord, RunReco
     return both
 
 
-def _deltas(both: list[tuple[RunRecord, RunRecord]], metric: str) -> NDArray[np.float64]:
+def _deltas(both: Pairs, metric: str) -> NDArray[np.float64]:
     pairs = [(one.metrics["test"][metric], two.metrics["test"][metric]) for one, two in both]
     return np.array([own - other for own, other in pairs], np.float64)
 
 
-def draws_of(both: list[tuple[RunRecord, RunRecord]]) -> list[int]:
+def draws_of(both: Pairs) -> list[int]:
     """The draw of each pair of runs."""
     return [draw_of(one.config) for one, _ in both]
 
 
-def _estimate(
-    both: list[tuple[RunRecord, RunRecord]],
-    metric: str,
-    peers: Peers | None,
-    tuning: Component,
-) -> Estimate:
-    found = two_way_estimate(
-        _deltas(both, metric),
-        lambda: _of_rows(both, metric),
-        draws_of(both),
-        table=_table(both, metric, peers) if both and peers else None,
-        tuning=tuning,
-    )
+def _estimate(both: Pairs, metric: str, peers: Peers | None, tuning: Component) -> Estimate:
+    table = None
+    if both and peers:
+        places = [Replicate(draw_of(one.config), one.config.seed) for one, _ in both]
+        own, other = (record.config.method for record in both[0])
+        table = peers.scores(metric, places, (own, other))
+
+    def of_rows() -> Component:
+        sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
+        return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
+
+    deltas, draws = _deltas(both, metric), draws_of(both)
+    found = two_way_estimate(deltas, of_rows, draws, table=table, tuning=tuning)
     return replace(found, limit=METRICS[metric].widest)
 
 
-def _table(
-    both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers
-) -> NDArray[np.float64]:
-    """The scores of all models of the table in the same runs, these two models first."""
-    places = [Replicate(draw_of(one.config), one.config.seed) for one, _ in both]
-    own, other = (record.config.method for record in both[0])
-    return peers.scores(metric, places, (own, other))
-
-
-def _of_rows(both: list[tuple[RunRecord, RunRecord]], metric: str) -> Component:
-    """The part of the variance that the choice of one log's test rows adds to all differences."""
-    sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
-    return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
-
-
-def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers) -> dict[str, object]:
+def _tests(both: Pairs, metric: str, peers: Peers) -> dict[str, object]:
     """The columns of a row of `compare` that follow from the runs of one comparison alone."""
     deltas = by_draw(_deltas(both, metric), draws_of(both))
     found = _estimate(both, metric, peers, peers.tuning(metric))
-    interval = found.interval()
     return {
         "pairs": len(both),
-        "delta_mean": interval.mean,
-        "delta_low": interval.low,
-        "delta_high": interval.high,
+        **found.interval().named("delta"),
         "error": found.error,
         "freedom": found.freedom,
         "has_tuning": found.tuning != NONE,
@@ -208,7 +253,7 @@ def _tests(both: list[tuple[RunRecord, RunRecord]], metric: str, peers: Peers) -
     }
 
 
-def _delong(both: list[tuple[RunRecord, RunRecord]]) -> dict[str, object]:
+def _delong(both: Pairs) -> dict[str, object]:
     """DeLong's test of the mean over the seeds, and in how many runs it is significant.
 
     The test is one of the rows of one log: of several draws there is no test of the mean.
@@ -223,7 +268,7 @@ def _delong(both: list[tuple[RunRecord, RunRecord]]) -> dict[str, object]:
     return found | {"delong_p": contrast(labels(both[0][0]), left, right).p_value}
 
 
-def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:
+def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of one data set and backbone, with Holm's corrections over all of them.
 
     Two models compared twice, such as in both directions, are one test.
@@ -232,12 +277,10 @@ def _corrected(rows: pd.DataFrame, place: list[str]) -> pd.DataFrame:
     pairs = [frozenset(pair) for pair in zip(*sides, strict=True)]
     tested = rows.assign(pair=pd.Series(pairs, rows.index)).groupby(["pair", "metric"], sort=False)
     first, position = tested.head(1), tested.ngroup()
-    dataset, partition, backbone = place
-    title = f"{data_title(dataset, partition)}, {title_of(backbone, BASELINE)}"
     rows = rows.assign(
         t_p_holm=holm(first["t_p"])[position],
         two_way_p_holm=holm(first["two_way_p"])[position],
-        family=f"{len(first)} tests of {title}",
+        family=f"{len(first)} tests of {block_title(rows.iloc[0])}",
     )
     sign = [-1.0 if METRICS[metric].lower_is_better else 1.0 for metric in rows["metric"]]
     is_better = sign * rows["delta_mean"] > 0.0

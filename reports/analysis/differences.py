@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.config import OWN
 from benchmark.metrics import SCORES, metric_of
-from reports.look.entries import bounds
-from reports.reading.exclusions import capped_note, capped_share
+from reports.reading.exclusions import capped_share
 from reports.reading.keys import CELL, REPLICATE
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 from reports.statistics.estimates import by_draw
 from reports.statistics.paired_tests import Interval, paired_interval
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from reports.reading.load import Runs
 
 LEAST_WAY = 0.005
 SHARE_NOTE = (
@@ -31,17 +25,8 @@ SHARE_NOTE = (
     " test rows nor of the draw, or over the draws; none is corrected for the number of"
     f" comparisons. Blank where in any run less than {LEAST_WAY} lies between."
 )
-DRAWS_NOTE = (
-    "Of a generated log with several draws every run is of one draw and seed. Scores and"
-    " differences are means over all its runs, each difference being of two runs with the same draw"
-    " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
-    " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
-    " cells are compared, a spread that is small beside that of the other methods is pooled with"
-    " it), which hold what differs between draws, seeds and rows: they speak of such logs, not of"
-    " one. What is per domain or row is computed draw by draw; counts of domains and rows are"
-    " totals over the draws."
-)
 SCALE = 1e4  # of the differences
+OWN_SHARE = "whole_statistics"  # in the history of a method that normalises by task
 
 
 def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
@@ -160,19 +145,9 @@ def compared(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def below(table: pd.DataFrame) -> list[str]:
-    """The notes that some rows of `compared` ask for."""
-    return [*draws_note(table), *capped_note(table)]
-
-
 def is_plain(row: Mapping[Hashable, object]) -> bool:
     """True of the plain backbone's main cell, with which others are compared."""
     return row["method"] == BASELINE and row["changes"] == ""
-
-
-def draws_note(table: pd.DataFrame) -> list[str]:
-    """The note on logs with several draws, where a table has one."""
-    return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
 
 
 def with_intervals(table: pd.DataFrame, runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
@@ -182,14 +157,17 @@ def with_intervals(table: pd.DataFrame, runs: Runs, metrics: Sequence[str]) -> p
     """
     scores = runs.metrics()
     cells = [dict(zip(CELL, key, strict=True)) for key, _ in scores.groupby(CELL, sort=False)]
-    rows = [
-        cell
-        | {
-            name: value
-            for metric in metrics
-            for name, value in bounds(metric, interval_around(scores, cell, metric)).items()
-            if not name.endswith("_mean")
-        }
-        for cell in cells
-    ]
-    return table[table["runs"] > 0].merge(pd.DataFrame(rows), on=CELL)
+    rows = []
+    for cell in cells:
+        row: dict[str, object] = {**cell}
+        for metric in metrics:
+            row |= interval_around(scores, cell, metric).named(metric)
+        rows.append(row)
+    found = pd.DataFrame(rows).drop(columns=[f"{metric}_mean" for metric in metrics])
+    return table[table["runs"] > 0].merge(found, on=CELL)
+
+
+def with_own_statistics(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:
+    """The table with `whole_statistics` of its cells, nan where a method does not normalise so."""
+    last = runs.last_values().reindex(columns=[*CELL, OWN_SHARE])
+    return table.merge(last.groupby(CELL, as_index=False).mean(), on=CELL, how="left")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reports.reading.keys import BLOCK, Family, Log
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    from numpy.typing import NDArray
-
-    from reports.reading.load import Runs
 
 LEAST_CLICKS = 10  # in test, of a domain that is judged
 JUDGED_NOTE = (
@@ -44,7 +40,7 @@ class DomainGains:
 
     @property
     def gain(self) -> NDArray[np.float64]:
-        """(S, J)."""
+        """The differences (S, J)."""
         return self.auc - self.plain
 
 
@@ -106,6 +102,6 @@ def _aucs(runs: Runs, backbone: str) -> dict[str, dict[int, pd.Series]]:
 
 
 def _stacked(aucs: list[pd.Series], judged: pd.DataFrame) -> NDArray[np.float64]:
-    """(S, J) of the judged domains."""
+    """The AUCs (S, J) of the judged domains."""
     values = [auc.loc[judged["eval_domain_id"]].to_numpy(np.float64) for auc in aucs]
     return np.array(values, np.float64).reshape(len(aucs), len(judged))

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.metrics import group_scores, mean_influences, metric_of
+from benchmark.store.records import RunRecord
+from reports.analysis.comparisons import Peers, peers_of
 from reports.analysis.differences import SCALE
-from reports.analysis.peers import peers_of
-from reports.look.entries import bounds
-from reports.reading.keys import BLOCK, Family
+from reports.reading.keys import BLOCK, Family, Replicate
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE
-from reports.reading.predictions import File, file_of, scored_rows
+from reports.reading.predictions import File, ScoredRows, file_of, scored_rows
 from reports.statistics.bins import NUM_BINS, bins_by_domain
 from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.estimates import NONE, two_way_estimate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from benchmark.store.records import RunRecord
-    from reports.analysis.peers import Peers
-    from reports.reading.keys import Replicate
-    from reports.reading.load import Runs
-    from reports.reading.predictions import ScoredRows
-    from reports.statistics.estimates import Component, Estimate
+from reports.statistics.estimates import NONE, Component, Estimate, two_way_estimate
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
 INTERVAL_NOTE = (
@@ -208,7 +198,7 @@ def _gains(
         for metric in METRICS:
             tuning = tuning_of(number, metric)
             interval = bin_gain(own, plain, number, metric, tuning).interval()
-            rows[-1] |= bounds(f"{metric}_delta_e4", interval.times(SCALE))
+            rows[-1] |= interval.times(SCALE).named(f"{metric}_delta_e4")
     return rows
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from reports.analysis.differences import compared
-from reports.analysis.own_statistics import with_own_statistics
+from reports.analysis.differences import compared, with_own_statistics
 from reports.reading.keys import BLOCK, CELL, family_of
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reports.reading.load import Runs
 
 _STEP = ["domain_columns", "num_columns", "num_domains"]
 
@@ -59,18 +54,13 @@ def _seen(runs: Runs) -> pd.DataFrame:
         for family in {family for family, _ in found.values()}
     }
     rows = [
-        [*key, "+".join(columns), len(columns), _mean_domains(tables[family], columns)]
+        [*key, "+".join(columns), len(columns), _num_domains(tables[family], columns)]
         for key, (family, columns) in found.items()
     ]
     return pd.DataFrame(rows, columns=[*CELL, *_STEP])
 
 
-def _mean_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> int:
-    """Their number in train, mean over the draws as a whole number."""
-    return round(float(np.mean([_num_domains(domains, columns) for domains in draws])))
-
-
-def _num_domains(domains: pd.DataFrame, columns: tuple[str, ...]) -> int:
-    """The number of joint values of the columns in train."""
-    in_train = domains[domains["train_impressions"] > 0]
-    return len(in_train[list(columns)].drop_duplicates())
+def _num_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> int:
+    """The number of joint values of the columns in train, mean over the draws as whole number."""
+    in_train = [domains[domains["train_impressions"] > 0] for domains in draws]
+    return round(float(np.mean([len(one[[*columns]].drop_duplicates()) for one in in_train])))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from benchmark.config import SECOND_SEARCH
 from benchmark.metrics import SCORES
+from reports.analysis.comparisons import peers_of
 from reports.analysis.differences import SCALE, differences, rows_of, run_pairs
-from reports.analysis.peers import peers_of
 from reports.reading.keys import MODEL, Family
+from reports.reading.load import Runs
 from reports.statistics.estimates import NONE
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
 
 STUDY = "retuned"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,7 @@ import pandas as pd
 from reports.analysis.differences import compared
 from reports.analysis_plan import ANALYSIS
 from reports.reading.keys import CELL, REPLICATE
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 TOLERANCE = ANALYSIS.exclusions.outside_band  # by which a ratio may lie outside of the band
 LAYERS_NOTE = (
@@ -31,7 +29,7 @@ def compared_by_sparsity(runs: Runs, study: str) -> pd.DataFrame:
 
 
 def reached(runs: Runs) -> pd.DataFrame:
-    """`r_min` and `r_max` of the planned cells that aim at a band, and what finished runs reach.
+    """The bounds `r_min` and `r_max` of planned cells with a band, and what finished runs reach.
 
     That is `<layer>_sparsity`, mean over the runs, `layers` and `layers_in_band`.
     """

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from reports.analysis.comparisons import estimate
+from benchmark.store.records import RunRecord
+from reports.analysis.comparisons import estimate, peers_of
 from reports.analysis.differences import SCALE
-from reports.analysis.peers import peers_of
 from reports.claims.evidence import Evidence
-from reports.look.entries import bounds
 from reports.look.table import number
 from reports.reading.exclusions import is_capped, marked
-from reports.reading.keys import CELL, DATA, MODEL, Family
+from reports.reading.keys import CELL, DATA, MODEL, Family, Replicate
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, name_of
-from reports.statistics.estimates import NONE
-from reports.statistics.fieller import share_of
+from reports.statistics.estimates import NONE, Component, share_of
 from reports.statistics.paired_tests import NO_INTERVAL
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from benchmark.store.records import RunRecord
-    from reports.reading.keys import Replicate
-    from reports.reading.load import Runs
-    from reports.statistics.estimates import Component
-
-    Arms = Mapping[str, dict[Replicate, RunRecord]]  # runs of the same draws and seeds
+Arms = Mapping[str, dict[Replicate, RunRecord]]  # runs of the same draws and seeds
 
 METRICS = ("auc", "gauc")
 PARTS = {  # of a gain: which arm less which
@@ -98,10 +90,10 @@ def _row(arms: Arms, metric: str, tuning: Component) -> dict[str, object]:
         for part, (left, right) in PARTS.items()
     }
     for part, value in found.items():
-        row |= bounds(f"{part}_e4", value.interval().times(SCALE))
+        row |= value.interval().times(SCALE).named(f"{part}_e4")
     is_clear = found["gain"].interval().low > 0.0
     share = share_of(found["awareness"], found["gain"], found["capacity"])
-    row |= bounds("share", share if is_clear else NO_INTERVAL)
+    row |= (share if is_clear else NO_INTERVAL).named("share")
     return row | {"added_parameters": _added_parameters(arms)}
 
 
@@ -174,7 +166,7 @@ def _clear_part(row: Mapping[Hashable, float], name: str) -> str:
 
 
 def _sign(row: Mapping[Hashable, float], name: str) -> int:
-    """On which side of 0 a part lies with its interval; 0 if that holds 0, or if there is none."""
+    """The sign of a part whose interval excludes 0; 0 if it holds 0, or if there is none."""
     return int(row[f"{name}_e4_low"] > 0.0) - int(row[f"{name}_e4_high"] < 0.0)
 
 

@@ -2,43 +2,452 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
 
-from reports.claims import cost, domains, methods, sparsity
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from benchmark.config import BASELINE, OWN, Json, RunConfig
+from benchmark.store.records import RunRecord
+from reports.analysis.comparisons import peers_of
+from reports.analysis.differences import independent, rows_of
+from reports.analysis.long_tail import bin_gain, bin_tuning, scores_by_run
+from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES, compare_masks
+from reports.analysis.sparsity import band_margins, reached
+from reports.analysis_plan import ANALYSIS
+from reports.claims.evidence import ComparedModel, Evidence, absent, blocked_by, counted
+from reports.claims.paper import generated, individual, paper_log, paper_values
+from reports.claims.verdicts import COUNTED, Part
+from reports.reading.exclusions import are_capped, cap_warning, few_test_rows
+from reports.reading.keys import CELL, MODEL, family_of
+from reports.reading.names import FORMS, name_of
+from reports.statistics.bins import TRAIN_GROUPS, bins_by_domain, train_groups_by_domain
+from reports.statistics.paired_tests import paired_interval
 
-    from reports.claims.evidence import Evidence
-    from reports.claims.verdicts import Part
+METRICS = ("auc", "gauc")
+SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
+BOTH_LOGS = "logs for both of the paper's"
+PARTIAL_FORMS = ("binarization", "scaling")
+HEAD, TAIL = (1, 2, 3), (4, 5)
+NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
+METHODS = ("maml", "star", "apg", "adasparse")
+ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
+NOT_ON_THE_TAIL = ("star", "apg")
+INDIVIDUAL = "star"
+SEVERAL_COLUMNS = "a partition of more columns"
+BOUNDS = "the study sparsity"
+LOWEST: list[Json] = [0.05, 0.1]  # bounds of figure 3d
+HIGHEST: list[Json] = [0.35, 0.4]
+RATIO = "ratio"  # the unit of sparsity ratios
+LIMITS = ANALYSIS.cost
+DEARER = {  # than AdaSparse, the paper says
+    "multiply_adds": ("star", "apg"),
+    "parameters": ("maml", "star"),
+}
+LEAST = {"multiply_adds": 1.0, "parameters": LIMITS.much_less_memory}  # multiples of AdaSparse's
+WORDS = {
+    "multiply_adds": "multiply-adds of a row",
+    "parameters": f"parameters at {LIMITS.domains:,} domains",
+}
+PUBLIC, PRODUCTION = "public", "production"  # sizes of the paper
 
-    Parts = Callable[[Evidence], list[Part]]
+
+def _main_cells(evidence: Evidence, better: Sequence[str], others: Sequence[str]) -> list[Part]:
+    """The differences of main cells on every backbone, in AUC and in GAUC."""
+    parts = []
+    for backbone, *pair, metric in product(evidence.backbones(), better, others, METRICS):
+        left, right = (evidence.subject(backbone, method) for method in pair)
+        own, other = (evidence.printed(backbone, method, metric) for method in pair)
+        parts.append(evidence.gap(left, right, metric, paper=own - other))
+    return parts
+
+
+def all_beat_the_backbone(evidence: Evidence) -> list[Part]:
+    """Every method above its plain backbone."""
+    return _main_cells(evidence, (*individual(), *generated()), (BASELINE,))
+
+
+def generated_beat_individual(evidence: Evidence) -> list[Part]:
+    """APG and AdaSparse above MAML and STAR."""
+    return _main_cells(evidence, generated(), individual())
+
+
+def adasparse_is_best(evidence: Evidence) -> list[Part]:
+    """AdaSparse above the plain backbone and every other method."""
+    return _main_cells(evidence, (OWN,), (BASELINE, *individual(), "apg"))
+
+
+def generated_parameters_harm(evidence: Evidence) -> list[Part]:
+    """The plain backbone above APG, which generates whole matrices."""
+    return _main_cells(evidence, (BASELINE,), ("apg",))
+
+
+def controls(evidence: Evidence) -> list[Part]:
+    """AdaSparse against a plain network of its size, itself told no domain, and its placebo."""
+    backbone = evidence.first_backbone
+    own = evidence.subject(backbone, OWN)
+    wide = evidence.subject(backbone, BASELINE, lambda config: config.matched_to == OWN)
+    blind = evidence.subject(backbone, OWN, lambda config: config.is_blind)
+    placebo = evidence.subject(backbone, OWN, lambda config: config.is_placebo)
+    return [
+        evidence.gap(own, other, metric, needs="the study controls")
+        for other in (wide, blind, placebo)
+        for metric in METRICS
+    ]
+
+
+def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
+    """Each form of the weighting factors above plain, and Fusion above the other two."""
+    backbone = evidence.first_backbone
+    subjects = {form: evidence.pinned(backbone, OWN, {"form": form}) for form in PARTIAL_FORMS}
+    subjects |= {OWN_FORM: evidence.subject(backbone, OWN)}
+    subjects |= {BASELINE: evidence.subject(backbone, BASELINE)}
+    printed = paper_values()["table2"]
+    pairs = [
+        *product((*PARTIAL_FORMS, OWN_FORM), (BASELINE,)),
+        *product((OWN_FORM,), PARTIAL_FORMS),
+    ]
+    return [
+        evidence.gap(
+            subjects[form],
+            subjects[other],
+            metric,
+            paper=printed[form][metric] - printed[other][metric],
+            needs="the study formulations",
+        )
+        for form, other in pairs
+        for metric in METRICS
+    ]
+
+
+def dcnv2_by_size(evidence: Evidence) -> list[Part]:
+    """DCNv2 - DNN on the log for the paper's large one, DNN - DCNv2 on that for its small one."""
+    if not paper_log(evidence.dataset):
+        return [Part(label="DCNv2 by size of the log", measure=absent, needs=BOTH_LOGS)]
+    parts = []
+    for log, (better, other) in SIZES.items():
+        families = evidence.runs.study("main").families
+        found = [family for family in families if paper_log(family.dataset) == log]
+        if not found:
+            label = f"{name_of(better)} against {name_of(other)} on the {log} log"
+            parts.append(Part(label=label, measure=absent, needs=BOTH_LOGS))
+            continue
+        own = Evidence(evidence.runs, *found[0])
+        left, right = (own.subject(name, BASELINE) for name in (better, other))
+        paper = own.printed(better, BASELINE, "auc") - own.printed(other, BASELINE, "auc")
+        parts.append(replace(own.gap(left, right, "auc", paper=paper), family=own.family))
+    return parts
+
+
+def overlap_follows_similarity(evidence: Evidence, form: str) -> list[Part]:
+    """The overlap of the widest layer's masks with these factors, more than in either null."""
+    rows = compare_masks(evidence.runs)
+    if len(rows):
+        rows = rows_of(rows, {**evidence.family._asdict(), "form": form})
+        rows = rows[rows["layer"] == rows["widest"]]
+    if rows.empty:
+        return [Part(label="overlap of masks", measure=absent, needs="the study masks")]
+    by_run, pooled = rows[rows["seed"].notna()].set_index("draw"), rows[rows["seed"].isna()]
+    return [
+        Part(
+            label=f"{FORMS[form]}, rank correlation of similarity and overlap,"
+            f" trained \N{MINUS SIGN} {title}",
+            measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"])),
+            unit="correlation",
+            p_value=float(pooled[f"delta_{kind}_p_holm"].iloc[0]) if len(pooled) else math.nan,
+            needs="the study masks with two seeds or more",
+            blocked=_capped_masks(evidence, form),
+            replicates=evidence.replicates,
+        )
+        for kind, title in TITLES.items()
+        if kind != "trained"
+    ]
+
+
+def _capped_masks(evidence: Evidence, form: str) -> str:
+    """The reason why the study's runs on the log settle nothing; empty where they may."""
+    found: defaultdict[str, list[RunRecord]] = defaultdict(list)
+    for record in evidence.runs.study(STUDY).records:
+        config = record.config
+        if family_of(config) == evidence.family and config.method_config.get("form") == form:
+            found[config.labels].append(record)
+    capped = [f"the study masks, labels {name}" for name in found if are_capped(found[name])]
+    return cap_warning(capped) if capped else ""
+
+
+def all_gain_on_the_head(evidence: Evidence) -> list[Part]:
+    """Every method above its backbone in GAUC, in bins 1 to 3."""
+    return _in_bins(evidence, METHODS, (BASELINE,), HEAD)
+
+
+def adasparse_and_maml_gain_on_the_tail(evidence: Evidence) -> list[Part]:
+    """AdaSparse and MAML above the backbone and the other two methods, in bins 4 and 5."""
+    return _in_bins(evidence, ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL)
+
+
+def adasparse_is_best_in_every_bin(evidence: Evidence) -> list[Part]:
+    """AdaSparse above the backbone and every other method, in bins 1 to 5."""
+    others = (BASELINE, *(method for method in METHODS if method != OWN))
+    return _in_bins(evidence, (OWN,), others, (*HEAD, *TAIL))
+
+
+def adasparse_gains_on_small_domains(evidence: Evidence) -> list[Part]:
+    """AdaSparse above the backbone where train shows nothing of a domain, and little."""
+    small = list(TRAIN_GROUPS)[:NUM_SMALL]
+    names = {number: f"domains with {name}" for number, name in enumerate(small, 1)}
+    wanted = product((OWN,), (BASELINE,), names)
+    return _in_groups(evidence, list(wanted), train_groups_by_domain, names)
+
+
+def _in_bins(
+    evidence: Evidence, methods: Sequence[str], others: Sequence[str], bins: Sequence[int]
+) -> list[Part]:
+    names = {number: f"bin {number}" for number in bins}
+    return _in_groups(evidence, list(product(methods, others, bins)), bins_by_domain, names)
+
+
+def _in_groups(
+    evidence: Evidence,
+    comparisons: Sequence[tuple[str, str, int]],
+    groups_of: Callable[[pd.DataFrame], NDArray[np.int64]],
+    names: Mapping[int, str],
+) -> list[Part]:
+    """Differences in GAUC over groups of domains, on every backbone: method, other and group."""
+    methods = {name for *pair, _ in comparisons for name in pair}
+    few = {n: few_test_rows(evidence.runs, evidence.family, groups_of, n) for n in names}
+    parts = []
+    for backbone in evidence.backbones():
+        subjects = {name: evidence.subject(backbone, name) for name in methods}
+        scores = {
+            name: scores_by_run(evidence.runs, subject.runs, groups_of)
+            for name, subject in subjects.items()
+        }
+        peers = peers_of(evidence.runs, evidence.family, backbone)
+        tuning = {n: bin_tuning(evidence.runs, peers, n, "gauc", groups_of) for n in names}
+        parts += [
+            Part(
+                label=f"{subjects[method].title} \N{MINUS SIGN} {subjects[other].title},"
+                f" GAUC of {names[number]}",
+                measure=found.interval,
+                estimate=found,
+                needs=f"two seeds or more of both, with both classes in {names[number]}",
+                blocked=blocked_by(subjects[method], subjects[other]) or few[number],
+                replicates=evidence.replicates,
+            )
+            for method, other, number in comparisons
+            for found in [bin_gain(scores[method], scores[other], number, "gauc", tuning[number])]
+        ]
+    return parts
+
+
+def star_leads_with_few_domains(evidence: Evidence) -> list[Part]:
+    """STAR - AdaSparse with one domain column, AdaSparse - STAR with all."""
+    columns = evidence.num_columns
+    return _steps(evidence, [(INDIVIDUAL, 1, OWN, 1), (OWN, columns, INDIVIDUAL, columns)])
+
+
+def finer_helps(evidence: Evidence) -> list[Part]:
+    """AdaSparse with the last but one partition against one column."""
+    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, 1)])
+
+
+def too_fine_hurts(evidence: Evidence) -> list[Part]:
+    """AdaSparse with the last but one partition against the finest."""
+    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, evidence.num_columns)])
+
+
+def _steps(evidence: Evidence, wanted: Sequence[tuple[str, int, str, int]]) -> list[Part]:
+    """Differences in AUC between cells of the nested series on the first backbone."""
+    backbone = evidence.first_backbone
+    parts = []
+    for method, k, other, j in wanted:
+        if k >= 1 and (method, k) != (other, j):
+            left, right = (_step(evidence, backbone, *step) for step in ((method, k), (other, j)))
+            parts.append(evidence.gap(left, right, "auc", needs="the study partitions"))
+    missing = Part(label="steps of the partition", measure=absent, needs=SEVERAL_COLUMNS)
+    return parts if evidence.num_columns > 1 and parts else [missing]
+
+
+def _step(evidence: Evidence, backbone: str, method: str, num_columns: int) -> ComparedModel:
+    """The method whose domains, and tasks, are the joint values of so many columns."""
+    if num_columns == evidence.num_columns and method == OWN:
+        return evidence.subject(backbone, method)
+
+    def is_wanted(config: RunConfig) -> bool:
+        if num_columns == evidence.num_columns:
+            return config.has_full_task
+        return config.has_own_domains and len(config.domain_columns) == num_columns
+
+    return evidence.subject(backbone, method, is_wanted)
+
+
+def rises_and_falls(evidence: Evidence) -> list[Part]:
+    """The paper's own bounds are above the lowest, and above the highest, of those tried."""
+    backbone = evidence.first_backbone
+    main = evidence.subject(backbone, OWN)
+    missed = _missed_bands(evidence, backbone)
+    return [
+        replace(part, blocked=part.blocked or missed.get((), "") or missed.get(tuple(bounds), ""))
+        for bounds in (LOWEST, HIGHEST)
+        for other in [evidence.pinned(backbone, OWN, {"sparsity_bounds": bounds})]
+        for part in [evidence.gap(main, other, "auc", needs=BOUNDS)]
+    ]
+
+
+def sparse_is_about_the_base(evidence: Evidence) -> list[Part]:
+    """AdaSparse with the highest bounds against the plain backbone."""
+    backbone = evidence.first_backbone
+    sparse = evidence.pinned(backbone, OWN, {"sparsity_bounds": HIGHEST})
+    plain = evidence.subject(backbone, BASELINE)
+    part = evidence.gap(sparse, plain, "auc", expected="equal", needs=BOUNDS)
+    blocked = _missed_bands(evidence, backbone).get(tuple(HIGHEST), "")
+    return [replace(part, blocked=part.blocked or blocked)]
+
+
+def _missed_bands(evidence: Evidence, backbone: str) -> dict[tuple[Json, ...], str]:
+    """The bounds that AdaSparse did not keep to, with what that asks for; () of the main cell.
+
+    A claim about a sparsity ratio says nothing of a model that has another one.
+    """
+    table = reached(evidence.runs.study("sparsity"))
+    keys = dict(zip(MODEL, (*evidence.family, backbone, OWN), strict=True))
+    own = rows_of(table, keys)
+    missed = own[own["layers_in_band"] < own["layers"]]
+    return {
+        (row["r_min"], row["r_max"]) if row["changes"] else (): (
+            f"a model that keeps to [{row['r_min']:g}, {row['r_max']:g}], as"
+            f" {row['layers_in_band']:.0f} of {row['layers']:.0f} layers do"
+        )
+        for row in missed.to_dict("records")
+    }
+
+
+def band_is_reached(evidence: Evidence) -> list[Part]:
+    """All layers within the bounds, of the main cell and of all bounds that were tried."""
+    found = _ratios(evidence, "sparsity", "inside of its bounds", 1.0, lambda _pins: True)
+    return found or [Part(label="bounds of the ratio", measure=absent, needs=BOUNDS)]
+
+
+def l1_misses_the_band(evidence: Evidence) -> list[Part]:
+    """A layer outside of the bounds, with every weight of the l1 norm that was tried."""
+
+    def is_l1(pins: Mapping[str, Json]) -> bool:
+        return pins.get("penalty") == "l1"
+
+    found = _ratios(evidence, "ablations", "outside of its bounds", -1.0, is_l1)
+    return found or [Part(label="l1 norm", measure=absent, needs="the study ablations")]
+
+
+def _ratios(
+    evidence: Evidence,
+    study: str,
+    words: str,
+    sign: float,
+    is_wanted: Callable[[Mapping[str, Json]], bool],
+) -> list[Part]:
+    """Distances of the ratios of a study's AdaSparse cells inside of their bounds, times `sign`.
+
+    The cells are those on the first backbone whose pinned hyper-parameters are wanted.
+    """
+    runs, backbone = evidence.runs.study(study), evidence.first_backbone
+    model = (*evidence.family, backbone, OWN)
+    margins, parts = band_margins(runs), []
+    for key in dict.fromkeys(
+        cell.key for cell in runs.cells if cell.key[:4] == model and is_wanted(cell.config.pinned)
+    ):
+        own = rows_of(margins, dict(zip(CELL, key, strict=True))).set_index("draw")["inside"]
+        subject = evidence.of_cell(key)
+        parts.append(
+            Part(
+                label=f"sparsity ratio of {subject.title}, {words}",
+                measure=partial(paired_interval, independent(sign * own)),
+                unit=RATIO,
+                needs="two seeds or more whose ratios differ",
+                blocked=blocked_by(subject),
+                replicates=evidence.replicates,
+            )
+        )
+    return parts
+
+
+def cheaper(evidence: Evidence) -> list[Part]:
+    """Fewer multiply-adds of a row than STAR and APG; far fewer parameters than MAML and STAR."""
+    parts = []
+    for quantity, limit in LEAST.items():
+        counts = _counts(evidence, PUBLIC, quantity)
+        for other in DEARER[quantity]:
+            label = f"{WORDS[quantity]}, {name_of(other)} : {name_of(OWN)}, claimed above {limit:g}"
+            ratio = counts.get(other, math.nan) / counts.get(OWN, math.nan)
+            parts.append(_part(label, ratio, limit))
+    return parts
+
+
+def individual_impractical(evidence: Evidence) -> list[Part]:
+    """More bytes than a machine has that serves them."""
+    counts = _counts(evidence, PRODUCTION, "served_bytes")
+    limit = LIMITS.impractical_gib
+    return [
+        _part(
+            f"GiB that {name_of(method)} serves at {LIMITS.domains:,} domains, the embedding table"
+            f" too, claimed above {limit:g}",
+            counts.get(method, math.nan) / 2**30,
+            limit,
+        )
+        for method in individual()
+    ]
+
+
+def _part(label: str, multiple: float, limit: float) -> Part:
+    """A count that is claimed to be above `limit`."""
+    return Part(
+        label=label,
+        measure=counted(math.log10(multiple / limit)),
+        unit=COUNTED,
+        limit=limit,
+        needs="the study cost",
+    )
+
+
+def _counts(evidence: Evidence, sizes: str, quantity: str) -> dict[str, float]:
+    """The known counts at `LIMITS.domains`, by method."""
+    table = evidence.runs.cost("scaling.csv", ["sizes", "method", "num_domains", quantity])
+    own = table[(table["num_domains"] == LIMITS.domains) & (table["sizes"] == sizes)]
+    return dict(zip(own["method"], own[quantity].astype(float), strict=True))
+
+
+Parts = Callable[[Evidence], list[Part]]
 
 PARTS: Mapping[str, Parts] = {  # of the claims of the analysis plan; without any it is not testable
-    "all_beat_backbone": methods.all_beat_the_backbone,
-    "generated_beat_individual": methods.generated_beat_individual,
-    "adasparse_best": methods.adasparse_is_best,
-    "forms": methods.forms_help_and_fusion_most,
-    "masks": domains.similar_domains_share_masks,
-    "head_gains": domains.all_gain_on_the_head,
-    "tail_gains": domains.adasparse_and_maml_gain_on_the_tail,
-    "best_in_every_bin": domains.adasparse_is_best_in_every_bin,
-    "small_domains": domains.adasparse_gains_on_small_domains,
-    "star_crossover": domains.star_leads_with_few_domains,
-    "finer_helps": domains.finer_helps,
-    "too_fine_hurts": domains.too_fine_hurts,
-    "band_reached": sparsity.band_is_reached,
-    "l1_misses": sparsity.l1_misses_the_band,
-    "sparsity_peak": sparsity.rises_and_falls,
-    "sparse_as_base": sparsity.sparse_is_about_the_base,
-    "cheaper": cost.cheaper,
-    "individual_impractical": cost.individual_impractical,
-    "dcnv2_by_size": methods.dcnv2_by_size,
-    "generated_harm": methods.generated_parameters_harm,
+    "all_beat_backbone": all_beat_the_backbone,
+    "generated_beat_individual": generated_beat_individual,
+    "adasparse_best": adasparse_is_best,
+    "forms": forms_help_and_fusion_most,
+    "masks": partial(overlap_follows_similarity, form=PAPER_FORM),
+    "head_gains": all_gain_on_the_head,
+    "tail_gains": adasparse_and_maml_gain_on_the_tail,
+    "best_in_every_bin": adasparse_is_best_in_every_bin,
+    "small_domains": adasparse_gains_on_small_domains,
+    "star_crossover": star_leads_with_few_domains,
+    "finer_helps": finer_helps,
+    "too_fine_hurts": too_fine_hurts,
+    "band_reached": band_is_reached,
+    "l1_misses": l1_misses_the_band,
+    "sparsity_peak": rises_and_falls,
+    "sparse_as_base": sparse_is_about_the_base,
+    "cheaper": cheaper,
+    "individual_impractical": individual_impractical,
+    "dcnv2_by_size": dcnv2_by_size,
+    "generated_harm": generated_parameters_harm,
 }
 BESIDE: Mapping[str, Parts] = {  # what a reader should see next to a claim
-    "controls": methods.controls,
-    "fusion": domains.fusion_masks,
+    "controls": controls,
+    "fusion": partial(overlap_follows_similarity, form=OWN_FORM),
 }
 CONTRADICTIONS = (
     "\N{LEFT DOUBLE QUOTATION MARK}All multi-domain methods achieve better"

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from benchmark.config import Json, RunConfig
 from benchmark.protocol import PRESETS
-from reports.analysis.comparisons import estimate
-from reports.analysis.peers import peers_of, tuning_between
+from benchmark.store.records import RunRecord
+from reports.analysis.comparisons import estimate, peers_of, tuning_between
 from reports.claims.paper import paper_scores
-from reports.claims.verdicts import COUNTED, LEAST_REPLICATES, LEAST_TRIALS, Part
+from reports.claims.verdicts import (
+    COUNTED,
+    LEAST_REPLICATES,
+    LEAST_TRIALS,
+    Budget,
+    Expected,
+    JudgedPart,
+    Part,
+)
 from reports.reading.exclusions import are_capped, cap_warning
-from reports.reading.keys import Family
+from reports.reading.keys import Family, Replicate
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, model_title
-from reports.statistics.estimates import NONE
+from reports.statistics.estimates import NONE, Component
 from reports.statistics.paired_tests import NO_INTERVAL, Interval
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from benchmark.config import Json, RunConfig
-    from benchmark.store.records import RunRecord
-    from reports.claims.verdicts import Budget, Expected, JudgedPart
-    from reports.reading.keys import Replicate
-    from reports.reading.load import Runs
-    from reports.statistics.estimates import Component
 
 NOT_PLANNED = "not planned"  # the changes of a cell that no plan has
 
@@ -44,15 +45,10 @@ class ComparedModel:
         """The model in words."""
         return model_title(self.backbone, self.method, self.changes)
 
-    @property
-    def is_main(self) -> bool:
-        """True where no study changed it."""
-        return not self.changes
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one log, or of all draws of one: its runs, and how to find them."""
+    """The evidence of one log, or of all draws of one: its runs, and ways to find them."""
 
     runs: Runs
     dataset: str
@@ -98,7 +94,7 @@ class Evidence:
         """The difference of two models on test, for other seeds, test rows and tuned values."""
         peers = [peers_of(self.runs, self.family, one.backbone) for one in (left, right)]
         are_peers = peers[0] is peers[1] and all(
-            one.is_main and one.method in peers[0].cells for one in (left, right)
+            not one.changes and one.method in peers[0].cells for one in (left, right)
         )
         found = estimate(
             left.runs,
@@ -145,10 +141,6 @@ class Evidence:
         """The values that intervals are over."""
         return "draws" if len(self.runs.families[self.family]) > 1 else "seeds"
 
-    def main_logs(self) -> list[Family]:
-        """Every log of the main study."""
-        return list(self.runs.study("main").families)
-
     @property
     def num_columns(self) -> int:
         """The number of columns that make the domains."""
@@ -161,12 +153,14 @@ class Evidence:
 
     def backbones(self) -> list[str]:
         """The backbones with a plain main cell, in the order of the plan."""
-        mains = (cell for cell in self.runs.cells if not cell.changes)
-        found = [cell.key[2] for cell in mains if self._is_here(cell.key, BASELINE)]
-        return list(dict.fromkeys(found))
+        here = (*self.family, BASELINE, "")
+        keys = [cell.key for cell in self.runs.cells]
+        return list(dict.fromkeys(key[2] for key in keys if key[:2] + key[3:] == here))
 
-    def _is_here(self, key: Sequence[str], method: str) -> bool:
-        return (key[0], key[1], key[3]) == (self.dataset, self.partition, method)
+    @property
+    def first_backbone(self) -> str:
+        """The first backbone with a plain main cell; empty without one."""
+        return next(iter(self.backbones()), "")
 
 
 def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
@@ -187,9 +181,9 @@ def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
 
 
 def blocked_by(*subjects: ComparedModel) -> str:
-    """Why a comparison of these settles nothing: the cap on epochs stopped too many of their runs.
+    """The change asked for where the cap on epochs stopped too many of these models' runs.
 
-    Empty where it did not.
+    Empty where it did not: a comparison of them may settle something.
     """
     capped = [subject.title for subject in subjects if are_capped(subject.runs.values())]
     return cap_warning(capped) if capped else ""

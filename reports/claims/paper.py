@@ -31,11 +31,6 @@ class Values(TypedDict):
     source: str
     table1: dict[str, dict[str, dict[str, Scores]]]  # by log, backbone and method
     table2: dict[str, dict[str, float]]  # by form of the weighting factors, and plain
-    logs: dict[str, dict[str, int | list[int] | list[str]]]
-    online: dict[str, float]
-    fig3b: dict[str, int]
-    fig3c: dict[str, int]
-    fig3d: dict[str, float | list[list[float]]]
 
 
 @cache

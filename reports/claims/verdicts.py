@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from scipy import stats
 
 from reports.analysis_plan import ANALYSIS
 from reports.reading.exclusions import MOST_CAPPED
+from reports.reading.keys import Family
 from reports.statistics.estimates import NONE, UNKNOWN, Component, Estimate
-from reports.statistics.paired_tests import POWER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reports.reading.keys import Family
-    from reports.statistics.paired_tests import Interval
+from reports.statistics.paired_tests import POWER, Interval
 
 Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "equal"]

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from reports.analysis import long_tail
-from reports.analysis.differences import draws_note
-from reports.look.figure import Figure
 from reports.look.panels import block_rows, counts_text, left_out
+from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.table import number
 from reports.reading.keys import BLOCK
+from reports.reading.load import Runs
 from reports.statistics.bins import BINS_NOTE
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-
-    from reports.reading.load import Runs
 
 _TITLES = {"gauc": "GAUC", "auc": "AUC"}
 _ROW, _FRAME = 0.28, 0.85  # inches, of a method and of what is around a panel

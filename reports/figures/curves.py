@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from benchmark.config import OWN
-from reports.look.figure import Figure
 from reports.look.panels import add_legend, block_rows, counts_text, left_out
+from reports.look.part import Figure
 from reports.look.style import in_order, look_of
-from reports.reading.keys import MODEL
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-    from numpy.typing import NDArray
-
-    from reports.reading.keys import Cell
-    from reports.reading.load import Runs
+from reports.reading.keys import MODEL, Cell
+from reports.reading.load import Runs
 
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}
 _SCHEDULES: dict[str, dict[str, Any]] = {
@@ -97,7 +94,9 @@ def draw(table: pd.DataFrame) -> Canvas:
     methods = in_order(set(table["method"]))
     for panels, own in rows:
         for panel, quantity in zip(panels, _SCORES, strict=False):
-            _draw_scores(panel, own[own["quantity"] == quantity], methods)
+            for method in methods:
+                is_own = (own["method"] == method) & (own["quantity"] == quantity)
+                _draw_line(panel, own[is_own], look_of(method) | {"markersize": 3})
             panel.set_ylabel(_SCORES[quantity])
         if has_pruner:
             _draw_pruner(panels[2:], own[own["method"] == OWN])
@@ -108,20 +107,14 @@ def draw(table: pd.DataFrame) -> Canvas:
     return canvas
 
 
-def _draw_scores(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
-    for method in methods:
-        style: dict[str, Any] = look_of(method) | {"markersize": 3}
-        _draw_line(panel, rows[rows["method"] == method], style)
-
-
-def _draw_line(panel: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
+def _draw_line(panel: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> None:
     """A mean by epoch and its range over the runs."""
     panel.plot(rows["epoch"], rows["mean"], **style)
     panel.fill_between(rows["epoch"], rows["low"], rows["high"], color=style["color"], **_RANGE)
 
 
 def _draw_pruner(panels: NDArray[Any], rows: pd.DataFrame) -> None:
-    """Its schedules and its sparsity; nothing where the backbone has no finished AdaSparse."""
+    """Draw schedules and sparsity; nothing where the backbone has no finished AdaSparse."""
     if rows.empty:
         for panel in panels:
             panel.set_axis_off()

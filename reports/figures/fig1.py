@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
 from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
-from reports.look.figure import Figure
-from reports.look.style import PAGE
-from reports.reading.keys import DATA, family_of
+from reports.look.panels import titled_parts
+from reports.look.part import Figure
+from reports.reading.keys import DATA, Family, family_of
+from reports.reading.load import Runs
 from reports.reading.names import data_title
 from reports.statistics.paired_tests import LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
 
 _MOST_VALUES = 20
 _MOST_COLUMNS = 4
@@ -90,15 +85,13 @@ def _by_value(domains: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Canvas:
     """Two columns of panels per data set, of its first draw; bars are volume, points CTR."""
-    logs = [
-        (data_title(*map(str, key)), _panels(rows))
+    logs = {
+        data_title(*map(str, key)): _panels(rows)
         for key, rows in list(_first_draws(table).groupby(DATA, sort=False))[:_MOST_DATA]
-    ]
-    heights = [sum(_height(pair) for pair in pairs) + _TITLE for _, pairs in logs]
-    canvas = Canvas(figsize=(PAGE, sum(heights)), layout="constrained")
-    parts = canvas.subfigures(len(logs), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, (title, pairs) in zip(parts, logs, strict=True):
-        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+    }
+    heights = [sum(map(_height, pairs)) + _TITLE for pairs in logs.values()]
+    canvas, parts = titled_parts([*logs], heights)
+    for part, pairs in zip(parts, logs.values(), strict=True):
         _draw_log(part, pairs)
     return canvas
 

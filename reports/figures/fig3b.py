@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from reports.analysis.differences import draws_note
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
 from reports.analysis.long_tail import INTERVAL_NOTE, METRICS, tabulate
-from reports.look.figure import Figure
 from reports.look.panels import add_legend, block_rows, counts_text, draw_intervals, left_out
+from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.statistics.bins import BINS_NOTE
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
 _HEIGHT = 2.5  # inches
 _SPAN = 0.7  # of the place of a bin that its methods take

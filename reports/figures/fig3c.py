@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
 from reports.analysis import partitions
-from reports.analysis.differences import draws_note, with_intervals
-from reports.look.figure import Figure
+from reports.analysis.differences import with_intervals
 from reports.look.panels import (
     GAP_NOTE,
     add_legend,
@@ -18,16 +20,11 @@ from reports.look.panels import (
     draw_intervals,
     left_out,
 )
+from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.reading.keys import CELL, DATA
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, joined
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-
-    from reports.reading.load import Runs
 
 _METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
 _HEIGHT = 2.4  # inches
@@ -100,7 +97,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 
 def _steps(rows: pd.DataFrame) -> str:
-    """`world: 10 (scenario), 120 (+ ad_position)`."""
+    """The steps of a log in words: `world: 10 (scenario), 120 (+ ad_position)`."""
     steps = rows.drop_duplicates("num_columns").sort_values("num_columns")
     words: list[str] = []
     known: list[str] = []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
-from reports.analysis.differences import draws_note, with_intervals
+from reports.analysis.differences import with_intervals
 from reports.analysis.sparsity import TOLERANCE, compared_by_sparsity, layers_of
-from reports.look.figure import Figure
 from reports.look.panels import (
     GAP_NOTE,
     add_legend,
@@ -19,16 +21,11 @@ from reports.look.panels import (
     draw_intervals,
     left_out,
 )
+from reports.look.part import Figure, draws_note
 from reports.look.style import look_of
 from reports.reading.keys import CELL
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-
-    from reports.reading.load import Runs
 
 _METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
 _HEIGHT = 2.4  # inches

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from reports.analysis.differences import draws_note
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
 from reports.claims.awareness import METRICS, PARTS, WORDS, tabulate
-from reports.look.figure import Figure
 from reports.look.panels import block_rows, counts_text, left_out
+from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
 _ROW = 0.135  # inches, of one part of a method
 _FRAME = 0.75  # inches, for the title and the axis of a panel

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
+from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from reports.analysis.masks import FORM, LEAST_CONTRASTED, LEAST_ROWS, STUDY, masked_models
-from reports.figures._mask_panels import KEPT, MOST_MODELS, PRUNED, clustered, short
-from reports.look.figure import Figure
-from reports.look.style import PAGE
-from reports.reading.names import FORMS, data_title, model_title
+from reports.analysis.masks import (
+    FORM,
+    LEAST_CONTRASTED,
+    LEAST_ROWS,
+    STUDY,
+    MaskedModel,
+    masked_models,
+)
+from reports.figures.fig3a import KEPT, MOST_MODELS, PRUNED, clustered, models_by_title, short
+from reports.look.panels import titled_parts
+from reports.look.part import Figure
+from reports.reading.load import Runs
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-    from numpy.typing import NDArray
-
-    from reports.analysis.masks import MaskedModel
-    from reports.reading.load import Runs
-
-    Colour = str | tuple[float, float, float]
+Colour = str | tuple[float, float, float]
 
 _FRAME, _ROW = 1.3, 0.035  # inches, around a heat map and of a domain
 _LEAST_HEIGHT = 1.3  # inches, of a heat map
@@ -64,16 +65,11 @@ def _rows(model: MaskedModel) -> list[dict[str, object]]:
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A heat map per model, beside it a strip for each domain column."""
-    models = list(table.groupby(FORM, sort=False))[:MOST_MODELS]
-    heights = [_FRAME + max(_ROW * len(rows), _LEAST_HEIGHT) for _, rows in models]
-    canvas = Canvas(figsize=(PAGE, sum(heights)), layout="constrained")
-    parts = canvas.subfigures(len(models), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, (key, rows) in zip(parts, models, strict=True):
-        dataset, partition, backbone, method, form = map(str, key)
-        model = model_title(backbone, method, FORMS.get(form, form))
-        title = f"{data_title(dataset, partition)}, {model}"
-        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
-        _draw_model(part, rows, partition.split("+"))
+    models = models_by_title(table)
+    heights = [_FRAME + max(_ROW * len(rows), _LEAST_HEIGHT) for rows in models.values()]
+    canvas, parts = titled_parts([*models], heights)
+    for part, rows in zip(parts, models.values(), strict=True):
+        _draw_model(part, rows, rows["partition"].iloc[0].split("+"))
     return canvas
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
 
-from reports.analysis.differences import draws_note, interval_around
-from reports.look.entries import bounds
-from reports.look.figure import Figure
-from reports.look.log_axis import fit_log_axis
-from reports.look.panels import GAP_NOTE, add_legend, block_parts, counts_text, left_out
+from reports.analysis.differences import interval_around
+from reports.look.panels import (
+    GAP_NOTE,
+    add_legend,
+    block_parts,
+    counts_text,
+    fit_log_axis,
+    left_out,
+)
+from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, REFERENCE
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-    from reports.reading.load import Runs
 
 _QUALITIES = {"auc": "Test AUC", "gauc": "Test GAUC"}
 _COSTS = {
@@ -69,7 +71,7 @@ def _rows(
     """Every quality with every cost of one model; undefined ones are left out."""
     return [
         {"quality": quality, "cost": cost, "runs": len(own)}
-        | bounds("quality", interval_around(known, cell, quality))
+        | interval_around(known, cell, quality).named("quality")
         | {"cost_mean": own[cost].mean(), "cost_low": own[cost].min(), "cost_high": own[cost].max()}
         for quality in _QUALITIES
         for cost in _COSTS
@@ -78,7 +80,7 @@ def _rows(
 
 
 def efficient(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which models (M,) no other one dominates: less cost or more quality, and neither worse."""
+    """True of models (M,) that no other dominates: less cost or more quality, and neither worse."""
     is_as_cheap = cost[:, np.newaxis] <= cost
     is_as_good = quality[:, np.newaxis] >= quality
     differs = (cost[:, np.newaxis] != cost) | (quality[:, np.newaxis] != quality)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
-from reports.analysis.domain_growth import COUNTS, KEYS, counted, read_cost
-from reports.look.figure import Figure
-from reports.look.log_axis import fit_log_axis, short
-from reports.look.panels import add_legend
+from reports.look.panels import add_legend, fit_log_axis, short
+from reports.look.part import Figure
 from reports.look.style import PAGE, in_order, look_of, panels
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 _COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
 _QUANTITIES = {
@@ -30,7 +23,8 @@ _QUANTITIES = {
     "latency_batch256_p50_milliseconds": "256 rows, ms",
     "step_milliseconds": "Training step, ms",
 }
-_TIMED_ONLY = list(_QUANTITIES)[2:]
+_COUNTED_ONLY, _TIMED_ONLY = list(_QUANTITIES)[:2], list(_QUANTITIES)[2:]
+_KEYS = ["backbone", "method", "num_domains"]
 _SIZES = "public"  # of the paper, as those that are timed
 _COLUMNS = 3
 _CLAIM = "claimed, O(D ...)"
@@ -66,8 +60,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     Raises:
         RecordError: a file of `<out>/cost` cannot be read or lacks a column.
     """
-    folder = runs.store.out / "cost"
-    table = pd.concat([_counts(counted(runs)), _times(folder / "domains.csv")])
+    table = pd.concat([_counts(runs), _times(runs)])
     if table.empty:
         return table
     order = {name: place for place, name in enumerate(in_order(set(table["method"])))}
@@ -75,27 +68,28 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
-def _counts(counts: pd.DataFrame) -> pd.DataFrame:
+def _counts(runs: Runs) -> pd.DataFrame:
     """The counts of the public sizes, and per quantity the claim of it."""
-    names, counts = list(COUNTS), counts[counts["sizes"] == _SIZES]
-    own = counts.melt(KEYS, names, "quantity", "value").assign(kind=_COUNTED)
+    counts = runs.cost("scaling.csv", ["sizes", *_KEYS, *_COUNTED_ONLY, "claim"])
+    counts = counts[counts["sizes"] == _SIZES]
+    own = counts.melt(_KEYS, _COUNTED_ONLY, "quantity", "value").assign(kind=_COUNTED)
     claims = [
-        counts[[*KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
-        for name in names
+        counts[[*_KEYS, "claim"]].rename(columns={"claim": "value"}).assign(quantity=name)
+        for name in _COUNTED_ONLY
     ]
     claimed = pd.concat(claims).assign(kind=_CLAIMED).dropna(subset="value")
     return pd.concat([own, claimed])
 
 
-def _times(path: Path) -> pd.DataFrame:
-    """What the speed program measures beside the counts."""
+def _times(runs: Runs) -> pd.DataFrame:
+    """The measurements of the speed program beside the counts."""
     tails = [name.replace("p50", "p99") for name in _TIMED_ONLY if "p50" in name]
-    times = read_cost(path, ["model", "num_domains", *_TIMED_ONLY, *tails])
+    times = runs.cost("domains.csv", ["model", "num_domains", *_TIMED_ONLY, *tails])
     times[["backbone", "method"]] = (
         times["model"].str.split("+", n=1, expand=True).reindex(columns=[0, 1])
     )
     parts = [
-        times[KEYS].assign(
+        times[_KEYS].assign(
             quantity=name,
             kind=_TIMED,
             value=times[name],
@@ -155,7 +149,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 
 def _growth(table: pd.DataFrame) -> str:
-    """How many times the parameters grow from the fewest to the most domains."""
+    """A sentence on the growth of parameters from the fewest to the most domains."""
     own = table[(table["kind"] == _COUNTED) & (table["quantity"] == "parameters")]
     least, most = own["num_domains"].min(), own["num_domains"].max()
     values = own.pivot_table(index="method", columns="num_domains", values="value")

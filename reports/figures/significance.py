@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from scipy import stats
 
 from benchmark.metrics import GAINS, SCORES
 from reports.analysis.retuned import num_searches, search_notes
-from reports.look.figure import Figure
+from reports.look.part import Figure
 from reports.look.style import COLUMN, in_order, look_of, panels
 from reports.look.table import number, p_value
 from reports.reading.keys import DATA
+from reports.reading.load import Runs
 from reports.reading.names import name_of
 from reports.statistics.paired_tests import TEST_LEVEL
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
-
-    from reports.reading.load import Runs
 
 _BLOCK = [*DATA, "draw", "backbone"]
 _METRICS = GAINS | SCORES
@@ -107,7 +102,11 @@ def _diagram(axes: Axes, metric: str, rows: pd.DataFrame) -> None:
         axes.plot([1.0, 1.0 + difference], [top - 0.4] * 2, color="#555555", marker="|")
         label = f"CD {number(difference, 2)}  "
         axes.text(1.0, top - 0.4, label, ha="right", va="center", fontsize=7)
-    axes.set_title(_panel_title(metric, rows))
+    friedman, blocks = rows["friedman_p"].iloc[0], rows["blocks"].iloc[0]
+    text = p_value(friedman)
+    sign = "" if text.startswith("<") else "= "
+    test = "" if np.isnan(friedman) else f", Friedman p {sign}{text}"
+    axes.set_title(f"Mean rank by {_METRICS[metric].title}, {blocks} blocks{test}")
     _dress(axes, num, margin, (-_FIRST_NAME - _STEP * (half - 0.5), top))
 
 
@@ -123,18 +122,6 @@ def _dress(axes: Axes, num: int, margin: float, heights: tuple[float, float]) ->
     axes.axhline(0.0, color="#888888", linewidth=0.6, zorder=0)
 
 
-def _panel_title(metric: str, rows: pd.DataFrame) -> str:
-    p = rows["friedman_p"].iloc[0]
-    blocks = f"{rows['blocks'].iloc[0]} blocks"
-    test = "" if np.isnan(p) else f", Friedman p {_with_sign(p)}"
-    return f"Mean rank by {_METRICS[metric].title}, {blocks}{test}"
-
-
-def _with_sign(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
 def _cliques(ranks: np.ndarray, difference: float) -> list[tuple[float, float]]:
     """The widest runs of ascending ranks whose ends differ by less than the critical difference."""
     found: list[tuple[float, float]] = []
@@ -146,7 +133,7 @@ def _cliques(ranks: np.ndarray, difference: float) -> list[tuple[float, float]]:
 
 
 def notes(table: pd.DataFrame) -> list[str]:
-    """What a rank is, what the bars say, and what they do not."""
+    """The caption: ranks, blocks, and what the bars say."""
     first = table.iloc[0]
     lines = [
         "Mean rank of each method on the test split, 1 being the best, over blocks. A block is a"

@@ -1,1 +1,1 @@
-"""How tables and figures look."""
+"""The look of tables and figures."""

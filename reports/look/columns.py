@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from benchmark import metrics
+from benchmark.metrics import Metric
 from reports.look import table as formats
-from reports.look.entries import interval_text
-from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout
-from reports.reading.exclusions import marked
+from reports.look.part import draws_note
+from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, interval_text
+from reports.reading.exclusions import capped_note, marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import CEILING, block_title, title_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-
-    from benchmark.metrics import Metric
-
-    Row = Mapping[Hashable, Any]
-    EntryOf = Callable[[Row], Entry | str]
+Row = Mapping[Hashable, Any]
+EntryOf = Callable[[Row], Entry | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +46,23 @@ def laid_out(
     by: Sequence[str] = BLOCK,
     heading: Callable[[Row], str] = block_title,
 ) -> TableLayout:
-    """The whole table in blocks, see `blocks_of`."""
+    """The whole table in blocks, see `blocks_of`.
+
+    The notes on draws and on capped runs, where some rows ask for them, come last unless `notes`
+    has them.
+    """
     blocks = blocks_of(table, columns, by, heading)
-    return TableLayout(columns=[one.title for one in columns], blocks=blocks, notes=[*notes])
+    asked = draws_note(table) if "draws" in table else []
+    asked += capped_note(table) if "capped" in table else []
+    all_notes = [*notes, *(note for note in asked if note not in notes)]
+    return TableLayout(columns=[one.title for one in columns], blocks=blocks, notes=all_notes)
 
 
 def blocks_of(
     table: pd.DataFrame,
     columns: Sequence[TableColumn],
-    by: Sequence[str] = BLOCK,
-    heading: Callable[[Row], str] = block_title,
+    by: Sequence[str],
+    heading: Callable[[Row], str],
 ) -> list[TableBlock]:
     """One block per data set and backbone, or whatever columns `by` tell apart, in table order.
 

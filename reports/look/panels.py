@@ -1,23 +1,20 @@
-"""What figures with one row of panels per data set and backbone have in common."""
+"""Parts and rows of panels per data set and backbone, legends, and logarithmic axes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from reports.look.style import PAGE
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
-
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-    from numpy.typing import NDArray
-
 
 MOST_BLOCKS = 4  # that fit on a printed page
 LEGEND_HEIGHT = 0.3  # inches
@@ -29,6 +26,20 @@ GAP_NOTE = (
     " differ. Over seeds it holds the noise of training, not that of the test rows. One seed has"
     " none."
 )
+_SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_MOST_DECADES = 3  # with ticks at 3, 30, 300 too
+_LEAST_ROOM = 1.25  # factor beyond the values, which may all be equal
+
+
+def titled_parts(
+    titles: Sequence[str], heights: Sequence[float], below: float = 0.0
+) -> tuple[Canvas, Sequence[SubFigure]]:
+    """A canvas as wide as a page with a titled part of each height, and room below, in inches."""
+    canvas = Canvas(figsize=(PAGE, sum(heights) + below), layout="constrained")
+    parts = [*canvas.subfigures(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0]]
+    for part, title in zip(parts, titles, strict=True):
+        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+    return canvas, parts
 
 
 def block_parts(
@@ -36,12 +47,9 @@ def block_parts(
 ) -> tuple[Canvas, list[tuple[SubFigure, pd.DataFrame]]]:
     """A canvas with a titled part per block of a table, and each part with its numbers."""
     blocks = [own for _, own in table.groupby(BLOCK, sort=False)][:MOST_BLOCKS]
-    canvas = Canvas(figsize=(PAGE, height * len(blocks) + LEGEND_HEIGHT), layout="constrained")
-    parts: Iterable[SubFigure] = canvas.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-    found = list(zip(parts, blocks, strict=True))
-    for part, own in found:
-        part.suptitle(block_title(own.iloc[0]), x=0.01, ha="left", fontsize="medium")
-    return canvas, found
+    titles = [block_title(own.iloc[0]) for own in blocks]
+    canvas, parts = titled_parts(titles, [height] * len(blocks), LEGEND_HEIGHT)
+    return canvas, list(zip(parts, blocks, strict=True))
 
 
 def block_rows(
@@ -103,3 +111,25 @@ def _labelled(canvas: Canvas) -> Iterator[tuple[str, Any]]:
     for panel in canvas.axes:
         handles, labels = panel.get_legend_handles_labels()
         yield from zip(labels, handles, strict=True)
+
+
+def fit_log_axis(panel: Axes, name: Literal["x", "y"], values: pd.Series) -> None:
+    """Show these positive values with some room, and a few ticks however far they spread."""
+    low, high = float(values.min()), float(values.max())
+    room = max((high / low) ** 0.12, _LEAST_ROOM)
+    low, high = low / room, high * room
+    subs = (1.0, 3.0) if high < 10.0**_MOST_DECADES * low else (1.0,)
+    is_wide = high > 10.0 * low
+    panel.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    axis = panel.xaxis if name == "x" else panel.yaxis
+    axis.set_major_locator(
+        LogLocator(subs=subs, numticks=6) if is_wide else MaxNLocator(3, steps=[1, 2, 5])
+    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def short(value: float) -> str:
+    """A number with few characters."""
+    factor, suffix = next((pair for pair in _SUFFIXES if value >= pair[0]), (1.0, ""))
+    return f"{value / factor:g}{suffix}"

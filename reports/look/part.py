@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
 
-    import pandas as pd
-
-    from reports.reading.load import Runs
+from reports.look.style import DPI, house_style
+from reports.reading.load import Runs
 
 SectionName = Literal["result", "cost", "domains", "methods", "evidence"]  # in the page's order
+DRAWS_NOTE = (
+    "Of a generated log with several draws every run is of one draw and seed. Scores and"
+    " differences are means over all its runs, each difference being of two runs with the same draw"
+    " and seed, and ± is the standard deviation over the runs. Intervals and tests are over the"
+    " means of the draws (Student's t, one degree of freedom less than there are draws; where main"
+    " cells are compared, a spread that is small beside that of the other methods is pooled with"
+    " it), which hold what differs between draws, seeds and rows: they speak of such logs, not of"
+    " one. What is per domain or row is computed draw by draw; counts of domains and rows are"
+    " totals over the draws."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +60,34 @@ def in_page_order(parts: Mapping[str, AnyPart]) -> dict[str, AnyPart]:
             key=lambda name: (sections.index(parts[name].section), parts[name].position, name),
         )
     }
+
+
+def draws_note(table: pd.DataFrame) -> list[str]:
+    """The note on logs with several draws, where a table has one."""
+    return [DRAWS_NOTE] if (table["draws"] > 1).any() else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure(ReportPart):
+    """The constant `FIGURE` of a module of `reports/figures`.
+
+    `draw` draws the numbers and nothing else, so that a changed CSV file can be drawn too.
+    `notes` are the caption, sentence by sentence: what is shown, units, counts, what intervals
+    are.
+    """
+
+    draw: Callable[[pd.DataFrame], Canvas]
+    notes: Callable[[pd.DataFrame], list[str]]
+
+
+def rendered(figure: Figure, table: pd.DataFrame) -> dict[str, bytes]:
+    """The figure as `png` and `pdf`; equal tables give equal bytes."""
+    files = {}
+    with house_style():
+        canvas = figure.draw(table)
+        for kind in ("png", "pdf"):
+            stream = io.BytesIO()
+            stamp = {"CreationDate": None} if kind == "pdf" else {"Software": None}
+            canvas.savefig(stream, format=kind, dpi=DPI, metadata=stamp)
+            files[kind] = stream.getvalue()
+    return files

@@ -1,4 +1,4 @@
-"""How figures look: one colour and one marker per method, sizes of a printed column, light paper.
+"""The style of figures: a colour and a marker per method, sizes of a printed column, light paper.
 
 Colours are those of Okabe and Ito (2008), which readers with any common colour blindness can tell
 apart; markers and line styles repeat what colours say, for print in grey.
@@ -7,19 +7,16 @@ apart; markers and line styles repeat what colours say, for print in grey.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from reports.reading.names import facts_of, name_of, rank
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 COLUMN, PAGE = 3.4, 7.0  # inches: widths of one column and of both
-HEIGHT = 2.6  # inches, of a row of panels
 DPI = 200
 OTHERS = (
     ("#0072b2", "X"),
@@ -61,7 +58,7 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def panels(rows: int, columns: int, *, width: float = PAGE, height: float = HEIGHT) -> Canvas:
+def panels(rows: int, columns: int, *, width: float, height: float) -> Canvas:
     """An empty figure of so many panels, `figure.subplots` already made; height is per row."""
     canvas = Canvas(figsize=(width, height * rows), layout="constrained")
     canvas.subplots(rows, columns, squeeze=False)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from reports.look.part import ReportPart
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 UNDEFINED = "n/a"
 LATEX_ESCAPES = str.maketrans(
@@ -153,3 +150,13 @@ def _markdown(entry: Entry) -> str:
 def _latex(entry: Entry) -> str:
     text = _on_one_line(entry).translate(LATEX_ESCAPES)
     return rf"\textbf{{{text}}}" if entry.is_best else text
+
+
+def interval_text(
+    row: Mapping[Hashable, float], name: str, digits: int, *, signed: bool = True
+) -> str:
+    """A difference and its interval, the difference alone where that is undefined."""
+    mean, low, high = (
+        number(row[f"{name}_{part}"], digits, signed=signed) for part in ("mean", "low", "high")
+    )
+    return mean if math.isnan(row[f"{name}_low"]) else f"{mean} [{low}, {high}]"

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Literal
 
 import jinja2
 
+from benchmark.config import Json
 from benchmark.protocol import PRESETS, departures
 from reports import analysis_plan
+from reports.claims.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Outcome
 from reports.look.style import DPI
-from reports.page.commands import REPORT_ONLY, command, num_seeds, studies_in
+from reports.look.table import TableBlock, TableLayout
 from reports.page.data_cards import data_cards
-from reports.page.lineage import lineage_of
+from reports.page.lineage import REPORT_ONLY, command, lineage_of, studies_in
 from reports.page.tuning import hyper_parameters, tuning_section
-from reports.page.verdicts import tone_of, verdict_counts
 from reports.reading.exclusions import last_steps
-from reports.reading.keys import partition_of
+from reports.reading.keys import Cell, partition_of
+from reports.reading.load import Runs
 from reports.reading.names import REFERENCE, data_title, model_title, name_of
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from benchmark.config import Json, RunConfig
-    from reports.look.table import TableLayout
-    from reports.reading.keys import Cell
-    from reports.reading.load import Runs
-
-T = TypeVar("T")
-
+Tone = Literal["good", "bad", "open", "neutral"]
+OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
+TONES: dict[str, Tone] = {  # in the order of the summary; other tags are neutral
+    **{
+        tag: tone
+        for outcome, tone in OUTCOMES.items()
+        for tag in dict.fromkeys((*TAGS[outcome], SMALL_TAGS[outcome]))
+    },
+    NO_VERDICT: "neutral",
+    NOT_TESTABLE: "neutral",
+}
 CLAIMS = "claims"  # the section that comes before all others
 SAMPLE = "SAMPLE.md"
 CSS_DPI = 96
@@ -83,11 +88,12 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         lstrip_blocks=True,
     )
     data, failed = data_cards(runs), runs.unfinished("failed")
+    mains = [cell.config for cell in runs.cells if not cell.changes]
     return environment.get_template("index.html.j2").render(
         sample=_sample(runs),
         summary=_summary(runs),
         preset=PRESETS[runs.preset],
-        departures=departures(_different(c.config.protocol for c in runs.cells if not c.changes)),
+        departures=departures(dict.fromkeys(config.protocol for config in mains)),
         warnings=warnings,
         simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
         data=data,
@@ -104,8 +110,17 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         failed=[_line(cell) for cell in failed],
         missing=[_line(cell) for cell in runs.unfinished("missing")],
         last_steps=last_steps(runs.records),
-        analysis=_analysis(runs),
-        protocols=_different(_protocol(cell.config) for cell in runs.cells if not cell.changes),
+        analysis={
+            "version": analysis_plan.ANALYSIS.version,
+            "digest": analysis_plan.digest(),
+            "changes": analysis_plan.changes_since(runs.store.out),
+        },
+        protocols=[
+            asdict(protocol) | {"embedding_optimizer": optimizer}
+            for protocol, optimizer in dict.fromkeys(
+                (config.protocol, config.embedding_optimizer) for config in mains
+            )
+        ],
         disagreements=runs.disagreements(),
         tuning=tuning_section(runs),
         hyper_parameters=hyper_parameters(runs),
@@ -124,7 +139,8 @@ def _summary(runs: Runs) -> str:
     models = runs.models[runs.models["method"] != REFERENCE]
     backbones, methods = _listed(models["backbone"]), _listed(models["method"])
     data = _listed(family.dataset for family in runs.families)
-    counts = [num_seeds(runs.study(name)) for name in studies_in(runs)]
+    cells = [runs.study(name).cells for name in studies_in(runs)]
+    counts = [len({cell.config.seed for cell in own}) for own in cells]
     seeds = " to ".join(map(str, sorted({min(counts, default=0), max(counts, default=0)})))
     draws = max(map(len, runs.families.values()), default=1)
     drawn = f", and {draws} draws of each generated log" if draws > 1 else ""
@@ -132,19 +148,6 @@ def _summary(runs: Runs) -> str:
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}{drawn}."
     )
-
-
-def _analysis(runs: Runs) -> dict[str, object]:
-    """The analysis plan that the report follows, and its differences from the one of the runs."""
-    return {
-        "version": analysis_plan.ANALYSIS.version,
-        "digest": analysis_plan.digest(),
-        "changes": analysis_plan.changes_since(runs.store.out),
-    }
-
-
-def _protocol(config: RunConfig) -> dict[str, Json]:
-    return asdict(config.protocol) | {"embedding_optimizer": config.embedding_optimizer}
 
 
 def _line(cell: Cell) -> tuple[str, str]:
@@ -165,16 +168,28 @@ def _flat(content: Mapping[str, Json]) -> dict[str, str]:
     return lines
 
 
-def _different(values: Iterable[T]) -> list[T]:
-    """Each value once, in order of first appearance."""
-    seen: list[T] = []
-    for value in values:
-        if value not in seen:
-            seen.append(value)
-    return seen
-
-
 def _listed(names: Iterable[str]) -> str:
     """Titles of what is named, each once; empty without a name."""
-    titles = [name_of(name) for name in _different(names)]
+    titles = [name_of(name) for name in dict.fromkeys(names)]
     return " and ".join([", ".join(titles[:-1]), *titles[-1:]] if len(titles) > 1 else titles)
+
+
+def tone_of(tag: str) -> Tone:
+    """The tone in which a tag is coloured; its words say the same."""
+    return TONES.get(tag, "neutral")
+
+
+def verdict_counts(layouts: Iterable[TableLayout | None]) -> dict[str, dict[str, int]]:
+    """The number of claims with each verdict on each log, in the order of `TONES`."""
+    return {
+        block.heading: _counts(block)
+        for layout in layouts
+        if layout is not None
+        for block in layout.blocks
+    }
+
+
+def _counts(block: TableBlock) -> dict[str, int]:
+    counts = Counter(entry.tag for row in block.rows for entry in row if entry.tag)
+    known = [tag for tag in TONES if tag in counts]
+    return {tag: counts[tag] for tag in [*known, *(tag for tag in counts if tag not in TONES)]}

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
 
 from reports.look.table import number
+from reports.reading.keys import Family
+from reports.reading.load import Card, Runs
 from reports.reading.names import data_title, joined
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    import pandas as pd
-
-    from reports.reading.card import Card
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
 
 SPLITS = ("train", "dev", "test")
 SPLIT_WORDS = {

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
+from benchmark.config import Json
 from benchmark.store.trials import Tuned
-from reports.reading.keys import partition_of
-from reports.reading.ledger import budget_errors, origin
-from reports.reading.load import WAITING
+from reports.reading.keys import Cell, partition_of
+from reports.reading.ledger import SearchTrials, budget_errors, origin
+from reports.reading.load import WAITING, Runs
 from reports.reading.names import data_title, model_title
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from benchmark.config import Json, RunConfig
-    from reports.reading.keys import Cell
-    from reports.reading.ledger import SearchTrials
-    from reports.reading.load import Runs
 
 
 def tuning_section(runs: Runs) -> dict[str, list[str]]:
@@ -77,7 +70,7 @@ def _borrowed(runs: Runs) -> list[str]:
 
 
 def _drawn(searches: Sequence[SearchTrials]) -> list[str]:
-    """On which draw of generated logs the searches are."""
+    """A sentence on the draw of generated logs that searches are on."""
     draws = sorted({entry.search.draw for entry in searches if entry.search.draw is not None})
     if not draws:
         return []
@@ -91,8 +84,10 @@ def _settings(runs: Runs, cell: Cell) -> str:
     """The values of a cell, the tuned ones first."""
     if cell.reason == WAITING:
         return WAITING
-    values = Tuned.of(cell.config).values
-    names = _searched(runs.searches, cell.config)
+    values, model = Tuned.of(cell.config).values, (cell.config.backbone, cell.config.method)
+    searches = [entry.search for entry in runs.searches]  # be they on another log
+    own = [search for search in searches if (search.backbone, search.method) == model]
+    names = {name for search in own for name in search.dimensions}
     tuned = {name: value for name, value in values.items() if name in names}
     fixed = {name: value for name, value in values.items() if name not in names}
     if not tuned:
@@ -101,21 +96,9 @@ def _settings(runs: Runs, cell: Cell) -> str:
     return f"{text}; fixed: {_joined(fixed)}" if fixed else text
 
 
-def _searched(searches: Iterable[SearchTrials], config: RunConfig) -> set[str]:
-    """The names of what was tuned of a model, be it on another log."""
-    return {
-        name
-        for search in (entry.search for entry in searches)
-        if (search.backbone, search.method) == (config.backbone, config.method)
-        for name in search.dimensions
-    }
-
-
 def _joined(values: Mapping[str, Json]) -> str:
-    return ", ".join(
-        f"{name.partition('.')[2]} {_rounded(value)}" for name, value in values.items()
-    )
-
-
-def _rounded(value: Json) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    rounded = {
+        name: f"{value:.4g}" if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+    return ", ".join(f"{name.partition('.')[2]} {value}" for name, value in rounded.items())

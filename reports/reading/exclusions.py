@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import product
-from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.store.records import RunRecord
 from reports.analysis_plan import ANALYSIS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
-
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from benchmark.store.records import RunRecord
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
+from reports.reading.keys import Family
+from reports.reading.load import Runs
 
 LEAST_ROWS = ANALYSIS.exclusions.rows_of_a_class  # of each class
 SPLITS = ("dev", "test")

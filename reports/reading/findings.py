@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 TOLERANCE = 1e-12  # relative and absolute: predictions are stored, only the order of sums may vary
 COUNTED = ("runs", "metrics", "domains", "trials", "table cells", "figure cells")

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.store.files import RecordError, named_damage, read_sealed
-from benchmark.store.records import ERROR, RECORD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from benchmark.store.plan import Plan
-    from benchmark.store.records import RunRecord, RunStore
-    from reports.reading.findings import Findings
+from benchmark.store.plan import Plan
+from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore
+from reports.reading.findings import Findings
 
 DEPTH = 4  # data set, partition, model, run
 
@@ -27,8 +22,10 @@ def read_runs(store: RunStore, plan: Plan, findings: Findings) -> list[RunRecord
         if (folder / RECORD).is_file():
             record = _checked(store, folder, findings)
             records += [record] if record else []
+        elif (folder / ERROR).is_file():
+            findings.note(f"{findings.name_of(folder)}: the run failed; see its {ERROR}")
         else:
-            _check_without_record(folder, findings)
+            findings.note(f"{findings.name_of(folder)}: no {RECORD}, the run was not finished")
     _name_spares(records, plan, findings)
     return records
 
@@ -73,18 +70,9 @@ def _checked(store: RunStore, folder: Path, findings: Findings) -> RunRecord | N
     return record
 
 
-def _check_without_record(folder: Path, findings: Findings) -> None:
-    """A failed run, or the rest of one that was interrupted."""
-    name = findings.name_of(folder)
-    if (folder / ERROR).is_file():
-        findings.note(f"{name}: the run failed; see its {ERROR}")
-    else:
-        findings.note(f"{name}: no {RECORD}, the run was not finished")
-
-
 def _name_spares(records: Sequence[RunRecord], plan: Plan, findings: Findings) -> None:
     """Name records that no plan has, beside others of their cell or alone."""
-    active = {plan.whole.slots[slot].run_id for slot in plan.whole.slots}
+    active = {config.run_id for config in plan.whole.slots.values()}
     by_slot = defaultdict(list)
     for record in records:
         by_slot[record.config.slot_id].append(record)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from benchmark.config import RunConfig
-    from benchmark.store.records import RunRecord, SlotState
+from benchmark.config import RunConfig
+from benchmark.store.records import RunRecord, SlotState
 
 DATA = ["dataset", "partition"]
 BLOCK = [*DATA, "backbone"]  # of rows that are compared with each other

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
-from benchmark.protocol import TUNING
-from benchmark.store.trials import read_trials, unequal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from benchmark.config import Json, RunConfig
-    from benchmark.protocol import Protocol
-    from benchmark.store.plan import Plan, Search
-    from benchmark.store.trials import Trial
+from benchmark.config import Json, RunConfig
+from benchmark.protocol import TUNING, Protocol
+from benchmark.store.plan import Plan, Search
+from benchmark.store.trials import Trial, read_trials, unequal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from benchmark.config import Json
 from benchmark.metrics import METRICS
 from benchmark.protocol import PRESETS
 from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
-from benchmark.store.records import ERROR, RECORD, RunStore
-from reports.reading.card import Card
+from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore, SlotState
+from datasets.spec import SplitKind
 from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, Replicate, log_of
-from reports.reading.ledger import read_searches
+from reports.reading.ledger import SearchTrials, read_searches
 from reports.reading.names import facts_of, learn, rank
 from reports.reading.predictions import read_logits
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from benchmark.config import Json
-    from benchmark.store.records import RunRecord, SlotState
-    from reports.reading.ledger import SearchTrials
-
 WAITING = "waits for tuning"
 NOT_RUN = "not run yet"
+
+
+class _Facts(TypedDict):
+    label: str
+    source: str
+    split_kind: SplitKind
+    files: list[dict[str, str]]
+    absent_columns: list[str]
+    fields_dropped_by_max_fields: list[str]
+    bag_lengths: dict[str, int]
+    train_rows_dropped_by_cap: int
+
+
+class Card(_Facts, total=False):
+    """The data card of a prepared log, as far as reports read it."""
+
+    ceiling: dict[str, dict[str, float | None]]  # of the true click probability; on worlds only
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,18 +148,15 @@ class Runs:
 
     def disagreements(self) -> dict[str, list[str]]:
         """The commits, torch versions and devices of the finished runs, where they differ."""
-        found: dict[str, list[str]] = {}
-        for environment in self.environments():
-            packages = cast("Mapping[str, Json]", environment["packages"])
-            sources = {
-                "commit": environment["commit"],
-                "torch": packages["torch"],
-                "device": environment["device"],
-            }
-            for name, value in sources.items():
-                values = found.setdefault(name, [])
-                values += [] if str(value) in values else [str(value)]
-        return {name: values for name, values in found.items() if len(values) > 1}
+        known = self.environments()
+        packages = [cast("Mapping[str, Json]", one["packages"]) for one in known]
+        found = {
+            "commit": [one["commit"] for one in known],
+            "torch": [one["torch"] for one in packages],
+            "device": [one["device"] for one in known],
+        }
+        different = {name: list(dict.fromkeys(map(str, values))) for name, values in found.items()}
+        return {name: values for name, values in different.items() if len(values) > 1}
 
     def card(self, fingerprint: str) -> Card:
         """The data card of a prepared log.
@@ -165,6 +173,22 @@ class Runs:
                 " to renew it"
             )
         return cast("Card", card)
+
+    def cost(self, file: str, columns: list[str]) -> pd.DataFrame:
+        """These columns of a file of `<out>/cost`, none of its rows if there is no such file.
+
+        Raises:
+            RecordError: it cannot be read or lacks a column.
+        """
+        path = self.store.out / "cost" / file
+        if not path.is_file():
+            return pd.DataFrame(columns=columns)
+        try:
+            return pd.read_csv(path, usecols=columns)
+        except (OSError, ValueError) as error:  # a column that is missing is a ValueError too
+            raise RecordError(
+                f"{path}: damaged or of another version ({error}); delete it and run again"
+            ) from None
 
     def ceilings(self, family: Family) -> pd.DataFrame:
         """Per draw the test metrics of the true click probability; no rows for a real log.

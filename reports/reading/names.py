@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
 
 from benchmark.config import BASELINE, REFERENCE, joined
-from models.facts import Facts
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    import pandas as pd
-
-    from models.facts import Family
+from models.facts import Facts, Family
 
 CEILING = "ceiling"  # the method of a row of tables that has the scores of the true probability
 MOST_NAMED = 3  # columns of a partition in a title
@@ -76,8 +72,3 @@ def model_title(backbone: str, method: str, changes: str = "") -> str:
     title = title_of(backbone, method, changes)
     is_alone = method in (BASELINE, REFERENCE)
     return title if is_alone else f"{title_of(backbone, BASELINE)} {title}"
-
-
-def band_title(low: float, high: float) -> str:
-    """Bounds of the sparsity ratio."""
-    return f"sparsity in [{low:g}, {high:g}]"

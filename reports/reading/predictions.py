@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import polars as pl
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.metrics import SCORES, LogitError, check_finite, placements
 from benchmark.store.files import RecordError
+from benchmark.store.records import RunRecord
 from reports.statistics.clusters import Clusters, clusters_of, jackknife
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from numpy.typing import ArrayLike, NDArray
-
-    from benchmark.store.records import RunRecord
 
 
 def read_logits(path: Path) -> pd.DataFrame:
@@ -64,7 +60,7 @@ class ScoredRows(NamedTuple):
 
 
 def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
-    """(C,) of every score on test: what the rows of each cell of `clusters` add to it."""
+    """The part (C,) of every score on test that the rows of each cell of `clusters` add."""
     return _influence_sums(file_of(record))
 
 

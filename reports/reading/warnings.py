@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from benchmark.metrics import SCORES
 from benchmark.store.plan import read_plan
@@ -11,13 +11,8 @@ from benchmark.store.records import FILES
 from reports.reading.exclusions import few_rows
 from reports.reading.findings import Findings
 from reports.reading.folders import run_folders
-from reports.reading.load import NOT_RUN, WAITING
+from reports.reading.load import NOT_RUN, WAITING, Runs
 from reports.reading.names import data_title
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reports.reading.load import Runs
 
 
 def warnings_of(runs: Runs) -> list[str]:

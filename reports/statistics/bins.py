@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 NUM_BINS = 5
 TRAIN_GROUPS = {  # by train rows: the least, and the first that is too many

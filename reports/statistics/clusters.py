@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.statistics.estimates import UNKNOWN, Component
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +25,14 @@ class Clusters:
     groupings: tuple[NDArray[np.integer], ...]
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(C,) of values (N,) by cell."""
+        """The sums (C,) of values (N,) by cell."""
         return np.bincount(self.cell, values, self.groupings[0].size).astype(np.float64)
 
 
 def jackknife(
     of_rows: Callable[..., float], clusters: Clusters, *rows: NDArray[np.generic]
 ) -> NDArray[np.float64]:
-    """(C,) what the rows of each cell add to a statistic: it less its value without the cell.
+    """The part (C,) of a statistic that each cell adds: it less its value without the cell.
 
     Scaled by the share of rows that are left, so that of a mean they are the sums of the rows'
     influences. The statistic is computed once a cell; one that is undefined without a cell makes
@@ -144,7 +140,7 @@ def _variance(
 def _by_cluster(
     sums: NDArray[np.float64], cluster: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
-    """(S, G) by cluster, in order, and G / (G - 1)."""
+    """The sums (S, G) by cluster, in order, and G / (G - 1)."""
     code = np.unique(cluster, return_inverse=True)[1]
     num = int(code.max()) + 1
     return np.array([np.bincount(code, values, num) for values in sums]), num / (num - 1)

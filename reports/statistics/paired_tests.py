@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
 from reports.analysis_plan import ANALYSIS
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike, NDArray
-
 LEVEL = ANALYSIS.levels.interval
 TEST_LEVEL = ANALYSIS.levels.test  # two-sided
 POWER = ANALYSIS.levels.power
 LEAST_RANKED = 6  # differences: with fewer no signed-rank test reaches `TEST_LEVEL`
+ENDS = ("mean", "low", "high")  # of an interval
 QUANTILES = 10_000  # over which the power of a test is averaged
 
 
@@ -41,6 +38,10 @@ class Interval:
     def times(self, unit: float) -> Interval:
         """The interval in another unit."""
         return Interval(self.mean * unit, self.low * unit, self.high * unit, self.num)
+
+    def named(self, name: str) -> dict[str, object]:
+        """The columns `<name>_mean`, `_low` and `_high` of a table."""
+        return {f"{name}_{end}": getattr(self, end) for end in ENDS}
 
 
 NO_INTERVAL = Interval(np.nan, np.nan, np.nan, 0)
@@ -107,15 +108,15 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return corrected
 
 
-def minimum_detectable(deltas: ArrayLike, power: float = POWER, level: float = TEST_LEVEL) -> float:
-    """The least true mean difference that the paired t test would find with this power.
+def minimum_detectable(deltas: ArrayLike) -> float:
+    """The least true mean difference that the paired t test would find with `POWER`.
 
     For normal differences with the spread of these; nan below two.
     """
     values = np.asarray(deltas, np.float64)
     if values.size < 2:
         return np.nan
-    return detectable_errors(values.size - 1, power, level) * _standard_error(values)
+    return detectable_errors(values.size - 1) * _standard_error(values)
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:
@@ -126,7 +127,7 @@ def _standard_error(values: NDArray[np.float64]) -> float:
 
 
 @cache
-def detectable_errors(degrees: float, power: float = POWER, level: float = TEST_LEVEL) -> float:
+def detectable_errors(degrees: float) -> float:
     """The mean that a t test with so many degrees of freedom detects, in standard errors.
 
     The power is a mean over quantiles of the sample spread: libraries' non-central t distribution
@@ -134,11 +135,47 @@ def detectable_errors(degrees: float, power: float = POWER, level: float = TEST_
     """
     quantiles = (np.arange(QUANTILES) + 0.5) / QUANTILES
     spread = np.sqrt(stats.chi2.ppf(quantiles, degrees) / degrees)
-    critical = float(stats.t.ppf(1.0 - level / 2.0, degrees))
+    critical = float(stats.t.ppf(1.0 - TEST_LEVEL / 2.0, degrees))
 
     def missing_power(shift: float) -> float:
         above = stats.norm.sf(critical * spread - shift)
         below = stats.norm.cdf(-critical * spread - shift)
-        return float((above + below).mean()) - power
+        return float((above + below).mean()) - POWER
 
     return float(optimize.brentq(missing_power, 0.0, 10.0 * critical))
+
+
+@dataclass(frozen=True, slots=True)
+class AucContrast:
+    """A difference of AUCs and its variance over test rows; nan below two rows of a class."""
+
+    delta: float
+    variance: float
+
+    @property
+    def p_value(self) -> float:
+        """The two-sided p of a difference of 0; without any variance 1 if it is 0, else 0."""
+        if self.variance == 0.0:
+            return 1.0 if self.delta == 0.0 else 0.0
+        return float(2.0 * stats.norm.sf(abs(self.delta) / np.sqrt(self.variance)))
+
+
+def contrast(
+    label: ArrayLike,
+    left: Sequence[NDArray[np.float64]],
+    right: Sequence[NDArray[np.float64]],
+) -> AucContrast:
+    """The mean AUC of some models minus that of others, for given models and random test rows.
+
+    Each model is given by its `placements` of the same rows. A mean of AUCs is a linear contrast of
+    correlated AUCs, of which DeLong's variance needs the mean placements alone: so what models
+    share in their rows is part of it, and no independence of seeds is assumed. Rows are taken as
+    independent, those of one user or time too.
+    """
+    is_click = np.asarray(label, bool)
+    shares = np.mean(left, axis=0) - np.mean(right, axis=0)
+    clicks, others = shares[is_click], shares[~is_click]
+    if min(clicks.size, others.size) < 2:
+        return AucContrast(np.nan, np.nan)
+    variance = clicks.var(ddof=1) / clicks.size + others.var(ddof=1) / others.size
+    return AucContrast(float(clicks.mean()), float(variance))

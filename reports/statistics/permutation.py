@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 DRAWS = 999
 DRAW_SEED = 0
@@ -88,7 +85,7 @@ def shared_neurons(pruned: NDArray[np.bool_], pairs: Pairs) -> NDArray[np.float3
 
 
 class Overlap:
-    """By how much more of their pruned neurons two domains share than independent masks would.
+    """The share of pruned neurons of two domains beyond that of independent masks.
 
     For A and B pruned neurons of N, of which x are the same, (x - AB/N) / (min(A, B) - AB/N): 0 is
     what is expected by chance, 1 the most there can be (Cole 1949, Loevinger's H). A raw overlap

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.statistics.auction import MIXED
 from reports.statistics.clusters import rows_component
 from reports.statistics.estimates import Component, Estimate, own_component, two_way_estimate
 from reports.statistics.paired_tests import NO_INTERVAL, Interval, over_draws
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 MEASURES = ("ctr", "cpc", "revenue")
 LEAST_REQUESTS = 10  # of a domain that is judged

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import pandas as pd
 
 from benchmark.metrics import GAINS
-from reports.analysis.differences import below, is_plain
-from reports.analysis.own_statistics import OWN_SHARE
+from reports.analysis.differences import OWN_SHARE, is_plain
 from reports.analysis.sparsity import SPARSITY, layers_of
 from reports.look import columns
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import pandas as pd
-
-    from reports.look.table import TableLayout
-
+from reports.look.table import TableLayout
 
 _ITSELF: dict[str, Callable[[columns.Row], bool]] = {  # where there is nothing to compare with
     "plain": is_plain,
@@ -43,7 +38,7 @@ def study_layout(
         *delta_columns("main", f"Δ {main}"),
         *(*extra, columns.RUNS),
     ]
-    return columns.laid_out(table, shown, [*notes, *below(table)])
+    return columns.laid_out(table, shown, notes)
 
 
 def delta_columns(against: Literal["plain", "main"], words: str) -> list[columns.TableColumn]:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from reports.analysis.differences import draws_note, moments, rows_of
+from reports.analysis.differences import moments, rows_of
 from reports.look import columns
-from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout
-from reports.reading.keys import DATA, Log
+from reports.reading.keys import DATA, Family, Log
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, title_of
-from reports.statistics.auction import candidates_of, hold_auctions, log_probability, random_clicks
-from reports.statistics.paired_tests import over_draws
+from reports.statistics.auction import (
+    AuctionOutcome,
+    CandidateAds,
+    candidates_of,
+    hold_auctions,
+    log_probability,
+    random_clicks,
+)
+from reports.statistics.paired_tests import Interval, over_draws
 from reports.statistics.uplift import (
     LEAST_REQUESTS,
     MEASURES,
+    UpliftedDomains,
     over_all_draws,
     uplift_intervals,
     uplifted_domains,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
-    from reports.statistics.auction import AuctionOutcome, CandidateAds
-    from reports.statistics.paired_tests import Interval
-    from reports.statistics.uplift import UpliftedDomains
 
 _DIGITS = {"ctr_percent": 3, "cpc": 4, "revenue_per_1000": 2}
 _SHARE = "uplifted_percent"
@@ -94,7 +93,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 class _OnDraw(NamedTuple):
-    """What a model does in the auctions of one draw, and beside the plain backbone there."""
+    """The outcomes of a model in the auctions of one draw, and beside the plain backbone there."""
 
     measures: list[dict[str, float]]  # of each run
     num_pairs: int
@@ -121,7 +120,7 @@ def _model_rows(
 
 
 def _on_draw(runs: Runs, candidates: CandidateAds, models: pd.DataFrame) -> list[_OnDraw]:
-    """That of each model."""
+    """The outcomes of each model."""
     outcomes: dict[tuple[str, str], dict[int, AuctionOutcome]] = {}
     for cell in runs.cells:
         if cell.record is not None:
@@ -146,12 +145,12 @@ def _row(draws: Sequence[_OnDraw]) -> dict[str, object]:
         **{
             name: value
             for measure in MEASURES
-            for name, value in bounds(
-                f"{measure}_uplift_percent", over_draws([one.uplifts[measure] for one in compared])
-            ).items()
+            for name, value in over_draws([one.uplifts[measure] for one in compared])
+            .named(f"{measure}_uplift_percent")
+            .items()
         },
         "judged_domains": domains.num,
-        **bounds("uplifted_percent", domains.share),
+        **domains.share.named("uplifted_percent"),
         "uplifted_percent_by_chance": domains.chance,
         "uplifted_percent_by_request": domains.by_request,
         "uplifted_percent_by_request_by_chance": domains.by_request_chance,
@@ -195,7 +194,7 @@ def _compared(
 
 
 def _references(draws: Sequence[CandidateAds]) -> list[dict[str, object]]:
-    """What no prediction and perfect predictions lead to, mean over the draws."""
+    """The outcomes of no prediction and of perfect predictions, mean over the draws."""
     found = pd.concat(pd.DataFrame(_measures_of(candidates)).T for candidates in draws)
     means = found.groupby(level=0).mean()
     return [
@@ -206,7 +205,7 @@ def _references(draws: Sequence[CandidateAds]) -> list[dict[str, object]]:
 
 
 def _measures_of(candidates: CandidateAds) -> dict[str, dict[str, float]]:
-    """Those of each reference."""
+    """The measures of each reference."""
     oracle = hold_auctions(candidates, np.log(candidates.p_click))
     by_bid = hold_auctions(candidates, np.zeros(candidates.bid.size))
     outcomes = {"bid": by_bid, "oracle": oracle}
@@ -246,7 +245,7 @@ _COLUMNS = [
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world and backbone, then the references of the world."""
     is_reference = table["backbone"] == ""
-    layout = columns.laid_out(table[~is_reference], _COLUMNS, [*_NOTES, *draws_note(table)])
+    layout = columns.laid_out(table[~is_reference], _COLUMNS, _NOTES)
     layout.blocks.extend(columns.blocks_of(table[is_reference], _COLUMNS, DATA, _reference_heading))
     return layout
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look.table import Table, TableLayout
 from reports.tables._study import sparsity_columns, study_layout
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from reports.analysis.differences import SCALE, draws_note, moments, rows_of
+from reports.analysis.differences import SCALE, moments, rows_of
 from reports.look import columns
-from reports.look.table import Table, TableLayout
+from reports.look.table import Table
 from reports.reading.keys import CELL
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 _UNADAPTED = "unadapted_logloss"
 _NOTES = [
@@ -58,16 +56,11 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> TableLayout:
-    """One block per data set and backbone."""
-    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
-
-
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
     section="evidence",
     position=20,
     study="main, controls",
     tabulate=tabulate,
-    arrange=arrange,
+    arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),
 )

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from reports.analysis.differences import draws_note
+import pandas as pd
+
 from reports.claims.awareness import PARTS, answers, tabulate
 from reports.look import columns
-from reports.look.entries import interval_text
-from reports.look.table import Table, TableLayout
-from reports.reading.exclusions import capped_note
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from reports.look.table import Table, TableLayout, interval_text
 
 _NO_SHARE = "\N{EN DASH}"
 _NOTES = [
@@ -53,8 +47,7 @@ _COLUMNS = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone, a row per method and metric."""
-    notes = [*answers(table), *_NOTES, *draws_note(table), *capped_note(table)]
-    return columns.laid_out(table, _COLUMNS, notes)
+    return columns.laid_out(table, _COLUMNS, [*answers(table), *_NOTES])
 
 
 TABLE = Table(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from reports.analysis.differences import is_plain
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look import columns
 from reports.look.table import Table, TableLayout
-from reports.reading.names import band_title, title_of
+from reports.reading.names import title_of
 from reports.tables._study import sparsity_columns, study_layout
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
@@ -35,7 +32,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _title(row: columns.Row) -> str:
-    band = "" if is_plain(row) else band_title(row["r_min"], row["r_max"])
+    band = "" if is_plain(row) else f"sparsity in [{row['r_min']:g}, {row['r_max']:g}]"
     return title_of(row["backbone"], row["method"], band)
 
 

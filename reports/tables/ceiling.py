@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.metrics import EXPECTED_SCORES
-from reports.analysis.differences import SHARE_NOTE, achieved_share, draws_note, moments, rows_of
-from reports.analysis.expected_metrics import ALL, known_rows, logits_of
+from benchmark.store.files import RecordError
+from benchmark.store.records import RunRecord
+from reports.analysis.differences import SHARE_NOTE, achieved_share, moments, rows_of
 from reports.look import columns
-from reports.look.entries import bounds
+from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout
-from reports.reading.keys import BLOCK, Log, draw_of
+from reports.reading.keys import BLOCK, Family, Log, draw_of
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, CEILING, block_title
-from reports.statistics.bins import BINS_NOTE
+from reports.statistics.bins import BINS_NOTE, bins_by_domain
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from benchmark.store.records import RunRecord
-    from reports.analysis.expected_metrics import KnownRows
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
-
+ALL = 0  # the scope of all domains; the others are the bins
 _NOTES = [
     "Test split of generated logs. Expected metrics take the true click probability p of a row for"
     " its label: a row counts p as clicked and 1 - p as not clicked, so that they are defined in"
@@ -32,6 +30,68 @@ _NOTES = [
     SHARE_NOTE,
     BINS_NOTE + " GAUC of a bin is over its domains, AUC over its rows.",
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRows:
+    """The test rows of a generated log, and in which bin of domains each of them is."""
+
+    row_id: NDArray[np.int64]
+    p_click: NDArray[np.float64]
+    domain: NDArray[np.int64]
+    bin: NDArray[np.int64]
+
+    def expected(self, logit: NDArray[np.floating]) -> pd.DataFrame:
+        """The expected metrics of logits, and the volume: one row per scope with test rows."""
+        everything = np.ones(self.bin.size, np.bool_)
+        scopes = {ALL: everything} | {int(n): self.bin == n for n in np.unique(self.bin)}
+        return pd.DataFrame(
+            [
+                {
+                    "scope": scope,
+                    "domains": np.unique(self.domain[kept]).size,
+                    "test_rows": np.count_nonzero(kept),
+                }
+                | {
+                    name: metric.of_rows(self.p_click[kept], logit[kept], self.domain[kept])
+                    for name, metric in EXPECTED_SCORES.items()
+                }
+                for scope, kept in scopes.items()
+            ]
+        )
+
+    def ceiling(self) -> pd.DataFrame:
+        """The expected metrics of the true log-odds."""
+        return self.expected(np.log(self.p_click) - np.log1p(-self.p_click))
+
+
+def known_rows(runs: Runs, fingerprint: str) -> KnownRows:
+    """The test rows of a generated log."""
+    truth = runs.truth(fingerprint)
+    truth = truth[truth["split"] == "test"]
+    domain = truth["eval_domain_id"].to_numpy(np.int64)
+    return KnownRows(
+        row_id=truth["row_id"].to_numpy(np.int64),
+        p_click=truth["p_click"].to_numpy(np.float64),
+        domain=domain,
+        bin=bins_by_domain(runs.domains(fingerprint))[domain],
+    )
+
+
+def logits_of(runs: Runs, record: RunRecord, rows: KnownRows) -> NDArray[np.float32]:
+    """The logits of a run on these rows.
+
+    Raises:
+        RecordError: the run predicted other rows.
+    """
+    predictions = runs.predictions(record)
+    predictions = predictions[predictions["split"] == "test"]
+    if not np.array_equal(predictions["row_id"], rows.row_id):
+        raise RecordError(
+            f"{record.path}: its test rows are not those of"
+            f" {runs.store.data_folder(record.config.data_fingerprint)}; run again to renew it"
+        )
+    return predictions["logit"].to_numpy(np.float32)
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -90,7 +150,7 @@ def _row(
     for metric in EXPECTED_SCORES:
         row |= moments(metric, own[metric])
         others = own if model["method"] != BASELINE else own.iloc[:0]  # no share of its own
-        row |= bounds(f"{metric}_share", achieved_share(others, plain, metric, best[metric]))
+        row |= achieved_share(others, plain, metric, best[metric]).named(f"{metric}_share")
     return row
 
 

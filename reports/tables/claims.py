@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.analysis_plan import ANALYSIS
+from reports.analysis_plan import ANALYSIS, PlannedClaim
 from reports.claims.catalogue import BESIDE, CONTRADICTIONS, PARTS
 from reports.claims.evidence import Evidence, absent, budget_of
 from reports.claims.verdicts import (
@@ -16,6 +15,7 @@ from reports.claims.verdicts import (
     NOT_TESTABLE,
     RULE,
     SHOWN_LEVEL,
+    JudgedPart,
     Part,
     outcome_of,
     to_settle,
@@ -24,12 +24,8 @@ from reports.claims.verdicts import (
 from reports.look.table import Entry, Table, TableBlock, TableLayout, number
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import DATA
+from reports.reading.load import Runs
 from reports.reading.names import data_title
-
-if TYPE_CHECKING:
-    from reports.analysis_plan import PlannedClaim
-    from reports.claims.verdicts import JudgedPart
-    from reports.reading.load import Runs
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
@@ -86,7 +82,10 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
     verdict = words_of(
         outcome_of(judged),
         budget_of(evidence.runs, judged),
-        is_generated=any(_log_of(part, evidence).is_generated for part in parts),
+        is_generated=any(
+            Evidence(evidence.runs, *(part.family or evidence.family)).is_generated
+            for part in parts
+        ),
     )
     facts |= {"verdict": verdict, "to_settle": to_settle(judged)}
     beside = BESIDE[claim.beside](evidence) if claim.beside else []
@@ -100,13 +99,8 @@ def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
     """The part, blocked where its log has too few rows of a class; counts follow from no row."""
     if part.unit == COUNTED:
         return part
-    own = _log_of(part, evidence)
-    return replace(part, blocked=part.blocked or few_rows(own.runs, own.family))
-
-
-def _log_of(part: Part, evidence: Evidence) -> Evidence:
-    """The log of a part, which is the claim's unless the part names another."""
-    return Evidence(evidence.runs, *part.family) if part.family else evidence
+    few = few_rows(evidence.runs, part.family or evidence.family)
+    return replace(part, blocked=part.blocked or few)
 
 
 def _row(judged: JudgedPart) -> dict[str, object]:

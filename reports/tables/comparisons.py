@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from benchmark.metrics import METRICS
 from reports.analysis.comparisons import compare
-from reports.analysis.differences import SCALE, draws_note
+from reports.analysis.differences import SCALE
 from reports.analysis.retuned import num_searches, search_notes
 from reports.look import columns
+from reports.look.part import draws_note
 from reports.look.table import Entry, Table, TableLayout, number, p_value
+from reports.reading.load import Runs
 from reports.reading.names import title_of
 from reports.statistics.estimates import POOLING_LEVEL
 from reports.statistics.paired_tests import LEAST_RANKED, POWER, TEST_LEVEL
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.reading.load import Runs
 
 _KINDS = {"baseline": "the backbone", "second_best": "the second best"}
 _P_VALUES = {
@@ -75,7 +71,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def _e4(name: str) -> str:
-    """`delta_e4_mean` of `delta_mean`, `mde_e4` of `mde`."""
+    """The name in units of 0.0001: `delta_e4_mean` of `delta_mean`, `mde_e4` of `mde`."""
     first, _, last = name.partition("_")
     return f"{first}_e4_{last}" if last else f"{first}_e4"
 
@@ -118,7 +114,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _detectable_note(table: pd.DataFrame) -> str:
-    """How small a difference this report could have found."""
+    """A sentence on the least difference that this report could have found."""
     parts = []
     for metric, rows in table.groupby("metric", sort=False):
         least = rows["mde_e4"].to_numpy(np.float64)

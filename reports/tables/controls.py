@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from reports.analysis.differences import compared
-from reports.analysis.own_statistics import with_own_statistics
+import pandas as pd
+
+from reports.analysis.differences import compared, with_own_statistics
 from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
+from reports.reading.load import Runs
 from reports.tables._study import OWN_NOTE, OWN_STATISTICS, study_layout
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.reading.load import Runs
 
 _COUNTED = {"dense_parameters": "Dense parameters", "domain_parameters": "Domain parameters"}
 _NOTES = [

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import MODEL
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 _COUNTED = {
     "embedding_parameters": "Embedding parameters",

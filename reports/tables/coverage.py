@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.analysis.differences import draws_note
 from reports.look import columns
-from reports.look.table import Table, TableLayout, number
+from reports.look.table import Table, number
 from reports.reading.keys import DATA, MODEL
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 _AVERAGED = ["macro_auc", "calibration", "gauc_row_share"]
 _COUNTED = ["domains", "gauc_domains"]
@@ -76,16 +72,11 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> TableLayout:
-    """One block per data set and backbone."""
-    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
-
-
 TABLE = Table(
     title="What GAUC covers, and calibration",
     section="evidence",
     position=30,
     study="main",
     tabulate=tabulate,
-    arrange=arrange,
+    arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),
 )

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import permutations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
-from reports.analysis.differences import draws_note
-from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
+from reports.analysis.domain_gains import JUDGED_NOTE, DomainGains, domain_gains
 from reports.look import columns
-from reports.look.entries import bounds
-from reports.look.table import Table, TableLayout, number
+from reports.look.table import Table, number
+from reports.reading.load import Runs
 from reports.statistics.uplift import TIE, over_all_draws, uplifted
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from reports.analysis.domain_gains import DomainGains
-    from reports.reading.load import Runs
 
 _NOTES = [
     "UPR: the percentage of the judged domains whose test AUC is above that of the plain backbone,"
@@ -58,7 +51,7 @@ def _row(draws: Sequence[DomainGains]) -> dict[str, object]:
     return {
         **draws[0].model,
         "runs": sum(len(gains.seeds) for gains in draws),
-        **bounds("upr_percent", found.share),
+        **found.share.named("upr_percent"),
         "upr_percent_by_chance": found.chance,
         "upr_percent_by_row": found.by_request,
         "upr_percent_by_row_by_chance": found.by_request_chance,
@@ -115,16 +108,11 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> TableLayout:
-    """One block per data set and backbone."""
-    return columns.laid_out(table, _COLUMNS, [*_NOTES, *draws_note(table)])
-
-
 TABLE = Table(
     title="Domains: in how many each method beats the plain backbone (UPR)",
     section="domains",
     position=50,
     study="main",
     tabulate=tabulate,
-    arrange=arrange,
+    arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),
 )

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from benchmark.metrics import GAINS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
-from reports.look.table import Entry, Table, TableBlock, TableLayout, number, spread
-from reports.reading.keys import BLOCK, MODEL
+from reports.look.table import Entry, Table, TableBlock, TableLayout, spread
+from reports.reading.keys import BLOCK, MODEL, Family
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, block_title, title_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reports.reading.keys import Family
-    from reports.reading.load import Runs
 
 _SPLITS = ("train", "dev", "test")
 _FACTS = ["rows", "domains", "click_rate", *(f"ceiling_{metric}" for metric in GAINS)]
@@ -59,7 +52,7 @@ def _rows(runs: Runs, family: Family) -> list[dict[str, object]]:
 
 
 def _counts(domains: pd.DataFrame) -> dict[str, object]:
-    """Of all splits together."""
+    """The rows, domains and click rate of all splits together."""
     totals = {
         name: int(domains[[f"{split}_{name}" for split in _SPLITS]].to_numpy().sum())
         for name in ("impressions", "clicks")
@@ -82,16 +75,10 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     methods = [name for name in dict.fromkeys(table["method"]) if name != BASELINE]
     blocks = []
     for _, rows in table.groupby(BLOCK, sort=False):
-        draws = [_numbers(own, methods) for _, own in rows.groupby("draw")]
-        entries = [
-            _entries(f"draw {draw}", numbers)
-            for draw, numbers in zip(sorted(set(rows["draw"])), draws, strict=True)
-        ]
-        blocks.append(
-            TableBlock(
-                heading=block_title(rows.iloc[0]), rows=[*entries, _summary(pd.DataFrame(draws))]
-            )
-        )
+        draws = {str(draw): _numbers(own, methods) for draw, own in rows.groupby("draw")}
+        entries = [_entries(f"draw {draw}", [numbers]) for draw, numbers in draws.items()]
+        entries.append(_entries("all draws", [*draws.values()]))
+        blocks.append(TableBlock(heading=block_title(rows.iloc[0]), rows=entries))
     titles = [metric.title for metric in GAINS.values()]
     gains = [f"Δ {title_of('', name)} {title}" for name in methods for title in titles]
     scores = [f"{word} {title}" for word in ("Ceiling", "Plain") for title in titles]
@@ -100,7 +87,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:
-    """What is printed of one draw and backbone, in order."""
+    """The printed numbers of one draw and backbone, in order."""
     found = {name: float(rows[name].iloc[0]) for name in _FACTS}
     found["click_rate"] *= 100.0
     names = [(BASELINE, f"{metric}_mean") for metric in GAINS]
@@ -111,7 +98,7 @@ def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:
 
 
 def _digits(name: str) -> int:
-    """How many decimals a number has."""
+    """The number of decimals."""
     if name in ("rows", "domains"):
         return 0
     if name == "click_rate":
@@ -121,23 +108,19 @@ def _digits(name: str) -> int:
     return GAINS[name.split("_", 1)[1].removesuffix("_mean")].digits
 
 
-def _entries(title: str, numbers: Mapping[str, float]) -> list[Entry]:
-    return [
-        Entry(title),
-        *(
-            Entry(number(value, _digits(name), signed="_delta_" in name))
-            for name, value in numbers.items()
-        ),
+def _entries(title: str, draws: list[dict[str, float]]) -> list[Entry]:
+    """The numbers of one draw, or mean and spread over several."""
+    table = pd.DataFrame(draws)
+    texts = [
+        spread(
+            table[name].mean(skipna=False),
+            table[name].std(skipna=False),
+            _digits(name),
+            signed="_delta_" in name,
+        )
+        for name in map(str, table)
     ]
-
-
-def _summary(draws: pd.DataFrame) -> list[Entry]:
-    """Mean and spread over the draws."""
-    entries = [Entry("all draws")]
-    for name in map(str, draws):
-        mean, std = draws[name].mean(skipna=False), draws[name].std(skipna=False)
-        entries.append(Entry(spread(mean, std, _digits(name), signed="_delta_" in name)))
-    return entries
+    return [Entry(title), *map(Entry, texts)]
 
 
 TABLE = Table(

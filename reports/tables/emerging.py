@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from reports.analysis.differences import SCALE, draws_note, mean_interval, moments, run_deltas
+from reports.analysis.differences import SCALE, mean_interval, moments, rows_of, run_deltas
 from reports.look import columns
-from reports.look.entries import bounds
 from reports.look.table import Table, TableLayout
-from reports.reading.keys import BLOCK, REPLICATE, Family
+from reports.reading.keys import BLOCK, CELL, REPLICATE, Family
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, CEILING, block_title
 from reports.statistics.bins import TRAIN_GROUPS
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
-
-    from reports.reading.load import Runs
-
-    Scores = dict[str, pd.DataFrame]  # group -> one row per finished run
 
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
 _EXPECTED = ("expected_gauc", "expected_logloss")
@@ -52,7 +45,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     for keys, models in runs.models.groupby(BLOCK, sort=False):
         family = Family(*map(str, keys[:2]))
         domains = [runs.domains(log) for log in runs.families[family].values()]  # of each draw
-        scores = {method: _scores(runs, (*keys, method)) for method in models["method"]}
+        scores = _scores(runs, models)
         for group in TRAIN_GROUPS:
             names = dict(zip(_BLOCK, (*family, str(keys[2]), group), strict=True))
             own = names | _counts([one[_is_in(one, group)] for one in domains])
@@ -82,20 +75,17 @@ def _counts(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
     }
 
 
-def _scores(runs: Runs, model: tuple[Hashable, ...]) -> Scores:
-    """Per group the metrics of a model's finished runs."""
-    rows: dict[str, list[dict[str, float]]] = {group: [] for group in TRAIN_GROUPS}
-    for replicate, record in runs.finished.get((*map(str, model), ""), {}).items():
-        domains = runs.domain_scores(record)
-        for group, scores in rows.items():
-            own = domains[_is_in(domains, group)]
-            values = {name: _average(own, column) for name, column in _SOURCE.items()}
-            scores.append({**replicate._asdict(), **values})
-    names = [*REPLICATE, *_SOURCE]
-    return {
-        group: pd.DataFrame(scores, columns=names, dtype=np.float64)
-        for group, scores in rows.items()
-    }
+def _scores(runs: Runs, models: pd.DataFrame) -> pd.DataFrame:
+    """One row per finished run of the models and group of domains."""
+    rows = []
+    for *model, method, changes in models[CELL].itertuples(index=False, name=None):
+        for replicate, record in runs.finished.get((*model, method, changes), {}).items():
+            domains = runs.domain_scores(record)
+            for group in TRAIN_GROUPS:
+                own = domains[_is_in(domains, group)]
+                values = {name: _average(own, column) for name, column in _SOURCE.items()}
+                rows.append({"method": method, "group": group, **replicate._asdict(), **values})
+    return pd.DataFrame(rows, columns=["method", "group", *REPLICATE, *_SOURCE])
 
 
 def _average(domains: pd.DataFrame, column: str) -> float:
@@ -108,14 +98,13 @@ def _average(domains: pd.DataFrame, column: str) -> float:
     return float(np.average(known[column], weights=known["test_impressions"]))
 
 
-def _model_row(scores: Mapping[str, Scores], method: str, group: str) -> dict[str, object]:
-    own = scores[method][group]
-    has_pairs = method != BASELINE and BASELINE in scores
-    plain = scores[BASELINE][group] if has_pairs else own.iloc[:0]
+def _model_row(scores: pd.DataFrame, method: str, group: str) -> dict[str, object]:
+    own, plain = (rows_of(scores, {"method": m, "group": group}) for m in (method, BASELINE))
+    plain = plain.iloc[:0] if method == BASELINE else plain
     row: dict[str, object] = {"method": method, "runs": len(own)}
     for name in _SOURCE:
-        delta = SCALE * run_deltas(own, plain, name)
-        row |= moments(name, own[name]) | bounds(f"{name}_delta_e4", mean_interval(delta))
+        gain = mean_interval(SCALE * run_deltas(own, plain, name))
+        row |= moments(name, own[name]) | gain.named(f"{name}_delta_e4")
     return row
 
 
@@ -151,8 +140,7 @@ _COLUMNS = [
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set, backbone and group of domains."""
-    notes = [*_NOTES, *draws_note(table)]
-    return columns.laid_out(table, _COLUMNS, notes, by=_BLOCK, heading=_heading)
+    return columns.laid_out(table, _COLUMNS, _NOTES, by=_BLOCK, heading=_heading)
 
 
 def _heading(row: columns.Row) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from reports.analysis.differences import compared, is_plain
 from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
+from reports.reading.load import Runs
 from reports.reading.names import title_of
 from reports.tables._study import study_layout
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
 
 _MAIN = "Fusion"
 _NOTES = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,8 @@ from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
-
-if TYPE_CHECKING:
-    from reports.reading.load import Runs
 
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = METRICS["auc"].digits
@@ -127,12 +124,9 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         ),
         *(columns.where_known("planned_final_runs", one) for one in _FINAL_COLUMNS),
     ]
-    return columns.laid_out(table, shown, [_origin(table), *_whole_budgets(table), *_NOTES])
-
-
-def _origin(table: pd.DataFrame) -> str:
     guided, total = int(table["guided_trials"].sum()), int(table["trials"].sum())
-    return origin(guided, total, table["tuned_from"].iloc[0])
+    source = origin(guided, total, table["tuned_from"].iloc[0])
+    return columns.laid_out(table, shown, [source, *_whole_budgets(table), *_NOTES])
 
 
 def _sorted(entries: list[SearchTrials]) -> list[SearchTrials]:
@@ -217,7 +211,7 @@ def _searched(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole_budgets(table: pd.DataFrame) -> list[str]:
-    """What each log's cells were searched with in all: trials, and work next to plain's."""
+    """A sentence per log on the whole budget of a cell: trials, and work next to plain's."""
     lines = []
     for (dataset, partition), rows in table[table["planned_trials"] > 0].groupby(DATA, sort=False):
         counts = sorted(set(rows["trials"]))

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pandas as pd
 
-from reports.analysis.differences import draws_note
-from reports.analysis.mask_tests import ALL_LAYERS, NULLS, tabulate
 from reports.analysis.masks import (
+    ALL_LAYERS,
     LEAST_DOMAINS,
     LEAST_ROWS,
     MOST_DOMAINS,
+    NULLS,
     STUDY,
     TITLES,
+    compare_masks,
 )
 from reports.look import columns
+from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout, number
-from reports.reading.keys import DATA, Replicate
+from reports.reading.keys import DATA
 from reports.reading.names import FORMS
 from reports.statistics.permutation import DRAWS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reports.analysis.masks import Association
-
-    Found = Mapping[tuple[str, Replicate, str], Association]  # kind, run, layer
 
 _NOTES = [
     "trained, untrained, labels permuted: rank correlation, over pairs of domains, of how similar"
@@ -75,7 +71,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _domains_note(row: Mapping[str, Any]) -> str:
-    """How many domains and pairs there are, and what their similarity is."""
+    """A note on the numbers of domains and pairs, and on their similarity."""
     several = f" of {row['draws']} draws" if row["draws"] > 1 else ""
     judged = (
         f"{row['dataset']}: {row['domains']} domains{several}, those with at least {LEAST_ROWS}"
@@ -125,13 +121,11 @@ _COLUMNS = [
     _jaccard("Jaccard D_a, different (chance)", "jaccard_different"),
     columns.RUNS,
 ]
-
-
 TABLE = Table(
     title="Masks: do similar domains prune the same neurons?",
     section="domains",
     position=30,
     study="masks",
-    tabulate=tabulate,
+    tabulate=compare_masks,
     arrange=arrange,
 )

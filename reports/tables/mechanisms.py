@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,17 +12,17 @@ from reports.analysis.differences import (
     SCALE,
     SHARE_NOTE,
     achieved_share,
-    draws_note,
     independent,
     moments,
     rows_of,
     run_deltas,
 )
 from reports.look import columns
-from reports.look.entries import bounds
+from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout, number, p_value
 from reports.reading.exclusions import capped_note, capped_share
 from reports.reading.keys import BLOCK, CELL, MODEL, Family
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, CEILING, name_of
 from reports.statistics.paired_tests import (
     POWER,
@@ -32,11 +32,6 @@ from reports.statistics.paired_tests import (
     paired_interval,
     paired_p_value,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from reports.reading.load import Runs
 
 _METRIC = "expected_gauc"
 _DIGITS = metric_of(_METRIC).digits
@@ -104,19 +99,19 @@ def _row(
     row: dict[str, object] = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
     row |= {"runs": len(own), "capped": capped_share(own)} | moments(_METRIC, own[_METRIC])
     row |= moments(f"control_{_METRIC}", others["control"][_METRIC])
-    row |= bounds(f"{_METRIC}_share", achieved_share(own, others["plain"], _METRIC, best))
+    row |= achieved_share(own, others["plain"], _METRIC, best).named(f"{_METRIC}_share")
     for name, other in others.items():
         deltas = independent(run_deltas(own, other, _METRIC))
         widest = metric_of(_METRIC).widest
         interval = paired_interval(deltas).clipped(-widest, widest).times(SCALE)
-        row |= bounds(f"delta_{name}_e4", interval)
+        row |= interval.named(f"delta_{name}_e4")
         row[f"delta_{name}_p"] = paired_p_value(deltas)
         row[f"delta_{name}_detectable_e4"] = minimum_detectable(deltas * SCALE)
     return row
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """With Holm's corrections over the table, and over the controls of the null world alone."""
+    """The table with Holm's corrections over it, and over the controls of the null world alone."""
     names = [f"delta_{name}_p" for name in _COMPARISONS]
     corrected = holm(table[names].to_numpy().ravel()).reshape(-1, len(names))
     is_null = (table["dataset"] == NULL_WORLD).to_numpy()
@@ -135,7 +130,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 
 def _worlds_note(table: pd.DataFrame) -> str:
-    """What differs in the worlds of the table, and that there are others."""
+    """A note on what differs in the worlds of the table, and on the others."""
     present = [name for name in _DIFFERENCES if name in set(table["dataset"])]
     words = "; ".join(f"{name} {_DIFFERENCES[name]}" for name in present)
     absent = [name for name in _DIFFERENCES if name not in present]
@@ -147,7 +142,7 @@ def _worlds_note(table: pd.DataFrame) -> str:
 
 
 def _null_note(table: pd.DataFrame) -> str:
-    """Whether a method beats its control where there is no domain to know."""
+    """A note on methods that beat their control where there is no domain to know."""
     rows = table[(table["dataset"] == NULL_WORLD) & table["delta_control_p"].notna()]
     if rows.empty:
         return f"Null world: {NULL_WORLD} has no method that shares two runs with its control."
@@ -169,7 +164,7 @@ def _null_note(table: pd.DataFrame) -> str:
 
 
 def _detectable_note(table: pd.DataFrame) -> str:
-    """How small a difference the comparisons could have found."""
+    """A note on the least difference that the comparisons could have found."""
     names = [f"delta_{name}_detectable_e4" for name in _COMPARISONS]
     values = table[names].to_numpy(np.float64)
     least = values[~np.isnan(values)]
@@ -204,8 +199,6 @@ _COLUMNS = [
     ),
     columns.RUNS,
 ]
-
-
 TABLE = Table(
     title="Mechanisms: which method wins in which world",
     section="methods",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
-from reports.analysis.differences import below
 from reports.analysis.partitions import tabulate
 from reports.look import columns
 from reports.look.table import Table, TableLayout
@@ -12,9 +11,6 @@ from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title, joined, title_of
 from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
@@ -41,7 +37,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         OWN_STATISTICS,
         columns.RUNS,
     ]
-    notes = [*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else []), *below(table)]
+    notes = [*_NOTES, *([_MEAN_NOTE] if (table["draws"] > 1).any() else [])]
     return columns.laid_out(table, shown, notes, by=[*BLOCK, "domain_columns"], heading=_heading)
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from reports.look import columns
 from reports.look.table import Table, TableLayout, number, spread
 from reports.reading.keys import MODEL, REPLICATE
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
 
 _NOTES = [
     "Mean over the test rows of the share of a layer's neurons that are pruned; ± over the runs."

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.analysis.domain_growth import read_cost
 from reports.look import columns
-from reports.look.table import Table, number
+from reports.look.table import Table, TableLayout, number
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, title_of
-
-if TYPE_CHECKING:
-    from reports.look.table import TableLayout
-    from reports.reading.load import Runs
 
 _NETWORKS = {
     BASELINE: "Plain",
@@ -54,8 +49,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     Raises:
         RecordError: the file of the speed program cannot be read or lacks a column.
     """
-    path = runs.store.out / "cost" / "models.csv"
-    table = read_cost(path, ["model", "num_domains", *_MEASURED])
+    table = runs.cost("models.csv", ["model", "num_domains", *_MEASURED])
     table[["backbone", "network"]] = table.pop("model").str.extract(_MODEL)
     table = table[table["network"].isin(_NETWORKS)].reset_index(drop=True)
     masked = table[table["network"] == "masked"]

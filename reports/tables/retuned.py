@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from benchmark.metrics import GAINS
-from reports.analysis.differences import draws_note
 from reports.analysis.retuned import STUDY, compare_searches
 from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _NOTES = [
     "Test split, means over the draws and seeds that both cells have. The searches of a model have"
@@ -39,12 +36,12 @@ def arrange(table: pd.DataFrame) -> TableLayout:
             columns.spread(f"Δ {metric.title}", f"{name}_delta_e4", 1, signed=True),
         )
     ]
-    notes = [*_luck(table), *_NOTES, *draws_note(table)]
-    return columns.laid_out(table, [columns.MODEL, *scores, columns.RUNS], notes)
+    shown = [columns.MODEL, *scores, columns.RUNS]
+    return columns.laid_out(table, shown, [*_luck(table), *_NOTES])
 
 
 def _luck(table: pd.DataFrame) -> list[str]:
-    """How much comparisons on each log and backbone depend on the luck of two searches."""
+    """Sentences on what the luck of two searches moves in comparisons, per log and backbone."""
     lines = []
     for _, rows in table.groupby(BLOCK, sort=False):
         first = rows.iloc[0]

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from benchmark.metrics import METRICS
-from reports.analysis.differences import SCALE, draws_note, moments, rows_of
-from reports.analysis.gap_changes import METRIC, change_of, gap_of
+from benchmark.store.records import RunRecord
+from reports.analysis.comparisons import estimate
+from reports.analysis.differences import SCALE, mean_interval, moments, rows_of
 from reports.look import columns
-from reports.look.entries import bounds, interval_text
-from reports.look.table import UNDEFINED, Entry, Table, TableBlock, TableLayout, number, spread
+from reports.look.part import draws_note
+from reports.look.table import (
+    UNDEFINED,
+    Entry,
+    Table,
+    TableBlock,
+    TableLayout,
+    interval_text,
+    number,
+    spread,
+)
 from reports.reading.exclusions import capped_note, capped_share, marked
-from reports.reading.keys import BLOCK, CELL
+from reports.reading.keys import BLOCK, CELL, Replicate
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, block_title, name_of
+from reports.statistics.estimates import Component, Estimate
+from reports.statistics.paired_tests import Interval
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
-
-    from benchmark.store.records import RunRecord
-    from reports.reading.keys import Replicate
-    from reports.reading.load import Runs
-    from reports.statistics.paired_tests import Interval
-
-    Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
-
+METRIC = "auc"
+Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
 _AS_USUAL = "as in Table 1"
 _NO_CHANGE = "no change seen"
 _NOTES = [
@@ -55,6 +61,43 @@ _NOTES = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The difference of two models in test AUC: run by run, and as an estimate."""
+
+    runs: Mapping[Replicate, float]
+    estimate: Estimate
+
+
+def gap_of(own: Mapping[Replicate, RunRecord], other: Mapping[Replicate, RunRecord]) -> Gap:
+    """The gap of two models of one setting, over the draws and seeds that both have."""
+    values = {
+        place: own[place].metrics["test"][METRIC] - other[place].metrics["test"][METRIC]
+        for place in sorted(own.keys() & other.keys())
+    }
+    return Gap(values, estimate(own, other, METRIC))
+
+
+def change_of(gap: Gap, base: Gap) -> Interval:
+    """A gap less the same gap under the base setting, with its 95% interval.
+
+    Of several draws both are taken draw by draw. On a single log they are taken as independent.
+    Under two settings they are of the same test rows, which as a rule moves both alike: the
+    interval is then too wide, not too narrow.
+    """
+    places = sorted(gap.runs.keys() & base.runs.keys())
+    if len({place.draw for place in places}) > 1:
+        changes = [gap.runs[place] - base.runs[place] for place in places]
+        return mean_interval(pd.Series(changes, [place.draw for place in places]))
+    return independent_change(gap.estimate, base.estimate)
+
+
+def independent_change(own: Estimate, base: Estimate) -> Interval:
+    """The difference of two independent estimates; its bounds are nan where one has no error."""
+    parts = (Component(found.error**2, found.freedom) for found in (own, base))
+    return Estimate(own.mean - base.mean, min(own.num, base.num), *parts).interval()
+
+
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per log, backbone, setting (`changes`, empty as in Table 1) and method.
 
@@ -72,13 +115,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         for changes in models["changes"].unique():
             own = _finished(runs, models, str(changes))
             of_setting, first = _order(own, base), base if changes else {}
-            rows += [
-                {name: model[name] for name in (*CELL, "planned_runs", "draws")}
-                | _numbers(rows_of(scores, {name: model[name] for name in CELL}))
-                | _gaps(own, first, str(model["method"]))
-                | of_setting
-                for model in models[models["changes"] == changes].to_dict("records")
-            ]
+            for model in models[models["changes"] == changes].to_dict("records"):
+                found = rows_of(scores, {name: model[name] for name in CELL})
+                counts = {"runs": len(found), "capped": capped_share(found)}
+                numbers = counts | moments(METRIC, found[METRIC])
+                rows.append(model | numbers | _gaps(own, first, model["method"]) | of_setting)
     return pd.DataFrame(rows)
 
 
@@ -92,10 +133,6 @@ def _finished(runs: Runs, models: pd.DataFrame, changes: str) -> Models:
     }
 
 
-def _numbers(own: pd.DataFrame) -> dict[str, object]:
-    return {"runs": len(own), "capped": capped_share(own)} | moments(METRIC, own[METRIC])
-
-
 def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
     """The difference of a method to the plain backbone, and how it has changed from the base."""
     gap, first = (
@@ -103,7 +140,7 @@ def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
         for models in (own, base)
     )
     change = change_of(gap, first).times(SCALE)
-    return bounds("delta_e4", gap.estimate.interval().times(SCALE)) | bounds("change_e4", change)
+    return gap.estimate.interval().times(SCALE).named("delta_e4") | change.named("change_e4")
 
 
 def _order(own: Models, base: Models) -> dict[str, object]:
@@ -203,7 +240,7 @@ def _gap_entry(row: dict | None) -> Entry:
 
 
 def _answer(rows: pd.DataFrame) -> str:
-    """Whether the order of the first row holds under a setting."""
+    """The answer whether the order of the first row holds under a setting."""
     if (rows["changes"] == "").all():
         return ""
     turned = str(rows["turned"].iloc[0])
@@ -213,7 +250,7 @@ def _answer(rows: pd.DataFrame) -> str:
 
 
 def _moves(block: pd.DataFrame) -> str:
-    """Which settings move the gaps of methods more than the methods differ, in words."""
+    """A sentence on the settings that move gaps of methods more than the methods differ."""
     first = block[block["changes"] == ""]
     means = first[f"{METRIC}_mean"]
     where = block_title(block.iloc[0])
@@ -241,7 +278,7 @@ def _move(row: dict) -> str:
 
 
 def _level(block: pd.DataFrame, first: pd.DataFrame) -> str:
-    """How far the plain backbone itself moves at most; empty without another finished setting."""
+    """A sentence on the largest move of the plain backbone; empty without another setting."""
     plain = block[(block["method"] == BASELINE) & (block["changes"] != "")]
     base = first.loc[first["method"] == BASELINE, f"{METRIC}_mean"].iloc[0]
     moves = ((plain[f"{METRIC}_mean"] - base) * SCALE).dropna()
@@ -255,7 +292,7 @@ def _level(block: pd.DataFrame, first: pd.DataFrame) -> str:
 
 
 def _count_note(table: pd.DataFrame) -> str:
-    """How many changes were looked at."""
+    """A note on the number of changes that were looked at."""
     count = int(table["change_e4_low"].notna().sum())
     return (
         f"{count} changes of a Δ have an interval. None is corrected for the others: where nothing"

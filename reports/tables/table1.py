@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from benchmark.metrics import SCORES
 from reports.analysis.comparisons import compare
-from reports.analysis.differences import (
-    SCALE,
-    averages,
-    differences,
-    draws_note,
-    rows_of,
-    run_pairs,
-)
+from reports.analysis.differences import SCALE, averages, differences, rows_of, run_pairs
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
 from reports.look import columns
-from reports.look.entries import interval_text
-from reports.look.table import Entry, Table, TableLayout, number
+from reports.look.part import draws_note
+from reports.look.table import Entry, Table, TableLayout, interval_text, number
 from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA, MODEL
+from reports.reading.load import Runs
 from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined
 from reports.statistics.paired_tests import TEST_LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reports.reading.load import Runs
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _FIRST = "logloss"
@@ -173,7 +163,7 @@ def _heading(words: str, row: columns.Row) -> str:
 
 
 def _paper_note(table: pd.DataFrame) -> str:
-    """Which of the paper's logs stands beside which data set."""
+    """A note on the paper's logs that stand beside the data sets."""
     logs = {name: paper_log(name) for name in table["dataset"].unique() if paper_log(name)}
     beside = ", ".join(f"its {log} log beside {name}" for name, log in logs.items())
     return f"{_PAPER_NOTE} Here {beside}."

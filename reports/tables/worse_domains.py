@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pandas as pd
 
 from reports.analysis.differences import SCALE
-from reports.analysis.domain_gains import JUDGED_NOTE, domain_gains
+from reports.analysis.domain_gains import JUDGED_NOTE, DomainGains, domain_gains
 from reports.look import columns
-from reports.look.entries import bounds
 from reports.look.table import Table, TableBlock, TableLayout, number
 from reports.reading.keys import MODEL
+from reports.reading.load import Runs
 from reports.reading.names import joined, model_title
 from reports.statistics.paired_tests import paired_interval
 from reports.statistics.uplift import TIE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reports.analysis.domain_gains import DomainGains
-    from reports.reading.load import Runs
 
 MOST_ROWS = 5_000  # of the CSV file
 _SHOWN = 10  # domains of a model
@@ -84,22 +78,19 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
             **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
-            **bounds(
-                "auc_delta_e4",
-                paired_interval(gains.gain[:, place]).clipped(-1.0, 1.0).times(SCALE),
-            ),
+            **interval.clipped(-1.0, 1.0).times(SCALE).named("auc_delta_e4"),
             "is_worse": bool(gains.gain[:, place].mean() < -TIE),
         }
         for place, record in enumerate(gains.domains.to_dict("records"))
+        for interval in [paired_interval(gains.gain[:, place])]
     ]
 
 
-def _domain_text(row: columns.Row) -> str:
-    return f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else str(row["values"])
-
-
 _COLUMNS = [
-    columns.text("Domain", _domain_text),
+    columns.text(
+        "Domain",
+        lambda row: f"draw {row['draw']}: {row['values']}" if row["draws"] > 1 else row["values"],
+    ),
     *(columns.number(title, name, 0) for name, title in _COUNTS.items()),
     columns.number("AUC plain", "plain_auc", 4),
     columns.number("AUC", "auc", 4),
@@ -130,7 +121,7 @@ def _heading(row: pd.Series) -> str:
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
-    """What the CSV file lacks, if it lacks some."""
+    """A note on the domains that the CSV file lacks, if it lacks some."""
     if (table.groupby(MODEL).size() >= table.groupby(MODEL)["judged_domains"].first()).all():
         return []
     most = int(table.groupby(MODEL).size().max())

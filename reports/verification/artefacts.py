@@ -6,23 +6,17 @@ import csv
 import io
 import itertools
 import json
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
 from datasets.files import file_digest
-from reports.build import MANIFEST, figure_texts, load_figures, load_tables, table_texts
-from reports.reading.findings import is_close
+from reports.build import MANIFEST, load_figures, load_tables, texts_of
+from reports.look.part import Figure
+from reports.look.table import Table
+from reports.reading.findings import Findings, is_close
 from reports.reading.folders import files_below
-from reports.verification.logs import UNREADABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
-
-    from reports.look.figure import Figure
-    from reports.look.table import Table
-    from reports.reading.findings import Findings
-    from reports.reading.load import Runs
+from reports.reading.load import Runs
+from reports.verification.scores import UNREADABLE
 
 REPORT = "report"
 PICTURES = (".pdf", ".png")  # of a figure, beside its CSV file
@@ -37,32 +31,18 @@ def check_report(runs: Runs, findings: Findings) -> None:
         findings.note(f"no {REPORT}/{MANIFEST}: there are no tables or figures to check")
         return
     expected: dict[str, str] = {}
-    parts: dict[str, partial[dict[str, str]]] = {}
-    for name, table in load_tables().items():
-        parts[f"tables/{name}"] = partial(_table_texts, name, table, runs)
-    for name, figure in load_figures().items():
-        parts[f"figures/{name}"] = partial(_figure_texts, name, figure, runs)
-    for name, texts in parts.items():
+    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
+    for name, part in parts.items():
         try:
-            expected |= texts()
+            numbers = part.tabulate(runs)
+            expected |= {} if numbers.empty else texts_of(name, part, numbers)
         except UNREADABLE as error:
-            findings.damaged(folder / name, error)
+            kind = "tables" if isinstance(part, Table) else "figures"
+            findings.damaged(folder / kind / name, error)
     for name, text in expected.items():
         _check_text(folder / name, text, findings)
     _name_others(folder, expected, findings)
     _check_manifest(folder, findings)
-
-
-def _table_texts(name: str, table: Table, runs: Runs) -> dict[str, str]:
-    """The files of a table; none if it has no rows."""
-    numbers = table.tabulate(runs)
-    return {} if numbers.empty else table_texts(name, table, numbers)
-
-
-def _figure_texts(name: str, figure: Figure, runs: Runs) -> dict[str, str]:
-    """The numbers that a figure draws; none if it has no rows."""
-    numbers = figure.tabulate(runs)
-    return {} if numbers.empty else figure_texts(name, numbers)
 
 
 def _name_others(folder: Path, expected: Collection[str], findings: Findings) -> None:
@@ -134,7 +114,7 @@ def _number(text: str) -> float | str:
 
 
 def _check_manifest(folder: Path, findings: Findings) -> None:
-    """Every file of the report is as it was written."""
+    """Check that every file of the report is as it was written."""
     path = folder / MANIFEST
     try:
         digests: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["files"]

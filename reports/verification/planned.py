@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from benchmark.config import RunConfig, digest_of, log_name
-from benchmark.protocol import SETTING_WORDS, TUNING, base_of, setting_of
+from benchmark.protocol import SETTING_WORDS, TUNING, Protocol, base_of, setting_of
 from benchmark.store.files import RecordError, named_damage, read_json
-from benchmark.store.plan import PLAN
-from benchmark.store.records import RECORD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from benchmark.protocol import Protocol
-    from benchmark.store.plan import Plan
-    from benchmark.store.records import RunStore
-    from reports.reading.findings import Findings
+from benchmark.store.plan import PLAN, Plan
+from benchmark.store.records import RECORD, RunStore
+from reports.reading.findings import Findings
 
 MOST_NAMED = 3  # unfinished runs
 Value = TypeVar("Value", bound=Hashable)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from benchmark.config import Json
 from benchmark.protocol import TUNING
 from benchmark.store.files import RecordError, named_damage, read_sealed
-from benchmark.store.trials import BEST, SEARCHED, Tuned, best_of, read_best, read_trial, trial_path
+from benchmark.store.plan import Plan, Search
+from benchmark.store.trials import (
+    BEST,
+    SEARCHED,
+    Trial,
+    Tuned,
+    best_of,
+    read_best,
+    read_trial,
+    trial_path,
+)
+from reports.reading.findings import Findings
 from reports.reading.folders import files_below
 from reports.reading.ledger import budget_errors, read_searches
 from reports.verification.planned import log_key, protocols_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
-
-    from benchmark.config import Json
-    from benchmark.store.plan import Plan, Search
-    from benchmark.store.trials import Trial
-    from reports.reading.findings import Findings
 
 Model = tuple[str, str, str, str, int]  # data set, partition, backbone, method, search
 TRIAL_NAME = re.compile(r"trial_(\d{3,})\.json")

@@ -13,10 +13,9 @@ from matplotlib.colors import to_rgba
 from reports.claims import awareness
 from reports.claims.awareness import PARTS, answers, tabulate
 from reports.figures.gain_parts import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
-from reports.statistics.estimates import UNKNOWN, Estimate, own_component
-from reports.statistics.fieller import share_of
+from reports.statistics.estimates import UNKNOWN, Estimate, own_component, share_of
 from reports.tables import controls
 from reports.tables.awareness import TABLE
 

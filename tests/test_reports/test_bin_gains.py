@@ -11,7 +11,7 @@ import pytest
 
 from reports.analysis import long_tail
 from reports.figures.bin_gains import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from reports.build import build, load_figures, load_tables
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

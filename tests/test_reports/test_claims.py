@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from benchmark.planning.studies import STUDIES
-from reports.analysis.comparisons import estimate
-from reports.analysis.peers import peers_of
+from reports.analysis.comparisons import estimate, peers_of
 from reports.analysis.sparsity import band_margins
 from reports.analysis_plan import ANALYSIS
-from reports.claims import sparsity as claims_of_sparsity
+from reports.claims import catalogue
 from reports.claims.catalogue import BESIDE, PARTS
 from reports.claims.evidence import Evidence, absent, budget_of, counted
 from reports.claims.paper import paper_values
@@ -328,7 +327,7 @@ def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
 ) -> None:
     def first_part() -> JudgedPart:
         evidence = Evidence(load_runs(studied.store.out), "world", "scenario")
-        return claims_of_sparsity.rises_and_falls(evidence)[0].among(2)
+        return catalogue.rises_and_falls(evidence)[0].among(2)
 
     part = first_part()  # layer0 prunes more than the bounds of the main cell allow
     assert part.outcome == "open"

@@ -15,8 +15,7 @@ from reports.analysis.comparisons import compare, estimate
 from reports.reading.load import load_runs
 from reports.reading.names import BASELINE
 from reports.statistics.clusters import clusters_of, rows_component
-from reports.statistics.delong import contrast
-from reports.statistics.paired_tests import holm, paired_p_value
+from reports.statistics.paired_tests import contrast, holm, paired_p_value
 from reports.tables import comparisons as comparisons_table
 
 if TYPE_CHECKING:

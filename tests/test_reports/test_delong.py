@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark.metrics import mean_influences, placements
-from reports.statistics.delong import contrast
+from reports.statistics.paired_tests import contrast
 
 
 def log_of(seed, num_rows=60, num_models=4):

@@ -84,7 +84,7 @@ def test_one_seed_has_no_interval_and_no_second_plain_run(
 ) -> None:
     table = tabulated(monkeypatch, domains, gains_of(GAIN[:1], PLAIN[:1]))
 
-    texts = [entry.text for entry in domains.arrange(table).blocks[0].rows[0]]
+    texts = [entry.text for entry in domains.TABLE.arrange(table).blocks[0].rows[0]]
     assert texts[1:5] == ["50.0 (37.5)", "70.0 (45.0)", "", "2, 1"]
     assert texts[-1] == "1 of 2"
 
@@ -103,7 +103,7 @@ def test_upr_without_seeds_or_domains_is_undefined(
 
     table = tabulated(monkeypatch, domains, nothing)
 
-    texts = [entry.text for entry in domains.arrange(table).blocks[0].rows[0]]
+    texts = [entry.text for entry in domains.TABLE.arrange(table).blocks[0].rows[0]]
     assert texts[1:3] == ["n/a", "n/a"]
     assert texts[4:6] == ["0, 0", "n/a"]
 

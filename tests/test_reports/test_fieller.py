@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.estimates import UNKNOWN, Component, Estimate, own_component
-from reports.statistics.fieller import share_of
+from reports.statistics.estimates import UNKNOWN, Component, Estimate, own_component, share_of
 
 NAMES = ("part", "whole", "rest")
 

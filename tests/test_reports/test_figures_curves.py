@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from reports.figures.curves import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from reports.figures.fig1 import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

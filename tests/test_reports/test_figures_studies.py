@@ -11,13 +11,13 @@ import pytest
 from scipy import stats
 
 from reports.figures import fig3c, fig3d
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.look.figure import Figure
+    from reports.look.part import Figure
 
 SEEDS = (1, 2, 3)
 AUCS = (0.70, 0.72, 0.71)

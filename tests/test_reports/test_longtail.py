@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from benchmark.metrics import evaluate, mean_influences
 from reports.analysis.long_tail import METRICS, bin_gain, bin_scores, scores_of, tabulate
 from reports.figures.fig3b import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.keys import Replicate
 from reports.reading.load import load_runs
 from reports.reading.predictions import ScoredRows, file_of, scored_rows

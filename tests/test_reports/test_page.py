@@ -16,9 +16,8 @@ from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
 from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
-from reports.page.commands import command, studies_in
 from reports.page.content import Section, render_page
-from reports.page.lineage import lineage_of
+from reports.page.lineage import command, lineage_of, studies_in
 from reports.reading.load import load_runs
 from run_all import selection_of
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reports.build import build
-from reports.look.figure import Figure, rendered
+from reports.look.part import Figure, rendered
 from reports.look.style import panels
 from reports.look.table import Entry, TableBlock, TableLayout
 from reports.page.content import Section, render_page

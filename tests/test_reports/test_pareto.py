@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.figures.pareto import FIGURE, efficient
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.look.style import house_style
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import paired_interval

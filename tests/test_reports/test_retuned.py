@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import GAINS
-from reports.analysis.peers import peers_of
+from reports.analysis.comparisons import peers_of
 from reports.analysis.retuned import compare_searches
 from reports.build import load_tables
 from reports.reading.keys import Family

@@ -12,9 +12,8 @@ from scipy import stats
 
 from benchmark.protocol import COMPACT, with_setting
 from benchmark.store.plan import Plan, write_plan
-from reports.analysis.gap_changes import independent_change
 from reports.reading.load import load_runs
-from reports.tables.sensitivity import TABLE
+from reports.tables.sensitivity import TABLE, independent_change
 
 if TYPE_CHECKING:
     from pathlib import Path

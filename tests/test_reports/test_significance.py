@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from reports.figures.significance import FIGURE, _cliques, _nemenyi
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:

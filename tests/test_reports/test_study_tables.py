@@ -160,7 +160,7 @@ def test_tables_show_for_how_many_tasks_a_normalisation_had_own_statistics(
         folder.run(folder.config("dnn", "plain", seed))
     folder.write_data()
 
-    texts = texts_of(table.arrange(tabulated(table.TABLE, folder)))
+    texts = texts_of(table.TABLE.arrange(tabulated(table.TABLE, folder)))
 
     assert (texts["+MAML"]["Own statistics"], texts["DNN"]["Own statistics"]) == ("75%", "")
 
@@ -172,7 +172,7 @@ def test_half_finished_study_is_rendered(folder: Folder, table: Table) -> None:
     folder.run(folder.config("dnn", "adasparse", 1, pinned={"pruner_input": "h"}))
     folder.write_data()
 
-    texts = texts_of(table.arrange(tabulated(table.TABLE, folder)))
+    texts = texts_of(table.TABLE.arrange(tabulated(table.TABLE, folder)))
 
     assert texts["+MAML"]["Runs"] == "1 of 3"
     if table is controls:
@@ -201,7 +201,7 @@ def test_adaptation_is_the_difference_to_the_unadapted_start(studied: Folder) ->
     assert set(frame["changes"]) == {"", "placebo domains"}
     assert row["logloss_delta_e4_mean"] == pytest.approx(1e4 * (np.mean(losses) - 0.75))
     assert row["runs_better"] == sum(loss < 0.75 for loss in losses)
-    assert texts_of(adaptation.arrange(frame))["+MAML"]["Unadapted"] == "0.75000 ± 0.00000"
+    assert texts_of(adaptation.TABLE.arrange(frame))["+MAML"]["Unadapted"] == "0.75000 ± 0.00000"
 
 
 def test_adaptation_is_left_out_where_no_run_tells(finished: Folder) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.figures.fig3a import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 from reports.reading.load import load_runs
 from reports.tables.masks import TABLE
 

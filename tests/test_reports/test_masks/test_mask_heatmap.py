@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from reports.figures._mask_panels import clustered
+from reports.figures.fig3a import clustered
 from reports.figures.mask_heatmap import FIGURE
-from reports.look.figure import rendered
+from reports.look.part import rendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reports.analysis.masks import compare_masks
 from reports.figures import fig3a
-from reports.tables.masks import arrange, tabulate
+from reports.tables.masks import arrange
 
 if TYPE_CHECKING:
     from functools import partial
@@ -43,22 +44,22 @@ def family(draws: list[Runs]) -> Runs:
 
 
 def test_rows_of_runs_are_those_of_their_draw_alone(draws, family):
-    together = tabulate(family).set_index(["layer", "draw", "seed"])
+    together = compare_masks(family).set_index(["layer", "draw", "seed"])
 
     for draw, runs in zip(NUM_DOMAINS, draws, strict=True):
-        alone = tabulate(runs).set_index(["layer", "draw", "seed"])
+        alone = compare_masks(runs).set_index(["layer", "draw", "seed"])
         for key in [("layer1", draw, 1), ("all layers", draw, 2)]:
             for name in ("trained_mean", "delta_initial_mean", "delta_initial_p", "domains"):
                 assert together.loc[key, name] == alone.loc[key, name]
 
 
 def test_pooled_row_is_over_the_means_of_draws(draws, family):
-    table = tabulate(family)
+    table = compare_masks(family)
     row = table[(table["layer"] == "layer1") & table["seed"].isna()].iloc[0]
 
     of_draws = []
     for runs in draws:
-        alone = tabulate(runs)
+        alone = compare_masks(runs)
         pooled = alone[(alone["layer"] == "layer1") & alone["seed"].isna()].iloc[0]
         of_draws.append(pooled["delta_permuted_mean"])
     half = stats.t.ppf(0.975, 2) * np.std(of_draws, ddof=1) / np.sqrt(3)
@@ -70,7 +71,7 @@ def test_pooled_row_is_over_the_means_of_draws(draws, family):
 
 
 def test_notes_say_what_is_of_which_draw(family):
-    assert "In the first draw D_a" in arrange(tabulate(family)).notes[0]
+    assert "In the first draw D_a" in arrange(compare_masks(family)).notes[0]
 
 
 def test_strips_of_figure_3a_are_of_the_first_draw_and_curves_of_all(family):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from reports.look.figure import Figure
+from reports.look.part import Figure
 from reports.look.style import look_of
 
 if TYPE_CHECKING:
