@@ -59,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of these values."""
+    """A choice of one of these values."""
 
     values: tuple[bool | int | float | str | None, ...]
 

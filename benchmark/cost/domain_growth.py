@@ -1,6 +1,6 @@
 """The growth of parameters and multiply-adds with the number of domains, counted, for the store.
 
-Nothing is trained or timed: the models have the paper's sizes, on the log of `benchmark.speed`, and
+Nothing is trained or timed: the models have the paper's sizes, on a random log like an ad log, and
 of many domains they exist without storage. `python -m benchmark.speed scaling` adds seconds.
 """
 

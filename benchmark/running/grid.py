@@ -54,7 +54,7 @@ def prepare_log(
     return prepare(entry, data_dir, cache_dir, options)
 
 
-Execute = Callable[[Agenda], "Generator[Outcome]"]  # an executor, as `executors.run_tasks`
+Execute = Callable[[Agenda], "Generator[Outcome]"]  # an executor, as `local.run_tasks`
 
 
 class Grid:

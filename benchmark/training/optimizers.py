@@ -124,7 +124,7 @@ class LookedUp:
 class RowAdam:
     """Adam for one table, which reads and writes only the rows that a step looks up.
 
-    The result is dense Adam's up to the place of epsilon (`adam.Missed`), but for the L2
+    The result is dense Adam's up to the place of epsilon (`Missed`), but for the L2
     penalty. `torch.optim.SparseAdam` differs more: there an absent row stays where it is and keeps
     its moments.
 
