@@ -149,11 +149,14 @@ def check_metrics(
 ) -> None:
     """Compare every recomputed metric with the stored one, null being nan.
 
-    A metric that the program has gained since is noted: seals say that nothing was taken out.
+    A metric without any value in the store is newer than the store, which is noted.
     """
     for name, value in recomputed.items():
-        if name not in stored:
+        if name.removeprefix("expected_") not in stored:
             findings.note(f"the store has no {name}; run again with --fresh to have it")
+            continue
+        if name not in stored:
+            findings.differs(path, f"{where} {name}", "nothing", value)
             continue
         known = stored[name]
         findings.compare(path, f"{where} {name}", float("nan") if known is None else known, value)
