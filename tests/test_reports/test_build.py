@@ -173,7 +173,6 @@ def test_build_leaves_a_current_report_alone(finished: Folder) -> None:
     assert files_of(finished.store.out) == before
 
 
-@pytest.mark.usefixtures("light_tables")
 def test_build_follows_a_changed_record(finished: Folder) -> None:
     page = build(finished.store.out)
     before = page.read_text(encoding="utf-8")

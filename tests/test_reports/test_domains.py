@@ -167,7 +167,9 @@ def test_a_store_without_the_plain_backbone_lists_no_domain(folder: Folder) -> N
 
 
 def test_a_plan_without_the_main_study_has_no_domains(finished: Folder) -> None:
-    (finished.store.out / "studies" / "main.json").write_text('{"study": "main", "slots": []}')
+    (finished.store.out / "studies" / "main.json").write_text(
+        '{"study": "main", "slots": [], "former": []}'
+    )
     runs = load_runs(finished.store.out)
 
     assert domains.tabulate(runs).empty

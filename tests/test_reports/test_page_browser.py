@@ -114,7 +114,7 @@ def custom_sections() -> list[Section]:
         study="",
         tabulate=None,
         notes=None,
-        draw=lambda _: panels(1, 2),
+        draw=lambda _: panels(1, 2, width=7.0, height=2.6),
     )
     return [
         Section(name="mixed", title="Mixed", layout=table(rows, rows[::-1]), studies=("main",)),

@@ -94,7 +94,7 @@ def test_tables_of_the_main_study_hold_its_cells_alone(studied: Folder, table: T
 
 def test_a_plan_without_the_main_study_has_no_table_1(studied: Folder) -> None:
     path = studied.store.out / "studies" / "main.json"
-    path.write_text('{"study": "main", "slots": []}')
+    path.write_text('{"study": "main", "slots": [], "former": []}')
 
     assert tabulated(table1.TABLE, studied).empty
     assert not tabulated(controls.TABLE, studied).empty
