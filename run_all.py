@@ -81,7 +81,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def selection_of(args: argparse.Namespace) -> Selection:
-    """What the flags select."""
+    """The selection that the flags make."""
     from benchmark.command_line.arguments import call_of
     from benchmark.planning.selection import Selection
     from benchmark.planning.studies import studies_named
@@ -209,7 +209,7 @@ def report_only(store: RunStore) -> int:
 
 
 def executor_of(args: argparse.Namespace) -> Execute:
-    """What runs the tasks; a cluster that does not answer is found out before anything else."""
+    """The executor; a cluster that does not answer is found out before anything else."""
     if args.executor == "local":
         from benchmark.running.local import run_tasks
 

@@ -149,7 +149,7 @@ class Oracle:
 
     @property
     def without_ids(self) -> np.ndarray:
-        """What attributes tell of the second order, and of the levels of users and items."""
+        """The part of the second order and of levels that attributes tell."""
         own_user = (self._user - self._told_user)[:, NUM_FACTORS]
         own_item = (self._item - self._told_item)[:, NUM_FACTORS]
         told = _products(self._told_user, self._told_item)
@@ -173,7 +173,7 @@ def _products(user: np.ndarray, item: np.ndarray) -> np.ndarray:
 
 
 def _spreads(simulation: Simulation, log: SimulatedLog) -> dict[str, float]:
-    """What the draw made of stated variances and shares."""
+    """The variances and shares that the draw made of the stated ones."""
     effects, category = simulation.effects, simulation.items.category[log.shown.item]
     return {
         "std of levels": float(effects.level[log.shown.domain].std()),
@@ -194,7 +194,7 @@ def _joint_part(simulation: Simulation, values: np.ndarray) -> float:
 
 
 def _rarity(log: SimulatedLog) -> dict[str, float]:
-    """How often the ids of test occur in train, and how many things there are."""
+    """The occurrences of test ids in train, and the numbers of things."""
     user, item, domain = log.shown.user, log.shown.item, log.shown.domain
     pair = user * (item.max() + 1) + item
     seen = np.sort(pair[: log.dev])

@@ -32,7 +32,7 @@ class WorldDomains:
 
 
 def num_domains(layout: WorldLayout, num_rows: int) -> int:
-    """How many domains a log of this size has."""
+    """The number of domains of a log of this size."""
     return min(layout.max_domains, round(DOMAINS_AT * (num_rows / ROWS_AT) ** GROWTH))
 
 

@@ -1,4 +1,4 @@
-"""What a domain changes: its level, and how much each latent factor counts there."""
+"""The effects of a domain: its level, and the weight of each latent factor there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Effects:
     weight: np.ndarray  # (D, factors); each row has a sum of squares of 1
 
     def vectors(self) -> np.ndarray:
-        """What each domain does to the log-odds, (D, factors + 1): its weights and its level."""
+        """The effect of each domain on the log-odds, (D, factors + 1): weights, then level."""
         return np.column_stack([MATCH_STD * self.weight, self.level])
 
 

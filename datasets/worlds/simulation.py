@@ -59,7 +59,7 @@ class Simulation:
 
     @property
     def num_blocks(self) -> int:
-        """How many blocks the log has."""
+        """The number of blocks of the log."""
         return math.ceil(self.num_rows / BLOCK_ROWS)
 
     def blocks(self) -> Iterator[Block]:
@@ -80,7 +80,7 @@ class Simulation:
         return expit(self.intercept + self._log_odds(shown))
 
     def match(self, shown: Impressions) -> np.ndarray:
-        """How well users and items fit in the domains, of unit variance over all impressions."""
+        """The match of users and items in the domains, of unit variance over all impressions."""
         factors = self.users.factors[shown.user] * self.items.factors[shown.item]  # (rows, factors)
         return np.einsum("nk,nk->n", factors, self.effects.weight[shown.domain])
 

@@ -1,4 +1,4 @@
-"""What a generated log is made of: its layout, its mechanism and its random streams."""
+"""The parts of a generated log: its layout, its mechanism and its random streams."""
 
 from __future__ import annotations
 
