@@ -15,6 +15,7 @@ from benchmark.planning.cells import lay_out
 from benchmark.planning.selection import Selection
 from benchmark.protocol import PRESETS
 from benchmark.running.grid import prepare_log
+from benchmark.running.local import work
 from benchmark.running.schedule import Agenda
 from benchmark.store.data_folder import store_data
 from benchmark.store.records import RunStore
@@ -80,7 +81,7 @@ def test_plain_dnn_learns_first_order_effects_and_leaves_room_below_the_truth(
     store_data(store, data)
     agenda = Agenda(lay_out(selection, {name: data}), store, device="cpu")
     while cell := agenda.take():
-        cell.run()
+        work(cell)
 
     gauc = np.mean(
         [

@@ -6,6 +6,7 @@ import pytest
 from benchmark.planning.cells import Selection, lay_out
 from benchmark.protocol import PRESETS
 from benchmark.running.grid import prepare_log
+from benchmark.running.local import work
 from benchmark.running.schedule import Agenda
 from benchmark.store.data_folder import store_data
 from benchmark.store.records import RunStore
@@ -35,7 +36,7 @@ def test_plain_dnn_on_kuairand_is_as_good_as_with_dense_adam(real_data, tmp_path
     store_data(store, data)
     agenda = Agenda(lay_out(selection, {"kuairand": data}), store, device="cpu")
     while cell := agenda.take():
-        cell.run()
+        work(cell)
 
     records = [store.read(store.run_folder(config)) for config in agenda.slots.values()]
     auc = np.array([record.metrics["test"]["auc"] for record in records])
