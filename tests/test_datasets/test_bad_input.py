@@ -115,10 +115,14 @@ def test_split_of_one_class(prepare_log, tiny, first, last, split):
     assert f"{last - first} rows of {split};" in message_of(prepare_log, log)
 
 
-PACKED = gzip.compress((HEADER + LINES).encode())
+PACKED = gzip.compress((HEADER + LINES).encode(), mtime=0)
 
 
-@pytest.mark.parametrize("packed", [PACKED[:5], PACKED[:60], PACKED[:-9], HEADER.encode()])
+@pytest.mark.parametrize(
+    "packed",
+    [PACKED[:5], PACKED[:60], PACKED[:-9], HEADER.encode()],
+    ids=["head", "start", "without end", "text"],
+)
 def test_damaged_gzip(prepare_log, packed):
     message = message_of(prepare_log, packed, file="log.csv.gz", files="log.csv.gz")
 
