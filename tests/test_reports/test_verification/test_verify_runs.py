@@ -39,8 +39,9 @@ def test_verify_names_a_metric_that_was_changed_with_its_seal(store: Store) -> N
     [
         ("test", "macro_auc", {"macro_auc": None}, "test macro_auc: stored nan, recomputed 0."),
         ("dev", "expected_auc", {}, "dev expected_auc: stored nothing, recomputed 0."),
+        ("dev", "macro_auc", {}, "dev macro_auc: stored nothing, recomputed 0."),
     ],
-    ids=["undefined", "left out"],
+    ids=["undefined", "left out", "left out of one split"],
 )
 def test_verify_names_a_metric_that_a_record_does_not_give(
     store: Store, split: str, metric: str, change: dict, line: str
