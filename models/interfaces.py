@@ -19,7 +19,8 @@ How the methods fit the hooks of `DomainMethod`:
     APG        `linear("hidden")`: generated S between static U and V, the condition read from
                `context.e_d` and h
     MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
-               `Model.score_with` with the embeddings looked up once; `adapt`: theta per task
+               `Model.score_with` with the embeddings looked up once; `adapt` and `readapted`:
+               theta per task
 """
 
 from __future__ import annotations
@@ -174,6 +175,18 @@ class Predictor(Protocol):
     def __call__(self, batch: Batch) -> Tensor: ...
 
 
+class AdaptedPredictor:
+    """A predictor with parameters of its own beside those of the model, as `adapt` may make one."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Logits (B,)."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it keeps beside the model, by name; integers are ids, the rest is served."""
+        raise NotImplementedError
+
+
 class TrainRows(Protocol):
     """The train split as `batches` and `adapt` see it: ids of every row, and rows on request."""
 
@@ -261,8 +274,15 @@ class DomainMethod(nn.Module):
         return 1.0
 
     def adapt(self, model: Model, rows: TrainRows) -> Predictor:
-        """The predictor for evaluation; may look at train rows, never changes the model."""
+        """The predictor for evaluation; may look at train rows, never changes the model.
+
+        It is the model itself, or an `AdaptedPredictor`.
+        """
         return model
+
+    def readapted(self, model: Model, tensors: Mapping[str, Tensor]) -> Predictor:
+        """The predictor that `adapt` made, from its `tensors` and its model."""
+        raise NotImplementedError
 
     def diagnostics(self) -> dict[str, Tensor]:
         """The records of a forward pass, by name: per-row tensors (B, n) and scalars.

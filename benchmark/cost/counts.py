@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.interfaces import AdaptedPredictor
 from models.layers.tables import DomainTable, domain_tables
-from models.methods.maml import TaskPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,9 +100,9 @@ def _one_domain(rows: EncodedRows, n: int) -> Batch:
 
 
 def _adapted_copies(predictor: Predictor) -> int:
-    if not isinstance(predictor, TaskPredictor):
+    if not isinstance(predictor, AdaptedPredictor):
         return 0
-    return sum(values[1:].numel() for values in predictor.thetas.values())  # 0: the model's own
+    return sum(v.numel() for v in predictor.tensors().values() if v.is_floating_point())
 
 
 def _addmm_flops(total: torch.Size, left: torch.Size, right: torch.Size, **_: object) -> int:

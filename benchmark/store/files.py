@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 8  # 8: a plan keeps its call and the facts of models, a cell what it is matched to
+SCHEMA_VERSION = 9  # 9: weights hold what a predictor keeps beside its model, each once
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

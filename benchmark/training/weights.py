@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.interfaces import DomainMethod
-from models.methods.maml import TaskPredictor
+from models.interfaces import AdaptedPredictor, DomainMethod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +17,14 @@ if TYPE_CHECKING:
     from models.ctr_model import CTRModel
     from models.interfaces import Predictor
 
-ADAPTED = "adapted."  # before the names of parameters of which every task has its own
-TASKS = "adapted_tasks"  # the task ids, in the order of the rows after the first
+ADAPTED = "adapted."  # before the names of what a predictor keeps beside its model
 
 
 def weights_of(model: CTRModel, predictor: Predictor) -> dict[str, NDArray[np.generic]]:
-    """Parameters and buffers of a model, and those of the tasks that it has been adapted to."""
+    """Parameters and buffers of a model, and what it has been adapted to for evaluation."""
     tensors = dict(model.state_dict())
-    if isinstance(predictor, TaskPredictor):
-        filled = 1 + len(predictor.places)  # tasks without rows leave room at the end
-        tensors |= {f"{ADAPTED}{name}": v[:filled] for name, v in predictor.thetas.items()}
-        tensors[TASKS] = torch.tensor(list(predictor.places), dtype=torch.int64)
+    if isinstance(predictor, AdaptedPredictor):
+        tensors |= {f"{ADAPTED}{name}": value for name, value in predictor.tensors().items()}
     return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
 
 
@@ -36,26 +32,22 @@ def predictor_of(model: CTRModel, weights: Mapping[str, NDArray[np.generic]]) ->
     """The predictor whose weights `weights_of` gave; `model` is of the same configuration.
 
     Raises:
-        ValueError: the method adapts to its tasks, and the weights hold nothing of them.
+        ValueError: the method adapts to its tasks, and the weights hold nothing of that.
         RuntimeError: the weights are of another configuration.
     """
     tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
-    tasks = tensors.pop(TASKS, None)
-    thetas = {
+    adapted = {
         name.removeprefix(ADAPTED): tensors.pop(name)
         for name in list(tensors)
         if name.startswith(ADAPTED)
     }
     model.load_state_dict(tensors)
     model.eval()
-    if tasks is not None:
-        first = {name: value[0] for name, value in thetas.items()}
-        predictor = TaskPredictor(model, first, len(tasks))
-        predictor.add(tasks, {name: value[1:] for name, value in thetas.items()})
-        return predictor
+    if adapted:
+        return model.method.readapted(model, adapted)
     if type(model.method).adapt is not DomainMethod.adapt:
         raise ValueError(
-            f"{type(model.method).__name__} adapts to its tasks, but the weights hold {TASKS!r} of"
-            " none; run the cell again"
+            f"{type(model.method).__name__} adapts to its tasks, but the weights hold nothing named"
+            f" {ADAPTED}...; run the cell again"
         )
     return model

@@ -24,6 +24,7 @@ from models.contract.subject import (
     train_briefly,
     with_unseen_domain,
 )
+from models.interfaces import AdaptedPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -359,7 +360,7 @@ def check_initial_values(subject: Subject) -> None:
 
 
 def check_adapt(subject: Subject) -> None:
-    """`adapt` leaves the model as it is, and its predictor sees every row by itself."""
+    """`adapt` leaves the model as it is; its predictor sees rows by themselves, and is kept."""
     model, rows = subject.trained().double(), RandomRows(256)
     before = _state(model)
     with blaming("adapt()"):
@@ -370,6 +371,21 @@ def check_adapt(subject: Subject) -> None:
         raise CheckFailure(f"adapt() changes the model: {moved}")
     if model.training:
         raise CheckFailure("adapt() leaves the model in training mode")
+    if predict is not model:
+        _check_readapted(model, predict, rows.all())
+
+
+def _check_readapted(model: CTRModel, predict: Predictor, batch: Batch) -> None:
+    if not isinstance(predict, AdaptedPredictor):
+        raise CheckFailure(
+            f"adapt() gives a {type(predict).__name__}; allowed: the model itself, or an"
+            " AdaptedPredictor, whose tensors() are kept with the model's weights"
+        )
+    with blaming("tensors() and readapted()"), torch.inference_mode():
+        again = model.method.readapted(model, predict.tensors())
+        is_equal = torch.equal(again(batch), predict(batch))
+    if not is_equal:
+        raise CheckFailure("readapted() makes another predictor of tensors() than adapt() did")
 
 
 def check_owners(subject: Subject) -> None:

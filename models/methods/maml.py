@@ -21,7 +21,15 @@ from torch.nn import functional
 
 from models.config_values import check_at_least, check_choices, check_values
 from models.facts import Facts
-from models.interfaces import Choice, DomainContext, DomainMethod, MethodEntry, Range, tuned
+from models.interfaces import (
+    AdaptedPredictor,
+    Choice,
+    DomainContext,
+    DomainMethod,
+    MethodEntry,
+    Range,
+    tuned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_STACKED_TASKS = 64
 MAX_STACKED_ROWS = 16_384
+TASKS = "tasks"  # among the tensors of a predictor: the ids of its tasks
 Outer = Literal["symmetric", "query"]
 Order = Literal["first", "second"]
 Adapted = Literal["dense", "head"]
@@ -226,7 +235,7 @@ def stacked_rows(model: Model, batch: Batch, weight: Tensor) -> TaskRows:
     return TaskRows._make([*stacks, weight.to(context.x_0)])
 
 
-class TaskPredictor:
+class TaskPredictor(AdaptedPredictor):
     """Scores every row with the parameters of its task; row 0 of the stack is theta itself."""
 
     def __init__(self, model: Model, theta: Mapping[str, Tensor], num_tasks: int) -> None:
@@ -246,9 +255,14 @@ class TaskPredictor:
             self.thetas[name][low : low + len(tasks)] = values
         self.places |= {task: low + index for index, task in enumerate(tasks.tolist())}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The ids (T,) of the tasks, and the parameters (T, *shape) of each by name."""
+        filled = 1 + len(self.places)
+        thetas = {name: values[1:filled] for name, values in self.thetas.items()}
+        return {TASKS: torch.tensor(list(self.places), dtype=torch.int64), **thetas}
+
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
-        """Logits (B,)."""
         context = self.model.embed(batch)
         tasks, counts = torch.unique(batch.task_id, return_counts=True)
         order = torch.argsort(batch.task_id, stable=True)
@@ -447,6 +461,14 @@ class Maml(DomainMethod):
             for tasks, row_ids, weight in latest_rows(rows.task_id.cpu(), self.config.eval_rows):
                 support = stacked_rows(model, rows.batch(row_ids.flatten()), weight)
                 predictor.add(tasks, self.adapted(model, support, steps))
+        return predictor
+
+    def readapted(self, model: Model, tensors: Mapping[str, Tensor]) -> TaskPredictor:
+        thetas = dict(tensors)
+        tasks = thetas.pop(TASKS)
+        predictor = TaskPredictor(model, self.theta(model), len(tasks))
+        with torch.no_grad():
+            predictor.add(tasks, thetas)
         return predictor
 
     def __getstate__(self) -> dict[str, object]:

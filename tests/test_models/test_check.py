@@ -18,7 +18,7 @@ from benchmark.protocol import PRESETS
 from models.check import main, outcome
 from models.contract.checks import CHECKS, FIRST_SELECTABLE_EPOCH, check_docstrings
 from models.contract.subject import CheckFailure, Subject
-from models.interfaces import DomainMethod, DomainTransform, MethodEntry
+from models.interfaces import AdaptedPredictor, DomainMethod, DomainTransform, MethodEntry
 from models.layers.tables import DomainTable
 from models.registry import available, import_file, load_backbone
 
@@ -331,6 +331,32 @@ class ReadsLabels(Faulty):
         return lambda batch: model(batch) + batch.label
 
 
+class BareFunction(Faulty):
+    def adapt(self, model, rows):
+        return lambda batch: model(batch)
+
+
+class Louder(AdaptedPredictor):
+    def __init__(self, model, by):
+        self.model, self.by = model, by
+
+    def __call__(self, batch):
+        return self.model(batch) * self.by
+
+    def tensors(self):
+        return {"by": self.by}
+
+
+class Unkept(Faulty):
+    def adapt(self, model, rows):
+        return Louder(model, torch.tensor(2.0))
+
+
+class Forgotten(Unkept):
+    def readapted(self, model, tensors):
+        return model
+
+
 class SlashlessDiagnostics(Faulty):
     def diagnostics(self):
         return {"gates": torch.zeros(7, 3)}
@@ -443,6 +469,9 @@ def test_missing_sections_of_a_docstring_are_named():
         (UnseededBatches, "batches", "other rows under an equal generator"),
         (LastingAdaptation, "adapt", "adapt() changes the model: base_logit"),
         (ReadsLabels, "adapt", "depends on the labels that it is scored by: a logit moves by 1"),
+        (BareFunction, "adapt", "gives a function; allowed: the model itself, or an Adapted"),
+        (Unkept, "adapt", "tensors() and readapted() raises NotImplementedError"),
+        (Forgotten, "adapt", "readapted() makes another predictor of tensors() than adapt() did"),
         (SlashlessDiagnostics, "diagnostics", "names a per-row tensor 'gates'"),
         (FractionalGates, "pruned values", "layer1/factor needs a layer1/gate of zeros and ones"),
         (CountedPasses, "eval passes", "change the logits, though no parameter or buffer moves"),
