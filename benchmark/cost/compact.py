@@ -7,7 +7,7 @@ every cross layer (`models.backbones.dcnv2`) and leaves those too.
 
     predictor = CompactPredictor(model.eval())    # a batch to logits, a network per domain
     network = compile_domain(model.eval(), e_d)   # of one domain, x_0 to logits
-    network.size                                  # what it keeps, and multiply-adds per row
+    network.kept, network.multiply_adds           # neurons of x_0 and of each layer; per row
 
 Paper: Yang et al.: AdaSparse: learning adaptively sparse structures for multi-domain click-through
     rate prediction, CIKM 2022, arXiv 2206.13108, section 3.
@@ -32,35 +32,32 @@ if TYPE_CHECKING:
     from datasets.loader import Batch
     from models.ctr_model import CTRModel
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompactSize:
-    """The sizes before and after pruning in one domain; multiply-adds of matrices, for one row."""
-
-    widths: tuple[int, ...]  # of x_0 and every hidden layer, as trained
-    kept: tuple[int, ...]  # of the same in the compact network
-    masked_multiply_adds: int  # as trained, the pruners included
-    backbone_multiply_adds: int  # as trained, without pruners
-    multiply_adds: int  # of the compact network
+BACKBONES = ("dnn", "dcnv2")  # that can be compiled
 
 
 class CompactNetwork(nn.Module):
     """The network of one domain without its pruned neurons: x_0 (B, d) to logits (B,).
 
     It is the backbone itself on narrower layers, with the weights as they were when it was
-    compiled, to predict with and not to train. It is wrong for rows of any other domain.
+    compiled, to predict with and not to train. It is wrong for rows of any other domain. `kept` are
+    the widths of x_0 and of every hidden layer.
     """
 
-    def __init__(self, backbone: DNN | DCNv2, size: CompactSize) -> None:
+    def __init__(self, backbone: DNN | DCNv2, kept: tuple[int, ...]) -> None:
         super().__init__()
         self.backbone = backbone
-        self.size = size
+        self.kept = kept
 
     def forward(self, x_0: Tensor) -> Tensor:
         """x_0 (B, d) to logits (B,)."""
         nothing = x_0.new_empty(0)  # no layer that is left reads ids or e_d
         logits: Tensor = self.backbone(DomainContext(nothing, nothing, nothing, x_0))
         return logits
+
+    @property
+    def multiply_adds(self) -> int:
+        """The multiply-adds of a row: every entry of a matrix is used once."""
+        return sum(values.numel() for values in self.parameters() if values.ndim > 1)
 
 
 class CompactPredictor:
@@ -126,15 +123,8 @@ def compile_domain(model: CTRModel, e_d: Tensor) -> CompactNetwork:
     kept = [_kept(transform, n, e_d) for transform, n in zip(transforms, widths, strict=True)]
     backbone = _narrow(source, kept)
     _affine(backbone.logit).bias.add_(model.base_logit)
-    masked = _multiply_adds(source)
-    size = CompactSize(
-        widths=widths,
-        kept=tuple(len(layer.indices) for layer in kept),
-        masked_multiply_adds=masked,
-        backbone_multiply_adds=masked - sum(_multiply_adds(pruner) for pruner in transforms),
-        multiply_adds=_multiply_adds(backbone),
-    )
-    return CompactNetwork(backbone, size).requires_grad_(False).eval()
+    network = CompactNetwork(backbone, tuple(len(layer.indices) for layer in kept))
+    return network.requires_grad_(False).eval()
 
 
 def _backbone_of(model: CTRModel) -> DNN | DCNv2:
@@ -253,8 +243,3 @@ def _narrow_affine(layer: nn.Module, outputs: Tensor | slice, inputs: _Kept) -> 
 def _affine(layer: nn.Module) -> nn.Linear:
     assert isinstance(layer, AffineLinear)  # AdaSparse makes no other
     return layer.affine
-
-
-def _multiply_adds(module: nn.Module) -> int:
-    """Per row: every entry of a matrix is used once; biases are no matrices."""
-    return sum(values.numel() for values in module.parameters() if values.ndim > 1)

@@ -140,7 +140,7 @@ def _of_compact(predictor: CompactPredictor) -> Row:
     return {
         "dense_parameters": round(statistics.mean(parameters)),
         "served_parameters": sum(parameters) + predictor.model.embedding.weight.numel(),
-        "multiply_adds": round(statistics.mean(network.size.multiply_adds for network in networks)),
+        "multiply_adds": round(statistics.mean(network.multiply_adds for network in networks)),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from benchmark.cost.compact import BACKBONES
 from benchmark.speed.cells import BATCH_SIZE, MeasuredModel, measured, write_rows
 from benchmark.speed.figures import Measurement
 from models.registry import available
@@ -40,7 +41,7 @@ def measure(out: Path) -> Iterator[Measurement]:
             reads_e_d=True,
             is_compact=is_compact,
         )
-        for backbone in available("backbones")
+        for backbone in BACKBONES
         for num_domains in (NUM_DOMAINS, 1)
         for is_compact in (False, True)
     ]
