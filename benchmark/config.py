@@ -155,6 +155,11 @@ class RunConfig:
         return f"{self.backbone}+{self.method}"
 
     @property
+    def is_reference(self) -> bool:
+        """True of a reference, which is no network and has the place of a backbone."""
+        return self.method == REFERENCE
+
+    @property
     def log(self) -> str:
         """The log in the words of --data, without its partition."""
         return log_name(self.dataset, self.draw)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.config import REFERENCE
 from benchmark.cost.counts import seconds_of
 from benchmark.cost.random_log import model_on, random_rows, random_schema, training_step
 from benchmark.protocol import with_setting
@@ -61,7 +60,7 @@ class Estimates:
         if key not in self._seconds:
             self._seconds[key] = (
                 estimate_reference_seconds(protocol, rows, backbone)
-                if method == REFERENCE
+                if backbone in REFERENCES
                 else estimate_seconds(protocol, rows, backbone, method, num_tasks)
             )
         return self._seconds[key]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.config import REFERENCE, ConfigError, Regularisers
+from benchmark.config import ConfigError, Regularisers
 from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES, load_reference
 from benchmark.store.trials import Tuned
@@ -34,7 +34,7 @@ def own_space(backbone: str, method: str) -> SearchSpace:
 
     They are those of the method, or of a reference, which has the place of a backbone.
     """
-    if method == REFERENCE:
+    if backbone in REFERENCES:
         return _prefixed("backbone", search_space(load_reference(backbone).config))
     return _prefixed("method", search_space(load_method(method).config))
 
@@ -105,16 +105,17 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
     Raises:
         ConfigError: the method or the backbone refuses a value.
     """
-    is_reference = config.method == REFERENCE
     values = {**tuned.method_config, **config.pinned}
     try:
-        backbone = (load_reference if is_reference else load_backbone)(config.backbone)
+        if config.is_reference:
+            backbone, method_config = load_reference(config.backbone).config, {}
+        else:
+            backbone = load_backbone(config.backbone).config
+            method_config = asdict(load_method(config.method).config(**values))
         return replace(
             config,
-            backbone_config=asdict(backbone.config(**tuned.backbone_config)),
-            method_config=(
-                {} if is_reference else asdict(load_method(config.method).config(**values))
-            ),
+            backbone_config=asdict(backbone(**tuned.backbone_config)),
+            method_config=method_config,
             regularisers=tuned.regularisers,
         )
     except (TypeError, ValueError) as error:

@@ -16,7 +16,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import REFERENCE
 from benchmark.tasks import Outcome, RunTask
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def work(task: RunTask | TrialTask) -> None:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    is_reference = task.config.method == REFERENCE
-    module = import_module(f"benchmark.running.{'reference' if is_reference else 'network'}_run")
+    kind = "reference" if task.config.is_reference else "network"
+    module = import_module(f"benchmark.running.{kind}_run")
     do = module.run_cell if isinstance(task, RunTask) else module.run_trial
     do(task)
 
