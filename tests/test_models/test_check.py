@@ -8,6 +8,7 @@ import sys
 from dataclasses import make_dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -20,11 +21,10 @@ from models.contract.checks import CHECKS, FIRST_SELECTABLE_EPOCH, check_docstri
 from models.contract.subject import CheckFailure, Subject
 from models.interfaces import AdaptedPredictor, DomainMethod, DomainTransform, MethodEntry
 from models.layers.tables import DomainTable
-from models.registry import available, import_file, load_backbone
+from models.registry import available, load_backbone
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-WRONG = HERE / "wrong_methods"
 NoConfig = make_dataclass("NoConfig", [], frozen=True)
 
 
@@ -42,83 +42,17 @@ class Faulty(DomainMethod):
         super().__init__(shape)
 
 
+class HiddenLayer(DomainTransform):
+    """A layer that needs neither its width nor the shape of the model."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+
+
 class OnHidden(Faulty):
     """Has a layer behind every hidden layer."""
 
-    layer = DomainTransform
-
-    def transform(self, n, place):
-        return self.layer(n, self.shape) if place == "hidden" else None
-
-
-class NegatingLayer(DomainTransform):
-    """h v sign(v - 1/4), v = 2 sigma(e_d W): `torch.sign` is -1, not 0, where the gate is shut."""
-
-    def __init__(self, n, shape):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(shape.n_domain, n))
-        self.factor = None
-
-    @torch.no_grad()
-    def initialise(self, generator):
-        self.weight.normal_(generator=generator)
-
-    def forward(self, h, context):
-        v = 2.0 * torch.sigmoid(context.e_d @ self.weight)  # (B, N)
-        factor = v * torch.sign(v - 0.25)
-        self.factor = None if self.training else factor.detach()
-        return h * factor
-
-
-class Negated(Faulty):
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self._pruners = []
-
-    def transform(self, n, place):
-        if place != "hidden":
-            return None
-        self._pruners.append(NegatingLayer(n, self.shape))
-        return self._pruners[-1]
-
-    def diagnostics(self):
-        factors = {number: pruner.factor for number, pruner in enumerate(self._pruners, start=1)}
-        return {
-            f"layer{number}/{name}": value
-            for number, factor in factors.items()
-            if factor is not None
-            for name, value in (("factor", factor), ("gate", (factor > 0.25).float()))
-        }
-
-
-class BatchNorm(DomainTransform):
-    """Batch statistics in evaluation too."""
-
-    def __init__(self, n, shape):
-        super().__init__()
-
-    def forward(self, h, context):
-        centred = h - h.mean(dim=0)
-        return centred / (centred.square().mean(dim=0) + 0.1).sqrt()
-
-
-class BatchStatistics(OnHidden):
-    layer = BatchNorm
-
-
-class Squash(DomainTransform):
-    """tanh(alpha h), alpha being an attribute, which no checkpoint holds."""
-
-    def __init__(self):
-        super().__init__()
-        self.alpha = torch.tensor(1.0)
-
-    def forward(self, h, context):
-        return torch.tanh(self.alpha * h)
-
-
-class PlainAttribute(Faulty):
-    schedule_epochs = 1.0
+    layer = HiddenLayer
 
     def __init__(self, config, shape):
         super().__init__(config, shape)
@@ -127,12 +61,8 @@ class PlainAttribute(Faulty):
     def transform(self, n, place):
         if place != "hidden":
             return None
-        self._layers.append(Squash())
+        self._layers.append(self.layer(n, self.shape))
         return self._layers[-1]
-
-    def after_step(self, progress):
-        for layer in self._layers:
-            layer.alpha = torch.tensor(1.0 + min(1.0, progress))
 
 
 class StepGate(DomainTransform):
@@ -152,6 +82,61 @@ class StepGate(DomainTransform):
 
 class NoGradient(OnHidden):
     layer = StepGate
+
+
+class NegatingLayer(StepGate):
+    """h v sign(v - 1/4), v = 2 sigma(e_d W): `torch.sign` is -1, not 0, where the gate is shut."""
+
+    factor = None
+
+    def forward(self, h, context):
+        v = 2.0 * torch.sigmoid(context.e_d @ self.weight)  # (B, N)
+        factor = v * torch.sign(v - 0.25)
+        self.factor = None if self.training else factor.detach()
+        return h * factor
+
+
+class Negated(OnHidden):
+    layer = NegatingLayer
+
+    def diagnostics(self):
+        factors = {number: layer.factor for number, layer in enumerate(self._layers, start=1)}
+        return {
+            f"layer{number}/{name}": value
+            for number, factor in factors.items()
+            if factor is not None
+            for name, value in (("factor", factor), ("gate", (factor > 0.25).float()))
+        }
+
+
+class BatchNorm(HiddenLayer):
+    """Batch statistics in evaluation too."""
+
+    def forward(self, h, context):
+        centred = h - h.mean(dim=0)
+        return centred / (centred.square().mean(dim=0) + 0.1).sqrt()
+
+
+class BatchStatistics(OnHidden):
+    layer = BatchNorm
+
+
+class Squash(HiddenLayer):
+    """tanh(alpha h), alpha being an attribute, which no checkpoint holds."""
+
+    alpha = torch.tensor(1.0)
+
+    def forward(self, h, context):
+        return torch.tanh(self.alpha * h)
+
+
+class PlainAttribute(OnHidden):
+    schedule_epochs = 1.0
+    layer = Squash
+
+    def after_step(self, progress):
+        for layer in self._layers:
+            layer.alpha = torch.tensor(1.0 + min(1.0, progress))
 
 
 class Scale(DomainTransform):
@@ -234,14 +219,13 @@ class AdvancingForward(OnHidden):
     layer = AdvancingSquash
 
 
-class Noisy(DomainTransform):
+class Noisy(HiddenLayer):
     def forward(self, h, context):
         return nn.functional.dropout(h, 0.1, self.training)
 
 
-class RandomInTraining(Faulty):
-    def transform(self, n, place):
-        return Noisy() if place == "hidden" else None
+class RandomInTraining(OnHidden):
+    layer = Noisy
 
 
 def test_method_that_is_random_in_training_passes_everything():
@@ -447,10 +431,12 @@ def test_fault_is_caught_where_it_is(method, check, reason):
 
 
 def test_missing_sections_of_a_docstring_are_named():
-    passed, remark = outcome(partial(check_docstrings, import_file(WRONG / "undocumented.py")))
+    module = ModuleType("undocumented", "Halves the hidden units.")
+    names = {"__doc__": "Equation: h / 2.", "__module__": module.__name__}
+    module.Halve = type("Halve", (DomainTransform,), names)
 
-    assert not passed
-    assert "has Paper:, Shapes:, Deviation:" in remark
+    with pytest.raises(CheckFailure, match="has Paper:, Shapes:, Deviation:"):
+        check_docstrings(module)
 
 
 @pytest.mark.parametrize(
@@ -507,7 +493,7 @@ def test_first_selectable_epoch_is_the_protocols():
 
 
 def test_table_names_check_backbone_and_reason():
-    command = [sys.executable, "-m", "models.check", str(WRONG / "squeezed.py")]
+    command = [sys.executable, "-m", "models.check", str(HERE / "wrong_methods" / "squeezed.py")]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
@@ -518,8 +504,10 @@ def test_table_names_check_backbone_and_reason():
 
 
 @pytest.mark.parametrize("name", ["no_constant.py", "no_such_file.py"])
-def test_file_that_cannot_be_loaded_is_one_line_and_code_2(name, capsys):
-    code = main([str(WRONG / name)])
+def test_file_that_cannot_be_loaded_is_one_line_and_code_2(name, tmp_path, capsys):
+    (tmp_path / "no_constant.py").write_text("MODEL = 3\n", encoding="utf-8")
+
+    code = main([str(tmp_path / name)])
 
     out, err = capsys.readouterr()
     assert (code, out, len(err.splitlines())) == (2, "", 1)
