@@ -11,7 +11,7 @@ import torch
 from datasets.loader import Batch, EncodedRows
 from models.contract import subject
 from models.contract.subject import fill_by_name
-from models.ctr_model import CTRModel, ModelConfig
+from models.ctr_model import CTRModel
 from models.registry import load_backbone, load_method
 
 SCHEMA = replace(subject.SCHEMA, num_domains=13)  # with id 0 for codes 0 too
@@ -61,17 +61,9 @@ def make_model():
     def make(backbone="dnn", method="plain", *, options=None, cross=None, seed=0, **shape):
         backbone = load_backbone(backbone)
         method = load_method(method) if isinstance(method, str) else method
-        config = {
-            "embedding_dim": 8,
-            "hidden_dims": (12, 10, 6),
-            "activation": "tanh",
-            "dropout": 0.0,
-            "embedding_std": 0.01,
-            "sparse_gradient": False,
-        }
         model = CTRModel(
             SCHEMA,
-            ModelConfig(**config | shape),
+            replace(subject.CONFIG, **shape),
             backbone=(backbone, backbone.config(**cross or {})),
             method=(method, method.config(**options or {})),
         )

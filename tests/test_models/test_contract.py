@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 
 from datasets.loader import EncodedRows
 from models.contract.checks import CHECKS, check_docstrings
-from models.contract.subject import Subject
+from models.contract.subject import SCHEMA, Subject
 from models.interfaces import AffineLinear
 from models.registry import available, import_file, load_backbone, load_method
 
@@ -61,10 +62,12 @@ def train_briefly(model, batch, steps=3):
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_contract_is_kept(cell, name):
+@pytest.mark.parametrize("is_placebo", [False, True])
+def test_contract_is_kept(cell, name, is_placebo):
     backbone, method = cell
+    schema = replace(SCHEMA, is_placebo=is_placebo)
 
-    CHECKS[name](Subject(load_backbone(backbone), load_method(method)))
+    CHECKS[name](Subject(load_backbone(backbone), load_method(method), schema))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,26 @@ def test_domain_fields_are_inputs(model, make_batch):
     moved = model(replace(batch, codes=codes))
 
     assert (moved - model(batch)).abs().min() > 0
+
+
+@pytest.mark.parametrize("method", available("methods"))
+def test_broken_loss_does_not_reach_the_weights(make_model, make_batch, method):
+    model = make_model("dnn", method)
+    model.base_logit.fill_(float("nan"))
+    before = model.backbone.logit.affine.weight.clone()
+
+    loss = model.method.update(model, make_batch(64), torch.optim.SGD(model.parameters(), 0.1))
+
+    assert math.isnan(loss)
+    assert torch.equal(model.backbone.logit.affine.weight, before)
+
+
+def test_hooks_are_neutral_by_default(make_model, make_rows):
+    model = make_model("dnn")
+
+    assert model.method.adapt(model, make_rows(5)) is model
+    assert model.method.diagnostics() == {}
+    assert (model.method.loss_rows(7), model.method.passes_per_visit) == (7, 1.0)
 
 
 @pytest.mark.gpu
