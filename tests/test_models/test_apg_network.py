@@ -154,22 +154,6 @@ def test_factors_narrower_than_the_core_are_refused(make_model):
         make_model("dcnv2", "apg", options={"over_parameterisation": 8, "apg_cross": True})
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rank_ratio": 0.0}, r"rank_ratio must be in \(0, 1\], got 0.0"),
-        ({"rank_ratio": 1.1}, r"rank_ratio must be in \(0, 1\], got 1.1"),
-        ({"rank_ratio": float("nan")}, "rank_ratio must be a finite number, got nan"),
-        ({"over_parameterisation": 0}, "over_parameterisation must be None or at least 1, got 0"),
-        ({"generator_hidden": 0}, "generator_hidden must be None or at least 1, got 0"),
-        ({"condition": "z"}, "unknown condition 'z'; allowed: both, e_d, h"),
-    ],
-)
-def test_value_out_of_range_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ApgConfig(**options)
-
-
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("options", [{}, *OPTIONS])
 def test_network_agrees_with_numpy(make_model, make_batch, options, activation):

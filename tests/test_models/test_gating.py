@@ -124,15 +124,6 @@ def test_gate_is_shut_at_epsilon_itself(form):
     assert rule.share(squashed).item() == 0.0
 
 
-@pytest.mark.parametrize("form", FORM_NAMES)
-def test_pruned_neurons_are_zero_not_negated(form):
-    # A public re-implementation uses sign(x) = -1 below the threshold, which negates neurons.
-    factor = factor_of(form, torch.linspace(-6, 6, 1001), 5.0)
-
-    assert factor.min() >= 0.0
-    assert (factor == 0.0).any() == (form != "scaling")
-
-
 @pytest.mark.parametrize(("beta", "expected"), [(2.0, 1.0), (1.5, 0.75)])
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
 def test_factor_of_an_undecided_pruner(beta, expected, alpha):

@@ -314,49 +314,11 @@ def test_batches_are_of_the_rows_given_and_go_on_where_they_were(make_model, mak
     assert copy.deepcopy(model).method._sampler is None
 
 
-def test_batch_size_is_checked_before_the_first_batch(make_model, make_rows):
-    split = TrainSplit(make_rows(70), range(70), 32)
+@pytest.mark.parametrize("support_rows", [3, 16, 5])
+def test_support_rows_that_do_not_divide_the_batch_are_refused_before_it(
+    make_model, make_rows, support_rows
+):
+    model = make_model("dnn", "maml", options={"support_rows": support_rows})
 
-    with pytest.raises(ValueError, match=r"support_rows is 32.*batch size 32.*: 1, 2, 4, 8, 16$"):
-        make_model("dnn", "maml").method.batches(split, torch.Generator())
-
-
-def test_broken_outer_loss_does_not_reach_the_weights(make_model, make_batch):
-    model = make_model("dnn", "maml")
-    model.base_logit.fill_(float("nan"))
-    before = model.backbone.logit.affine.weight.clone()
-
-    loss = model.method.update(model, make_batch(64), torch.optim.SGD(model.parameters(), 0.1))
-
-    assert np.isnan(loss)
-    assert torch.equal(model.backbone.logit.affine.weight, before)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"inner_rate": -0.1}, r"inner_rate .* got -0\.1"),
-        ({"inner_rate": float("nan")}, "inner_rate .* got nan"),
-        ({"inner_steps": 0}, "inner_steps must be at least 1, got 0"),
-        ({"support_rows": 0}, "support_rows must be at least 1, got 0"),
-        ({"eval_rows": 0}, "eval_rows must be at least 1, got 0"),
-        ({"outer": "both"}, "unknown outer 'both'; allowed: symmetric, query"),
-        ({"order": "third"}, "unknown order 'third'; allowed: first, second"),
-        ({"adapt": "all"}, "unknown adapt 'all'; allowed: dense, head"),
-        ({"tau": 0.0}, r"tau must be in \(0, 1\], got 0.0"),
-        ({"eval_steps_factor": 3}, r"one of \(1, 2, 5\), got 3"),
-    ],
-)
-def test_values_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        MamlConfig(**options)
-
-
-def test_outer_step_trains_the_rows_of_a_sparse_table(make_model, make_batch):
-    model = make_model("dnn", "maml", options={"support_rows": 4}, sparse_gradient=True).train()
-    before = model.embedding.weight.detach().clone()
-
-    model.method.update(model, make_batch(16), torch.optim.SGD(model.parameters(), 0.1))
-
-    assert model.embedding.weight.grad.is_sparse
-    assert not torch.equal(model.embedding.weight, before)
+    with pytest.raises(ValueError, match=rf"is {support_rows}.*batch size 16.*: 1, 2, 4, 8$"):
+        model.method.batches(TrainSplit(make_rows(70), range(70), 16), torch.Generator())

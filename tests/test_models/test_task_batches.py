@@ -10,7 +10,6 @@ import torch
 from models.methods.maml import (
     TaskPasses,
     TaskSampler,
-    check_batch_size,
     half_weights,
     latest_rows,
     rows_by_task,
@@ -142,13 +141,6 @@ def test_tasks_are_drawn_in_proportion_to_their_rows_to_the_tau(tau):
         assert ((drawn - expected).abs() < 1.0).all()
 
 
-def test_same_generator_gives_the_same_batches():
-    first, second, other = (epochs(mixed_tasks(99).tolist(), 4, 16, seed=s) for s in (1, 1, 2))
-
-    assert torch.equal(torch.cat(first[0]), torch.cat(second[0]))
-    assert not torch.equal(torch.cat(first[0]), torch.cat(other[0]))
-
-
 def test_single_rows_are_pooled_and_a_lone_one_joins_the_smallest_task():
     pooled = rows_by_task(torch.tensor([4, 1, 3, 1, 2]))
     joined = rows_by_task(torch.tensor([1, 1, 1, 5, 2, 2]))
@@ -156,12 +148,6 @@ def test_single_rows_are_pooled_and_a_lone_one_joins_the_smallest_task():
     assert [rows.tolist() for rows in pooled] == [[1, 3], [0, 2, 4]]
     assert [rows.tolist() for rows in joined] == [[0, 1, 2], [3, 4, 5]]
     assert [rows.tolist() for rows in rows_by_task(torch.tensor([7]))] == [[0]]
-
-
-@pytest.mark.parametrize("support_rows", [3, 16, 5])
-def test_support_rows_that_do_not_divide_the_batch_are_refused(support_rows):
-    with pytest.raises(ValueError, match=rf"is {support_rows}.*batch size 16.*: 1, 2, 4, 8$"):
-        check_batch_size(16, support_rows)
 
 
 def test_latest_rows_are_those_with_the_highest_ids():
