@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -15,14 +17,19 @@ from benchmark.metrics import evaluate, group_scores
 from benchmark.metrics.logloss import row_logloss
 from benchmark.planning.hyperparameters import facts
 from benchmark.protocol import COMPACT
-from benchmark.store.files import write_parquet
+from benchmark.store.files import write_parquet, write_sealed
 from benchmark.store.plan import Plan, write_plan
-from benchmark.store.records import RunResult, RunStore
+from benchmark.store.records import RECORD, RunResult, RunStore
+from datasets.files import file_digest
+from reports.reading.load import load_runs
 from reports.reading.names import learn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from reports.look.part import ReportPart
+    from reports.look.table import Table, TableLayout
 
 NUM_ROWS = 300  # of dev, and of test
 BLOCKS = np.arange(NUM_ROWS) * 20 // NUM_ROWS
@@ -59,6 +66,31 @@ CHANGES = {  # of the cells that a study has beside the main ones
     **dict.fromkeys(("partitions", "emerging", "ab_test"), ()),
     "retuned": tuple((method, RETUNED) for method in ("plain", "adasparse", "maml")),
 }
+
+
+def row_of(table: pd.DataFrame, **values: object) -> pd.Series:
+    """The only row with these values."""
+    (position,) = np.flatnonzero((table[[*values]] == pd.Series(values)).all(axis=1))
+    return table.iloc[position]
+
+
+def bounds_of(row: pd.Series, name: str) -> list[float]:
+    """`<name>_mean`, `_low` and `_high`."""
+    return [row[f"{name}_{end}"] for end in ("mean", "low", "high")]
+
+
+def printed(layout: TableLayout) -> list[dict[str, str]]:
+    """The rows of all blocks, their texts by the heads of the columns."""
+    rows = [row for block in layout.blocks for row in block.rows]
+    return [dict(zip(layout.columns, (entry.text for entry in row), strict=True)) for row in rows]
+
+
+def reseal(run: Path, **changes: object) -> None:
+    """Change blocks of a record as a forger would, who makes its seal and digests anew."""
+    record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+    del record["seal"]
+    record["digests"] = {name: file_digest(run / name) for name in record["digests"]}
+    write_sealed(run / RECORD, record | changes)
 
 
 def expected_auc(p_click: np.ndarray, score: np.ndarray) -> float:
@@ -170,6 +202,26 @@ class Folder:
             ]
         return members
 
+    def finish(self, configs: Iterable[RunConfig], **test_metrics: float) -> None:
+        """Write finished runs, and the card of their log."""
+        for config in configs:
+            self.run(config, **test_metrics)
+        self.write_data()
+
+    def finish_studies(self, **tuning: object) -> None:
+        """Plan all studies on one backbone and finish them."""
+        self.finish(self.plan_studies(**tuning))
+        self.write_data(self.null_world["data_fingerprint"])
+        self.write_candidates()
+
+    def tabulated(self, part: ReportPart) -> pd.DataFrame:
+        """The numbers of a table or figure of this folder."""
+        return part.tabulate(load_runs(self.store.out))
+
+    def shown(self, table: Table) -> dict[str, dict[str, str]]:
+        """A table as it is printed: a row for each model."""
+        return {row["Model"]: row for row in printed(table.arrange(self.tabulated(table)))}
+
     def write_data(
         self,
         fingerprint: str = "",
@@ -236,6 +288,23 @@ class Folder:
         scores = evaluate(self.label, logit, self.domain)
         return scores | expected_scores(self.p_click, logit, self.domain)
 
+    def over_seeds(
+        self,
+        metric: str,
+        method: str,
+        backbone: str = "dnn",
+        seeds: Sequence[int] = SEEDS,
+        **changes: object,
+    ) -> np.ndarray:
+        """A metric of the runs of a model, seed by seed."""
+        configs = (self.config(backbone, method, seed, **changes) for seed in seeds)
+        return np.array([self.scores(config)[metric] for config in configs])
+
+    @staticmethod
+    def history(config: RunConfig) -> pl.DataFrame:
+        """The evaluations of a run, to be replaced where they matter."""
+        return pl.DataFrame(HISTORY, schema=HISTORY_COLUMNS, orient="row")
+
     def run(self, config: RunConfig, *, device: str = "cpu", **test_metrics: float) -> None:
         """Write a finished run; `test_metrics` replace computed ones."""
         logit = self.logits(config)
@@ -259,7 +328,7 @@ class Folder:
                 },
                 training=TRAINING,
                 cost=COST,
-                history=pl.DataFrame(HISTORY, schema=HISTORY_COLUMNS, orient="row"),
+                history=self.history(config),
                 domains=self.domains().with_columns(
                     auc=pl.Series(group_scores(self.label, logit, self.domain).auc), logloss=0.693
                 ),
@@ -287,11 +356,7 @@ def folder(tmp_path: Path) -> Folder:
 def whole_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with all studies on one backbone, finished; not to be written to."""
     folder = Folder(tmp_path_factory.mktemp("studies"))
-    for config in folder.plan_studies(tuned_from="tuned"):
-        folder.run(config)
-    folder.write_data()
-    folder.write_data(folder.null_world["data_fingerprint"])
-    folder.write_candidates()
+    folder.finish_studies(tuned_from="tuned")
     return folder.store.out
 
 
@@ -299,9 +364,7 @@ def whole_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with a grid whose every run is finished; not to be written to."""
     folder = Folder(tmp_path_factory.mktemp("grid"))
-    for config in folder.plan():
-        folder.run(config)
-    folder.write_data()
+    folder.finish(folder.plan())
     return folder.store.out
 
 

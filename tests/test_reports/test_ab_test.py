@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.store.files import write_parquet, write_sealed
-from benchmark.store.records import RECORD
-from datasets.files import file_digest
+from benchmark.store.files import write_parquet
 from reports.look.table import Entry
-from reports.reading.load import load_runs
 from reports.tables.ab_test import TABLE
+from tests.test_reports.conftest import reseal, row_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from conftest import Folder
 
     from benchmark.config import RunConfig
 
 METHODS = ("plain", "adasparse")
 SEEDS = (1, 2, 3)
-BOUNDS = ("mean", "low", "high")
 WORKED = {  # request 0 with two candidates, request 1 with one
     "request_id": [0, 0, 1],
     "bid": [2.0, 1.0, 3.0],
@@ -50,22 +45,11 @@ def run(folder: Folder, config: RunConfig, logit: np.ndarray) -> None:
     folder.run(config)
     path = folder.store.run_folder(config)
     write_parquet(path / "candidates.parquet", pl.DataFrame({"logit": logit.astype(np.float32)}))
-    record = json.loads((path / RECORD).read_text())
-    record["digests"]["candidates.parquet"] = file_digest(path / "candidates.parquet")
-    write_sealed(path / RECORD, record)
+    reseal(path)
 
 
 def log_odds(p_ctr: list[float]) -> np.ndarray:
     return np.log(p_ctr) - np.log1p(np.negative(p_ctr))
-
-
-def tabulated(folder: Folder) -> pd.DataFrame:
-    return TABLE.tabulate(load_runs(folder.store.out))
-
-
-def row_of(table: pd.DataFrame, method: str) -> pd.Series:
-    (position,) = np.flatnonzero(table["method"] == method)
-    return table.iloc[position]
 
 
 def random_candidates(num_requests: int = 150, num_domains: int = 6) -> dict:
@@ -88,9 +72,9 @@ def worked(folder: Folder) -> Folder:
 
 
 def test_measures_are_those_of_the_winners(worked: Folder) -> None:
-    table = tabulated(worked)
+    table = worked.tabulated(TABLE)
 
-    plain, better = row_of(table, "plain"), row_of(table, "adasparse")
+    plain, better = row_of(table, method="plain"), row_of(table, method="adasparse")
     assert plain["ctr_percent_mean"] == pytest.approx(100 * (0.1 + 0.5) / 2)
     assert plain["revenue_per_1000_mean"] == pytest.approx(1000 * 0.1 * 1.0 / 2)
     assert plain["cpc_mean"] == pytest.approx(0.1 / 0.6)
@@ -102,7 +86,7 @@ def test_measures_are_those_of_the_winners(worked: Folder) -> None:
 
 
 def test_uplifts_are_relative_to_the_plain_backbone(worked: Folder) -> None:
-    row = row_of(tabulated(worked), "adasparse")
+    row = row_of(worked.tabulated(TABLE), method="adasparse")
 
     assert row["ctr_uplift_percent_mean"] == pytest.approx(100 * (0.8 / 0.6 - 1))
     assert row["revenue_uplift_percent_mean"] == pytest.approx(50.0)
@@ -110,32 +94,15 @@ def test_uplifts_are_relative_to_the_plain_backbone(worked: Folder) -> None:
 
 
 def test_references_are_what_no_and_perfect_predictions_lead_to(worked: Folder) -> None:
-    table = tabulated(worked)
+    table = worked.tabulated(TABLE)
 
-    random, bid, oracle = (row_of(table, name) for name in ("random", "bid", "oracle"))
+    random, bid, oracle = (row_of(table, method=name) for name in ("random", "bid", "oracle"))
     assert random["ctr_percent_mean"] == pytest.approx(100 * (0.2 + 0.5) / 2)
     assert np.isnan([random["cpc_mean"], random["revenue_per_1000_mean"]]).all()
     assert bid["ctr_percent_mean"] == pytest.approx(30.0)
     assert bid["revenue_per_1000_mean"] == pytest.approx(50.0)  # 0.1 x 1 of one request
     assert oracle["ctr_percent_mean"] == pytest.approx(40.0)
     assert oracle["revenue_per_1000_mean"] == pytest.approx(1000 * 0.3 * (0.2 / 0.3) / 2)
-
-
-def test_identical_models_have_no_uplift_and_no_uplifted_domain(folder: Folder) -> None:
-    candidates = random_candidates()
-    random = np.random.default_rng(12)
-    logits = {seed: random.normal(size=candidates["bid"].size) for seed in SEEDS}
-    for config in write_study(folder, candidates):
-        run(folder, config, logits[config.seed])
-
-    row = row_of(tabulated(folder), "adasparse")
-
-    for measure in ("ctr", "cpc", "revenue"):
-        mean, low, high = (row[f"{measure}_uplift_percent_{part}"] for part in BOUNDS)
-        assert mean == 0.0
-        assert np.isnan([low, high]).all()  # no error was found, which is no certainty
-    assert row["judged_domains"] == 6
-    assert (row["uplifted_percent_mean"], row["uplifted_percent_by_chance"]) == (0.0, 0.0)
 
 
 def test_truth_is_an_uplift_in_every_domain_over_noise(folder: Folder) -> None:
@@ -146,9 +113,9 @@ def test_truth_is_an_uplift_in_every_domain_over_noise(folder: Folder) -> None:
         sigma = 2.0 if config.method == "plain" else 0.0
         run(folder, config, truth + sigma * random.normal(size=truth.size))
 
-    table = tabulated(folder)
+    table = folder.tabulated(TABLE)
 
-    row, oracle = row_of(table, "adasparse"), row_of(table, "oracle")
+    row, oracle = row_of(table, method="adasparse"), row_of(table, method="oracle")
     assert row["ctr_uplift_percent_low"] > 0.0
     assert row["uplifted_percent_mean"] == pytest.approx(100 * 16 / 18)  # of 6 domains in 3 seeds
     assert 40.0 < row["uplifted_percent_low"] < row["uplifted_percent_mean"]
@@ -162,9 +129,9 @@ def test_seeds_that_only_one_model_has_are_no_pairs(folder: Folder) -> None:
     for config in done:
         run(folder, config, log_odds(PLAIN if config.method == "plain" else BETTER))
 
-    table = tabulated(folder)
+    table = folder.tabulated(TABLE)
 
-    row = row_of(table, "adasparse")
+    row = row_of(table, method="adasparse")
     assert (row["runs"], row["pairs"], row["planned_runs"]) == (1, 1, 3)
     assert row["ctr_uplift_percent_mean"] == pytest.approx(100 / 3)
     assert np.isnan(row["ctr_uplift_percent_low"])
@@ -174,22 +141,21 @@ def test_missing_baseline_leaves_the_comparison_undefined(folder: Folder) -> Non
     _, config, *_ = write_study(folder, WORKED)
     run(folder, config, log_odds(BETTER))
 
-    table = tabulated(folder)
+    table = folder.tabulated(TABLE)
 
-    assert np.isnan(row_of(table, "adasparse")["ctr_uplift_percent_mean"])
+    assert np.isnan(row_of(table, method="adasparse")["ctr_uplift_percent_mean"])
     texts = [entry.text for entry in TABLE.arrange(table).blocks[0].rows[1]]
     assert texts[4:] == ["n/a", "n/a", "n/a", "n/a", "n/a", "0", "1 of 3"]
 
 
-def test_rows_of_blocks_are_rows_of_the_table(worked: Folder) -> None:
-    table = tabulated(worked)
+def test_references_have_a_block_of_their_own(worked: Folder) -> None:
+    table = worked.tabulated(TABLE)
 
     layout = TABLE.arrange(table)
 
-    rows = [row for block in layout.blocks for row in block.rows]
-    assert len(rows) == len(table) == 5
-    assert {len(row) for row in rows} == {len(layout.columns)}
-    assert rows[0][4:10] == [Entry("")] * 6  # plain has nothing to be compared with
+    assert len(table) == 5
+    plain = layout.blocks[0].rows[0]
+    assert plain[4:10] == [Entry("")] * 6  # plain has nothing to be compared with
     assert layout.blocks[-1].heading.endswith("references: 2 requests")
 
 
@@ -197,8 +163,8 @@ def test_log_without_candidates_has_no_table(folder: Folder) -> None:
     write_study(folder, {name: values[:0] for name, values in WORKED.items()})
     folder.run(folder.config("dnn", "plain", 1))
 
-    empty = tabulated(folder)
+    empty = folder.tabulated(TABLE)
     (folder.store.data_folder("f" * 16) / "candidates.parquet").unlink()
 
     assert empty.empty
-    assert tabulated(folder).empty
+    assert folder.tabulated(TABLE).empty

@@ -18,27 +18,20 @@ from reports.reading.load import load_runs
 from reports.statistics.estimates import UNKNOWN, Estimate, own_component, share_of
 from reports.tables import controls
 from reports.tables.awareness import TABLE
+from tests.test_reports.conftest import bounds_of, printed, row_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Folder
 
 PLACEBO = {"domains": "placebo"}
 SEEDS = (1, 2, 3)
 
 
-def scores_of(folder: Folder, method: str, metric: str, **changes: object) -> np.ndarray:
-    configs = [folder.config("dnn", method, seed, **changes) for seed in SEEDS]
-    return np.array([folder.scores(config)[metric] for config in configs])
-
-
-@pytest.fixture
-def table(studied: Folder) -> pd.DataFrame:
-    return tabulate(load_runs(studied.store.out))
-
-
-def row_of(table: pd.DataFrame, method: str, metric: str = "auc") -> pd.Series:
-    (position,) = np.flatnonzero((table["method"] == method) & (table["metric"] == metric))
-    return table.iloc[position]
+@pytest.fixture(scope="module")
+def table(whole_studies: Path) -> pd.DataFrame:
+    return tabulate(load_runs(whole_studies))
 
 
 def made(
@@ -63,15 +56,15 @@ def made(
 @pytest.mark.parametrize("method", ["adasparse", "maml"])
 @pytest.mark.parametrize("metric", ["auc", "gauc"])
 def test_parts_are_the_differences_of_the_three_arms(
-    studied: Folder, table: pd.DataFrame, method: str, metric: str
+    folder: Folder, table: pd.DataFrame, method: str, metric: str
 ) -> None:
     arms = {
-        "method": scores_of(studied, method, metric),
-        "placebo": scores_of(studied, method, metric, **PLACEBO),
-        "plain": scores_of(studied, "plain", metric),
+        "method": folder.over_seeds(metric, method),
+        "placebo": folder.over_seeds(metric, method, **PLACEBO),
+        "plain": folder.over_seeds(metric, "plain"),
     }
 
-    row = row_of(table, method, metric)
+    row = row_of(table, method=method, metric=metric)
 
     for arm, scores in arms.items():
         assert row[f"{arm}_mean"] == pytest.approx(scores.mean())
@@ -111,51 +104,47 @@ def test_share_is_there_where_the_gain_is_clear(
 
     table = tabulate(load_runs(folder.store.out))
 
-    row, of_gauc = row_of(table, "adasparse"), row_of(table, "adasparse", "gauc")
+    row, of_gauc = (row_of(table, method="adasparse", metric=one) for one in ("auc", "gauc"))
     gain = np.subtract(arms["method"], arms["plain"])
     aware = np.subtract(arms["method"], arms["placebo"])
     expected = share_of(*(estimate_of(v) for v in (aware, gain, gain - aware)))
-    names = [f"share_{end}" for end in ("mean", "low", "high")]
-    assert row[names].tolist() == pytest.approx([expected.mean, expected.low, expected.high])
-    assert of_gauc[names].isna().all()  # a loss
+    assert bounds_of(row, "share") == pytest.approx([expected.mean, expected.low, expected.high])
+    assert np.isnan(bounds_of(of_gauc, "share")).all()  # a loss
     assert "% [" in answers(table)[1]
 
 
 def test_parts_are_over_the_runs_that_all_three_arms_have(folder: Folder) -> None:
     folder.plan_studies()
-    for seed in SEEDS:
-        folder.run(folder.config("dnn", "adasparse", seed))
-    for seed in (2, 3):
-        folder.run(folder.config("dnn", "adasparse", seed, **PLACEBO))
-    for seed in (1, 2):
-        folder.run(folder.config("dnn", "plain", seed))
-    folder.write_data()
+    folder.finish(folder.config("dnn", "adasparse", seed) for seed in SEEDS)
+    folder.finish(folder.config("dnn", "adasparse", seed, **PLACEBO) for seed in (2, 3))
+    folder.finish(folder.config("dnn", "plain", seed) for seed in (1, 2))
 
     frame = tabulate(load_runs(folder.store.out))
 
-    row = row_of(frame, "adasparse")
+    row = row_of(frame, method="adasparse", metric="auc")
     one = folder.scores(folder.config("dnn", "adasparse", 2))["auc"]
     assert (row["runs"], row["planned_runs"]) == (1, 3)
     assert row["method_mean"] == pytest.approx(one)
     assert math.isnan(row["gain_e4_low"])
-    assert row_of(frame, "maml")["runs"] == 0
+    assert row_of(frame, method="maml", metric="auc")["runs"] == 0
     assert "not known; it takes two draws or seeds" in answers(frame)[0]
-    texts = [entry.text for entry in TABLE.arrange(frame).blocks[0].rows[0]]
-    assert texts[-1] == "0 of 3"  # MAML comes first
+    assert printed(TABLE.arrange(frame))[0]["Runs"] == "0 of 3"  # MAML comes first
 
 
-def test_controls_leave_placebos_to_their_own_table(studied: Folder, table: pd.DataFrame) -> None:
-    others = controls.tabulate(load_runs(studied.store.out))
+def test_controls_leave_placebos_to_their_own_table(
+    whole_studies: Path, table: pd.DataFrame
+) -> None:
+    others = controls.tabulate(load_runs(whole_studies))
 
     assert not others["changes"].str.contains("placebo").any()
     assert table["method"].unique().tolist() == ["maml", "adasparse"]
     assert table["metric"].tolist() == ["auc", "gauc"] * 2
 
 
-def test_added_parameters_are_those_of_the_placebo_alone(studied: Folder) -> None:
-    assert (tabulate(load_runs(studied.store.out))["added_parameters"] == 0.0).all()
+def test_added_parameters_are_those_of_the_placebo_alone(table: pd.DataFrame) -> None:
+    assert (table["added_parameters"] == 0.0).all()
     layout = TABLE.arrange(made((1.0, 0.5, 1.5), (1.0, 0.5, 1.5), (0.0, -1.0, 1.0)))
-    assert layout.blocks[0].rows[0][layout.columns.index("Added parameters")].text == "96"
+    assert printed(layout)[0]["Added parameters"] == "96"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +198,7 @@ def test_sentence_ends_with_a_share_that_is_defined() -> None:
 
     assert sentence.endswith("; awareness is 71% [30%, 115%] of it.")
     layout = TABLE.arrange(made(*parts, **share))
-    assert layout.blocks[0].rows[0][layout.columns.index("Share")].text == "0.71 [0.30, 1.15]"
+    assert printed(layout)[0]["Share"] == "0.71 [0.30, 1.15]"
     assert layout.notes[0] == sentence
 
 
@@ -227,7 +216,7 @@ def test_sentence_marks_capped_runs_and_names_the_log_among_several() -> None:
 def test_share_that_is_not_defined_is_a_dash() -> None:
     layout = TABLE.arrange(made((4.0, -20.0, 28.0), (3.0, -1.0, 7.0), (1.0, -4.0, 6.0)))
 
-    assert layout.blocks[0].rows[0][layout.columns.index("Share")].text == "\N{EN DASH}"
+    assert printed(layout)[0]["Share"] == "\N{EN DASH}"
 
 
 def test_figure_draws_each_part_in_the_colour_of_its_method(table: pd.DataFrame) -> None:
@@ -246,7 +235,7 @@ def test_figure_draws_each_part_in_the_colour_of_its_method(table: pd.DataFrame)
     colours = {to_rgba(line.get_color()) for line in marks}
     assert colours == {to_rgba("#56b4e9"), to_rgba("#d55e00")}
     drawn = {float(line.get_xdata()[0]) for line in marks}
-    rows = [row_of(table, method) for method in ("maml", "adasparse")]
+    rows = [row_of(table, method=method, metric="auc") for method in ("maml", "adasparse")]
     assert drawn == {row[f"{part}_e4_mean"] for row in rows for part in PARTS}
 
 

@@ -10,24 +10,14 @@ import pytest
 
 from benchmark.store.files import RecordError, write_parquet
 from reports.analysis.differences import achieved_share
-from reports.reading.load import load_runs
 from reports.statistics.bins import bins_of
-from reports.tables.ceiling import arrange, tabulate
+from reports.tables.ceiling import TABLE
+from tests.test_reports.conftest import bounds_of, row_of
 
 if TYPE_CHECKING:
     from conftest import Folder
 
 METRICS = ("expected_logloss", "expected_auc", "expected_gauc")
-
-
-def table_of(folder: Folder) -> pd.DataFrame:
-    return tabulate(load_runs(folder.store.out))
-
-
-def row_of(table: pd.DataFrame, method: str, scope: int = 0) -> pd.Series:
-    is_row = (table["backbone"] == "dnn") & (table["method"] == method) & (table["scope"] == scope)
-    (position,) = np.flatnonzero(is_row)
-    return table.iloc[position]
 
 
 def scores_of(folder: Folder, method: str, seed: int, rows: np.ndarray) -> dict[str, float]:
@@ -44,12 +34,12 @@ def frame(**columns: list[float]) -> pd.DataFrame:
 def test_scores_of_all_domains_and_of_each_bin_are_those_of_the_definition(
     finished: Folder,
 ) -> None:
-    table = table_of(finished)
+    table = finished.tabulated(TABLE)
 
     bins = bins_of(finished.domains()["train_impressions"])[finished.domain]
     for scope in (0, *np.unique(bins)):
         rows = np.flatnonzero((bins == scope) | (scope == 0))
-        row = row_of(table, "adasparse", scope)
+        row = row_of(table, backbone="dnn", method="adasparse", scope=scope)
         scores = [scores_of(finished, "adasparse", seed, rows) for seed in (1, 2, 3)]
         for metric in METRICS:
             values = [score[metric] for score in scores]
@@ -59,23 +49,20 @@ def test_scores_of_all_domains_and_of_each_bin_are_those_of_the_definition(
 
 
 def test_share_is_the_part_of_the_way_to_the_ceiling(finished: Folder) -> None:
-    table, rows = table_of(finished), np.arange(finished.p_click.size)
+    table = finished.tabulated(TABLE)
 
     best = finished.expected(finished.p_click, finished.log_odds, finished.domain)
-    own, plain = (
-        [scores_of(finished, method, seed, rows) for seed in (1, 2, 3)]
-        for method in ("adasparse", "plain")
-    )
-    row = row_of(table, "adasparse")
+    row = row_of(table, backbone="dnn", method="adasparse", scope=0)
     for metric in METRICS:
-        shares = [
-            (one[metric] - other[metric]) / (best[metric] - other[metric])
-            for one, other in zip(own, plain, strict=True)
-        ]
-        assert row[f"{metric}_share_mean"] == pytest.approx(np.mean(shares))
-        assert 0.0 < row[f"{metric}_share_mean"] < 1.0
-        assert row[f"{metric}_share_low"] < np.mean(shares) < row[f"{metric}_share_high"]
-    assert np.isnan(row_of(table, "plain")["expected_auc_share_mean"])
+        own, plain = (finished.over_seeds(metric, method) for method in ("adasparse", "plain"))
+        shares = (own - plain) / (best[metric] - plain)
+        mean, low, high = bounds_of(row, f"{metric}_share")
+        assert mean == pytest.approx(shares.mean())
+        assert 0.0 < mean < 1.0
+        assert low < mean < high
+    assert np.isnan(
+        row_of(table, backbone="dnn", method="plain", scope=0)["expected_auc_share_mean"]
+    )
 
 
 def test_share_of_worked_seeds() -> None:
@@ -113,7 +100,7 @@ def test_share_is_undefined_where_one_seed_has_a_short_way() -> None:
 
 
 def test_blocks_are_blank_where_there_is_no_share(finished: Folder) -> None:
-    layout = arrange(table_of(finished))
+    layout = TABLE.arrange(finished.tabulated(TABLE))
 
     assert len(layout.columns) <= 11
     first = layout.blocks[0]
@@ -129,19 +116,7 @@ def test_blocks_are_blank_where_there_is_no_share(finished: Folder) -> None:
 def test_real_logs_have_no_ceiling(finished: Folder) -> None:
     finished.write_data(with_truth=False)
 
-    assert table_of(finished).empty
-
-
-def test_half_finished_grid_has_what_is_there(folder: Folder) -> None:
-    folder.plan()
-    folder.write_data()
-    folder.run(folder.config("dnn", "adasparse", 1))
-
-    row = row_of(table_of(folder), "adasparse")
-
-    assert (row["runs"], row["planned_runs"]) == (1, 3)
-    assert np.isnan(row["expected_auc_share_mean"])
-    arrange(table_of(folder))
+    assert finished.tabulated(TABLE).empty
 
 
 def test_predictions_of_other_rows_are_refused(finished: Folder) -> None:
@@ -149,4 +124,4 @@ def test_predictions_of_other_rows_are_refused(finished: Folder) -> None:
     write_parquet(finished.store.data_folder("f" * 16) / "truth.parquet", truth)
 
     with pytest.raises(RecordError, match="its test rows are not those of"):
-        table_of(finished)
+        finished.tabulated(TABLE)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from benchmark.metrics import METRICS, SCORES, mean_influences, placements
 from reports.analysis.comparisons import compare, estimate
@@ -17,6 +15,7 @@ from reports.reading.names import BASELINE
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.paired_tests import contrast, holm, paired_p_value
 from reports.tables import comparisons as comparisons_table
+from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +31,6 @@ PLAIN = ("world", "scenario", "dnn", "plain", "")
 PRUNED = ("world", "scenario", "dnn", "adasparse", "")
 
 
-def aucs(folder: Folder, method: str) -> np.ndarray:
-    logits = (folder.logits(folder.config("dnn", method, seed)) for seed in SEEDS)
-    return np.array([roc_auc_score(folder.label, logit) for logit in logits])
-
-
-def row_of(table: pd.DataFrame, **keys: str) -> pd.Series:
-    found = table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
-    assert len(found) == 1
-    return found.iloc[0]
-
-
 @pytest.fixture(scope="module")
 def table(whole_grid: Path) -> pd.DataFrame:
     """All comparisons of a finished grid."""
@@ -54,7 +42,7 @@ def test_compare_tests_each_method_against_its_backbone(
 ) -> None:
 
     row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
-    deltas = aucs(folder, "adasparse") - aucs(folder, "plain")
+    deltas = folder.over_seeds("auc", "adasparse") - folder.over_seeds("auc", "plain")
     assert row["delta_mean"] == pytest.approx(deltas.mean())
     assert row["delta_low"] < row["delta_mean"] < row["delta_high"]
     assert row["t_p"] == pytest.approx(paired_p_value(deltas))
@@ -84,11 +72,8 @@ def test_compare_takes_delongs_test_of_the_mean_over_the_seeds(
 def test_second_best_is_chosen_on_dev(studied: Folder) -> None:
     table = compare(load_runs(studied.store.out))
 
-    dev = {  # dev and test rows are the same here, and so are their scores
-        method: np.mean([studied.scores(studied.config("dnn", method, s))["auc"] for s in SEEDS])
-        for method in ("plain", "maml", "adasparse")
-    }
-    del dev["adasparse"]
+    # dev and test rows are the same here, and so are their scores
+    dev = {method: studied.over_seeds("auc", method).mean() for method in ("plain", "maml")}
     row = row_of(table, method="adasparse", kind="second_best", metric="gauc")
     assert row["other"] == max(dev, key=dev.get)
 
@@ -159,24 +144,21 @@ def test_estimate_is_that_of_the_table(finished: Folder) -> None:
 
 def test_comparison_of_cells_without_common_runs_is_undefined(folder: Folder) -> None:
     folder.plan()
-    folder.run(folder.config("dnn", "plain", 1))
-    folder.run(folder.config("dnn", "adasparse", 2))
-    folder.write_data()
+    folder.finish(folder.config("dnn", *run) for run in (("plain", 1), ("adasparse", 2)))
     runs = load_runs(folder.store.out)
 
-    row = row_of(compare(runs), kind="baseline", metric="auc")
+    row = row_of(compare(runs), backbone="dnn", kind="baseline", metric="auc")
 
     assert row["pairs"] == estimate(records_of(runs, PRUNED), {}, "auc").num == 0
     assert np.isnan([row["delta_mean"], row["delta_low"], row["t_p"], row["delong_p"]]).all()
 
 
-def test_comparison_of_one_seed_has_no_interval(folder: Folder) -> None:
-    folder.plan(seeds=(1,))
-    for method in METHODS:
-        folder.run(folder.config("dnn", method, 1))
-    folder.write_data()
+def test_comparison_of_one_seed_has_delongs_test_alone(folder: Folder) -> None:
+    folder.finish(folder.plan(seeds=(1,)))
 
-    row = row_of(compare(load_runs(folder.store.out)), kind="baseline", metric="auc")
+    row = row_of(
+        compare(load_runs(folder.store.out)), backbone="dnn", kind="baseline", metric="auc"
+    )
 
     assert row["delta_mean"] != 0.0
     assert np.isnan([row["delta_low"], row["t_p"], row["mde"]]).all()
@@ -204,19 +186,8 @@ def test_comparisons_follow_changed_predictions(finished: Folder) -> None:
     assert row_of(after, **keys)["error"] != row_of(before, **keys)["error"]
 
 
-def test_store_with_the_backbone_alone_has_no_comparison(folder: Folder) -> None:
-    for config in folder.plan():
-        if config.method == BASELINE:
-            folder.run(config)
-    folder.write_data()
-
-    assert compare(load_runs(folder.store.out)).empty
-
-
 def test_undefined_metrics_have_no_interval_and_no_star(folder: Folder) -> None:
-    for config in folder.plan():
-        folder.run(replace(config), gauc=float("nan"))
-    folder.write_data()
+    folder.finish(folder.plan(), gauc=float("nan"))
 
     rows = compare(load_runs(folder.store.out)).query("metric == 'gauc'")
 

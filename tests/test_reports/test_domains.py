@@ -156,26 +156,6 @@ def test_domains_of_a_store_are_those_counted_from_its_rows(finished: Folder) ->
     assert row["judged_row_share"] == pytest.approx((finished.domain < 4).mean())
 
 
-def test_a_store_without_the_plain_backbone_lists_no_domain(folder: Folder) -> None:
-    folder.plan()
-    folder.run(folder.config("dnn", "adasparse", 1))
-    folder.write_data()
-    runs = load_runs(folder.store.out)
-
-    assert worse_domains.tabulate(runs).empty
-    assert set(domains.tabulate(runs)["runs"]) == {0}
-
-
-def test_a_plan_without_the_main_study_has_no_domains(finished: Folder) -> None:
-    (finished.store.out / "studies" / "main.json").write_text(
-        '{"study": "main", "slots": [], "former": []}'
-    )
-    runs = load_runs(finished.store.out)
-
-    assert domains.tabulate(runs).empty
-    assert worse_domains.tabulate(runs).empty
-
-
 def test_coverage_counts_the_domains_of_one_class_and_their_rows(finished: Folder) -> None:
     row = coverage.tabulate(load_runs(finished.store.out)).iloc[0]
 

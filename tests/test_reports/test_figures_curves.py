@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
 from reports.figures.curves import FIGURE
-from reports.look.part import rendered
-from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,22 +35,12 @@ def history(config: RunConfig, num: int = 3) -> pl.DataFrame:
 
 
 def table_of(
-    folder: Folder,
-    *,
-    is_done: Callable[[RunConfig], bool] = lambda config: True,
-    evaluations: Callable[[RunConfig], int] = lambda config: 3,
+    folder: Folder, evaluations: Callable[[RunConfig], int] = lambda config: 3
 ) -> pd.DataFrame:
     """The table of a grid whose runs have these histories."""
-    write = folder.store.write
-
-    def with_history(config, result):
-        write(config, replace(result, history=history(config, evaluations(config))))
-
-    object.__setattr__(folder.store, "write", with_history)
-    for config in folder.plan():
-        if is_done(config):
-            folder.run(config)
-    return FIGURE.tabulate(load_runs(folder.store.out))
+    folder.history = lambda config: history(config, evaluations(config))
+    folder.finish(folder.plan())
+    return folder.tabulated(FIGURE)
 
 
 def test_scores_are_mean_and_range_of_dev_over_the_seeds(folder: Folder):
@@ -77,6 +64,8 @@ def test_only_adasparse_has_schedules_and_its_bounds(folder: Folder):
         *("sparsity/layer0", "sparsity/layer1", "r_min", "r_max"),
     }
     assert set(table.query("quantity == 'r_min'")["mean"]) == {0.15}
+    plain = table[table["method"] == "plain"]
+    assert [len(FIGURE.draw(one).axes) for one in (table, plain)] == [8, 4]
 
 
 def test_curve_ends_where_the_first_seed_stops(folder: Folder):
@@ -96,22 +85,3 @@ def test_figure_shades_the_band_that_training_aims_at(folder: Folder):
     labels = canvas.axes[3].get_legend_handles_labels()[1]
 
     assert labels == ["band [0.15, 0.25]", "layer0", "layer1"]
-
-
-@pytest.mark.parametrize(
-    ("is_done", "num_panels"),
-    [
-        (lambda config: config.method == "plain", 4),  # two per backbone
-        (lambda config: config.method == "adasparse" and config.seed == 1, 8),
-        (lambda config: (config.backbone, config.method) != ("dnn", "adasparse"), 8),
-    ],
-)
-def test_partial_grids_render(folder: Folder, is_done, num_panels):
-    table = table_of(folder, is_done=is_done)
-
-    assert rendered(FIGURE, table)["png"]
-    assert len(FIGURE.draw(table).axes) == num_panels
-
-
-def test_grid_without_finished_runs_makes_no_figure(folder: Folder):
-    assert table_of(folder, is_done=lambda config: False).empty

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from scipy import stats
 
 from reports.figures import fig3c, fig3d
-from reports.look.part import rendered
 from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder
 
-    from reports.look.part import Figure
 
 SEEDS = (1, 2, 3)
 AUCS = (0.70, 0.72, 0.71)
@@ -31,24 +28,19 @@ BOUNDS = (
 )
 
 
-def store(folder: Folder, study: str, cells: tuple, seeds: tuple = SEEDS) -> None:
-    """A study on one backbone whose cells are finished for these seeds."""
+def store(folder: Folder, study: str, cells: tuple) -> None:
+    """A study on one backbone whose cells are finished."""
     configs = [[folder.config("dnn", method, seed, **c) for seed in SEEDS] for method, c in cells]
     folder.plan_of({study: [config for group in configs for config in group]})
     for group in configs:
         for config, auc in zip(group, AUCS, strict=True):
-            if config.seed in seeds:
-                folder.run(config, auc=auc, gauc=auc - 0.1)
+            folder.run(config, auc=auc, gauc=auc - 0.1)
     domains = folder.domains()
     age = pl.Series("age", [i % 2 for i in range(len(domains))])
     folder.domains = lambda: domains.with_columns(
         age, scenario=pl.Series(["a", "a", "b", "b", "c"])
     )
     folder.write_data()
-
-
-def table_of(folder: Folder, figure: Figure) -> pd.DataFrame:
-    return figure.tabulate(load_runs(folder.store.out))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +53,7 @@ def test_interval_is_students_of_the_difference_to_plain(folder: Folder, figure,
         folder.run(folder.config("dnn", "plain", seed, **cells[0][1]), auc=auc, gauc=auc)
     reach = stats.t.ppf(0.975, 2) * np.std([0.10, 0.09, 0.11], ddof=1) / 3**0.5
 
-    table = table_of(folder, figure)
+    table = folder.tabulated(figure)
 
     others = table[table["method"] != "plain"]
     assert others["auc_mean"].tolist() == pytest.approx([0.71] * len(others))
@@ -73,7 +65,7 @@ def test_interval_is_students_of_the_difference_to_plain(folder: Folder, figure,
 def test_partitions_have_a_point_per_method_and_number_of_domains(folder: Folder):
     store(folder, "partitions", NESTED)
 
-    table = table_of(folder, fig3c.FIGURE)
+    table = folder.tabulated(fig3c.FIGURE)
 
     steps = table.groupby("method")["num_domains"].apply(list).to_dict()
     assert steps == {"plain": [3, 5], "adasparse": [3, 5], "my_method": [5]}
@@ -82,7 +74,7 @@ def test_partitions_have_a_point_per_method_and_number_of_domains(folder: Folder
 def test_partitions_name_the_columns_of_every_step(folder: Folder):
     store(folder, "partitions", NESTED)
 
-    note = fig3c.FIGURE.notes(table_of(folder, fig3c.FIGURE))[0]
+    note = fig3c.FIGURE.notes(folder.tabulated(fig3c.FIGURE))[0]
 
     assert "3 (scenario), 5 (+ age)" in note
 
@@ -90,7 +82,7 @@ def test_partitions_name_the_columns_of_every_step(folder: Folder):
 @pytest.mark.parametrize(("finest", "ticks"), [(500, [3, 500]), (5, [3, 5]), (3.3, [3.3])])
 def test_partitions_label_only_numbers_that_have_room(folder: Folder, finest, ticks):
     store(folder, "partitions", NESTED)
-    table = table_of(folder, fig3c.FIGURE).astype({"num_domains": float})
+    table = folder.tabulated(fig3c.FIGURE).astype({"num_domains": float})
 
     canvas = fig3c.FIGURE.draw(table.replace({"num_domains": {5.0: finest}}))
 
@@ -114,37 +106,7 @@ def test_bounds_have_the_reached_sparsity_of_their_layers(folder: Folder):
 def test_bounds_are_labelled_in_rising_order_after_the_base(folder: Folder):
     store(folder, "sparsity", BOUNDS)
 
-    legend = fig3d.FIGURE.draw(table_of(folder, fig3d.FIGURE)).legends[0]
+    legend = fig3d.FIGURE.draw(folder.tabulated(fig3d.FIGURE)).legends[0]
 
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["plain", "[0.05, 0.1]", "[0.15, 0.25]"]
-
-
-@pytest.mark.parametrize(
-    ("method", "seeds"), [("plain", (1,)), ("adasparse", (1, 2)), ("my_method", (1,))]
-)
-def test_partial_partitions_render(folder: Folder, method, seeds):
-    store(folder, "partitions", tuple(cell for cell in NESTED if cell[0] != method), seeds)
-    table = table_of(folder, fig3c.FIGURE)
-
-    assert rendered(fig3c.FIGURE, table)["png"]
-    assert table["auc_low"].isna().all()  # one seed, or differences that agree
-
-
-@pytest.mark.parametrize("cells", [BOUNDS[1:2], BOUNDS[1:]])
-def test_partial_bounds_render_without_a_base(folder: Folder, cells):
-    store(folder, "sparsity", cells, (2,))
-
-    assert rendered(fig3d.FIGURE, table_of(folder, fig3d.FIGURE))["png"]
-
-
-@pytest.mark.parametrize("seeds", [(), SEEDS])
-def test_bounds_without_adasparse_make_no_figure(folder: Folder, seeds):
-    store(folder, "sparsity", BOUNDS[:1], seeds)
-
-    assert table_of(folder, fig3d.FIGURE).empty
-
-
-def test_other_studies_make_no_figure(finished: Folder):
-    assert table_of(finished, fig3c.FIGURE).empty
-    assert table_of(finished, fig3d.FIGURE).empty

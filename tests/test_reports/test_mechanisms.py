@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,27 +12,19 @@ from scipy import stats
 
 from reports.reading.load import load_runs
 from reports.tables.mechanisms import arrange, tabulate
+from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Folder
 
 PIN = {"pinned": {"pruner_input": "h"}}
-SEEDS = (1, 2, 3)
 
 
-def gaucs(folder: Folder, method: str, **changes: object) -> np.ndarray:
-    configs = [folder.config("dnn", method, seed, **changes) for seed in SEEDS]
-    return np.array([folder.scores(config)["expected_gauc"] for config in configs])
-
-
-def row_of(table: pd.DataFrame, dataset: str, method: str) -> pd.Series:
-    (position,) = np.flatnonzero((table["dataset"] == dataset) & (table["method"] == method))
-    return table.iloc[position]
-
-
-@pytest.fixture
-def table(studied: Folder) -> pd.DataFrame:
-    return tabulate(load_runs(studied.store.out))
+@pytest.fixture(scope="module")
+def table(whole_studies: Path) -> pd.DataFrame:
+    return tabulate(load_runs(whole_studies))
 
 
 def test_every_world_has_its_methods_and_its_ceiling(table: pd.DataFrame) -> None:
@@ -42,12 +35,15 @@ def test_every_world_has_its_methods_and_its_ceiling(table: pd.DataFrame) -> Non
 
 
 def test_methods_are_compared_with_plain_and_with_their_control(
-    studied: Folder, table: pd.DataFrame
+    folder: Folder, table: pd.DataFrame
 ) -> None:
-    own, plain = gaucs(studied, "adasparse"), gaucs(studied, "plain")
-    control = gaucs(studied, "adasparse", **PIN, **studied.blind)
+    own, plain = (
+        folder.over_seeds("expected_gauc", "adasparse"),
+        folder.over_seeds("expected_gauc", "plain"),
+    )
+    control = folder.over_seeds("expected_gauc", "adasparse", **PIN, **folder.blind)
 
-    row = row_of(table, "world", "adasparse")
+    row = row_of(table, dataset="world", method="adasparse")
 
     assert row["expected_gauc_mean"] == pytest.approx(own.mean())
     assert row["control_expected_gauc_mean"] == pytest.approx(control.mean())
@@ -60,16 +56,16 @@ def test_methods_are_compared_with_plain_and_with_their_control(
         assert row[f"delta_{name}_p"] == pytest.approx(test.pvalue)
 
 
-def test_controls_of_another_world_are_its_own(studied: Folder, table: pd.DataFrame) -> None:
-    control = gaucs(studied, "maml", **studied.null_world, **studied.blind)
+def test_controls_of_another_world_are_its_own(folder: Folder, table: pd.DataFrame) -> None:
+    control = folder.over_seeds("expected_gauc", "maml", **folder.null_world, **folder.blind)
 
-    row = row_of(table, "synthetic_none", "maml")
+    row = row_of(table, dataset="synthetic_none", method="maml")
 
     assert row["control_expected_gauc_mean"] == pytest.approx(control.mean())
 
 
 def test_plain_is_compared_with_nothing(table: pd.DataFrame) -> None:
-    row = row_of(table, "world", "plain")
+    row = row_of(table, dataset="world", method="plain")
 
     names = ["delta_plain_e4_mean", "delta_control_e4_mean", "expected_gauc_share_mean"]
     assert row[names].isna().all()
@@ -150,18 +146,11 @@ def test_layout_has_few_columns_and_blank_baselines(table: pd.DataFrame) -> None
     assert plain[8] == "3"
 
 
-def test_one_seed_has_differences_but_no_test(folder: Folder) -> None:
-    for config in folder.plan_studies():
-        if config.seed == 1:
-            folder.run(config)
-    folder.write_data()
-    folder.write_data(folder.null_world["data_fingerprint"])
+def test_notes_of_one_seed_say_that_nothing_is_tested(whole_studies: Path) -> None:
+    runs = load_runs(whole_studies)
+    one = replace(runs, cells=tuple(cell for cell in runs.cells if cell.config.seed == 1))
 
-    table = tabulate(load_runs(folder.store.out))
+    notes = arrange(tabulate(one)).notes
 
-    row = row_of(table, "world", "maml")
-    assert not np.isnan(row["delta_control_e4_mean"])
-    assert np.isnan(row["delta_control_p_holm"])
-    notes = arrange(table).notes
     assert "shares two runs" in notes[0]
     assert "no comparison has two runs" in notes[1]

@@ -11,18 +11,13 @@ import pytest
 from benchmark.metrics import GAINS
 from reports.analysis.comparisons import peers_of
 from reports.analysis.retuned import compare_searches
-from reports.build import load_tables
 from reports.reading.keys import Family
 from reports.reading.load import load_runs
 from reports.tables import comparisons, retuned, table1
+from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from conftest import Folder
-
-
-def row_of(table: pd.DataFrame, method: str) -> pd.Series:
-    return table[table["method"] == method].iloc[0]
 
 
 def test_searches_are_compared_run_by_run(studied: Folder) -> None:
@@ -36,7 +31,7 @@ def test_searches_are_compared_run_by_run(studied: Folder) -> None:
     scores = np.array(
         [[studied.scores(configs[s, seed])["gauc"] for seed in (1, 2, 3)] for s in (1, 2)]
     )
-    row = row_of(table, "maml")
+    row = row_of(table, method="maml")
     assert (row["runs"], row["planned_runs"]) == (3, 3)
     assert [row["gauc_first"], row["gauc_second"]] == pytest.approx(scores.mean(axis=1).tolist())
     gaps = 1e4 * (scores[1] - scores[0])
@@ -78,22 +73,16 @@ def test_models_without_common_runs_are_no_part_of_the_sentence(studied: Folder)
             (studied.store.run_folder(config) / "record.json").unlink()
     table = compare_searches(load_runs(studied.store.out))
 
-    assert row_of(table, "maml")["runs"] == 0
-    assert np.isnan(row_of(table, "maml")["auc_delta_e4_mean"])
+    assert row_of(table, method="maml")["runs"] == 0
+    assert np.isnan(row_of(table, method="maml")["auc_delta_e4_mean"])
     assert "(2 models)" in retuned.arrange(table).notes[0]
-
-
-def test_a_plan_without_second_searches_has_no_such_table(finished: Folder) -> None:
-    assert load_tables()["retuned"].tabulate(load_runs(finished.store.out)).empty
 
 
 @pytest.mark.parametrize(("tuned_from", "is_said"), [("tuned", True), ("", False)])
 def test_comparisons_of_models_that_were_searched_once_say_so(
     folder: Folder, tuned_from: str, is_said: bool
 ) -> None:
-    for config in folder.plan(tuned_from=tuned_from):
-        folder.run(config)
-    folder.write_data()
+    folder.finish(folder.plan(tuned_from=tuned_from))
     runs = load_runs(folder.store.out)
 
     for table in (table1.TABLE, comparisons.TABLE):

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -14,6 +13,7 @@ from benchmark.protocol import COMPACT, with_setting
 from benchmark.store.plan import Plan, write_plan
 from reports.reading.load import load_runs
 from reports.tables.sensitivity import TABLE, independent_change
+from tests.test_reports.conftest import bounds_of, printed, row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,37 +58,26 @@ def draws(folder_of: type[Folder], tmp_path: Path) -> list[Folder]:
     return folders
 
 
-def row_of(table: pd.DataFrame, changes: str, method: str) -> pd.Series:
-    return table[(table["changes"] == changes) & (table["method"] == method)].squeeze()
-
-
-def t_interval(values: np.ndarray) -> tuple[float, float, float]:
-    interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    return values.mean(), interval.low, interval.high
-
-
-def bounds_of(row: pd.Series, name: str) -> list[float]:
-    return [row[f"{name}_e4_{part}"] for part in ("mean", "low", "high")]
-
-
 @pytest.mark.parametrize("changes", [name for name in SETTINGS if name])
 def test_gaps_and_their_changes_are_taken_draw_by_draw(draws: list[Folder], changes: str) -> None:
-    table = TABLE.tabulate(load_runs(draws[0].store.out))
+    table = draws[0].tabulated(TABLE)
 
     gap, base = (
         1e4 * (np.array(AUC[c]["adasparse"]) - np.array(AUC[c]["plain"])) for c in (changes, "")
     )
-    row = row_of(table, changes, "adasparse")
-    assert bounds_of(row, "delta") == pytest.approx(t_interval(gap))
-    assert bounds_of(row, "change") == pytest.approx(t_interval(gap - base))
-    plain = row_of(table, changes, "plain")
+    row = row_of(table, changes=changes, method="adasparse")
+    for name, values in (("delta", gap), ("change", gap - base)):
+        interval = stats.ttest_1samp(values, 0.0).confidence_interval()
+        expected = [values.mean(), interval.low, interval.high]
+        assert bounds_of(row, f"{name}_e4") == pytest.approx(expected)
+    plain = row_of(table, changes=changes, method="plain")
     assert plain["auc_mean"] == pytest.approx(np.mean(AUC[changes]["plain"]))
-    assert np.isnan(bounds_of(plain, "delta")).all()
-    assert np.isnan(bounds_of(row_of(table, "", "adasparse"), "change")).all()
+    assert np.isnan(bounds_of(plain, "delta_e4")).all()
+    assert np.isnan(bounds_of(row_of(table, changes="", method="adasparse"), "change_e4")).all()
 
 
 def test_order_changes_only_where_the_interval_says_so(draws: list[Folder]) -> None:
-    table = TABLE.tabulate(load_runs(draws[0].store.out))
+    table = draws[0].tabulated(TABLE)
 
     found = table.drop_duplicates("changes").set_index("changes")[["order", "tau", "turned"]]
     assert found.loc[""].tolist() == ["AdaSparse > MAML > plain", pytest.approx(1.0), ""]
@@ -105,7 +94,7 @@ def test_order_changes_only_where_the_interval_says_so(draws: list[Folder]) -> N
 def test_sentence_names_the_settings_that_move_gaps_beyond_the_methods(
     draws: list[Folder],
 ) -> None:
-    layout = TABLE.arrange(TABLE.tabulate(load_runs(draws[0].store.out)))
+    layout = TABLE.arrange(draws[0].tabulated(TABLE))
 
     note = layout.notes[0]
     assert "the best of 3 methods, the plain backbone among them, is 110.0 above the worst" in note
@@ -114,10 +103,7 @@ def test_sentence_names_the_settings_that_move_gaps_beyond_the_methods(
     assert "shuffled (" not in note
     assert note.endswith("moves most under split shuffled: +533.3.")
     (block,) = layout.blocks
-    texts = {row[0].text: [entry.text for entry in row] for row in block.rows}
-    answers = {
-        name: row[layout.columns.index("Does the order change?")] for name, row in texts.items()
-    }
+    answers = {row["Setting"]: row["Does the order change?"] for row in printed(layout)}
     assert answers["as in Table 1"] == ""
     assert answers["split shuffled"] == "no change seen"
     assert answers["embedding std 0.1"].startswith("plain above")
@@ -149,7 +135,7 @@ def test_one_seed_has_no_answer(folder: Folder) -> None:
     folder.write_data()
     folder.plan_of({"sensitivity": configs})
 
-    table = TABLE.tabulate(load_runs(folder.store.out))
+    table = folder.tabulated(TABLE)
     layout = TABLE.arrange(table)
 
     rows = {row[0].text: [entry.text for entry in row] for row in layout.blocks[0].rows}

@@ -9,17 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.look.table import to_latex, to_markdown
-from reports.reading.load import load_runs
 from reports.tables import bounds, formulations, partitions
+from tests.test_reports.conftest import Folder, printed
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from conftest import Folder
-
     from benchmark.config import RunConfig
-    from benchmark.store.records import RunResult
-    from reports.look.table import TableLayout
 
 SEEDS = (1, 2, 3)
 COLUMNS = ("scenario", "position", "age")
@@ -62,20 +56,6 @@ def run(folder: Folder, config: RunConfig, aucs: list[float]) -> None:
         folder.run(replace(config, seed=seed), auc=auc, gauc=auc - 0.1)
 
 
-def table_of(folder: Folder, module: object) -> pd.DataFrame:
-    return module.TABLE.tabulate(load_runs(folder.store.out))
-
-
-def texts_of(layout: TableLayout) -> dict[str, dict[str, dict[str, str]]]:
-    return {
-        block.heading: {
-            row[0].text: dict(zip(layout.columns, (entry.text for entry in row), strict=True))
-            for row in block.rows
-        }
-        for block in layout.blocks
-    }
-
-
 @pytest.fixture
 def nested(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Three nested columns, planned; the only domain of the third scenario is not in train."""
@@ -91,27 +71,6 @@ def nested(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     return plan(folder, "partitions", NESTED)
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        (
-            {"domain_columns": COLUMNS[:2], "task": "a+b"},
-            f"domain = scenario {TIMES} position only",
-        ),
-        ({"domain_columns": COLUMNS[:1]}, "domain = scenario only"),
-        ({"task": "scenario+position+age"}, "task = full partition"),
-        ({"pinned": {"sparsity_bounds": [0.05, 0.1]}}, "sparsity in [0.05, 0.1]"),
-        ({"pinned": {"form": "scaling"}}, "Scaling"),
-    ],
-)
-def test_changes_of_the_studies_are_said_in_words(folder, fields, expected) -> None:
-    main = folder.config("dnn", "adasparse", 1, **WHOLE)
-
-    folder.plan_of({"main": [main, replace(main, **fields)]})
-
-    assert load_runs(folder.store.out).cells[-1].changes == expected
-
-
 def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folder: Folder) -> None:
     plain, fusion, binarization, scaling = plan(folder, "formulations", FORMS)
     run(folder, plain, [0.70, 0.71, 0.72])
@@ -119,9 +78,8 @@ def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folde
     run(folder, binarization, [0.72, 0.72, 0.72])
     run(folder, scaling, [0.75])
 
-    layout = formulations.arrange(table_of(folder, formulations))
+    texts = folder.shown(formulations.TABLE)
 
-    (texts,) = texts_of(layout).values()
     assert list(texts) == [
         *("DNN", "+AdaSparse, Binarization", "+AdaSparse, Scaling", "+AdaSparse, Fusion")
     ]
@@ -132,23 +90,21 @@ def test_formulations_are_listed_as_in_the_paper_and_compared_seed_by_seed(folde
     assert (texts["DNN"]["Δ plain AUC"], texts["+AdaSparse, Fusion"]["Δ Fusion AUC"]) == ("", "")
     assert texts["+AdaSparse, Scaling"]["Δ plain AUC"] == "+500.0"
     assert texts["+AdaSparse, Scaling"]["Runs"] == "1 of 3"
-    assert [row[2].is_best for row in layout.blocks[0].rows] == [False, False, True, False]
 
 
 def test_formulations_show_whether_gates_are_exact(folder: Folder) -> None:
     shares = {"binarization": (0.0, 0.0), "scaling": (1.0, 0.5)}
-    write = folder.store.write
 
-    def with_shares(config: RunConfig, result: RunResult) -> None:
+    def history(config: RunConfig) -> pl.DataFrame:
         found = shares.get(config.pinned.get("form"), ())
         layers = {f"fractional/layer{i}": pl.lit(share) for i, share in enumerate(found)}
-        write(config, replace(result, history=result.history.with_columns(**layers)))
+        return Folder.history(config).with_columns(**layers)
 
-    object.__setattr__(folder.store, "write", with_shares)
+    folder.history = history
     for config in plan(folder, "formulations", FORMS):
         run(folder, config, [0.7])
 
-    (texts,) = texts_of(formulations.arrange(table_of(folder, formulations))).values()
+    texts = folder.shown(formulations.TABLE)
 
     shown = {name: row["Fractional factors"] for name, row in texts.items()}
     assert shown == {
@@ -166,8 +122,7 @@ def of_bounds(folder: Folder) -> dict[str, dict[str, str]]:
     run(folder, plain, [0.70, 0.71, 0.72])
     run(folder, main, [0.73, 0.73, 0.74])
     run(folder, high, [0.71, 0.71, 0.71])
-    (texts,) = texts_of(bounds.arrange(table_of(folder, bounds))).values()
-    return texts
+    return folder.shown(bounds.TABLE)
 
 
 def test_bounds_rise_and_are_compared_with_the_plain_backbone_and_the_main_cell(of_bounds) -> None:
@@ -191,23 +146,13 @@ def test_bounds_show_the_sparsity_that_was_reached(folder: Folder, of_bounds) ->
     assert of_bounds["DNN"]["layer0"] == of_bounds["DNN"]["In band"] == lowest["layer1"] == ""
 
 
-def test_no_model_that_prunes_is_finished_and_bounds_are_rendered(folder: Folder) -> None:
-    plain, *_ = plan(folder, "sparsity", BOUNDS)
-    run(folder, plain, [0.7])
-
-    (texts,) = texts_of(bounds.arrange(table_of(folder, bounds))).values()
-
-    assert [row["Runs"] for row in texts.values()] == ["1 of 3", *["0 of 3"] * 3]
-    assert texts[BANDED[0]]["Δ main AUC"] == "n/a"
-
-
 def test_partitions_count_the_domains_of_train_and_repeat_the_plain_backbone(
     folder: Folder, nested: list[RunConfig]
 ) -> None:
     for config in nested:
         run(folder, config, [0.7, 0.7, 0.7])
 
-    table = table_of(folder, partitions)
+    table = folder.tabulated(partitions.TABLE)
 
     assert table[["num_columns", "num_domains", "method"]].to_numpy().tolist() == [
         [columns, domains, method]
@@ -232,34 +177,17 @@ def test_partitions_compare_every_step_with_the_same_plain_runs(
     run(folder, two, [0.72])
     run(folder, full, [0.70, 0.70, 0.70])
 
-    layout = partitions.arrange(table_of(folder, partitions))
+    layout = partitions.arrange(folder.tabulated(partitions.TABLE))
 
-    headings, texts = zip(*texts_of(layout).items(), strict=True)
-    assert headings[1] == (
+    rows = printed(layout)
+    assert layout.blocks[1].heading == (
         f"world (domains: scenario {TIMES} position {TIMES} age), DNN; methods see scenario {TIMES}"
         " position: 3 domains"
     )
-    assert [list(step) for step in texts] == [["DNN", "+STAR", "+AdaSparse"]] * 3
-    assert [step["+AdaSparse"]["Δ AUC"] for step in texts] == [
-        *("+100.0 ± 100.0", "+200.0", "+233.3 ± 57.7")
-    ]
-    assert texts[2]["+STAR"]["Δ GAUC"] == f"{MINUS}100.0 ± 100.0"
-    assert [step["DNN"]["Δ AUC"] for step in texts] == ["", "", ""]
-    assert [step["+AdaSparse"]["Runs"] for step in texts] == ["3", "1 of 3", "3"]
-    assert texts[0]["+STAR"]["AUC"] == "n/a"
-
-
-@pytest.mark.parametrize("render", [to_markdown, to_latex])
-@pytest.mark.parametrize("table", [bounds, formulations, partitions])
-def test_plan_without_the_study_has_no_table_and_one_with_it_has_every_model(
-    folder: Folder, nested: list[RunConfig], render, table
-) -> None:
-    for config in nested:
-        run(folder, config, [0.7])
-
-    found = table_of(folder, table)
-
-    assert found.empty == (table is not partitions)
-    if not found.empty:
-        text = render("Partitions", table.arrange(found))
-        assert text.count("+STAR") == text.count("+AdaSparse") == 3
+    assert [row["Model"] for row in rows] == ["DNN", "+STAR", "+AdaSparse"] * 3
+    plain, star, pruned = (rows[place::3] for place in range(3))
+    assert [row["Δ AUC"] for row in pruned] == ["+100.0 ± 100.0", "+200.0", "+233.3 ± 57.7"]
+    assert star[2]["Δ GAUC"] == f"{MINUS}100.0 ± 100.0"
+    assert [row["Δ AUC"] for row in plain] == ["", "", ""]
+    assert [row["Runs"] for row in pruned] == ["3", "1 of 3", "3"]
+    assert star[0]["AUC"] == "n/a"

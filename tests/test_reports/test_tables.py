@@ -1,4 +1,4 @@
-"""Every table of the folder, and the numbers and marks of Table 1."""
+"""How tables are printed, and the numbers and marks of Table 1."""
 
 from __future__ import annotations
 
@@ -8,59 +8,21 @@ import numpy as np
 import pytest
 
 from reports.analysis.comparisons import compare
-from reports.build import load_tables
 from reports.look.table import Entry, TableBlock, TableLayout, number, spread, to_latex, to_markdown
 from reports.reading.load import load_runs
 from reports.reading.names import model_title, rank
 from reports.tables import table1
+from tests.test_reports.conftest import printed, row_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from conftest import Folder
 
 
-def row_of(table: pd.DataFrame, backbone: str, method: str) -> pd.Series:
-    return table[(table["backbone"] == backbone) & (table["method"] == method)].iloc[0]
-
-
-SHOWN = {  # what a table prints of its numbers, where that is not all of them
-    "worse_domains": lambda numbers: numbers[numbers["is_worse"]],
-    "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),
-}
-
-
-OF_THEIR_OWN = {"draws", "masks", "pruning", "sensitivity"}  # have tests of their own
-
-
-@pytest.mark.parametrize("name", sorted(load_tables().keys() - OF_THEIR_OWN))
-def test_table_arranges_what_it_tabulates(studied: Folder, name: str) -> None:
-    table = load_tables()[name]
-
-    numbers = table.tabulate(load_runs(studied.store.out))
-    layout = table.arrange(numbers)
-
-    rows = [row for block in layout.blocks for row in block.rows]
-    assert len(rows) == len(SHOWN.get(name, lambda numbers: numbers)(numbers)) > 0
-    assert {len(row) for row in rows} == {len(layout.columns)}
-
-
-@pytest.mark.parametrize("name", load_tables())
-def test_table_of_a_grid_without_finished_runs_is_empty(folder: Folder, name: str) -> None:
-    folder.plan_studies()
-
-    assert load_tables()[name].tabulate(load_runs(folder.store.out)).empty
-
-
 def test_table1_means_deviations_and_paired_differences(finished: Folder) -> None:
-    table = table1.tabulate(load_runs(finished.store.out))
+    table = finished.tabulated(table1.TABLE)
 
-    pruned, plain = (
-        np.array(
-            [finished.scores(finished.config("dnn", method, seed))["auc"] for seed in (1, 2, 3)]
-        )
-        for method in ("adasparse", "plain")
-    )
-    row = row_of(table, "dnn", "adasparse")
+    pruned, plain = (finished.over_seeds("auc", method) for method in ("adasparse", "plain"))
+    row = row_of(table, backbone="dnn", method="adasparse")
     assert row["auc_mean"] == pytest.approx(pruned.mean())
     assert row["auc_std"] == pytest.approx(pruned.std(ddof=1))
     assert row["auc_delta_e4_mean"] == pytest.approx(1e4 * (pruned - plain).mean())
@@ -70,26 +32,22 @@ def test_table1_means_deviations_and_paired_differences(finished: Folder) -> Non
 
 def test_table1_pairs_only_seeds_that_both_have(folder: Folder) -> None:
     folder.plan()
-    for method, seed in (("plain", 1), ("adasparse", 1), ("adasparse", 2)):
-        folder.run(folder.config("dnn", method, seed))
-    folder.write_data()
+    runs = (("plain", 1), ("adasparse", 1), ("adasparse", 2))
+    folder.finish(folder.config("dnn", *run) for run in runs)
 
-    table = table1.tabulate(load_runs(folder.store.out))
+    table = folder.tabulated(table1.TABLE)
 
-    row = row_of(table, "dnn", "adasparse")
+    row = row_of(table, backbone="dnn", method="adasparse")
     assert (row["runs"], row["pairs"], row["planned_runs"]) == (2, 1, 3)
     assert np.isnan(row["auc_delta_e4_std"])
-    texts = [entry.text for entry in table1.arrange(table).blocks[0].rows[1]]
-    assert texts[0] == "+AdaSparse"
-    assert texts[-1] == "2 of 3"
+    texts = printed(table1.arrange(table))[1]
+    assert (texts["Model"], texts["Runs"]) == ("+AdaSparse", "2 of 3")
 
 
 def test_table1_shows_undefined_metrics_as_such(folder: Folder) -> None:
-    for config in folder.plan():
-        folder.run(config, gauc=float("nan"))
-    folder.write_data()
+    folder.finish(folder.plan(), gauc=float("nan"))
 
-    layout = table1.arrange(table1.tabulate(load_runs(folder.store.out)))
+    layout = table1.arrange(folder.tabulated(table1.TABLE))
 
     column = layout.columns.index("GAUC")
     assert {row[column].text for block in layout.blocks[:2] for row in block.rows} == {"n/a"}
@@ -97,7 +55,7 @@ def test_table1_shows_undefined_metrics_as_such(folder: Folder) -> None:
 
 
 def test_table1_marks_the_best_of_each_backbone_but_not_the_ceiling(finished: Folder) -> None:
-    layout = table1.arrange(table1.tabulate(load_runs(finished.store.out)))
+    layout = table1.arrange(finished.tabulated(table1.TABLE))
 
     best = [[row[0].text for row in block.rows if row[2].is_best] for block in layout.blocks]
     assert [block.heading for block in layout.blocks] == [
@@ -111,7 +69,7 @@ def test_table1_marks_the_best_of_each_backbone_but_not_the_ceiling(finished: Fo
 def test_table1_has_no_ceiling_without_the_truth(finished: Folder) -> None:
     finished.write_data(with_truth=False)
 
-    layout = table1.arrange(table1.tabulate(load_runs(finished.store.out)))
+    layout = table1.arrange(finished.tabulated(table1.TABLE))
 
     assert len(layout.blocks) == 2
     assert not any("Ceiling" in note for note in layout.notes)
@@ -156,7 +114,7 @@ def test_table1_shows_the_interval_of_the_comparison_and_links_to_it(finished: F
     table = table1.tabulate(runs)
 
     tests = compare(runs).set_index("test")
-    row = row_of(table, "dnn", "adasparse")
+    row = row_of(table, backbone="dnn", method="adasparse")
     test = tests.loc[row["auc_test"]]
     assert (test["method"], test["metric"], test["kind"]) == ("adasparse", "auc", "baseline")
     assert row["auc_delta_e4_low"] == pytest.approx(1e4 * test["delta_low"])
@@ -186,17 +144,13 @@ def test_table1_stars_only_the_best_whose_comparison_earned_it(finished: Folder)
 @pytest.mark.parametrize("dataset", ["synthetic_production", "world"])
 def test_table1_has_the_papers_numbers_beside_its_own_logs(folder: Folder, dataset: str) -> None:
     folder.dataset = dataset
-    for config in folder.plan():
-        folder.run(config)
-    folder.write_data()
+    folder.finish(folder.plan())
 
-    layout = table1.arrange(table1.tabulate(load_runs(folder.store.out)))
+    layout = table1.arrange(folder.tabulated(table1.TABLE))
 
     has_paper = dataset == "synthetic_production"
     assert ("Paper Δ (AUC)" in layout.columns) == has_paper
     assert any("its production log" in note for note in layout.notes) == has_paper
     if has_paper:
-        column = layout.columns.index("Paper Δ (AUC)")
-        texts = [row[column].text for row in layout.blocks[0].rows]
-        assert texts == ["(0.7266)", "+93.0 (0.7359*)"]
-    assert {len(row) for block in layout.blocks for row in block.rows} == {len(layout.columns)}
+        texts = [row["Paper Δ (AUC)"] for row in printed(layout)]
+        assert texts[:2] == ["(0.7266)", "+93.0 (0.7359*)"]

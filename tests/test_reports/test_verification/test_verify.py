@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -64,11 +62,3 @@ def test_verify_unpacks_nothing_outside(tmp_path: Path, name: str, capsys) -> No
 
     assert main([str(tmp_path / "evil.zip")]) == 2
     assert "lies outside" in capsys.readouterr().err
-
-
-def test_verify_needs_no_training_code() -> None:
-    program = "import sys, reports.verify; print('torch' in sys.modules, 'mlflow' in sys.modules)"
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-
-    assert done.stdout.split() == ["False", "False"]
