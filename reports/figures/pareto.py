@@ -23,7 +23,7 @@ from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, REFERENCE
+from reports.reading.names import BASELINE, networks
 
 _QUALITIES = {"auc": "Test AUC", "gauc": "Test GAUC"}
 _COSTS = {
@@ -47,8 +47,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return pd.DataFrame()
     costs = runs.costs().reindex(columns=["served_parameters", "embedding_parameters", *_COSTS])
     costs["parameters"] = costs.pop("served_parameters") - costs.pop("embedding_parameters")
-    known = scores[[*CELL, *REPLICATE, *_QUALITIES]].join(costs)
-    known = known[known["method"] != REFERENCE]
+    known = networks(scores[[*CELL, *REPLICATE, *_QUALITIES]].join(costs))
     rows = [
         {name: cell[name] for name in MODEL} | row
         for key, own in known.groupby(CELL, sort=False)

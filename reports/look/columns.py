@@ -15,7 +15,7 @@ from reports.look.part import draws_note
 from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, interval_text
 from reports.reading.exclusions import capped_note, marked
 from reports.reading.keys import BLOCK
-from reports.reading.names import CEILING, block_title, title_of
+from reports.reading.names import CEILING, block_title, is_alone, title_of
 
 Row = Mapping[Hashable, Any]
 EntryOf = Callable[[Row], Entry | str]
@@ -149,6 +149,11 @@ def blank_where(is_blank: Callable[[Row], bool], one: TableColumn) -> TableColum
 def blank_for(methods: Collection[str], *columns: TableColumn) -> list[TableColumn]:
     """The columns with no entries in the rows of these methods."""
     return [blank_where(lambda row: row["method"] in methods, one) for one in columns]
+
+
+def of_methods(*columns: TableColumn) -> list[TableColumn]:
+    """The columns with no entries in the rows of models that stand alone."""
+    return [blank_where(lambda row: is_alone(row["method"]), one) for one in columns]
 
 
 def score(name: str, metric: Metric) -> TableColumn:

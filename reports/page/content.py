@@ -23,7 +23,7 @@ from reports.page.tuning import hyper_parameters, tuning_section
 from reports.reading.exclusions import last_steps
 from reports.reading.keys import Cell, partition_of
 from reports.reading.load import Runs
-from reports.reading.names import REFERENCE, data_title, model_title, name_of
+from reports.reading.names import data_title, model_title, name_of, networks
 
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
@@ -136,7 +136,7 @@ def _sample(runs: Runs) -> str:
 
 
 def _summary(runs: Runs) -> str:
-    models = runs.models[runs.models["method"] != REFERENCE]
+    models = networks(runs.models)
     backbones, methods = _listed(models["backbone"]), _listed(models["method"])
     data = _listed(family.dataset for family in runs.families)
     cells = [runs.study(name).cells for name in studies_in(runs)]

@@ -44,6 +44,16 @@ def rank(name: str) -> tuple[bool, str, str]:
     return not facts.in_table_1, facts.published, name
 
 
+def is_alone(method: str) -> bool:
+    """True of what is no method on a backbone: a plain backbone, a reference, and the ceiling."""
+    return method in (BASELINE, REFERENCE, CEILING)
+
+
+def networks(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks: neither references nor ceilings."""
+    return table[~table["method"].isin((REFERENCE, CEILING))]
+
+
 def data_title(dataset: str, partition: str) -> str:
     """A data set and what its domains are; of more than three columns the first and the last."""
     columns = partition.split("+")
@@ -61,14 +71,11 @@ def block_title(row: Mapping[Hashable, Any] | pd.Series) -> str:
 
 def title_of(backbone: str, method: str, changes: str = "") -> str:
     """`DNN` for the plain backbone, `+AdaSparse` for a method on it, then what a study changed."""
-    is_alone = method in (BASELINE, REFERENCE)
-    name = backbone if is_alone else method
-    title = ("" if is_alone else "+") + name_of(name)
+    title = name_of(backbone) if is_alone(method) else f"+{name_of(method)}"
     return f"{title}, {changes}" if changes else title
 
 
 def model_title(backbone: str, method: str, changes: str = "") -> str:
     """`DNN` or `DNN +AdaSparse`, then what a study changed."""
     title = title_of(backbone, method, changes)
-    is_alone = method in (BASELINE, REFERENCE)
-    return title if is_alone else f"{title_of(backbone, BASELINE)} {title}"
+    return title if is_alone(method) else f"{title_of(backbone, BASELINE)} {title}"

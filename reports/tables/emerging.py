@@ -128,8 +128,7 @@ _COLUMNS = [
     ),
     columns.spread("Expected GAUC", "expected_gauc", 4),
     columns.spread("Expected LogLoss", "expected_logloss", 5),
-    *columns.blank_for(
-        (BASELINE, CEILING),
+    *columns.of_methods(
         columns.interval("Δ GAUC", "gauc_delta_e4", 1),
         columns.interval("Δ expected GAUC", "expected_gauc_delta_e4", 1),
         columns.interval("Δ expected LogLoss", "expected_logloss_delta_e4", 1),

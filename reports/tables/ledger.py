@@ -17,7 +17,7 @@ from reports.look.table import Table, TableLayout, number
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, REFERENCE, data_title, rank, title_of
+from reports.reading.names import BASELINE, data_title, networks, rank, title_of
 
 EXPECTED = "expected_best_"
 _VALUE_DIGITS = METRICS["auc"].digits
@@ -227,9 +227,8 @@ def _whole_budgets(table: pd.DataFrame) -> list[str]:
 def _work(rows: pd.DataFrame) -> str:
     """The least and the most work of a method, as multiples of plain's on the same backbone."""
     place = [*BLOCK, "search"]
-    networks = rows[rows["method"] != REFERENCE]
-    plain = networks[networks["method"] == BASELINE]
-    pairs = networks[networks["method"] != BASELINE].merge(plain, on=place, suffixes=("", "_plain"))
+    is_plain = rows["method"] == BASELINE
+    pairs = networks(rows[~is_plain]).merge(rows[is_plain], on=place, suffixes=("", "_plain"))
     if pairs.empty or (pairs[[f"{name}_plain" for name in _WORK]] == 0).any(axis=None):
         return ""
     parts = []

@@ -181,13 +181,11 @@ def _detectable_note(table: pd.DataFrame) -> str:
 _COLUMNS = [
     columns.MODEL,
     columns.spread("Expected GAUC", _METRIC, _DIGITS),
-    *columns.blank_for(
-        (BASELINE, CEILING),
+    *columns.of_methods(
         columns.spread("Its control", f"control_{_METRIC}", _DIGITS),
     ),
     columns.where_known(f"{_METRIC}_share_mean", columns.interval("Share", f"{_METRIC}_share", 2)),
-    *columns.blank_for(
-        (BASELINE, CEILING),
+    *columns.of_methods(
         *(
             one
             for name in _COMPARISONS

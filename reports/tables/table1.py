@@ -21,7 +21,7 @@ from reports.look.table import Entry, Table, TableLayout, interval_text, number
 from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA, MODEL
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined
+from reports.reading.names import BASELINE, CEILING, REFERENCE, data_title, joined, networks
 from reports.statistics.paired_tests import TEST_LEVEL
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
@@ -152,7 +152,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     notes += [_paper_note(table)] if has_paper else []
     notes += [_REFERENCE_NOTE] if is_reference.any() else []
     notes += [_CEILING_NOTE] if is_ceiling.any() else []
-    layout = columns.laid_out(table[~is_ceiling & ~is_reference], shown, notes)
+    layout = columns.laid_out(networks(table), shown, notes)
     for words, rows in (("references", table[is_reference]), ("ceiling", table[is_ceiling])):
         layout.blocks.extend(columns.blocks_of(rows, shown, DATA, partial(_heading, words)))
     return layout
@@ -185,9 +185,8 @@ def _starred(metric: str, scores: columns.TableColumn) -> columns.TableColumn:
 
 def _compared(metric: str, title: str) -> list[columns.TableColumn]:
     """The difference to the plain backbone, and the paper's."""
-    alone = (BASELINE, REFERENCE, CEILING)
     return [
-        *columns.blank_for(alone, columns.text(f"Δ {title}", partial(_delta, metric))),
+        *columns.of_methods(columns.text(f"Δ {title}", partial(_delta, metric))),
         columns.where_known(
             f"paper_{metric}", columns.text(f"Paper Δ ({title})", partial(_paper_text, metric))
         ),
