@@ -14,7 +14,7 @@ from benchmark.config import OWN, SECOND_SEARCH
 from benchmark.metrics import METRICS, SCORES
 from benchmark.store.records import RunRecord
 from reports.reading.exclusions import few_rows
-from reports.reading.keys import BLOCK, CELL, DATA, Family, Replicate, draw_of
+from reports.reading.keys import CELL, DATA, Block, Replicate, draw_of
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, block_title
 from reports.reading.predictions import clusters, influence_sums, labels, placed
@@ -96,13 +96,10 @@ def tuning_between(sides: Sequence[tuple[Peers, str]], metric: str) -> Component
 
 
 @lru_cache(maxsize=16)  # of the logs and backbones of a report
-def peers_of(runs: Runs, family: Family, backbone: str) -> Peers:
+def peers_of(runs: Runs, block: Block) -> Peers:
     """The models of a log and backbone, all of its draws."""
-    own: dict[str, dict[str, Replicates]] = {"": {}, SECOND_SEARCH: {}}
-    for (*block, method, changes), records in runs.study("main", "retuned").finished.items():
-        if block == [*family, backbone] and changes in own:
-            own[changes][method] = records
-    return Peers(*own.values())
+    runs = runs.study("main", "retuned")
+    return Peers(runs.of_block(block), runs.of_block(block, SECOND_SEARCH))
 
 
 @lru_cache(maxsize=1)  # two tables are made of it
@@ -132,9 +129,8 @@ def compare(runs: Runs) -> pd.DataFrame:
     main = runs.study("main")
     seeds = main.finished
     blocks = []
-    for keys, models in main.models.groupby(BLOCK, sort=False):
-        family = Family(str(keys[0]), str(keys[1]))
-        peers = peers_of(runs, family, str(keys[2]))
+    for block, models in main.blocks():
+        peers = peers_of(runs, block)
         cells = [tuple(cell) for cell in models[CELL].to_numpy() if tuple(cell) in seeds]
         rows = [
             dict(zip([*CELL, *OTHER], [*left, *right[len(DATA) :]], strict=True))
@@ -145,7 +141,7 @@ def compare(runs: Runs) -> pd.DataFrame:
         ]
         if rows:
             table = _corrected(pd.DataFrame(rows))
-            table["star"] &= not few_rows(main, family)
+            table["star"] &= not few_rows(main, block.family)
             blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
         return pd.DataFrame()

@@ -26,12 +26,22 @@ SHARE_NOTE = (
     f" comparisons. Blank where in any run less than {LEAST_WAY} lies between."
 )
 SCALE = 1e4  # of the differences
+PLAIN = {"method": BASELINE, "changes": ""}  # the cell of a backbone that others are compared with
 OWN_SHARE = "whole_statistics"  # in the history of a method that normalises by task
 
 
 def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
     """The rows, one per finished run, whose columns have these values."""
     return scores[(scores[list(keys)] == pd.Series(keys)).all(axis=1)]
+
+
+def plain_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
+    """The runs of the plain backbone that a model is compared with; none for itself.
+
+    Its method, and what a study changed if that tells models apart, are among its `keys`.
+    """
+    plain = {**keys, **{name: value for name, value in PLAIN.items() if name in keys}}
+    return scores.iloc[:0] if plain == keys else rows_of(scores, plain)
 
 
 def averages(own: pd.DataFrame) -> dict[str, object]:
@@ -83,9 +93,7 @@ def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: st
     undefined for the plain backbone itself.
     """
     own = rows_of(scores, keys)
-    plain = rows_of(scores, {**keys, "changes": "", "method": BASELINE})
-    is_itself = keys["method"] == BASELINE and keys["changes"] == ""
-    gap = mean_interval(run_deltas(own, plain.iloc[:0] if is_itself else plain, metric))
+    gap = mean_interval(run_deltas(own, plain_of(scores, keys), metric))
     mean = own[metric].mean(skipna=False)
     around = Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
     return around.clipped(0.0, metric_of(metric).widest)
@@ -127,27 +135,22 @@ def compared(runs: Runs) -> pd.DataFrame:
     rows = []
     for model in runs.models.to_dict("records"):
         keys = {name: model[name] for name in CELL}
-        main = {
-            "changes": "",
-            "method": OWN if model["method"] == BASELINE else model["method"],
-        }
-        own, nothing = rows_of(scores, keys), scores.iloc[:0]
-        plain = rows_of(scores, keys | {"changes": "", "method": BASELINE})
+        changed = OWN if model["method"] == BASELINE else model["method"]
+        main = rows_of(scores, keys | {"changes": "", "method": changed})
+        own = rows_of(scores, keys)
         rows.append(
             model
             | {"runs": len(own)}
             | averages(own)
-            | differences(own, nothing if is_plain(model) else plain, "delta_plain")
-            | differences(
-                own, rows_of(scores, keys | main) if model["changes"] else nothing, "delta_main"
-            )
+            | differences(own, plain_of(scores, keys), "delta_plain")
+            | differences(own, main if model["changes"] else main.iloc[:0], "delta_main")
         )
     return pd.DataFrame(rows)
 
 
 def is_plain(row: Mapping[Hashable, object]) -> bool:
     """True of the plain backbone's main cell, with which others are compared."""
-    return row["method"] == BASELINE and row["changes"] == ""
+    return all(row[name] == value for name, value in PLAIN.items())
 
 
 def with_intervals(table: pd.DataFrame, runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.reading.keys import BLOCK, Family, Log
+from reports.reading.keys import Block
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 
@@ -52,22 +52,25 @@ def domain_gains(runs: Runs) -> Iterator[list[DomainGains]]:
     runs = runs.study("main")
     if not runs.records:
         return
-    for keys, models in runs.models.groupby(BLOCK, sort=False):
-        family, backbone = Family(*map(str, keys[:2])), str(keys[2])
+    for block, models in runs.blocks():
         methods = models[models["method"] != BASELINE].to_dict("records")
-        by_draw = [
-            _of_draw(runs.of_log(Log(*family, draw)), backbone, methods, draw, fingerprint)
-            for draw, fingerprint in runs.families[family].items()
-        ]
+        by_draw = [_of_draw(runs, block, draw, methods) for draw in runs.families[block.family]]
         yield from map(list, zip(*by_draw, strict=True))
 
 
 def _of_draw(
-    runs: Runs, backbone: str, methods: list[dict[Hashable, Any]], draw: int, fingerprint: str
+    runs: Runs, block: Block, draw: int, methods: list[dict[Hashable, Any]]
 ) -> list[DomainGains]:
     """The gains of each method on one draw."""
-    aucs = _aucs(runs, backbone)
-    domains = runs.domains(fingerprint).sort_values("eval_domain_id")
+    aucs = {
+        method: {
+            place.seed: runs.domain_scores(record).set_index("eval_domain_id")["auc"]
+            for place, record in records.items()
+            if place.draw == draw
+        }
+        for method, records in runs.of_block(block).items()
+    }
+    domains = runs.domains(runs.families[block.family][draw]).sort_values("eval_domain_id")
     clicks, rows = domains["test_clicks"], domains["test_impressions"]
     judged = domains[(clicks >= LEAST_CLICKS) & (clicks < rows)].reset_index(drop=True)
     plain = aucs.get(BASELINE, {})
@@ -87,18 +90,6 @@ def _of_draw(
         )
         found.append(gains)
     return found
-
-
-def _aucs(runs: Runs, backbone: str) -> dict[str, dict[int, pd.Series]]:
-    """Per method and seed the test AUC by `eval_domain_id`, of runs on one draw."""
-    return {
-        method: {
-            place.seed: runs.domain_scores(record).set_index("eval_domain_id")["auc"]
-            for place, record in records.items()
-        }
-        for (*_, its_backbone, method, _), records in runs.finished.items()
-        if its_backbone == backbone
-    }
 
 
 def _stacked(aucs: list[pd.Series], judged: pd.DataFrame) -> NDArray[np.float64]:

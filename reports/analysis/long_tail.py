@@ -14,7 +14,7 @@ from benchmark.metrics import group_scores, mean_influences, metric_of
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import Peers, peers_of
 from reports.analysis.differences import SCALE
-from reports.reading.keys import BLOCK, Family, Replicate
+from reports.reading.keys import Replicate
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 from reports.reading.predictions import File, ScoredRows, file_of, scored_rows
@@ -60,26 +60,19 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """
     everything, runs = runs, runs.study("main")
     rows: list[dict[str, object]] = []
-    for keys, models in runs.models.groupby(BLOCK, sort=False):
-        block = dict(zip(BLOCK, map(str, keys), strict=True))
-        records = {
-            method: runs.finished[key]
-            for method in models["method"]
-            if (key := (*block.values(), method, "")) in runs.finished
-        }
+    for block, models in runs.blocks():
+        records = runs.of_block(block)
         methods = [name for name in models["method"] if name in records and name != BASELINE]
         if BASELINE not in records or not methods:
             continue
-        family = Family(block["dataset"], block["partition"])
-        logs = runs.families[family].values()
-        counts = _counts([runs.domains(fingerprint) for fingerprint in logs])
+        counts = _counts(runs.domains_by_draw(block.family))
         num_draws = int(models["draws"].max())
         plain = scores_by_run(runs, records[BASELINE])
-        tuning_of = partial(bin_tuning, runs, peers_of(everything, family, block["backbone"]))
+        tuning_of = partial(bin_tuning, runs, peers_of(everything, block))
         for method in methods:
             gains = _gains(scores_by_run(runs, records[method]), plain, tuning_of)
             rows += [
-                {**block, "method": method, "draws": num_draws, **of_bin, **gain}
+                {**block._asdict(), "method": method, "draws": num_draws, **of_bin, **gain}
                 for of_bin, gain in zip(counts, gains, strict=True)
             ]
     return pd.DataFrame(rows)

@@ -49,10 +49,8 @@ def _seen(runs: Runs) -> pd.DataFrame:
         is_last = config.has_full_task or config.folder not in with_full_task
         if config.method != BASELINE and (config.has_own_domains or is_last):
             found[cell.key] = (family_of(config), config.domain_columns)
-    tables = {
-        family: [runs.domains(log) for log in runs.families[family].values()]
-        for family in {family for family, _ in found.values()}
-    }
+    families = {family for family, _ in found.values()}
+    tables = {family: runs.domains_by_draw(family) for family in families}
     rows = [
         [*key, "+".join(columns), len(columns), _num_domains(tables[family], columns)]
         for key, (family, columns) in found.items()

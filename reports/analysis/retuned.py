@@ -9,7 +9,7 @@ from benchmark.config import SECOND_SEARCH
 from benchmark.metrics import SCORES
 from reports.analysis.comparisons import peers_of
 from reports.analysis.differences import SCALE, differences, rows_of, run_pairs
-from reports.reading.keys import MODEL, Family
+from reports.reading.keys import BLOCK, MODEL, Block
 from reports.reading.load import Runs
 from reports.statistics.estimates import NONE
 
@@ -38,8 +38,7 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
         )
         row: dict[str, object] = {**keys, "runs": len(run_pairs(second, first, "auc"))}
         row |= {name: model[name] for name in ("planned_runs", "draws")}
-        family = Family(model["dataset"], model["partition"])
-        peers = peers_of(everything, family, model["backbone"])
+        peers = peers_of(everything, Block(*(model[name] for name in BLOCK)))
         for metric in SCORES:
             pairs = run_pairs(second, first, metric).mean(skipna=False)
             found = peers.tuning(metric)

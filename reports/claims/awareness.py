@@ -16,7 +16,7 @@ from reports.analysis.differences import SCALE
 from reports.claims.evidence import Evidence
 from reports.look.table import number
 from reports.reading.exclusions import is_capped, marked
-from reports.reading.keys import CELL, DATA, MODEL, Family, Replicate
+from reports.reading.keys import BLOCK, CELL, DATA, MODEL, Block, Replicate
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, name_of
 from reports.statistics.estimates import NONE, Component, share_of
@@ -54,8 +54,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             continue
         arms = _arms(runs, *(model[name] for name in MODEL))
         keys = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
-        family = Family(model["dataset"], model["partition"])
-        peers = peers_of(everything, family, model["backbone"])
+        peers = peers_of(everything, Block(*(model[name] for name in BLOCK)))
         rows += [
             keys | {"metric": metric} | _row(arms, metric, peers.tuning(metric))
             for metric in METRICS

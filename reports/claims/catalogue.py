@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from benchmark.config import BASELINE, OWN, Json, RunConfig
 from benchmark.store.records import RunRecord
-from reports.analysis.comparisons import peers_of
 from reports.analysis.differences import independent, rows_of
 from reports.analysis.long_tail import bin_gain, bin_tuning, scores_by_run
 from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES, compare_masks
@@ -228,7 +227,7 @@ def _in_groups(
             name: scores_by_run(evidence.runs, subject.runs, groups_of)
             for name, subject in subjects.items()
         }
-        peers = peers_of(evidence.runs, evidence.family, backbone)
+        peers = evidence.peers(backbone)
         tuning = {n: bin_tuning(evidence.runs, peers, n, "gauc", groups_of) for n in names}
         parts += [
             Part(

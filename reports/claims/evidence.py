@@ -10,7 +10,7 @@ from typing import cast
 from benchmark.config import Json, RunConfig
 from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
-from reports.analysis.comparisons import estimate, peers_of, tuning_between
+from reports.analysis.comparisons import Peers, estimate, peers_of, tuning_between
 from reports.claims.paper import paper_scores
 from reports.claims.verdicts import (
     COUNTED,
@@ -22,7 +22,7 @@ from reports.claims.verdicts import (
     Part,
 )
 from reports.reading.exclusions import are_capped, cap_warning
-from reports.reading.keys import Family, Replicate
+from reports.reading.keys import Block, Family, Replicate
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, model_title
 from reports.statistics.estimates import NONE, Component
@@ -92,7 +92,7 @@ class Evidence:
         needs: str = "two seeds or more of both, with clicks and non-clicks in test",
     ) -> Part:
         """The difference of two models on test, for other seeds, test rows and tuned values."""
-        peers = [peers_of(self.runs, self.family, one.backbone) for one in (left, right)]
+        peers = [self.peers(one.backbone) for one in (left, right)]
         are_peers = peers[0] is peers[1] and all(
             not one.changes and one.method in peers[0].cells for one in (left, right)
         )
@@ -117,14 +117,15 @@ class Evidence:
     def tuning(self, left: ComparedModel, right: ComparedModel, metric: str) -> Component:
         """The component of tuned values in the difference; cells of one method share them."""
         if left.backbone != right.backbone:
-            sides = [
-                (peers_of(self.runs, self.family, one.backbone), one.method)
-                for one in (left, right)
-            ]
+            sides = [(self.peers(one.backbone), one.method) for one in (left, right)]
             return tuning_between(sides, metric)
         if left.method == right.method:
             return NONE
-        return peers_of(self.runs, self.family, left.backbone).tuning(metric)
+        return self.peers(left.backbone).tuning(metric)
+
+    def peers(self, backbone: str) -> Peers:
+        """The models of the log on a backbone."""
+        return peers_of(self.runs, Block(*self.family, backbone))
 
     @property
     def family(self) -> Family:

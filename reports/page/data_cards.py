@@ -27,7 +27,7 @@ def data_cards(runs: Runs) -> list[dict[str, object]]:
 
 def _data(runs: Runs, family: Family, logs: Mapping[int, str]) -> dict[str, object]:
     card = runs.card(next(iter(logs.values())))
-    draws = [runs.domains(fingerprint) for fingerprint in logs.values()]
+    draws = runs.domains_by_draw(family)
     facts = {"Domain columns": joined(family.partition.split("+"))}
     if len(logs) > 1:
         facts["Draws"] = f"{', '.join(map(str, logs))}, each a log of its own"

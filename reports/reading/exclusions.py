@@ -77,8 +77,7 @@ def few_rows(runs: Runs, family: Family) -> str:
 
     Neither stars nor verdicts rest on such a log: an AUC of a few clicks says which rows they are.
     """
-    domains = [runs.domains(fingerprint) for fingerprint in runs.families[family].values()]
-    return _too_few(domains, SPLITS)
+    return _too_few(runs.domains_by_draw(family), SPLITS)
 
 
 def few_test_rows(
@@ -88,8 +87,7 @@ def few_test_rows(
     number: int,
 ) -> str:
     """The classes with too few test rows in one group of domains, given by `groups_of`."""
-    logs = (runs.domains(fingerprint) for fingerprint in runs.families[family].values())
-    ordered = (domains.sort_values("eval_domain_id") for domains in logs)
+    ordered = (one.sort_values("eval_domain_id") for one in runs.domains_by_draw(family))
     groups = [domains[groups_of(domains) == number] for domains in ordered]
     return _too_few(groups, ("test",), " of these domains")
 

@@ -8,10 +8,6 @@ from typing import NamedTuple
 from benchmark.config import RunConfig
 from benchmark.store.records import RunRecord, SlotState
 
-DATA = ["dataset", "partition"]
-BLOCK = [*DATA, "backbone"]  # of rows that are compared with each other
-MODEL = [*BLOCK, "method"]
-CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 REAL = 0  # the draw of a log that was not drawn
 
 
@@ -22,14 +18,24 @@ class Replicate(NamedTuple):
     seed: int
 
 
-REPLICATE = list(Replicate._fields)
-
-
 class Family(NamedTuple):
     """The log of a table: a real one, or all draws of a generated one."""
 
     dataset: str
     partition: str
+
+
+class Block(NamedTuple):
+    """A log and a backbone, whose models are compared with each other."""
+
+    dataset: str
+    partition: str
+    backbone: str
+
+    @property
+    def family(self) -> Family:
+        """The log."""
+        return Family(self.dataset, self.partition)
 
 
 class Log(NamedTuple):
@@ -43,6 +49,13 @@ class Log(NamedTuple):
     def family(self) -> Family:
         """The log without its draw."""
         return Family(self.dataset, self.partition)
+
+
+REPLICATE = list(Replicate._fields)
+DATA = list(Family._fields)
+BLOCK = list(Block._fields)
+MODEL = [*BLOCK, "method"]
+CELL = [*MODEL, "changes"]  # what a study changed, empty for the main cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,19 @@ from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
 from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore, SlotState
 from datasets.spec import SplitKind
-from reports.reading.keys import CELL, DATA, MODEL, REPLICATE, Cell, Family, Log, Replicate, log_of
+from reports.reading.keys import (
+    BLOCK,
+    CELL,
+    DATA,
+    MODEL,
+    REPLICATE,
+    Block,
+    Cell,
+    Family,
+    Log,
+    Replicate,
+    log_of,
+)
 from reports.reading.ledger import SearchTrials, read_searches
 from reports.reading.names import facts_of, learn, rank
 from reports.reading.predictions import read_logits
@@ -94,6 +106,19 @@ class Runs:
         ranks = models[DATA].apply(lambda column: pd.factorize(column)[0])
         ranks[["backbone", "method"]] = models[["backbone", "method"]].map(rank)
         return models.loc[ranks.sort_values(MODEL, kind="stable").index].reset_index(drop=True)
+
+    def blocks(self) -> Iterator[tuple[Block, pd.DataFrame]]:
+        """The blocks and their models, in the order of tables."""
+        for keys, models in self.models.groupby(BLOCK, sort=False):
+            yield Block(*map(str, keys)), models
+
+    def of_block(self, block: Block, changes: str = "") -> dict[str, dict[Replicate, RunRecord]]:
+        """The finished runs of each method of a block under one setting, in the plan's order."""
+        return {
+            method: records
+            for (*its_block, method, setting), records in self.finished.items()
+            if (*its_block, setting) == (*block, changes)
+        }
 
     @cached_property
     def fingerprints(self) -> dict[Log, str]:
@@ -214,6 +239,10 @@ class Runs:
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split."""
         return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+
+    def domains_by_draw(self, family: Family) -> list[pd.DataFrame]:
+        """The `domains` of each draw of a log."""
+        return [self.domains(fingerprint) for fingerprint in self.families[family].values()]
 
     def candidates(self, fingerprint: str) -> pd.DataFrame | None:
         """The candidate ads of a world's auctions, in the order of their logits; None on others."""

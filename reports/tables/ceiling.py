@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from benchmark.metrics import EXPECTED_SCORES
 from benchmark.store.files import RecordError
 from benchmark.store.records import RunRecord
-from reports.analysis.differences import SHARE_NOTE, achieved_share, moments, rows_of
+from reports.analysis.differences import SHARE_NOTE, achieved_share, moments, plain_of, rows_of
 from reports.look import columns
 from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import BLOCK, Family, Log, draw_of
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, CEILING, block_title
+from reports.reading.names import CEILING, block_title
 from reports.statistics.bins import BINS_NOTE, bins_by_domain
 
 ALL = 0  # the scope of all domains; the others are the bins
@@ -144,13 +144,13 @@ def _row(
     scores: pd.DataFrame, model: Mapping[Hashable, object], best: pd.DataFrame
 ) -> dict[str, object]:
     """Moments and shares of one model in one scope; `best` are the ceilings by draw."""
-    own, plain = (rows_of(scores, {"method": name}) for name in (model["method"], BASELINE))
-    row: dict[str, object] = {"method": model["method"], "runs": len(own)}
+    keys = {"method": model["method"]}
+    own, plain = rows_of(scores, keys), plain_of(scores, keys)
+    row: dict[str, object] = {**keys, "runs": len(own)}
     row |= {name: model[name] for name in ("planned_runs", "draws")}
     for metric in EXPECTED_SCORES:
         row |= moments(metric, own[metric])
-        others = own if model["method"] != BASELINE else own.iloc[:0]  # no share of its own
-        row |= achieved_share(others, plain, metric, best[metric]).named(f"{metric}_share")
+        row |= achieved_share(own, plain, metric, best[metric]).named(f"{metric}_share")
     return row
 
 

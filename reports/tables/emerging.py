@@ -7,12 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reports.analysis.differences import SCALE, mean_interval, moments, rows_of, run_deltas
+from reports.analysis.differences import (
+    SCALE,
+    mean_interval,
+    moments,
+    plain_of,
+    rows_of,
+    run_deltas,
+)
 from reports.look import columns
 from reports.look.table import Table, TableLayout
-from reports.reading.keys import BLOCK, CELL, REPLICATE, Family
+from reports.reading.keys import BLOCK, CELL, REPLICATE
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, CEILING, block_title
+from reports.reading.names import CEILING, block_title
 from reports.statistics.bins import TRAIN_GROUPS
 
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
@@ -42,12 +49,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if not runs.records:
         return pd.DataFrame()
     rows: list[dict[str, object]] = []
-    for keys, models in runs.models.groupby(BLOCK, sort=False):
-        family = Family(*map(str, keys[:2]))
-        domains = [runs.domains(log) for log in runs.families[family].values()]  # of each draw
+    for block, models in runs.blocks():
+        domains = runs.domains_by_draw(block.family)
         scores = _scores(runs, models)
         for group in TRAIN_GROUPS:
-            names = dict(zip(_BLOCK, (*family, str(keys[2]), group), strict=True))
+            names = {**block._asdict(), "group": group}
             own = names | _counts([one[_is_in(one, group)] for one in domains])
             for model in models.to_dict("records"):
                 counts = {name: model[name] for name in ("planned_runs", "draws")}
@@ -99,8 +105,8 @@ def _average(domains: pd.DataFrame, column: str) -> float:
 
 
 def _model_row(scores: pd.DataFrame, method: str, group: str) -> dict[str, object]:
-    own, plain = (rows_of(scores, {"method": m, "group": group}) for m in (method, BASELINE))
-    plain = plain.iloc[:0] if method == BASELINE else plain
+    keys = {"method": method, "group": group}
+    own, plain = rows_of(scores, keys), plain_of(scores, keys)
     row: dict[str, object] = {"method": method, "runs": len(own)}
     for name in _SOURCE:
         gain = mean_interval(SCALE * run_deltas(own, plain, name))

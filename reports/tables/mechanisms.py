@@ -14,6 +14,7 @@ from reports.analysis.differences import (
     achieved_share,
     independent,
     moments,
+    plain_of,
     rows_of,
     run_deltas,
 )
@@ -21,9 +22,9 @@ from reports.look import columns
 from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout, number, p_value
 from reports.reading.exclusions import capped_note, capped_share
-from reports.reading.keys import BLOCK, CELL, MODEL, Family
+from reports.reading.keys import CELL, MODEL
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, CEILING, name_of
+from reports.reading.names import CEILING, name_of
 from reports.statistics.paired_tests import (
     POWER,
     TEST_LEVEL,
@@ -71,14 +72,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         return scores
     controls = {cell.key[:-1]: cell.changes for cell in runs.cells if cell.config.is_blind}
     rows: list[dict[str, object]] = []
-    for keys, models in runs.models.groupby(BLOCK, sort=False):
-        place = dict(zip(BLOCK, map(str, keys), strict=True))
-        best = runs.ceilings(Family(place["dataset"], place["partition"]))[_METRIC]
+    for block, models in runs.blocks():
+        best = runs.ceilings(block.family)[_METRIC]
         for model in models[models["changes"] == ""].to_dict("records"):
             changes = controls.get(tuple(model[name] for name in MODEL), "")
             rows.append(_row(scores, model, changes, best))
         mean = best.mean(skipna=False)
-        rows.append(place | {"method": CEILING, f"{_METRIC}_mean": mean})
+        rows.append({**block._asdict(), "method": CEILING, f"{_METRIC}_mean": mean})
     return _corrected(pd.DataFrame(rows))
 
 
@@ -90,12 +90,8 @@ def _row(
     `changes` name its control, empty without one.
     """
     keys = {name: model[name] for name in CELL}
-    own, nothing = rows_of(scores, keys), scores.iloc[:0]
-    is_plain = model["method"] == BASELINE
-    others = {
-        "plain": nothing if is_plain else rows_of(scores, keys | {"method": BASELINE}),
-        "control": rows_of(scores, keys | {"changes": changes}) if changes else nothing,
-    }
+    own, control = rows_of(scores, keys), rows_of(scores, keys | {"changes": changes})
+    others = {"plain": plain_of(scores, keys), "control": control if changes else own.iloc[:0]}
     row: dict[str, object] = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
     row |= {"runs": len(own), "capped": capped_share(own)} | moments(_METRIC, own[_METRIC])
     row |= moments(f"control_{_METRIC}", others["control"][_METRIC])

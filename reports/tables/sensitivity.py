@@ -29,7 +29,7 @@ from reports.look.table import (
 from reports.reading.exclusions import capped_note, capped_share, marked
 from reports.reading.keys import BLOCK, CELL, Replicate
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, block_title, name_of
+from reports.reading.names import BASELINE, block_title, name_of, rank
 from reports.statistics.estimates import Component, Estimate
 from reports.statistics.paired_tests import Interval
 
@@ -110,10 +110,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if scores.empty:
         return scores
     rows: list[dict[str, object]] = []
-    for _, models in runs.models.groupby(BLOCK, sort=False):
-        base = _finished(runs, models, "")
+    for block, models in runs.blocks():
+        base = runs.of_block(block)
         for changes in models["changes"].unique():
-            own = _finished(runs, models, str(changes))
+            own = runs.of_block(block, str(changes))
             of_setting, first = _order(own, base), base if changes else {}
             for model in models[models["changes"] == changes].to_dict("records"):
                 found = rows_of(scores, {name: model[name] for name in CELL})
@@ -121,16 +121,6 @@ def tabulate(runs: Runs) -> pd.DataFrame:
                 numbers = counts | moments(METRIC, found[METRIC])
                 rows.append(model | numbers | _gaps(own, first, model["method"]) | of_setting)
     return pd.DataFrame(rows)
-
-
-def _finished(runs: Runs, models: pd.DataFrame, changes: str) -> Models:
-    """The finished runs of the methods under one setting, in the order of tables."""
-    place = tuple(models[BLOCK].iloc[0])
-    return {
-        method: runs.finished[key]
-        for method in models["method"].unique()
-        if (key := (*place, method, changes)) in runs.finished
-    }
 
 
 def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
@@ -157,9 +147,10 @@ def _order(own: Models, base: Models) -> dict[str, object]:
 
 
 def _means(models: Models) -> dict[str, float]:
+    """The mean of each method, in the order of tables."""
     return {
-        method: float(np.mean([record.metrics["test"][METRIC] for record in found.values()]))
-        for method, found in models.items()
+        method: float(np.mean([one.metrics["test"][METRIC] for one in models[method].values()]))
+        for method in sorted(models, key=rank)
     }
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmark.metrics import SCORES
 from reports.analysis.comparisons import compare
-from reports.analysis.differences import SCALE, averages, differences, rows_of, run_pairs
+from reports.analysis.differences import SCALE, averages, differences, plain_of, rows_of, run_pairs
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
 from reports.look import columns
@@ -74,10 +74,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if scores.empty:
         return pd.DataFrame()
     rows = [
-        _row(scores, model)
-        | {"planned_runs": model.planned_runs, "draws": model.draws}
-        | _tested(tests, model)
-        for model in runs.models.itertuples()
+        _row(scores, keys)
+        | {name: model[name] for name in ("planned_runs", "draws")}
+        | _tested(tests, keys)
+        for model in runs.models.to_dict("records")
+        for keys in [{name: model[name] for name in MODEL}]
     ]
     for family in runs.families:
         best = runs.ceilings(family)
@@ -91,20 +92,16 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return table.astype(dict.fromkeys(("runs", "pairs", "planned_runs", "draws", *counts), "Int64"))
 
 
-def _row(scores: pd.DataFrame, model: tuple) -> dict[str, object]:
-    keys = {name: getattr(model, name) for name in MODEL}
-    own, plain = rows_of(scores, keys), rows_of(scores, keys | {"method": BASELINE})
-    if keys["method"] in (BASELINE, REFERENCE):
-        plain = plain.iloc[:0]
-    pairs = len(run_pairs(own, plain, _FIRST))
-    counts = {"runs": len(own), "pairs": pairs}
+def _row(scores: pd.DataFrame, keys: dict[str, str]) -> dict[str, object]:
+    own, plain = rows_of(scores, keys), plain_of(scores, keys)
+    counts = {"runs": len(own), "pairs": len(run_pairs(own, plain, _FIRST))}
     return keys | counts | averages(own) | differences(own, plain, "delta") | _printed(keys)
 
 
-def _tested(tests: pd.DataFrame, model: tuple) -> dict[str, object]:
+def _tested(tests: pd.DataFrame, keys: Mapping[str, str]) -> dict[str, object]:
     """The intervals of a model's differences, the numbers of their tests, and its stars."""
     row: dict[str, object] = {}
-    own = tests if tests.empty else rows_of(tests, {name: getattr(model, name) for name in MODEL})
+    own = tests if tests.empty else rows_of(tests, keys)
     for metric in SCORES:
         row |= {f"{metric}_test": None, f"{metric}_star_test": None}
         row |= {f"{metric}_delta_e4_{end}": np.nan for end in _ENDS}

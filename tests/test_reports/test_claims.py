@@ -20,7 +20,7 @@ from reports.claims.paper import paper_values
 from reports.claims.verdicts import COUNTED, NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Part
 from reports.look.table import to_markdown
 from reports.reading.exclusions import few_test_rows
-from reports.reading.keys import Family
+from reports.reading.keys import Block, Family
 from reports.reading.ledger import SearchTrials
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import Interval
@@ -106,7 +106,7 @@ def test_parts_are_shown_at_one_level_and_corrected_for_their_number(sample: pd.
         method: {cell.replicate: cell.record for cell in runs.cells if cell.key == key}
         for method, key in keys.items()
     }
-    peers = peers_of(runs, Family(*row[["dataset", "partition"]]), "dnn")
+    peers = peers_of(runs, Block(*row[["dataset", "partition"]], "dnn"))
     found = estimate(seeds["adasparse"], seeds["plain"], "auc", peers)
 
     assert row["part"] == "DNN +AdaSparse \N{MINUS SIGN} DNN, AUC"

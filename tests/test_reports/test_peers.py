@@ -10,7 +10,7 @@ import pytest
 from reports.analysis.comparisons import Peers, compare, estimate, peers_of, tuning_between
 from reports.analysis.long_tail import METRICS, bin_tuning, scores_of
 from reports.claims.evidence import Evidence
-from reports.reading.keys import Family, Replicate
+from reports.reading.keys import Block, Replicate
 from reports.reading.load import load_runs
 from reports.statistics.bins import bins_by_domain
 from reports.statistics.estimates import NONE, pooled_component, tuning_component
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-LOG = Family("world", "scenario")
+BLOCK = Block("world", "scenario", "dnn")
 SEEDS, METHODS = (1, 2, 3), ("adasparse", "plain", "maml")
 PLACES = [Replicate(0, seed) for seed in SEEDS]
 
@@ -36,7 +36,7 @@ def searched_once(runs: Runs) -> Runs:
 
 
 def test_peers_are_the_main_cells_of_the_log_and_backbone(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+    peers = peers_of(load_runs(studied.store.out), BLOCK)
 
     found = peers.scores("gauc", PLACES, ("plain", "adasparse"))
 
@@ -47,14 +47,14 @@ def test_peers_are_the_main_cells_of_the_log_and_backbone(studied: Folder) -> No
 
 
 def test_models_that_were_searched_once_have_no_component_of_tuning(studied: Folder) -> None:
-    peers = peers_of(searched_once(load_runs(studied.store.out)), LOG, "dnn")
+    peers = peers_of(searched_once(load_runs(studied.store.out)), BLOCK)
 
     assert peers.again == {}
     assert peers.tuning("gauc") is NONE
 
 
 def test_model_without_all_the_runs_is_not_pooled(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+    peers = peers_of(load_runs(studied.store.out), BLOCK)
 
     cells = dict(peers.cells)
     cells["maml"] = {place: cells["maml"][place] for place in PLACES[1:]}
@@ -66,10 +66,10 @@ def test_model_without_all_the_runs_is_not_pooled(studied: Folder) -> None:
 
 def test_comparison_and_claim_pool_the_spread_of_the_seeds(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
-    evidence = Evidence(runs, *LOG)
+    evidence = Evidence(runs, *BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
 
-    peers = peers_of(runs, LOG, "dnn")
+    peers = peers_of(runs, BLOCK)
     found = estimate(own.runs, plain.runs, "gauc", peers, peers.tuning("gauc"))
 
     table = np.array([gaucs(studied, name) for name in METHODS])
@@ -82,7 +82,7 @@ def test_comparison_and_claim_pool_the_spread_of_the_seeds(studied: Folder) -> N
 
 
 def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
-    evidence = Evidence(load_runs(studied.store.out), *LOG)
+    evidence = Evidence(load_runs(studied.store.out), *BLOCK.family)
     main = evidence.subject("dnn", "adasparse")
     other = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
 
@@ -95,7 +95,7 @@ def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
 def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     twice = load_runs(studied.store.out)
 
-    peers = peers_of(twice, LOG, "dnn")
+    peers = peers_of(twice, BLOCK)
 
     assert set(peers.again) == set(METHODS)
     differences = [
@@ -119,10 +119,10 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
 
 def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
-    evidence = Evidence(runs, *LOG)
+    evidence = Evidence(runs, *BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
     changed = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
-    expected = peers_of(runs, LOG, "dnn").tuning("auc")
+    expected = peers_of(runs, BLOCK).tuning("auc")
 
     assert expected is not NONE
     assert evidence.gap(own, plain, "auc").estimate.tuning == expected
@@ -131,7 +131,7 @@ def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) ->
 
 
 def test_two_backbones_are_compared_as_two_models(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), LOG, "dnn")
+    peers = peers_of(load_runs(studied.store.out), BLOCK)
 
     found = tuning_between([(peers, "plain"), (peers, "maml")], "auc")
 
@@ -144,7 +144,7 @@ def test_two_backbones_are_compared_as_two_models(studied: Folder) -> None:
 
 def test_bins_have_the_component_of_their_own_scores(studied: Folder) -> None:
     runs = load_runs(studied.store.out)
-    peers = peers_of(runs, LOG, "dnn")
+    peers = peers_of(runs, BLOCK)
     bins = bins_by_domain(runs.domains(next(iter(runs.fingerprints.values()))))
     number, place = int(bins[0]), METRICS.index("auc")
 
@@ -160,4 +160,4 @@ def test_bins_have_the_component_of_their_own_scores(studied: Folder) -> None:
     ]
     assert found == tuning_component(np.array(differences))
     once = searched_once(runs)
-    assert bin_tuning(once, peers_of(once, LOG, "dnn"), number, "auc") is NONE
+    assert bin_tuning(once, peers_of(once, BLOCK), number, "auc") is NONE

@@ -11,7 +11,7 @@ import pytest
 from benchmark.metrics import GAINS
 from reports.analysis.comparisons import peers_of
 from reports.analysis.retuned import compare_searches
-from reports.reading.keys import Family
+from reports.reading.keys import Block
 from reports.reading.load import load_runs
 from reports.tables import comparisons, retuned, table1
 from tests.test_reports.conftest import row_of
@@ -44,7 +44,7 @@ def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
 
     note = retuned.arrange(compare_searches(runs)).notes[0]
 
-    peers = peers_of(runs, Family("world", "scenario"), "dnn")
+    peers = peers_of(runs, Block("world", "scenario", "dnn"))
     sizes = {GAINS[m].title: 1e4 * np.sqrt(2.0 * peers.tuning(m).variance) for m in GAINS}
     words = [
         f"{size:.1f} of {title}" if size else f"nothing that is seen of {title}"
