@@ -35,10 +35,10 @@ BOTH_LOGS = "logs for both of the paper's"
 PARTIAL_FORMS = ("binarization", "scaling")
 HEAD, TAIL = (1, 2, 3), (4, 5)
 NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
-METHODS = ("maml", "star", "apg", "adasparse")
+OTHERS = ("maml", "star", "apg")
+METHODS = (*OTHERS, OWN)
 ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
 NOT_ON_THE_TAIL = ("star", "apg")
-INDIVIDUAL = "star"
 SEVERAL_COLUMNS = "a partition of more columns"
 BOUNDS = "the study sparsity"
 LOWEST: list[Json] = [0.05, 0.1]  # bounds of figure 3d
@@ -65,26 +65,6 @@ def _main_cells(evidence: Evidence, better: Sequence[str], others: Sequence[str]
         own, other = (evidence.printed(backbone, method, metric) for method in pair)
         parts.append(evidence.gap(left, right, metric, paper=own - other))
     return parts
-
-
-def all_beat_the_backbone(evidence: Evidence) -> list[Part]:
-    """Every method above its plain backbone."""
-    return _main_cells(evidence, (*individual(), *generated()), (BASELINE,))
-
-
-def generated_beat_individual(evidence: Evidence) -> list[Part]:
-    """APG and AdaSparse above MAML and STAR."""
-    return _main_cells(evidence, generated(), individual())
-
-
-def adasparse_is_best(evidence: Evidence) -> list[Part]:
-    """AdaSparse above the plain backbone and every other method."""
-    return _main_cells(evidence, (OWN,), (BASELINE, *individual(), "apg"))
-
-
-def generated_parameters_harm(evidence: Evidence) -> list[Part]:
-    """The plain backbone above APG, which generates whole matrices."""
-    return _main_cells(evidence, (BASELINE,), ("apg",))
 
 
 def controls(evidence: Evidence) -> list[Part]:
@@ -180,22 +160,6 @@ def _capped_masks(evidence: Evidence, form: str) -> str:
     return cap_warning(capped) if capped else ""
 
 
-def all_gain_on_the_head(evidence: Evidence) -> list[Part]:
-    """Every method above its backbone in GAUC, in bins 1 to 3."""
-    return _in_bins(evidence, METHODS, (BASELINE,), HEAD)
-
-
-def adasparse_and_maml_gain_on_the_tail(evidence: Evidence) -> list[Part]:
-    """AdaSparse and MAML above the backbone and the other two methods, in bins 4 and 5."""
-    return _in_bins(evidence, ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL)
-
-
-def adasparse_is_best_in_every_bin(evidence: Evidence) -> list[Part]:
-    """AdaSparse above the backbone and every other method, in bins 1 to 5."""
-    others = (BASELINE, *(method for method in METHODS if method != OWN))
-    return _in_bins(evidence, (OWN,), others, (*HEAD, *TAIL))
-
-
 def adasparse_gains_on_small_domains(evidence: Evidence) -> list[Part]:
     """AdaSparse above the backbone where train shows nothing of a domain, and little."""
     small = list(TRAIN_GROUPS)[:NUM_SMALL]
@@ -207,6 +171,7 @@ def adasparse_gains_on_small_domains(evidence: Evidence) -> list[Part]:
 def _in_bins(
     evidence: Evidence, methods: Sequence[str], others: Sequence[str], bins: Sequence[int]
 ) -> list[Part]:
+    """Differences in GAUC within bins of domains, on every backbone."""
     names = {number: f"bin {number}" for number in bins}
     return _in_groups(evidence, list(product(methods, others, bins)), bins_by_domain, names)
 
@@ -243,22 +208,6 @@ def _in_groups(
             for found in [bin_gain(scores[method], scores[other], number, "gauc", tuning[number])]
         ]
     return parts
-
-
-def star_leads_with_few_domains(evidence: Evidence) -> list[Part]:
-    """STAR - AdaSparse with one domain column, AdaSparse - STAR with all."""
-    columns = evidence.num_columns
-    return _steps(evidence, [(INDIVIDUAL, 1, OWN, 1), (OWN, columns, INDIVIDUAL, columns)])
-
-
-def finer_helps(evidence: Evidence) -> list[Part]:
-    """AdaSparse with the last but one partition against one column."""
-    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, 1)])
-
-
-def too_fine_hurts(evidence: Evidence) -> list[Part]:
-    """AdaSparse with the last but one partition against the finest."""
-    return _steps(evidence, [(OWN, evidence.num_columns - 1, OWN, evidence.num_columns)])
 
 
 def _steps(evidence: Evidence, wanted: Sequence[tuple[str, int, str, int]]) -> list[Part]:
@@ -423,18 +372,20 @@ def _counts(evidence: Evidence, sizes: str, quantity: str) -> dict[str, float]:
 Parts = Callable[[Evidence], list[Part]]
 
 PARTS: Mapping[str, Parts] = {  # of the claims of the analysis plan; without any it is not testable
-    "all_beat_backbone": all_beat_the_backbone,
-    "generated_beat_individual": generated_beat_individual,
-    "adasparse_best": adasparse_is_best,
+    "all_beat_backbone": lambda one: _main_cells(one, (*individual(), *generated()), (BASELINE,)),
+    "generated_beat_individual": lambda one: _main_cells(one, generated(), individual()),
+    "adasparse_best": lambda one: _main_cells(one, (OWN,), (BASELINE, *individual(), "apg")),
     "forms": forms_help_and_fusion_most,
     "masks": partial(overlap_follows_similarity, form=PAPER_FORM),
-    "head_gains": all_gain_on_the_head,
-    "tail_gains": adasparse_and_maml_gain_on_the_tail,
-    "best_in_every_bin": adasparse_is_best_in_every_bin,
+    "head_gains": lambda one: _in_bins(one, METHODS, (BASELINE,), HEAD),
+    "tail_gains": lambda one: _in_bins(one, ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL),
+    "best_in_every_bin": lambda one: _in_bins(one, (OWN,), (BASELINE, *OTHERS), (*HEAD, *TAIL)),
     "small_domains": adasparse_gains_on_small_domains,
-    "star_crossover": star_leads_with_few_domains,
-    "finer_helps": finer_helps,
-    "too_fine_hurts": too_fine_hurts,
+    "star_crossover": lambda one: _steps(
+        one, [("star", 1, OWN, 1), (OWN, one.num_columns, "star", one.num_columns)]
+    ),
+    "finer_helps": lambda one: _steps(one, [(OWN, one.num_columns - 1, OWN, 1)]),
+    "too_fine_hurts": lambda one: _steps(one, [(OWN, one.num_columns - 1, OWN, one.num_columns)]),
     "band_reached": band_is_reached,
     "l1_misses": l1_misses_the_band,
     "sparsity_peak": rises_and_falls,
@@ -442,7 +393,7 @@ PARTS: Mapping[str, Parts] = {  # of the claims of the analysis plan; without an
     "cheaper": cheaper,
     "individual_impractical": individual_impractical,
     "dcnv2_by_size": dcnv2_by_size,
-    "generated_harm": generated_parameters_harm,
+    "generated_harm": lambda one: _main_cells(one, (BASELINE,), ("apg",)),
 }
 BESIDE: Mapping[str, Parts] = {  # what a reader should see next to a claim
     "controls": controls,
