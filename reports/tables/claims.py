@@ -21,15 +21,23 @@ from reports.claims.verdicts import (
     to_settle,
     words_of,
 )
-from reports.look.table import Entry, Table, TableBlock, TableLayout, number
+from reports.look import columns
+from reports.look.table import Entry, Table, TableLayout, interval_text, number
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import DATA
 from reports.reading.load import Runs
 from reports.reading.names import data_title
+from reports.statistics.paired_tests import ENDS
 
 NO_BACKBONE = Part(label="no backbone alone", measure=absent, needs="the method plain")
 MOST_LISTED = 4  # parts of a claim; of more the extremes, and the file has all
-_COLUMNS = ["Claim", "Verdict", "Here", "The paper", "To settle it"]
+_COLUMNS = [
+    columns.text("Claim", lambda row: row["text"]),
+    columns.text("Verdict", lambda row: Entry(row["verdict"], tag=row["verdict"])),
+    columns.text("Here", lambda row: row["here"]),
+    columns.text("The paper", lambda row: f"{row['evidence']} ({row['where']})"),
+    columns.text("To settle it", lambda row: row["to_settle"]),
+]
 _DIGITS = {"e-4": 1, "correlation": 3, "ratio": 3}
 _NOTES = [
     RULE,
@@ -127,32 +135,17 @@ def _row(judged: JudgedPart) -> dict[str, object]:
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per log, a row per claim; what the paper says against itself is in the notes."""
-    blocks = []
-    for (dataset, partition), rows in table.groupby(DATA, sort=False):
-        heading = data_title(str(dataset), str(partition))
-        if rows["is_generated"].iloc[0]:
-            heading += ", a generated log"
-        entries = [_entries(claim) for _, claim in rows.groupby("claim", sort=False)]
-        blocks.append(TableBlock(heading=heading, rows=entries))
+    by_claim = table.groupby([*DATA, "claim"], sort=False)
+    claims = by_claim.head(1).assign(here=[_here(rows) for _, rows in by_claim])
     contradictions = [f"The paper against itself: {text}" for text in CONTRADICTIONS]
-    return TableLayout(
-        columns=_COLUMNS,
-        blocks=blocks,
-        notes=[*_NOTES, *contradictions],
-        wraps=frozenset({0, 1, 2, 3, 4}),
-    )
+    notes = [*_NOTES, *contradictions]
+    layout = columns.laid_out(claims, _COLUMNS, notes, by=DATA, heading=_heading)
+    return replace(layout, wraps=frozenset(range(len(_COLUMNS))))
 
 
-def _entries(rows: pd.DataFrame) -> list[Entry]:
-    first = rows.iloc[0]
-    verdict = str(first["verdict"])
-    return [
-        Entry(str(first["text"])),
-        Entry(verdict, tag=verdict),
-        Entry(_here(rows)),
-        Entry(f"{first['evidence']} ({first['where']})"),
-        Entry(str(first["to_settle"])),
-    ]
+def _heading(row: columns.Row) -> str:
+    title = data_title(row["dataset"], row["partition"])
+    return f"{title}, a generated log" if row["is_generated"] else title
 
 
 def _here(rows: pd.DataFrame) -> str:
@@ -179,16 +172,9 @@ def _part(row: dict) -> str:
         multiple = row["limit"] * 10.0 ** row["mean"]
         return f"{row['part']}: {multiple:,.2f}"
     scale, digits = (1e4 if row["unit"] == "e-4" else 1.0), _DIGITS[row["unit"]]
-    mean, low, high = (
-        number(scale * row[name], digits, signed=True) for name in ("mean", "low", "high")
-    )
-    text = mean if math.isnan(row["low"]) else f"{mean} [{low}, {high}]"
-    paper = (
-        ""
-        if math.isnan(row["paper"])
-        else (f", paper {number(scale * row['paper'], digits, signed=True)}")
-    )
-    return f"{row['part']}: {text}{paper}"
+    text = interval_text({f"here_{end}": scale * row[end] for end in ENDS}, "here", digits)
+    paper = number(scale * row["paper"], digits, signed=True)
+    return f"{row['part']}: {text}" + ("" if math.isnan(row["paper"]) else f", paper {paper}")
 
 
 TABLE = Table(

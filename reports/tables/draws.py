@@ -6,13 +6,13 @@ import pandas as pd
 
 from benchmark.metrics import GAINS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
-from reports.look.table import Entry, Table, TableBlock, TableLayout, spread
-from reports.reading.keys import BLOCK, MODEL, Family
+from reports.look import columns
+from reports.look.table import Entry, Table, TableLayout, number, spread
+from reports.reading.keys import MODEL, Family
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, block_title, title_of
+from reports.reading.names import BASELINE, title_of
 
 _SPLITS = ("train", "dev", "test")
-_FACTS = ["rows", "domains", "click_rate", *(f"ceiling_{metric}" for metric in GAINS)]
 _NOTES = [
     "Each generated log that was drawn more than once. Rows, domains and click rate are of train,"
     " dev and test together; the rest is of test. Ceiling: the score of the true click probability."
@@ -73,54 +73,44 @@ def _scores(own: pd.DataFrame, plain: pd.DataFrame) -> dict[str, object]:
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per log and backbone: a row for each draw, a column for each method."""
     methods = [name for name in dict.fromkeys(table["method"]) if name != BASELINE]
-    blocks = []
-    for _, rows in table.groupby(BLOCK, sort=False):
-        draws = {str(draw): _numbers(own, methods) for draw, own in rows.groupby("draw")}
-        entries = [_entries(f"draw {draw}", [numbers]) for draw, numbers in draws.items()]
-        entries.append(_entries("all draws", [*draws.values()]))
-        blocks.append(TableBlock(heading=block_title(rows.iloc[0]), rows=entries))
-    titles = [metric.title for metric in GAINS.values()]
-    gains = [f"Δ {title_of('', name)} {title}" for name in methods for title in titles]
-    scores = [f"{word} {title}" for word in ("Ceiling", "Plain") for title in titles]
-    columns = ["Draw", "Rows", "Domains", "Click rate, %", *scores, *gains]
-    return TableLayout(columns=columns, blocks=blocks, notes=_NOTES)
-
-
-def _numbers(rows: pd.DataFrame, methods: list[str]) -> dict[str, float]:
-    """The printed numbers of one draw and backbone, in order."""
-    found = {name: float(rows[name].iloc[0]) for name in _FACTS}
-    found["click_rate"] *= 100.0
-    names = [(BASELINE, f"{metric}_mean") for metric in GAINS]
-    names += [(name, f"{metric}_delta_e4_mean") for name in methods for metric in GAINS]
-    for method, column in names:
-        found[f"{method}_{column}"] = float(rows.loc[rows["method"] == method, column].mean())
-    return found
-
-
-def _digits(name: str) -> int:
-    """The number of decimals."""
-    if name in ("rows", "domains"):
-        return 0
-    if name == "click_rate":
-        return 2
-    if "_delta_" in name:
-        return 1
-    return GAINS[name.split("_", 1)[1].removesuffix("_mean")].digits
-
-
-def _entries(title: str, draws: list[dict[str, float]]) -> list[Entry]:
-    """The numbers of one draw, or mean and spread over several."""
-    table = pd.DataFrame(draws)
-    texts = [
-        spread(
-            table[name].mean(skipna=False),
-            table[name].std(skipna=False),
-            _digits(name),
-            signed="_delta_" in name,
-        )
-        for name in map(str, table)
+    metrics = GAINS.items()
+    shown = [
+        columns.TableColumn("Draw", _titles),
+        _column("Rows", "rows", 0),
+        _column("Domains", "domains", 0),
+        _column("Click rate, %", "click_rate", 2, unit=100.0),
+        *(_column(f"Ceiling {one.title}", f"ceiling_{name}", one.digits) for name, one in metrics),
+        *(
+            _column(f"Plain {one.title}", f"{name}_mean", one.digits, BASELINE)
+            for name, one in metrics
+        ),
+        *(
+            _column(f"Δ {title_of('', method)} {one.title}", f"{name}_delta_e4_mean", 1, method)
+            for method in methods
+            for name, one in metrics
+        ),
     ]
-    return [Entry(title), *map(Entry, texts)]
+    return columns.laid_out(table, shown, _NOTES)
+
+
+def _titles(block: pd.DataFrame) -> list[Entry]:
+    return [*(Entry(f"draw {draw}") for draw in sorted(set(block["draw"]))), Entry("all draws")]
+
+
+def _column(
+    title: str, name: str, digits: int, method: str = "", *, unit: float = 1.0
+) -> columns.TableColumn:
+    """Numbers draw by draw, of a method or of the log, then their mean and spread."""
+    signed = "_delta_" in name
+
+    def entries(block: pd.DataFrame) -> list[Entry]:
+        own = block[block["method"] == method] if method else block.drop_duplicates("draw")
+        values = unit * own.set_index("draw")[name].reindex(sorted(set(block["draw"])))
+        ends = values.mean(skipna=False), values.std(skipna=False)
+        texts = [number(value, digits, signed=signed) for value in values]
+        return [*map(Entry, texts), Entry(spread(*ends, digits, signed=signed))]
+
+    return columns.TableColumn(title, entries)
 
 
 TABLE = Table(
