@@ -107,10 +107,7 @@ def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     entry = catalog.load(source)
     partition = DomainPartition(tuple(columns.split("+"))) if columns else None
     data = prepare(entry, data_dir, CACHE_DIR, PrepareOptions(partition=partition))
-    root = data_dir or entry.default_dir
-    if root is None:  # prepare has refused it already
-        raise DataError(f"data set {name!r} has no default folder; name it with --data-dir")
-    card = card_of(entry, entry.read_raw(root), data)
+    card = card_of(entry, entry.read_raw(data_dir or entry.default_dir), data)
     text = render(card, "html" if out is not None and out.suffix == ".html" else "md")
     if out is None:
         sys.stdout.write(text)

@@ -111,8 +111,8 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
     if name.endswith(".toml"):
         raise DataError(f"{name}: a log of your own lies where its `files` say; nothing to fetch")
     entry = catalog.load(name)
-    source, root = entry.spec.source, to or entry.default_dir
-    if root is None or not (source.downloads or source.files or source.instructions):
+    source = entry.spec.source
+    if not (source.downloads or source.files or source.instructions):
         if file:
             raise DataError(f"{name} has no files, so {file} cannot be one; leave out --from-file")
         show(f"{name}: nothing to fetch, a generated log needs no files")
@@ -121,7 +121,7 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
     from datasets.fetch import RawFolder
 
     show(*guide(source))
-    folder = RawFolder(source, root)
+    folder = RawFolder(source, to or entry.default_dir)
     if source.downloads:
         refuse_mixture(entry, folder)
     if file:

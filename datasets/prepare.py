@@ -148,7 +148,7 @@ def prepare(
             split is asked for where no timestamp is there.
     """
     root = data_dir or entry.default_dir
-    raw = _read_raw(entry, root)
+    raw = entry.read_raw(root)
     spec = _effective_spec(entry.spec, raw.absent, options)
     if spec.partition != entry.spec.partition:  # what is known is known of the spec's domains
         raw = replace(raw, candidates=None, similarity=None)
@@ -172,14 +172,6 @@ def prepare(
         candidates=range(*meta["candidates"]),
         card=_describe(entry, spec, raw, digests) | meta["card"] | {"fingerprint": fingerprint},
     )
-
-
-def _read_raw(entry: CatalogEntry, root: Path | None) -> RawLog:
-    if root is None:
-        raise DataError(
-            f"data set {entry.spec.name!r} has no default folder; name the folder of its raw files"
-        )
-    return entry.read_raw(root)
 
 
 def _effective_spec(

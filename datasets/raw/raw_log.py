@@ -78,5 +78,5 @@ class CatalogEntry:
 
     spec: DatasetSpec
     read_raw: Callable[[Path], RawLog]
-    default_dir: Path | None
+    default_dir: Path
     draw: int | None = None

@@ -5,8 +5,8 @@ import gzip
 import polars as pl
 import pytest
 
+from datasets import catalog
 from datasets.prepare import prepare
-from datasets.raw.raw_log import CatalogEntry
 from datasets.raw.tables import survey
 from datasets.spec import DataError, PrepareOptions
 
@@ -179,20 +179,8 @@ def test_survey_counts_rows(tmp_path):
 @pytest.mark.parametrize("missing", ["nowhere", "log.csv"])
 def test_missing_folder_is_named(prepare_log, tmp_path, missing):
     (tmp_path / "log.csv").write_text(HEADER + LINES)
-    entry = CatalogEntry(*_iaac())
 
     with pytest.raises(
         DataError, match=f"data folder .*{missing} (does not exist|is not a folder)"
     ):
-        prepare(entry, tmp_path / missing, tmp_path / "cache", PrepareOptions())
-
-
-def _iaac():
-    from datasets.catalog import iaac
-
-    return iaac.SPEC, iaac.read_raw, None
-
-
-def test_entry_without_any_folder(tmp_path):
-    with pytest.raises(DataError, match="'iaac' has no default folder"):
-        prepare(CatalogEntry(*_iaac()), None, tmp_path, PrepareOptions())
+        prepare(catalog.load("iaac"), tmp_path / missing, tmp_path / "cache", PrepareOptions())
