@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datasets.worlds.production import PRODUCTION, production_spec
-from datasets.worlds.world import World
+from datasets.worlds.production import production_log
 
-WORLD = World(layout=PRODUCTION, mechanism="dense")
-SPEC = production_spec(
+WORLD, SPEC = production_log(
     "synthetic_dense",
+    "dense",
     "Domains differ in level and in how much each latent factor counts.",
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datasets.worlds.production import PRODUCTION, production_spec
-from datasets.worlds.world import World
+from datasets.worlds.production import production_log
 
-WORLD = World(layout=PRODUCTION, mechanism="none")
-SPEC = production_spec(
+WORLD, SPEC = production_log(
     "synthetic_none",
+    "none",
     "Domains do not differ: the probability does not depend on the domain columns.",
 )

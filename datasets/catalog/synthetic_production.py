@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datasets.worlds.production import PRODUCTION, production_spec
-from datasets.worlds.world import World
+from datasets.worlds.production import production_log
 
-WORLD = World(layout=PRODUCTION, mechanism="mixture")
-SPEC = production_spec(
+WORLD, SPEC = production_log(
     "synthetic_production",
+    "mixture",
     "Domains differ in level, in which of the first two latent factors counts, and in how much each"
     " of the other two does.",
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datasets.worlds.production import PRODUCTION, production_spec
-from datasets.worlds.world import World
+from datasets.worlds.production import production_log
 
-WORLD = World(layout=PRODUCTION, mechanism="sparse")
-SPEC = production_spec(
+WORLD, SPEC = production_log(
     "synthetic_sparse",
+    "sparse",
     "Domains differ in level and in which half of the latent factors counts.",
 )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import logit
 
-from datasets.worlds.effects import MATCH_STD, sums_over_columns
+from datasets.encoding.splits import SPLITS
+from datasets.worlds.domains import MATCH_STD, sums_over_columns
 from datasets.worlds.population import ITEM_LEVEL_STD, NUM_FACTORS, USER_LEVEL_STD, user_factors
 from datasets.worlds.production import PRODUCTION
 from datasets.worlds.simulation import Simulation
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 DRAWS, ROWS = 40, 120_000
 SIZES = (120_000, 255_000, 660_000)  # of which every draw is accepted
 RARITY = {"0": (0, 0), "1-3": (1, 3), "4-15": (4, 15), "16+": (16, np.inf)}  # train rows of an id
-SPLITS = ("train", "dev", "test")
 
 CRITERIA = {  # lowest and highest accepted value, in every draw of the default world
     "Bayes AUC": (0.76, 0.84),
@@ -251,10 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=DRAWS, help="draws, from 0 on")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each draw")
     args = parser.parse_args(arguments)
-    worlds = (
-        World(layout=PRODUCTION, mechanism="mixture", draw=draw) for draw in range(args.draws)
-    )
-    measured = [measure(world, args.rows) for world in worlds]
+    measured = [measure(default_world(draw), args.rows) for draw in range(args.draws)]
     lines = ["| measure | lowest | median | highest | accepted |", "|---|--:|--:|--:|--:|"]
     is_accepted = True
     for name in measured[0]:

@@ -87,31 +87,24 @@ PUBLIC = WorldLayout(
     name="public",
     label="is_trade",
     timestamp="context_timestamp",
-    domain_fields=(
+    domain_fields=tuple(
         DomainField(
-            name="user_gender_id",
-            values=(0, 1, 2, -1),
-            exponent=1.0,
+            name=name,
+            values=values,
+            exponent=exponent,
             level_part=1 / 3,
             structure_part=1 / 3,
             is_of_user=True,
-        ),
-        DomainField(
-            name="user_age_level",
-            values=(1003, 1004, 1002, 1005, 1001, 1006, 1007, 1000, -1),
-            exponent=0.9,
-            level_part=1 / 3,
-            structure_part=1 / 3,
-            is_of_user=True,
-        ),
-        DomainField(
-            name="user_star_level",
-            values=(3006, 3007, 3005, 3004, 3008, 3003, 3002, 3009, 3001, 3010, 3000, -1),
-            exponent=0.7,
-            level_part=1 / 3,
-            structure_part=1 / 3,
-            is_of_user=True,
-        ),
+        )
+        for name, values, exponent in (
+            ("user_gender_id", (0, 1, 2, -1), 1.0),
+            ("user_age_level", (1003, 1004, 1002, 1005, 1001, 1006, 1007, 1000, -1), 0.9),
+            (
+                "user_star_level",
+                (3006, 3007, 3005, 3004, 3008, 3003, 3002, 3009, 3001, 3010, 3000, -1),
+                0.7,
+            ),
+        )
     ),
     columns=PublicColumns,
     max_domains=432,

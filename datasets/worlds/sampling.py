@@ -26,7 +26,8 @@ class Launched:
         self._last = np.cumsum(sizes) - 1
         self.launch = launch  # (things,) share of the log that comes before the first
         self.launch[self._last - sizes + 1] = 0.0
-        self.exposure = exposure(share, self.launch)
+        weight = share * (1.0 - self.launch)
+        self.exposure = weight / weight.sum()  # (things,) share of all impressions
         ends = [np.cumsum(part) for part in np.split(share, self._last[:-1] + 1)]
         # (things,) the group's place, plus the share of the group's things up to here
         self._ends = np.concatenate([place + part / part[-1] for place, part in enumerate(ends)])
@@ -60,12 +61,6 @@ def power_shares(size: int, exponent: float, shift: float = 1.0) -> np.ndarray:
 def exponential_shares(size: int) -> np.ndarray:
     """Shares, falling, whose sizes are distributed exponentially."""
     weight = -np.log((np.arange(size) + 0.5) / size)
-    return weight / weight.sum()
-
-
-def exposure(share: np.ndarray, launch: np.ndarray) -> np.ndarray:
-    """Share of all impressions that each thing gets, which exists from `launch` on."""
-    weight = share * (1.0 - launch)
     return weight / weight.sum()
 
 

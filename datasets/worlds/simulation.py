@@ -10,9 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from datasets.spec import DataError
-from datasets.worlds.clock import hour_of, timestamps
-from datasets.worlds.domains import make_domains
-from datasets.worlds.effects import MATCH_STD, make_effects
+from datasets.worlds.domains import MATCH_STD, make_domains, make_effects
 from datasets.worlds.population import Items, Users
 from datasets.worlds.world import Impressions, Stream, World
 
@@ -22,6 +20,12 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 1 << 16  # also of the sample that fixes the base rate
 MIN_ROWS = 2_000
 TREND, DRIFT_STD, HOUR_AMPLITUDE = 0.03, 0.1, 0.1  # all in log-odds
+START_SECONDS = 1_640_995_200  # 2022-01-01 00:00 UTC
+NUM_DAYS, HOURS = 14, 24
+HOUR_SECONDS = 3_600
+
+_HOUR_WEIGHT = np.tile(1.2 + np.sin((np.arange(HOURS) - 9) / HOURS * 2 * np.pi), NUM_DAYS)
+_ENDS = np.concatenate([[0.0], np.cumsum(_HOUR_WEIGHT) / _HOUR_WEIGHT.sum()])
 
 
 class Block(NamedTuple):
@@ -114,3 +118,14 @@ class Simulation:
         log_odds = self._log_odds(sample)
         target = self.world.layout.base_rate
         return brentq(lambda shift: expit(shift + log_odds).mean() - target, -30.0, 30.0)
+
+
+def timestamps(elapsed: np.ndarray) -> np.ndarray:
+    """Seconds since 1970; nights are quiet."""
+    hours = np.interp(elapsed, _ENDS, np.arange(len(_ENDS)))
+    return START_SECONDS + (hours * HOUR_SECONDS).astype(np.int64)
+
+
+def hour_of(timestamp: np.ndarray) -> np.ndarray:
+    """Hour of the day, UTC."""
+    return timestamp // HOUR_SECONDS % HOURS

@@ -23,8 +23,7 @@ from datasets.worlds.acceptance import (
     measure,
     scores,
 )
-from datasets.worlds.domains import make_domains
-from datasets.worlds.effects import JOINT_PART, make_effects, sums_over_columns
+from datasets.worlds.domains import JOINT_PART, make_domains, make_effects, sums_over_columns
 from datasets.worlds.production import PRODUCTION
 from datasets.worlds.public import PUBLIC
 from datasets.worlds.simulation import Simulation
