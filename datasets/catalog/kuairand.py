@@ -2,11 +2,10 @@
 
 The three releases (Pure, 1K, 27K) have one layout: the parts of the standard log, one after the
 other in time, joined with the user and the basic video features. Only what is known before the
-impression is a feature. Left out because they tell or follow the click: is_like, is_follow,
-is_comment, is_forward, is_hate, long_view, play_time_ms, profile_stay_time, comment_stay_time,
-is_profile_enter. The video statistics of the release are left out too: they are totals over the
-whole period, test days included. `hour` is cut from `hourmin`; `date` is no feature, as no day of
-test occurs in train. The log of random exposures is another policy's and is not read.
+impression is a feature: left out are `LEAKS`, which tell or follow the click, and the video
+statistics of the release, which are totals over the whole period, test days included. `hour` is cut
+from `hourmin`; `date` is no feature, as no day of test occurs in train. The log of random exposures
+is another policy's and is not read.
 
 The join holds the features of all videos in memory: little for Pure and 1K, but about 10 GiB for
 the 32 million videos of 27K.

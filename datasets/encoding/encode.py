@@ -207,7 +207,10 @@ class _Encoder:
         """Write the feature's codes to the columns from `place` on."""
         column = partial(self.staged.blocks, feature.name)
         if feature.kind == "bag":
-            return self._write_bag(encode_bag(column, self.is_train, feature), place, feature)
+            fitted = self._write(encode_bag(column, self.is_train, feature), place)
+            for slot in range(feature.max_length):
+                self.codes.reorder(place + slot, self.rows.order)
+            return fitted
         if feature.kind == "numeric":
             with self.numbers:
                 locate = self.staged.raw.locate
@@ -222,18 +225,9 @@ class _Encoder:
     def _write(self, encoded: Encoded, place: int) -> Fitted:
         start = 0
         for block in encoded.blocks:
-            self.codes.write(place, start, block)
-            start += len(block)
-        return Fitted(encoded.size, encoded.frequencies)
-
-    def _write_bag(self, encoded: Encoded, place: int, feature: FeatureSpec) -> Fitted:
-        start = 0
-        for block in encoded.blocks:
-            for slot, codes in enumerate(block):
+            for slot, codes in enumerate(np.atleast_2d(block)):  # (slots, n)
                 self.codes.write(place + slot, start, codes)
-            start += block.shape[1]
-        for slot in range(feature.max_length):
-            self.codes.reorder(place + slot, self.rows.order)
+            start += block.shape[-1]
         return Fitted(encoded.size, encoded.frequencies)
 
 

@@ -18,8 +18,6 @@ from datasets.profiling.names import is_token
 from datasets.profiling.timeformats import is_named_as_time
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from datasets.profiling.profile import LogProfile
     from datasets.profiling.timeformats import TimeColumn
     from datasets.spec import FeatureKind

@@ -59,8 +59,14 @@ def find_release(
     """
     check_folder(root)
     found = {release.name: _present(root, release.files) for release in releases}
-    begun = [release for release in releases if found[release.name]]
-    kept = [release for release in begun if not _is_part_of_another(release, begun, found)]
+    begun: dict[frozenset[str], Release] = {}  # by their files; of equals the first counts
+    for release in releases:
+        begun.setdefault(frozenset(found[release.name]), release)
+    kept = [
+        release
+        for names, release in begun.items()
+        if names and not any(names < more for more in begun)  # of others that explain these too
+    ]
     if not kept:
         raise nothing_found(root, [release.files for release in releases], foreign)
     if len(kept) > 1:
@@ -92,7 +98,7 @@ def names_with_suffixes(name: str) -> list[str]:
 
 def present_file(root: Path, name: str) -> Path | None:
     """The plain or compressed file of a name, if a folder holds one."""
-    paths = (root / f"{name}{suffix}" for suffix in SUFFIXES)
+    paths = (root / file for file in names_with_suffixes(name))
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -112,20 +118,6 @@ def nothing_found(
 def _present(root: Path, names: Sequence[str]) -> dict[str, Path]:
     paths = {name: present_file(root, name) for name in names}
     return {name: path for name, path in paths.items() if path is not None}
-
-
-def _is_part_of_another(
-    release: Release, begun: Sequence[Release], found: Mapping[str, Mapping[str, Path]]
-) -> bool:
-    """Tell whether another release explains these files and more; of equals the first counts."""
-    own = set(found[release.name])
-    place = begun.index(release)
-    return any(
-        own < set(found[other.name])
-        or (own == set(found[other.name]) and begun.index(other) < place)
-        for other in begun
-        if other is not release
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,35 +67,14 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from None
 
 
-def survey(path: Path, separator: str, num_columns: int, *, has_header: bool = True) -> Survey:
-    """Check that every record of a file has `num_columns` values.
-
-    Raises:
-        DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the
-            compressed stream is cut short, or there is no data row.
-    """
-    surveyor = _Surveyor(path, ord(separator), num_columns, has_header)
-    with open_bytes(path) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            surveyor.feed(block)
-        surveyor.finish()
-    num_rows = surveyor.num_records - has_header
-    if num_rows < 1:
-        raise DataError(
-            f"{path}: the file has {'a header but ' if has_header else ''}no data row; at least one"
-            " line of data is needed"
-        )
-    return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
-
-
 class _Surveyor:
     """The state of a survey: counts so far and the bytes of a record that a block cuts."""
 
-    def __init__(self, path: Path, separator: int, num_columns: int, has_header: bool) -> None:
-        self.path = path
-        self.separator = separator
-        self.num_columns = num_columns
-        self.names = "the header names" if has_header else "the list of columns names"
+    def __init__(self, table: TextTable) -> None:
+        self.path = table.path
+        self.separator = ord(table.separator)
+        self.num_columns = len(table.columns)
+        self.names = "the header names" if table.has_header else "the list of columns names"
         self.num_records = 0
         self.num_lines = 0
         self.num_blank = 0
@@ -260,8 +239,24 @@ class TextTable:
 
     @cached_property
     def survey(self) -> Survey:
-        """The row count, after a check of every line."""
-        return survey(self.path, self.separator, len(self.columns), has_header=self.has_header)
+        """The row count, after a check of every line.
+
+        Raises:
+            DataError: a line is malformed, blank, empty or not UTF-8, a quote is misplaced, the
+                compressed stream is cut short, or there is no data row.
+        """
+        surveyor = _Surveyor(self)
+        with open_bytes(self.path) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                surveyor.feed(block)
+            surveyor.finish()
+        num_rows = surveyor.num_records - self.has_header
+        if num_rows < 1:
+            raise DataError(
+                f"{self.path}: the file has {'a header but ' if self.has_header else ''}no data"
+                " row; at least one line of data is needed"
+            )
+        return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
 
     @property
     def num_rows(self) -> int:

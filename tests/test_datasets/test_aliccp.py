@@ -73,12 +73,6 @@ def test_no_history_is_an_empty_bag(write_raw):
     assert histories[1] == "500;501;502;503"
 
 
-def test_purchases_are_no_feature():
-    assert {"buy", "sample_id", aliccp.KEY}.isdisjoint(
-        feature.name for feature in aliccp.SPEC.features
-    )
-
-
 def test_log_is_shuffled_over_both_files(write_raw):
     data = prepared(write_raw("aliccp"), split_seed=3)
 

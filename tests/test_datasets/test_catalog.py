@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from datasets import catalog
+from datasets.catalog import aliccp
 from datasets.prepare import prepare
 from datasets.profiling.names import is_user
 from datasets.spec import DataError, PrepareOptions
@@ -87,12 +88,16 @@ def test_real_log_says_where_it_comes_from(name):
 ALTERNATIVES = {"iaac": {"round1_ijcai_18_train_20180301.txt"}}  # one of its two files is read
 
 
+IDLE = {"aliccp": {"sample_id", aliccp.KEY}, "kuairand": {"date", "is_rand"}}  # of rows or days
+
+
 @pytest.mark.parametrize("name", catalog.available())
-def test_what_leaks_is_no_feature(name):
+def test_what_leaks_or_tells_nothing_is_no_feature(name):
     module = import_module(f"datasets.catalog.{name}")
 
     features = {feature.name for feature in module.SPEC.features}
-    assert features.isdisjoint(getattr(module, "LEAKS", ()))
+    assert features.isdisjoint({*getattr(module, "LEAKS", ()), *IDLE.get(name, ())})
+    assert not any(feature.endswith("_cnt") for feature in features)  # totals of the whole period
 
 
 @pytest.mark.parametrize("name", catalog.available())

@@ -23,15 +23,6 @@ def refused(folder):
     return str(caught.value)
 
 
-def test_no_feature_tells_the_click():
-    names = {feature.name for feature in kuairand.SPEC.features}
-
-    assert not names & {*kuairand.LEAKS, "date", "is_click", "time_ms", "is_rand"}
-    assert not any(name.endswith("_cnt") or "play" in name for name in names)
-    for name in kuairand.LEAKS:
-        assert name in kuairand.__doc__
-
-
 @pytest.mark.parametrize("release", [PURE, ONE_K, ALL, SAMPLE])
 def test_parts_follow_each_other_with_users_and_videos_joined(write_raw, release):
     raw = kuairand.read_raw(write_raw("kuairand", release=release))
