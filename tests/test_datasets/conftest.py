@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasets import catalog
 from datasets.catalog import custom
 from datasets.catalog import kuairand as kuairand_log
 from datasets.prepare import prepare
-from datasets.spec import PrepareOptions
+from datasets.spec import DataError, PrepareOptions
 
 KEYS = {
     "name": "tiny",
@@ -72,6 +73,30 @@ def prepare_log(tmp_path, write_toml):
         return prepare(entry, tmp_path, tmp_path / "cache", options or PrepareOptions())
 
     return run
+
+
+@pytest.fixture
+def prepare_entry(tmp_path):
+    """Prepare a log of the catalog, a generated one in a small size."""
+
+    def run(name, folder=tmp_path, world_rows=4_096, **options):
+        entry = catalog.load(name, world_rows=world_rows)
+        return prepare(entry, folder, tmp_path / "cache", PrepareOptions(**options))
+
+    return run
+
+
+@pytest.fixture
+def refused():
+    """Do what is refused, and return the one line that says why."""
+
+    def message_of(action, *arguments, **keys):
+        with pytest.raises(DataError) as caught:
+            action(*arguments, **keys)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message_of
 
 
 IAAC_HEADER = (
