@@ -77,6 +77,7 @@ def test_damaged_cache_is_built_again(prepare_log, tiny, caplog, name, damage):
         {"features": ["site", {"name": "item", "min_count": 2}]},
         {"partition": ["item"]},
         {"timestamp": None},
+        {"cluster": "item"},
         {"options": PrepareOptions(max_train_rows=20)},
     ],
 )

@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import pytest
-
 from datasets import catalog
-from datasets.prepare import prepare
-from datasets.spec import DataError, PrepareOptions
 
 EXAMPLE = Path(catalog.__file__).parent / "criteo.example.toml"
 
@@ -18,16 +13,10 @@ def line(row):
     return "\t".join([str(row % 2), *numbers, *categories])
 
 
-def prepared(folder):
-    shutil.copy(EXAMPLE, folder / "criteo.toml")
-    entry = catalog.load(str(folder / "criteo.toml"))
-    return prepare(entry, None, folder / "cache", PrepareOptions())
-
-
-def test_file_without_a_header_is_prepared(tmp_path):
+def test_file_without_a_header_is_prepared(prepare_entry, tmp_path):
     (tmp_path / "train.txt").write_text("".join(line(row) + "\n" for row in range(60)))
 
-    data = prepared(tmp_path)
+    data = prepare_entry(str(EXAMPLE))
 
     assert data.card["rows_in_log"] == 60
     assert data.card["split_kind"] == "shuffle"
@@ -36,12 +25,3 @@ def test_file_without_a_header_is_prepared(tmp_path):
     field = data.schema.fields.index("I1")
     missing = data.rows()[:, field] == data.schema.field_sizes[field] - 1
     assert sorted(data.row_ids()[missing].tolist()) == list(range(0, 60, 4))
-
-
-def test_file_with_other_columns_is_refused(tmp_path):
-    (tmp_path / "train.txt").write_text("".join(line(row) + "\t1\n" for row in range(60)))
-
-    with pytest.raises(
-        DataError, match="line 1: the line has 41 values, the list of columns names"
-    ):
-        prepared(tmp_path)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -121,14 +121,6 @@ def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
         prepare_log("", file="unused.txt", files="log.parquet")
 
 
-def test_other_separator_and_gzip(prepare_log, tiny):
-    packed = gzip.compress(tiny.write_csv(separator="\t").encode())
-
-    data = prepare_log(packed, file="log.tsv.gz", files="log.tsv.gz", separator="\t")
-
-    assert len(data.rows()) == 60
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -139,58 +131,57 @@ def test_other_separator_and_gzip(prepare_log, tiny):
         ({"features": [{"name": "site", "min": 2}]}, "feature 1: unknown key 'min'; allowed: name"),
         ({"features": ["site", {"kind": "bag"}]}, "feature 2: key 'name' is missing"),
         ({"features": [3]}, "feature 1 must be a column name or a table, got 3"),
-        ({"features": [{"name": "site", "min_count": "2"}]}, "min_count must be an integer"),
-        ({"features": [{"name": "site", "min_count": True}]}, "min_count must be an integer"),
-        ({"features": [{"name": "site", "kind": "text"}]}, "unknown kind 'text'"),
-        ({"partition": ["place"]}, "domain column 'place' is not a categorical feature"),
+        ({"features": [{"min_count": "2"}]}, "feature 1: min_count must be an integer"),
+        ({"features": [{"min_count": True}]}, "feature 1: min_count must be an integer"),
+        ({"features": [{"name": "site", "kind": "text"}]}, "feature 'site': unknown kind 'text'"),
+        ({"partition": ["place"]}, "data set 'tiny': domain column 'place' is not"),
         ({"partition": []}, "partition must be a list of one or more texts"),
         ({"partition": [1]}, "partition must be a list of one or more texts"),
-        ({"representative": "item"}, "representative 'item' must be one of"),
+        ({"representative": "item"}, "data set 'tiny': representative 'item' must be one of"),
         ({"separator": "||"}, "separator must be one ASCII character"),
         ({"files": "/data/log.csv"}, "files must be a pattern such as"),
         ({"files": ""}, "files must be a pattern such as"),
         ({"name": "a/b"}, "name 'a/b' may hold letters"),
         ({"name": ""}, "name '' may hold letters"),
-        ({"features": ["/tmp/x"], "partition": ["/tmp/x"]}, "'/tmp/x' cannot name a folder"),
+        ({"features": ["/tmp/x"], "partition": ["/tmp/x"]}, "domain column '/tmp/x' cannot name"),
         ({"name": "iaac"}, "name 'iaac' is taken"),
-        ({"features": ["site", "click"]}, "columns named twice: click"),
+        ({"features": ["site", "click"]}, "data set 'tiny': columns named twice: click"),
+        ({"positive": []}, "positive must be a list of one or more labels"),
+        ({"positive": [["yes"]]}, "positive must be a list of one or more labels"),
+        ({"positive": "yes"}, "positive must be a list in brackets"),
+        ({"missing": [1]}, "missing must be a list of one or more texts"),
+        ({"columns": ["a", "a"]}, "columns names a twice"),
+        ({"files": []}, "files must be a list of one or more texts"),
+        ({"files": ["/a.csv"]}, "files must be a pattern such as"),
+        ({"files": 3}, "files must be a text in quotes, or a list of them"),
+        ({"timestamp_format": "%H:%M"}, "timestamp_format '%H:%M' does not describe a date"),
+        ({"timestamp_format": "%d/%m"}, "timestamp_format '%d/%m' does not describe a date"),
+        ({"timestamp_format": "noon"}, "timestamp_format 'noon' does not describe a date"),
+        ({"timestamp_format": ""}, "timestamp_format '' does not describe a date"),
     ],
 )
-def test_wrong_key_or_value_is_named(write_toml, changes, words):
+def test_wrong_key_or_value_is_named(write_toml, refused, changes, words):
     path = write_toml(**changes)
 
-    with pytest.raises(DataError) as caught:
-        catalog.load(str(path))
-
-    assert str(caught.value).startswith(f"{path}: ")
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert refused(catalog.load, str(path)).startswith(f"{path}: {words}")
 
 
-def test_file_that_is_no_toml(tmp_path):
-    path = tmp_path / "log.toml"
-    path.write_text("name = \n")
+@pytest.mark.parametrize(
+    ("name", "words"), [("log", r"not a TOML file \(.*line 1"), ("none", "there is no such file")]
+)
+def test_file_that_is_no_toml(tmp_path, name, words):
+    (tmp_path / "log.toml").write_text("name = \n")
 
-    with pytest.raises(DataError, match=r"not a TOML file \(.*line 1"):
-        catalog.load(str(path))
-
-
-def test_missing_toml(tmp_path):
-    with pytest.raises(DataError, match="there is no such file"):
-        catalog.load(str(tmp_path / "log.toml"))
+    with pytest.raises(DataError, match=words):
+        catalog.load(str(tmp_path / f"{name}.toml"))
 
 
-@pytest.mark.parametrize("pattern", ["**.csv", ".", "a/**b/c.csv"])
-def test_pattern_that_is_none_is_named(prepare_log, tiny, pattern):
-    with pytest.raises(DataError, match="files") as caught:
+@pytest.mark.parametrize("pattern", ["**.csv", ".", "a/**b/c.csv", "logs*.csv"])
+def test_pattern_that_is_none_or_matches_nothing_is_named(prepare_log, tiny, pattern):
+    words = "no file matches" if pattern == "logs*.csv" else "files"
+
+    with pytest.raises(DataError, match=f"{words}.* {re.escape(repr(pattern))}"):
         prepare_log(tiny, files=pattern)
-
-    assert repr(pattern) in str(caught.value)
-
-
-def test_pattern_that_matches_nothing(prepare_log, tiny):
-    with pytest.raises(DataError, match=r"no file matches 'logs\*\.csv'"):
-        prepare_log(tiny, files="logs*.csv")
 
 
 def labels_of(data):
@@ -214,11 +205,13 @@ def test_listed_labels_count_as_1(prepare_log, tiny, values, positive):
     assert labels_of(data) == [int(row % 3 == 0) for row in range(60)]
 
 
-def test_missing_label_is_no_negative(prepare_log, tiny):
-    log = tiny.with_columns(pl.when(pl.col("time") != 7).then(pl.lit("yes")).alias("click"))
+@pytest.mark.parametrize("missing", ["", '""'])
+def test_missing_label_is_no_negative(prepare_log, tiny, missing):
+    lines = tiny.write_csv().splitlines(keepends=True)
+    lines[8] = lines[8].rpartition(",")[0] + f",{missing}\n"
 
     with pytest.raises(DataError, match=r"log\.csv line 9: label 'click' is None"):
-        prepare_log(log, positive=["yes"])
+        prepare_log("".join(lines), positive=["1"])
 
 
 def test_prepared_rows_follow_changes_of_what_values_mean(prepare_log, tiny):
@@ -268,25 +261,20 @@ def test_time_of_another_format_is_named(prepare_log, tiny):
         prepare_log(log, timestamp_format="%d/%m/%Y %H:%M")
 
 
-def test_unknown_time_format_without_a_key_names_the_key(prepare_log, tiny):
-    log = tiny.with_columns(time=pl.lit("03/04/2020 10:00"))
-
-    with pytest.raises(DataError, match="say timestamp_format = "):
-        prepare_log(log)
-
-
 @pytest.mark.parametrize("layout", FORMATS)
 def test_every_format_that_a_description_may_propose_is_allowed(layout):
     assert FileLayout(files=("log.csv",), timestamp_format=layout).timestamp_format == layout
 
 
 @pytest.mark.parametrize("file", ["log.csv.zst", "log.csv.gz"])
-def test_compressed_file_gives_the_same_rows(prepare_log, tiny, tmp_path, file):
+def test_compressed_file_of_another_separator_gives_the_same_rows(
+    prepare_log, tiny, tmp_path, file
+):
     plain = prepare_log(tiny, name="plain")
     compression = {"zst": "zstd", "gz": "gzip"}[file.rpartition(".")[2]]
-    tiny.write_csv(tmp_path / file, compression=compression)
+    tiny.write_csv(tmp_path / file, compression=compression, separator="\t")
 
-    data = prepare_log("", file="unused.txt", files=file)
+    data = prepare_log("", file="unused.txt", files=file, separator="\t")
 
     assert np.array_equal(data.rows(), plain.rows())
 
@@ -312,22 +300,18 @@ def test_file_without_header(prepare_log, tiny):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "columns", "words"),
     [
-        ("9,a,i1\n", "line 61: the line has 3 values, the list of columns names 4"),
-        ("9,a,i1,7\n", "line 61: label 'click' is '7'"),
+        ("9,a,i1\n", "time site item click", "line 61: the line has 3 values, the list of columns"),
+        ("9,a,i1,7\n", "time site item click", "line 61: label 'click' is '7'"),
+        ("", "time site click", "line 1: the line has 4 values, the list of columns names 3"),
     ],
 )
-def test_wrong_line_of_a_file_without_header(prepare_log, tiny, line, words):
+def test_wrong_line_of_a_file_without_header(prepare_log, tiny, line, columns, words):
     log = tiny.write_csv(include_header=False) + line
 
     with pytest.raises(DataError, match=words):
-        prepare_log(log, columns=["time", "site", "item", "click"])
-
-
-def test_list_of_columns_that_does_not_fit(prepare_log, tiny):
-    with pytest.raises(DataError, match="line 1: the line has 4 values, the list of columns names"):
-        prepare_log(tiny.write_csv(include_header=False), columns=["time", "site", "click"])
+        prepare_log(log, columns=columns.split())
 
 
 def test_listed_files_are_read_in_name_order(prepare_log, tiny, tmp_path):
@@ -346,40 +330,3 @@ def test_column_that_one_file_lacks_names_both_files(prepare_log, tiny, tmp_path
 
     with pytest.raises(DataError, match=r"log_2\.csv: column 'item' is missing, log_1\.csv has it"):
         prepare_log("", file="unused.txt", files="log_*.csv")
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"positive": []}, "positive must be a list of one or more labels"),
-        ({"positive": [["yes"]]}, "positive must be a list of one or more labels"),
-        ({"positive": "yes"}, "positive must be a list in brackets"),
-        ({"missing": [1]}, "missing must be a list of one or more texts"),
-        ({"columns": ["a", "a"]}, "columns names a twice"),
-        ({"files": []}, "files must be a list of one or more texts"),
-        ({"files": ["/a.csv"]}, "files must be a pattern such as"),
-        ({"files": 3}, "files must be a text in quotes, or a list of them"),
-        ({"timestamp_format": "%H:%M"}, "timestamp_format '%H:%M' does not describe a date"),
-        ({"timestamp_format": "%d/%m"}, "timestamp_format '%d/%m' does not describe a date"),
-        ({"timestamp_format": "noon"}, "timestamp_format 'noon' does not describe a date"),
-        ({"timestamp_format": ""}, "timestamp_format '' does not describe a date"),
-    ],
-)
-def test_wrong_reading_key_is_named(write_toml, changes, words):
-    path = write_toml(**changes)
-
-    with pytest.raises(DataError) as caught:
-        catalog.load(str(path))
-
-    assert str(caught.value).startswith(f"{path}: {words}")
-    assert "\n" not in str(caught.value)
-
-
-def test_quoted_empty_label_is_missing_whatever_counts_as_1(prepare_log):
-    log = "time,site,item,click\n" + "".join(
-        f"{row},s{row % 2},i{row % 5},{chr(34) * 2 if row == 7 else row % 3 % 2}\n"
-        for row in range(60)
-    )
-
-    with pytest.raises(DataError, match=r"line 9: label 'click' is None"):
-        prepare_log(log, positive=["1"])

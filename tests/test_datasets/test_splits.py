@@ -61,14 +61,6 @@ def test_by_shuffle_of_too_few_rows_is_an_error():
         by_shuffle(3, 0, "log")
 
 
-def test_keep_latest_drops_the_earlier_train_rows():
-    order = by_time(np.arange(60), "log").keep_latest(10)
-
-    assert order.order.tolist() == list(range(30, 60))
-    assert order.bounds == (10, 20, 30)
-    assert order.train_rows_dropped == 30
-
-
 @pytest.mark.parametrize("cap", [None, 40, 1000])
 def test_keep_latest_without_need_changes_nothing(cap):
     order = by_time(np.arange(60), "log")
@@ -118,6 +110,7 @@ def test_time_keys_name_the_unparsable_value(values, line, value):
         f"log.csv line {line}: timestamp column 'time' holds {value}; allowed are integer epochs"
     )
     assert "or ISO-8601 dates and times" in str(caught.value)
+    assert "say timestamp_format = " in str(caught.value)
 
 
 def test_missing_first_time_does_not_decide_the_layout():

@@ -14,7 +14,6 @@ import pytest
 
 from datasets.files import locked
 from datasets.provenance import Source
-from datasets.spec import DataError
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = {"ml/u.data": b"1\t2\t3\n" * 1_000, "ml/u.user": b"7|23\n"}
@@ -51,13 +50,6 @@ def source_of(server, download_of):
         return Source(description="A log.", downloads=(download,))
 
     return make
-
-
-def refusal_of(action, *arguments):
-    with pytest.raises(DataError) as caught:
-        action(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_archive_is_fetched_and_unpacked_once(server, source_of, folder_of):
@@ -112,12 +104,12 @@ def test_transfer_that_fails_is_tried_again(server, content, download_of, folder
     ],
 )
 def test_file_that_cannot_be_had_is_one_line(
-    server, content, download_of, folder_of, how, words, pauses
+    server, content, download_of, folder_of, how, words, pauses, refused
 ):
     url = server.serve("/log.csv", **({"content": content} | how))
     folder = folder_with(folder_of, download_of(content, url))
 
-    message = refusal_of(folder.fetch)
+    message = refused(folder.fetch)
 
     assert message.startswith(f"log.csv cannot be fetched from {url} (")
     assert words in message
@@ -181,19 +173,19 @@ def test_new_release_of_an_archive_is_fetched(source_of, folder_of):
     assert (folder.root / "u.user").read_bytes() == b"7|23\n9\n"
 
 
-def test_archive_that_lacks_a_member_changes_nothing(source_of, folder_of):
+def test_archive_that_lacks_a_member_changes_nothing(source_of, folder_of, refused):
     folder = folder_of(source_of(members=(*FILES, "ml/u.item")))
 
-    assert "the archive lacks ml/u.item" in refusal_of(folder.fetch)
+    assert "the archive lacks ml/u.item" in refused(folder.fetch)
 
     assert set(states(folder).values()) == {"missing"}
 
 
-def test_folder_in_the_place_of_a_file_is_named(source_of, folder_of):
+def test_folder_in_the_place_of_a_file_is_named(source_of, folder_of, refused):
     folder = folder_of(source_of())
     (folder.root / "u.data").mkdir(parents=True)
 
-    assert f"{folder.root / 'u.data'} is a folder" in refusal_of(folder.fetch)
+    assert f"{folder.root / 'u.data'} is a folder" in refused(folder.fetch)
 
     assert states(folder) == {"u.data": "differs", "u.user": "missing"}
 
@@ -223,11 +215,11 @@ def test_archive_fetched_by_hand_is_taken_and_kept(server, source_of, folder_of,
 
 
 @pytest.mark.parametrize("name", ["ml.zip", "other.zip"])
-def test_wrong_file_fetched_by_hand_is_refused(source_of, folder_of, tmp_path, name):
+def test_wrong_file_fetched_by_hand_is_refused(source_of, folder_of, tmp_path, name, refused):
     folder = folder_of(source_of())
     (tmp_path / name).write_bytes(zip_of(FILES)[:-1])
 
-    assert "not the file that is expected" in refusal_of(folder.take, tmp_path / name)
+    assert "not the file that is expected" in refused(folder.take, tmp_path / name)
 
     assert set(states(folder).values()) == {"missing"}
 
@@ -254,14 +246,14 @@ def test_login_only_file_is_taken_packed_or_not(folder_of, tmp_path, name):
         ("a.rar", b"1 2 3\n", "expected are train.txt"),
     ],
 )
-def test_wrong_login_only_file_is_refused(folder_of, tmp_path, name, content, words):
+def test_wrong_login_only_file_is_refused(folder_of, tmp_path, name, content, words, refused):
     folder = folder_of(Source(description="A log.", files=("train.txt",)))
     (tmp_path / name).write_bytes(content)
 
-    assert words in refusal_of(folder.take, tmp_path / name)
+    assert words in refused(folder.take, tmp_path / name)
 
     assert states(folder) == {"train.txt": "missing"}
 
 
-def test_file_that_does_not_exist_is_named(source_of, folder_of, tmp_path):
-    assert "no such file" in refusal_of(folder_of(source_of()).take, tmp_path / "none.zip")
+def test_file_that_does_not_exist_is_named(source_of, folder_of, tmp_path, refused):
+    assert "no such file" in refused(folder_of(source_of()).take, tmp_path / "none.zip")
