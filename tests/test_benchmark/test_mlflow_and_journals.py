@@ -16,7 +16,7 @@ def copied(run_all, finished, tmp_path_factory):
     out = shutil.copytree(source, tmp_path_factory.mktemp("copied") / "out")
     done = run_all(*WORDS, "--data", spec, "--out", out, has_mlflow=True)
     assert done.returncode == 0, done.stderr
-    return out, spec, done
+    return out, done
 
 
 def runs_of(out):
@@ -31,7 +31,7 @@ def runs_of(out):
 
 
 def test_every_trial_and_every_final_run_is_in_mlflow(copied):
-    out, _, done = copied
+    out, done = copied
 
     stages = [stage for _, stage in runs_of(out)]
     assert stages.count("tune") == 8
@@ -39,19 +39,9 @@ def test_every_trial_and_every_final_run_is_in_mlflow(copied):
     assert "mlflow ui --backend-store-uri sqlite:///" in done.stdout.splitlines()[-1]
 
 
-def test_a_second_call_adds_nothing(copied, run_all):
-    out, spec, _ = copied
-    before = runs_of(out)
-
-    done = run_all(*WORDS, "--data", spec, "--out", out, has_mlflow=True)
-
-    assert done.returncode == 0
-    assert runs_of(out) == before
-
-
 def test_journals_hold_every_search(copied):
     optuna = pytest.importorskip("optuna")
-    out, _, _ = copied
+    out, _ = copied
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(out / "optuna" / "tiny.journal"))
     )

@@ -61,17 +61,6 @@ def test_artifacts_take_no_space_of_their_own(synced):
     assert any(copy.samefile(stored) for copy in copies)
 
 
-def test_importing_twice_changes_nothing(synced):
-    before, ids = synced.content(), synced.ids()
-    database = (synced.out / "mlflow.db").read_bytes()
-
-    Tracker(synced.out, None).sync(synced.made)
-
-    assert synced.ids() == ids
-    assert synced.content() == before
-    assert (synced.out / "mlflow.db").read_bytes() == database
-
-
 def test_more_seeds_are_more_children_and_new_means(synced):
     ids = synced.ids()
     for method in ("plain", "star"):
@@ -107,16 +96,6 @@ def test_a_run_that_a_killed_import_left_unfinished_is_made_anew(synced):
     Tracker(synced.out, None).sync(synced.made)
 
     assert synced.content() == before
-
-
-def test_the_trials_of_a_search_that_was_replaced_go(synced):
-    search = synced.search(folder="tuning/synthetic/scenario/dnn+star/bbbb")
-    synced.trial(0, 0.68, folder=search.folder)
-
-    Tracker(synced.out, None).sync(synced.plan(searches=(search,)))
-
-    keys = [key for key in synced.ids() if key.startswith("tune/")]
-    assert keys == [f"tune/{search.folder}/000"]
 
 
 def test_new_studies_are_put_on_runs_that_are_there(synced):
