@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 
 from benchmark.config import Regularisers, RunConfig
+from benchmark.planning.cells import configure
 from benchmark.planning.selection import Selection
 from benchmark.planning.studies import studies_named
 from benchmark.protocol import COMPACT, PRESETS
 from benchmark.running.grid import prepare_log
+from benchmark.running.network_run import run_cell
+from benchmark.store.records import RunStore
+from benchmark.tasks import RunTask
 from benchmark.training import optimizers
 from datasets.spec import VARIANTS
 
@@ -93,6 +97,20 @@ def select():
         return Selection(**values)
 
     return make
+
+
+@pytest.fixture
+def train(select, tmp_path):
+    """A function that trains one cell of the DNN, with changes of its protocol: its record."""
+
+    def run(log, change, **protocol):
+        config = configure(select(), "tiny", log, "dnn", change)
+        config = replace(config, protocol=replace(config.protocol, **protocol))
+        store = RunStore(tmp_path / "out")
+        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
+        return store.read_run(config)
+
+    return run
 
 
 @pytest.fixture

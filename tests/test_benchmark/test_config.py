@@ -24,6 +24,8 @@ from benchmark.protocol import COMPACT
         {"regularisers": Regularisers(dropout=0.1)},
         {"embedding_optimizer": "dense"},
         {"protocol": replace(COMPACT, batch_size=512)},
+        {"labels": "permuted"},
+        {"domains": "placebo"},
     ],
 )
 def test_run_id_changes_with_everything_that_changes_a_run(make_config, changes):
@@ -93,9 +95,18 @@ def test_title_says_what_a_study_changed(make_config, changes, expected):
     assert make_config(partition=("scenario", "item"), **changes).title == expected
 
 
-def test_domains_without_a_task_are_refused(make_config):
-    with pytest.raises(ConfigError, match="no domain columns, got item"):
-        make_config(task="", domain_columns=("item",))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "", "domain_columns": ("item",)}, "no domain columns, got item"),
+        ({"task": "", "domains": "placebo"}, "a placebo replaces the domains"),
+        ({"search": 0}, "search must be from 1 to 2, got 0"),
+        ({"search": 3}, "search must be from 1 to 2, got 3"),
+    ],
+)
+def test_values_that_no_run_has_are_refused(make_config, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        make_config(**changes)
 
 
 @pytest.mark.parametrize("seen", [{"domain_columns": ("item",)}, {"task": ""}])

@@ -1,7 +1,6 @@
 """What the store keeps of a generated log, and that its files give every number of a record."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,17 +8,11 @@ import pytest
 
 from benchmark.metrics import evaluate
 from benchmark.metrics.logloss import row_logloss
-from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
-from benchmark.protocol import PRESETS
 from benchmark.running.grid import prepare_log
-from benchmark.running.network_run import run_cell
 from benchmark.store.data_folder import store_data
-from benchmark.store.files import SCHEMA_VERSION, RecordError
+from benchmark.store.files import SCHEMA_VERSION
 from benchmark.store.records import RunStore
-from benchmark.tasks import RunTask
-
-SMOKE = PRESETS["smoke"]
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +30,6 @@ def stored(world, tmp_path):
     store = RunStore(tmp_path / "out")
     store_data(store, world)
     return store, store.data_folder(world.fingerprint)
-
-
-def run(log, select, out, method):
-    """One cell that learns fast: its store and its folder."""
-    config = configure(select(), "tiny", log, "dnn", Change(method=method))
-    protocol = replace(config.protocol, learning_rate=0.01)
-    cell = RunTask(config=replace(config, protocol=protocol), data=log, out=out, device="cpu")
-    run_cell(cell)
-    store = RunStore(out)
-    return store, store.run_folder(cell.config)
 
 
 def count_pairs(p_click, score):
@@ -128,16 +111,13 @@ def test_candidates_and_planted_similarity_are_in_the_store(world, stored):
 
 
 @pytest.mark.parametrize("method", ["plain", "maml"])
-def test_expected_metrics_of_a_run_follow_from_the_files_of_the_store(
-    world, stored, select, method
-):
-    store, data = stored
-    _, folder = run(world, select, store.out, method)
+def test_expected_metrics_of_a_run_follow_from_the_files_of_the_store(world, stored, train, method):
+    _, data = stored
 
-    metrics = store.read(folder).metrics
+    record = train(world, Change(method=method), learning_rate=0.01)
 
     truth = pl.read_parquet(data / "truth.parquet").drop("label", "eval_domain_id")
-    predictions = pl.read_parquet(folder / "predictions.parquet")
+    predictions = pl.read_parquet(record.path / "predictions.parquet")
     for split in ("dev", "test"):
         rows = predictions.filter(split=split).join(truth, on=["split", "row_id"])
         auc, impressions = count_by_domain(rows, "logit")
@@ -148,14 +128,15 @@ def test_expected_metrics_of_a_run_follow_from_the_files_of_the_store(
             "expected_gauc_domains": kept.sum(),
             "expected_logloss": row_logloss(rows["p_click"], rows["logit"]).mean(),
         }
-        assert {name: metrics[split][name] for name in scores} == pytest.approx(scores, abs=1e-12)
+        found = {name: record.metrics[split][name] for name in scores}
+        assert found == pytest.approx(scores, abs=1e-12)
 
 
 @pytest.mark.parametrize("method", ["plain", "maml"])
-def test_logits_of_candidates_rank_them_as_the_truth_does(world, select, tmp_path, method):
-    _, folder = run(world, select, tmp_path, method)
+def test_logits_of_candidates_rank_them_as_the_truth_does(world, train, method):
+    record = train(world, Change(method=method), learning_rate=0.01)
 
-    candidates = pl.read_parquet(folder / "candidates.parquet")
+    candidates = pl.read_parquet(record.path / "candidates.parquet")
 
     assert candidates.schema == {"logit": pl.Float32}
     truth = world.candidate_table()["p_click"].to_numpy()
@@ -163,18 +144,11 @@ def test_logits_of_candidates_rank_them_as_the_truth_does(world, select, tmp_pat
     assert count_pairs(truth, candidates["logit"]) > 0.6  # about 0.5 if rows are not aligned
 
 
-def test_a_harmed_file_of_candidates_makes_the_run_missing_again(world, select, tmp_path):
-    store, folder = run(world, select, tmp_path, "plain")
-
-    (folder / "candidates.parquet").write_bytes(b"harmed")
-
-    with pytest.raises(RecordError, match=r"candidates\.parquet"):
-        store.read(folder)
-
-
-def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, select, tmp_path):
-    store, folder = run(log, select, tmp_path / "out", "plain")
+def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, train, tmp_path):
+    store = RunStore(tmp_path / "out")
     store_data(store, log)
+
+    folder = train(log, Change(method="plain")).path
 
     record = json.loads((folder / "record.json").read_text())
 
@@ -185,17 +159,17 @@ def test_a_run_on_a_log_without_truth_has_no_expected_metrics(log, select, tmp_p
     assert kept == ["card.json", "domains.parquet", "schema.json", "similarity.npz"]
 
 
-def test_gauc_does_not_pool_domains_that_train_has_not_seen(tiny_log, tmp_path, select):
+def test_gauc_does_not_pool_domains_that_train_has_not_seen(tiny_log, tmp_path, select, train):
     rows = pl.read_csv(tiny_log.with_suffix(".csv"), schema_overrides={"place": pl.String})
     index = pl.int_range(pl.len())
     unseen = pl.when(index >= 1_500).then(pl.format("new{}", index % 5))  # the test split
     rows.with_columns(place=unseen.otherwise("place")).write_csv(tiny_log.with_suffix(".csv"))
     log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
-    store, folder = run(log, select, tmp_path / "out", "plain")
+    record = train(log, Change(method="plain"), learning_rate=0.01)
 
-    metrics = store.read(folder).metrics["test"]
-    test = pl.read_parquet(folder / "predictions.parquet").filter(split="test")
+    metrics = record.metrics["test"]
+    test = pl.read_parquet(record.path / "predictions.parquet").filter(split="test")
     pooled = evaluate(test["label"], test["logit"], np.zeros(len(test), np.int32))
     assert metrics["domains"] == 5
     assert metrics["gauc"] != pytest.approx(pooled["gauc"])

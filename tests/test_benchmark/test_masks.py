@@ -1,17 +1,11 @@
 """What the study of masks needs: nulls for what pruners learn, and how alike domains' rows are."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
-from benchmark.running.network_run import run_cell
 from benchmark.store.data_folder import input_similarity
-from benchmark.store.records import RunStore
-from benchmark.tasks import RunTask
 from benchmark.training.seeding import permute_labels
 
 
@@ -33,53 +27,27 @@ def test_permuted_labels_keep_the_clicks_of_each_domain_and_all_else(log):
     assert (after[:, -1] != other[:, -1]).any()
 
 
-def masks_of(store, config):
-    with np.load(store.run_folder(config) / "masks.npz") as arrays:
+def masks_of(record):
+    with np.load(record.path / "masks.npz") as arrays:
         return dict(arrays)
 
 
-def test_a_run_on_permuted_labels_starts_as_its_main_cell_and_is_scored_on_given_ones(
-    log, select, tmp_path
-):
-    main = configure(select(), "tiny", log, "dnn", Change(method="adasparse"))
-    protocol = replace(main.protocol, name="fast", learning_rate=0.02)
-    permuted = configure(
-        select(), "tiny", log, "dnn", Change(method="adasparse", labels="permuted")
-    )
-    store = RunStore(tmp_path / "out")
-    configs = [replace(config, protocol=protocol) for config in (main, permuted)]
-    for config in configs:
-        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
+def test_a_run_on_permuted_labels_starts_as_its_main_cell_and_is_scored_on_given_ones(log, train):
+    changes = [Change(method="adasparse"), Change(method="adasparse", labels="permuted")]
 
-    tables = [pl.read_parquet(store.run_folder(c) / "predictions.parquet") for c in configs]
-    given, shuffled = (masks_of(store, config) for config in configs)
+    records = [train(log, change, name="fast", learning_rate=0.02) for change in changes]
 
+    tables = [pl.read_parquet(record.path / "predictions.parquet") for record in records]
+    given, shuffled = map(masks_of, records)
     assert tables[0]["label"].equals(tables[1]["label"])
     assert not tables[0]["logit"].equals(tables[1]["logit"])
-    assert configs[1].changes == ["labels permuted"]
+    assert records[1].config.changes == ["labels permuted"]
     for layer in range(4):
         name = f"layer{layer}_initial_factor"
         np.testing.assert_array_equal(given[name], shuffled[name])
         assert given[name].shape == given[f"layer{layer}_mean_factor"].shape
         assert not np.array_equal(given[name], given[f"layer{layer}_mean_factor"])
     assert not np.array_equal(given["layer1_mean_factor"], shuffled["layer1_mean_factor"])
-
-
-def test_a_method_that_does_not_prune_has_no_masks(log, select, tmp_path):
-    config = configure(select(), "tiny", log, "dnn", Change(method="star"))
-    store = RunStore(tmp_path / "out")
-
-    run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
-
-    assert not (store.run_folder(config) / "masks.npz").exists()
-
-
-def test_usual_labels_are_no_part_of_the_identity(make_config):
-    config = make_config()
-
-    assert "labels" not in config.identity()
-    assert replace(config, labels="permuted").run_id != config.run_id
-    assert replace(config, labels="permuted").slot_id != config.slot_id
 
 
 def test_input_similarity_is_the_affinity_of_shares_by_hand(log):

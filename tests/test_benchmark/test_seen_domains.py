@@ -9,9 +9,6 @@ import torch
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import Change
 from benchmark.protocol import PRESETS
-from benchmark.running.network_run import run_cell
-from benchmark.store.records import RunStore
-from benchmark.tasks import RunTask
 from benchmark.training.build import assemble, build, seen_schema
 from datasets.loader import EncodedRows
 from models.registry import available
@@ -71,17 +68,11 @@ def test_domain_blind_control_ignores_domain_and_task(log, select, backbone, met
 
 
 @pytest.mark.parametrize("method", available("methods"))
-def test_domain_blind_control_trains(log, select, tmp_path, method):
-    config = configure(select(), "tiny", log, "dnn", Change(method=method, ids="blind"))
-    protocol = replace(config.protocol, learning_rate=0.02, max_epochs=3, patience_epochs=3)
-    cell = RunTask(
-        config=replace(config, protocol=protocol), data=log, out=tmp_path / "out", device="cpu"
-    )
+def test_domain_blind_control_trains(log, train, method):
+    fast = {"learning_rate": 0.02, "max_epochs": 3, "patience_epochs": 3}
 
-    run_cell(cell)
+    record = train(log, Change(method=method, ids="blind"), **fast)
 
-    store = RunStore(cell.out)
-    record = store.read(store.run_folder(cell.config))
     assert record.config.is_blind
     assert record.metrics["test"]["auc"] > 0.57
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.config import ConfigError
 from benchmark.planning.cells import lay_out
 from benchmark.planning.dry_run import searched_models
 from benchmark.planning.hyperparameters import shared_space
@@ -137,13 +136,6 @@ def test_without_a_second_search_there_are_no_cells_of_it(log, select, changes):
     assert {key.search for key in layout.bases} <= {1}
 
 
-def test_a_study_of_second_searches_alone_is_refused_where_there_are_none(log, select):
-    selection = select(preset=PRESETS["quick"], studies=["retuned"])
-
-    with pytest.raises(ConfigError, match=r"searches twice \(standard, paper\), and trials"):
-        lay_out(selection, {"tiny": log})
-
-
 @pytest.mark.parametrize(("name", "count"), [("quick", 4 + 2), ("standard", 2 * (4 + 2 + 4))])
 def test_searches_of_a_preset_are_counted(select, name, count):
     preset = PRESETS[name]
@@ -156,12 +148,6 @@ def test_searches_of_a_preset_are_counted(select, name, count):
     )
 
     assert len(searched_models(selection)) == count
-
-
-@pytest.mark.parametrize("search", [0, 3])
-def test_a_search_that_no_model_has_is_refused(make_config, search):
-    with pytest.raises(ConfigError, match=f"search must be from 1 to 2, got {search}"):
-        make_config(search=search)
 
 
 def test_cells_of_second_searches_have_the_seeds_of_other_studies(log, select):
