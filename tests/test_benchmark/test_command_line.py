@@ -213,13 +213,13 @@ def test_a_foreign_package_named_datasets_is_found_out(run_all, tmp_path):
     assert "repository root" in done.stderr
 
 
-def test_a_malformed_line_is_named_with_its_number(run_all, tiny_log):
+def test_a_malformed_line_is_named_with_its_number(front_door, tiny_log):
     path = tiny_log.parent / "tiny.csv"
     lines = path.read_text().splitlines()
     lines[41] = lines[41].rpartition(",")[0]
     path.write_text("\n".join(lines))
 
-    done = run_all("--preset", "smoke", "--data", tiny_log, "--out", tiny_log.parent / "out")
+    done = front_door("--preset", "smoke", "--data", tiny_log, "--out", tiny_log.parent / "out")
 
     assert done.returncode == 2
     assert "line 42" in done.stderr
@@ -254,7 +254,9 @@ def test_a_log_without_a_clock_is_said_to_be_shuffled(tiny_log, tmp_path, select
     assert configure(select(), "tiny", log, "dnn", Change(method="plain")).split == "shuffle"
 
 
-@pytest.mark.parametrize("arguments", [["--list", "studies"], ["--list", "figures"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--list", "methods"], ["--list", "studies"], ["--list", "figures"], ["--help"]]
+)
 def test_answers_that_need_no_run_import_nothing_slow(arguments):
     program = (
         "import contextlib, sys, run_all\n"

@@ -1,25 +1,18 @@
 """Predictions in pieces, masks by domain, and the table of domains."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from benchmark.cost.random_log import random_schema
 from benchmark.store.data_folder import domain_table
 from benchmark.training.scoring import MaskMeter, predict
 from datasets.loader import EncodedRows
-from datasets.spec import EncodedSchema
 
-SCHEMA = EncodedSchema(
-    fields=("domain",),
-    field_sizes=(9,),
-    num_domain_fields=1,
-    bags=(),
-    bag_sizes=(),
-    bag_lengths=(),
-    num_domains=9,
-    num_tasks=9,
-)
+SCHEMA = replace(random_schema((9,), num_domains=8), num_domain_fields=1)
 
 
 def make_rows(domains):

@@ -75,11 +75,11 @@ def test_full_disk_while_preparing_is_one_line_and_leaves_no_halves(run_all, tin
     assert halves_in(cache) <= before
 
 
-def test_a_second_run_into_the_same_folder_is_refused(run_all, tiny_log):
+def test_a_second_run_into_the_same_folder_is_refused(front_door, tiny_log):
     out = tiny_log.parent / "out"
 
     with sole_writer(out):
-        done = run_all("--preset", "smoke", "--data", tiny_log, "--out", out)
+        done = front_door("--preset", "smoke", "--data", tiny_log, "--out", out)
 
     assert done.returncode == 2
     assert "another run is writing here" in done.stderr

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from benchmark.config import Regularisers
 from benchmark.training.optimizers import RowAdam, make_optimizer
@@ -53,11 +52,6 @@ def fresh_table(*, is_row_wise=True):
     return table
 
 
-def id_batches(num_batches=8, size=6):
-    generator = torch.Generator().manual_seed(7)
-    return [torch.randint(0, ROWS, (size,), generator=generator) for _ in range(num_batches)]
-
-
 @pytest.mark.parametrize("is_row_wise", [True, False])
 def test_domain_tables_have_no_penalty(is_row_wise):
     model = Model(is_row_wise=is_row_wise)
@@ -83,7 +77,8 @@ def test_weight_decay_acts_on_matrices_and_not_on_biases(is_row_wise):
 
 
 def test_penalties_of_an_epoch_equal_the_dense_penalty_of_its_steps():
-    batches, l2 = id_batches(), 0.01
+    draw, l2 = torch.Generator().manual_seed(7), 0.01
+    batches = [torch.randint(0, ROWS, (6,), generator=draw) for _ in range(8)]
     counts = torch.bincount(torch.cat(batches), minlength=ROWS)
     optimizer = RowAdam(fresh_table(), 1e-2, epoch_l2=l2 * len(batches), frequency=counts)
 
@@ -107,15 +102,3 @@ def test_penalty_shrinks_a_row_that_has_no_other_gradient():
 
     assert table.weight[3].norm() < before[3]
     assert torch.equal(table.weight.norm(dim=1)[4:], before[4:])
-
-
-def test_a_model_without_per_domain_tables_has_an_optimiser():
-    model = Model(is_row_wise=True)
-    model.own = nn.Identity()
-    before = model.embedding.weight.detach().clone()
-    optimizer = model.optimizer(embedding_l2=0.0)
-
-    functional.softplus(model.embedding.look_up(torch.tensor([2, 2, 5]))).sum().backward()
-    optimizer.step()
-
-    assert (model.embedding.weight != before).any(dim=1).nonzero().flatten().tolist() == [2, 5]

@@ -8,7 +8,6 @@ from benchmark.cost.random_log import model_on, random_schema
 from benchmark.planning.cells import lay_out
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import COMPACT, PRESETS, TUNING
-from models.registry import available
 
 
 def test_grid_has_the_end_of_every_epoch_and_the_same_number_of_marks():
@@ -66,14 +65,6 @@ def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(logs, sele
     assert seeds("ablations") == seeds("formulations") == {1, 2, 3}
     table_1 = {name for name, study in STUDIES.items() if study.is_of_table_1}
     assert table_1 == {"main", "cost", "references", "emerging", "ab_test"}
-
-
-@pytest.mark.parametrize("method", available("methods"))
-def test_no_schedule_outlasts_the_first_candidate(method):
-    for preset in PRESETS.values():
-        model, _ = model_on(random_schema((9, 9, 9, 9)), preset.protocol, "dnn", method)
-
-        assert model.method.schedule_epochs <= preset.protocol.first_selectable_epoch
 
 
 def test_a_longer_schedule_is_refused():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.planning.cells import Selection, lay_out
+from benchmark.planning.cells import lay_out
 from benchmark.protocol import PRESETS
 from benchmark.running.grid import prepare_log
 from benchmark.running.local import work
@@ -18,17 +18,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 MEAN, LEAST = 0.7305, 0.728
 
 
-def test_plain_dnn_on_kuairand_is_as_good_as_with_dense_adam(real_data, tmp_path):
-    selection = Selection(
+def test_plain_dnn_on_kuairand_is_as_good_as_with_dense_adam(real_data, select, tmp_path):
+    selection = select(
         preset=PRESETS["standard"],
         studies=["main"],
         data=["kuairand"],
-        world_rows=PRESETS["standard"].world_rows,
         backbones=["dnn"],
         methods=["plain"],
         num_trials=0,
         num_seeds=3,
-        embedding_optimizer="sparse",
     )
     folder = real_data("kuairand_pure")
     data = prepare_log("kuairand", folder, tmp_path / "cache", selection)

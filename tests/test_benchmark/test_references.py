@@ -1,6 +1,6 @@
 """Reference models: what they learn, what they never see, and scikit-learn as oracle."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +24,6 @@ from benchmark.references.trees import (
 )
 from datasets.loader import column_names
 from datasets.spec import EncodedSchema
-from models.interfaces import Range, search_space
 
 QUICK = {
     "logistic_regression": {"inverse_regularisation": 0.3},
@@ -288,19 +287,6 @@ def test_a_value_of_one_fold_is_encoded_there_by_the_prior_of_the_others():
     np.testing.assert_allclose(encoded[3:], 2 / 3)
 
 
-@pytest.mark.parametrize("smoothing", [1.0, 50.0])
-def test_rates_agree_with_those_of_scikit_learn(smoothing):
-    preprocessing = pytest.importorskip("sklearn.preprocessing")
-    rows, others = random_log(), random_log(seed=1)
-    rows = rows[rows[:, 0] != 2]  # so that the others have an unseen value
-    oracle = preprocessing.TargetEncoder(smooth=smoothing, target_type="binary")
-
-    oracle.fit(rows[:, :1], rows[:, -1])
-
-    encoded = fit_encoding((FIELD,), rows, smoothing)(others)
-    np.testing.assert_allclose(encoded, oracle.transform(others[:, :1]), rtol=1e-12)
-
-
 def test_no_label_enters_the_encoding_of_its_own_row():
     rows, features = random_log(), (FIELD, BAG)
     folds = seeded_folds(len(rows), np.random.default_rng(3))
@@ -313,19 +299,6 @@ def test_no_label_enters_the_encoding_of_its_own_row():
 
         assert np.array_equal(after[folds == folds[row]], before[folds == folds[row]])
         assert (after[folds != folds[row]] != before[folds != folds[row]]).any(axis=1).all()
-
-
-def test_noise_of_single_rows_stays_noise_out_of_fold():
-    rng = np.random.default_rng(0)
-    label = rng.integers(0, 2, 2_000)
-    rows = np.stack([np.arange(2_000), label], axis=1).astype(np.int32)  # every value once
-    feature = Feature(name="id", columns=slice(0, 1), size=2_000)
-
-    encoded = encode_out_of_fold((feature,), rows, 1.0, seeded_folds(2_000, rng))[:, 0]
-
-    assert len(np.unique(encoded)) <= NUM_FOLDS  # the priors of the folds
-    leaking = fit_encoding((feature,), rows, 1.0)(rows)[:, 0]
-    assert np.array_equal(leaking > 0.5, label == 1)
 
 
 def test_folds_are_equal_in_size_spread_in_time_and_fixed_by_the_seed():
@@ -412,20 +385,6 @@ def test_candidates_of_any_number_of_trees_are_distinct_and_end_with_the_last(ma
         assert list(steps) == sorted(set(steps))
         assert steps[0] >= 1
         assert steps[-1] == max_iter
-
-
-@pytest.mark.parametrize("name", sorted(REFERENCES))
-def test_search_spaces_are_small_and_within_the_allowed_values(name):
-    config = REFERENCES[name].config
-
-    space = search_space(config)
-
-    assert 1 <= len(space) <= 4
-    assert set(asdict(config())) == {field.name for field in fields(config)} >= set(space)
-    for key, where in space.items():
-        ends = (where.low, where.high) if isinstance(where, Range) else where.values
-        for value in ends:
-            assert getattr(config(**{key: value}), key) == value
 
 
 def test_one_thread_holds_within_and_no_longer():

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.config import ConfigError, Regularisers, RunConfig
+from benchmark.config import Regularisers, RunConfig
 from benchmark.planning.cells import configure, lay_out, variants_to_prepare
 from benchmark.planning.studies import Change
 from benchmark.protocol import COMPACT, PAPER_PUBLIC, PRESETS, base_of, setting_of, with_setting
@@ -108,17 +108,6 @@ def test_cells_differ_in_what_they_are_named_after_alone(logs, select):
     assert len({config.run_id for config in plan.slots.values()}) == len(plan.slots)
 
 
-def test_values_come_from_the_search_of_the_main_cells(logs, select):
-    plan = lay_out(select(num_seeds=1), logs)
-
-    for slot in plan.studies["sensitivity"]:
-        config = plan.slots[slot]
-        assert plan.search_of[slot] == ("tiny", config.backbone, config.method, 1)
-        word = f"tiny, {config.split}" if config.has_split_variant else "tiny"
-        assert plan.logs[slot] is logs[word]
-    assert {key.log for key in plan.bases} == {"tiny"}
-
-
 def test_variants_are_prepared_where_cells_need_them(log, select):
     found = variants_to_prepare(select(), {"tiny": log})
 
@@ -133,12 +122,6 @@ def test_log_without_times_has_settings_alone(tiny_log, tmp_path, select):
 
     assert not variants_to_prepare(quick, {"tiny": log})
     assert changes_of(lay_out(quick, {"tiny": log})) == OF_COMPACT
-
-
-@pytest.mark.parametrize("methods", [["plain"], ["adasparse"]])
-def test_one_method_has_nothing_to_be_compared_with(log, select, methods):
-    with pytest.raises(ConfigError, match="sensitivity needs plain and a method beside it"):
-        lay_out(select(studies=["sensitivity"], methods=methods), {"tiny": log})
 
 
 def test_a_setting_is_named_after_the_protocol_and_its_values():

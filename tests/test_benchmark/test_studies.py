@@ -125,6 +125,8 @@ def test_all_cells_of_a_model_take_their_values_from_one_search(logs, select):
 
     for slot, config in plan.slots.items():
         assert plan.search_of[slot] == ("tiny", config.backbone, config.method, 1)
+        word = f"tiny, {config.split}" if config.has_split_variant else "tiny"
+        assert plan.logs[slot] is logs[word]
     assert set(plan.bases) == set(plan.search_of.values())
     assert {base.seed for base in plan.bases.values()} == {TUNING.training_seed}
     assert TUNING.training_seed not in {config.seed for config in plan.slots.values()}
@@ -137,11 +139,31 @@ def test_studies_keep_to_the_selected_methods(logs, select):
     assert counts == {"main": 4, "cost": 4, "references": 4, "emerging": 4}
 
 
-def test_a_plan_without_cells_is_refused(log, select):
-    with pytest.raises(
-        ConfigError, match=r"--methods plain: no cell is left; ablations needs .* adasparse"
-    ):
-        lay_out(select(studies=["ablations"], methods=["plain"]), {"tiny": log})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"studies": ["ablations"], "methods": ["plain"]},
+            r"--methods plain: no cell is left; ablations needs .* adasparse",
+        ),
+        (
+            {"studies": ["sensitivity"], "methods": ["plain"]},
+            "sensitivity needs plain and a method beside it",
+        ),
+        (
+            {"studies": ["sensitivity"], "methods": ["adasparse"]},
+            "sensitivity needs plain and a method beside it",
+        ),
+        (
+            {"studies": ["retuned"], "preset": PRESETS["quick"]},
+            r"searches twice \(standard, paper\), and trials",
+        ),
+        ({"studies": ["ab_test"]}, "ab_test needs a generated log in --data, one of"),
+    ],
+)
+def test_a_plan_without_cells_is_refused(log, select, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        lay_out(select(**changes), {"tiny": log})
 
 
 @pytest.mark.parametrize(

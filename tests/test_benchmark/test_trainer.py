@@ -10,27 +10,18 @@ import pytest
 import torch
 
 from benchmark.config import Regularisers
+from benchmark.cost.random_log import random_schema
 from benchmark.protocol import COMPACT
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.seeding import generator, initialise
 from benchmark.training.trainer import DevScores, NonFiniteLossError, TrainSplit, train
 from datasets.loader import EncodedRows
-from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
 
 NUM_ROWS = 96
 PROTOCOL = replace(COMPACT, batch_size=32, embedding_dim=4, hidden_dims=(8, 4))  # 3 steps an epoch
-SCHEMA = EncodedSchema(
-    fields=("domain", "item"),
-    field_sizes=(4, 9),
-    num_domain_fields=1,
-    bags=(),
-    bag_sizes=(),
-    bag_lengths=(),
-    num_domains=4,
-    num_tasks=4,
-)
+SCHEMA = replace(random_schema((4, 9), num_domains=3), num_domain_fields=1)
 
 
 def make_rows():
@@ -58,8 +49,8 @@ def make_model(method="plain", seed=1, *, sparse_gradient=True, **options):
     return model
 
 
-def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1, extra=None):
-    """Train on the toy rows; `dev_aucs` and `extra` script what dev is said to score."""
+def run(model, protocol=PROTOCOL, *, dev_loss=0.6, dev_aucs=None, seed=1, extra=None):
+    """Train on the toy rows; `dev_loss`, `dev_aucs` and `extra` are what dev is said to score."""
     scores = iter(dev_aucs) if dev_aucs else iter(lambda: 0.5, None)
     split = TrainSplit(make_rows(), range(NUM_ROWS), protocol.batch_size)
     optimizer = make_optimizer(
@@ -74,7 +65,7 @@ def run(model, protocol=PROTOCOL, dev_aucs=None, seed=1, extra=None):
     def score_dev():
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
         score = next(scores)
-        return DevScores(0.6, score, score, extra or {})
+        return DevScores(dev_loss, score, score, extra or {})
 
     order = generator(seed, "order")
     training = train(
@@ -228,24 +219,8 @@ def test_every_order_of_the_rows_is_equally_likely():
 
 
 def test_a_dev_loss_that_is_not_finite_stops_the_run():
-    model = make_model()
-    split = TrainSplit(make_rows(), range(NUM_ROWS), PROTOCOL.batch_size)
-
-    class Still:
-        def zero_grad(self):
-            pass
-
-        step = catch_up = release = zero_grad
-
     with pytest.raises(NonFiniteLossError, match="dev LogLoss is nan"):
-        train(
-            model,
-            split,
-            PROTOCOL,
-            optimizer=Still(),
-            generator=generator(1, "order"),
-            score_dev=lambda: DevScores(math.nan, 0.5, 0.5),
-        )
+        run(make_model(), dev_loss=math.nan)
 
 
 def test_a_broken_penalty_never_reaches_the_weights():

@@ -5,7 +5,6 @@ from itertools import product
 
 import pytest
 
-from benchmark.config import ConfigError
 from benchmark.planning.cells import lay_out
 from benchmark.planning.selection import logs_to_prepare
 from benchmark.planning.studies import STUDIES, WORLDS
@@ -94,11 +93,6 @@ def test_worlds_are_prepared_only_for_their_study(select, changes, expected):
     assert list(found) == expected
     named = {word.partition("@")[0] for word in selection.data}
     assert all(is_named == (log.partition("@")[0] in named) for log, is_named in found.items())
-
-
-def test_ab_test_without_a_world_says_what_it_needs(log, select):
-    with pytest.raises(ConfigError, match="ab_test needs a generated log in --data, one of"):
-        lay_out(select(studies=["ab_test"]), {"tiny": log})
 
 
 def test_logs_that_a_study_adds_are_searched_only_by_presets_that_say_so(worlds, select):

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.config import Regularisers, RunConfig
 from benchmark.protocol import COMPACT
 from benchmark.running.local import run_tasks
 from benchmark.running.ray_connection import check_cluster
@@ -243,23 +242,17 @@ def wait_for(condition, seconds=30):
     raise TimeoutError
 
 
-def cells(log, out):
+def cells(make_config, log, out):
     """Two real runs, one with a plug-in."""
-    config = RunConfig(
+    config = make_config(
         dataset="tiny",
         data_fingerprint=log.fingerprint,
-        split="time",
         features=tuple(feature.name for feature in log.spec.features),
         partition=("place",),
         task="place",
         protocol=replace(COMPACT, max_epochs=1),
-        backbone="dnn",
         method="mine",
-        seed=1,
-        embedding_optimizer="sparse",
-        backbone_config={},
         method_config={},
-        regularisers=Regularisers(),
         plugins=plugin_digests("dnn", "mine"),
     )
     other = replace(config, backbone="dcnv2", method="adasparse", plugins={})
@@ -275,15 +268,20 @@ def records(out):
 
 
 @pytest.mark.slow
-def test_real_runs_are_the_same_on_ray_as_in_a_pool(cluster, log, tmp_path, monkeypatch):
+def test_real_runs_are_the_same_on_ray_as_in_a_pool(
+    cluster, make_config, log, tmp_path, monkeypatch
+):
     monkeypatch.setenv(PLUGINS_VARIABLE, "")
     (tmp_path / "mine.py").write_text(PLUGIN)
     use_plugins([tmp_path / "mine.py"])
     monkeypatch.chdir(log.directory.parent)
     hidden = replace(log, directory=Path(log.directory.name))
 
-    pool = list(run_tasks(Errands(cells(log, tmp_path / "pool")), 2))
-    ray = list(run_tasks_on_ray(Errands(cells(hidden, tmp_path / "ray")), cluster.address, None))
+    here = Errands(cells(make_config, log, tmp_path / "pool"))
+    there = Errands(cells(make_config, hidden, tmp_path / "ray"))
+
+    pool = list(run_tasks(here, 2))
+    ray = list(run_tasks_on_ray(there, cluster.address, None))
 
     assert [outcome.error for outcome in pool + ray] == [""] * 4
     assert len(records(tmp_path / "ray")) == 2

@@ -57,12 +57,6 @@ def sent(log, monkeypatch):
     return send(log, lambda content: store.append(content) or len(store) - 1)
 
 
-@pytest.fixture
-def no_fetch(sent, monkeypatch):
-    """Nothing is to be fetched."""
-    monkeypatch.setattr(ray_executor, "fetch", None)
-
-
 def test_log_that_is_sent_equals_the_original_and_is_sent_once(log, elsewhere, sent, monkeypatch):
     folder = log_folder(elsewhere, sent)
     monkeypatch.setattr(ray_executor, "fetch", None)
@@ -73,7 +67,9 @@ def test_log_that_is_sent_equals_the_original_and_is_sent_once(log, elsewhere, s
     assert contents(folder) == contents(log.directory)
 
 
-def test_log_on_a_shared_disk_is_used_where_it_is(log, sent, no_fetch):
+def test_log_on_a_shared_disk_is_used_where_it_is(log, sent, monkeypatch):
+    monkeypatch.setattr(ray_executor, "fetch", None)
+
     assert log_folder(log, sent) == log.directory
 
 
