@@ -103,25 +103,26 @@ def front_door(capsys):
     return run
 
 
+def search_of(**changes):
+    """The search of a plan, any field of which can be changed."""
+    values = {
+        "dataset": "synthetic",
+        "draw": None,
+        "partition": "scenario",
+        "backbone": "dnn",
+        "method": "plain",
+        "num_trials": 2,
+        "own_dimensions": (),
+        "shared_dimensions": ("regularisers.dropout",),
+    } | changes
+    place = "{dataset}/{partition}/{backbone}+{method}".format(**values)
+    return Search(**{"folder": f"tuning/{place}/0123456789ab"} | values)
+
+
 @pytest.fixture(scope="session")
 def make_search():
-    """A function that makes the search of a plan, any field of which can be changed."""
-
-    def make(**changes):
-        values = {
-            "dataset": "synthetic",
-            "draw": None,
-            "partition": "scenario",
-            "backbone": "dnn",
-            "method": "plain",
-            "num_trials": 2,
-            "own_dimensions": (),
-            "shared_dimensions": ("regularisers.dropout",),
-            "folder": "tuning",
-        }
-        return Search(**values | changes)
-
-    return make
+    """The function `search_of`."""
+    return search_of
 
 
 @pytest.fixture(scope="session")

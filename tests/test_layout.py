@@ -1,4 +1,4 @@
-"""The layout that everything else relies on: import names, plug-in folders, sizes, import rules."""
+"""The layout that everything else relies on: import names, sizes, import rules."""
 
 from __future__ import annotations
 
@@ -23,14 +23,6 @@ TOP_LEVEL = {
     ),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE"),
 }
-PLUG_INS = {
-    "datasets/catalog": "SPEC",
-    "models/backbones": "BACKBONE",
-    "models/methods": "METHOD",
-    "reports/figures": "FIGURE",
-    "reports/tables": "TABLE",
-}
-WITHOUT_CONSTANT = {"datasets/catalog/custom.py"}  # its spec is the user's TOML file
 MAX_FUNCTION_LINES = 60
 MAX_ENTRIES = 16  # at the top of a package
 SAY_NOTHING = {  # names of modules that do not tell what they hold
@@ -47,25 +39,8 @@ def all_files() -> list[Path]:
     return [*ROOT.glob("*.py"), *python_files(*PACKAGES, "tests")]
 
 
-def plug_in_files() -> list[str]:
-    return [
-        str(path.relative_to(ROOT))
-        for folder in PLUG_INS
-        for path in sorted((ROOT / folder).glob("*.py"))
-        if not path.name.startswith("_")
-    ]
-
-
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def assigned_names(tree: ast.Module) -> list[str]:
-    targets = []
-    for node in tree.body:
-        targets += node.targets if isinstance(node, ast.Assign) else []
-        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
-    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def functions_of(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -141,19 +116,6 @@ def test_no_class_name_stands_for_two_things(modules: list[Path]) -> None:
                 places.setdefault(node.name, []).append(f"{path}:{node.lineno}")
 
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
-
-
-@pytest.mark.parametrize("name", plug_in_files())
-def test_plug_in_exports_the_constant_of_its_folder(name: str) -> None:
-    constant = PLUG_INS[str(Path(name).parent)]
-    expected = [] if name in WITHOUT_CONSTANT else [constant]
-
-    tree = tree_of(ROOT / name)
-
-    assert [known for known in assigned_names(tree) if known in PLUG_INS.values()] == expected
-    if expected == ["SPEC"]:
-        is_read = "read_raw" in {function.name for function in functions_of(tree)}
-        assert is_read != ("WORLD" in assigned_names(tree))  # a log is read or generated
 
 
 def test_functions_are_short() -> None:

@@ -49,7 +49,10 @@ def test_its_page_says_that_it_is_a_sample_and_shows_all(built):
 def test_it_verifies(built):
     out, _, _ = built
 
-    assert verify(out).differences == []
+    findings = verify(out)
+
+    assert findings.differences == []
+    assert min(findings.counts["figure cells"], findings.counts["table cells"]) > 500
 
 
 def test_an_empty_folder_is_told_of_it(front_door, tmp_path):

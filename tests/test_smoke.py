@@ -3,13 +3,12 @@
 import json
 
 import numpy as np
-import polars as pl
 import pytest
 
-from benchmark.metrics import evaluate
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
 from models.registry import available
+from reports.verify import verify
 
 BACKBONES = available("backbones")
 FOUR_MODELS = (
@@ -33,31 +32,8 @@ def test_every_cell_is_done_and_the_report_is_there(finished):
     assert "report:" in done.stdout.splitlines()[-1]
 
 
-def test_metrics_of_a_record_follow_from_its_stored_predictions(finished):
-    for record in read_records(finished[0]):
-        predictions = pl.read_parquet(record.path / "predictions.parquet")
-        for split in ("dev", "test"):
-            rows = predictions.filter(split=split)
-            scores = evaluate(rows["label"], rows["logit"], rows["eval_domain_id"])
-            assert {name: record.metrics[split][name] for name in scores} == pytest.approx(scores)
-
-
-def test_cells_of_one_seed_differ_only_in_backbone_and_method(finished):
-    configs = [record.config.to_json() for record in read_records(finished[0])]
-
-    varied = {"backbone", "method", "seed", "backbone_config", "method_config", "regularisers"}
-    for config in configs:
-        for name in set(config) - varied:
-            assert config[name] == configs[0][name]
-
-
-def test_all_cells_have_the_same_grid_and_first_candidate(finished):
-    starts = set()
-    for record in read_records(finished[0]):
-        history = pl.read_csv(record.path / "history.csv").filter(split="dev")
-        starts.add(tuple(history["step"].head(4)))
-
-    assert len(starts) == 1
+def test_all_numbers_of_the_store_follow_from_its_files(finished):
+    assert verify(finished[0]).differences == []
 
 
 def test_only_the_pruning_method_leaves_masks_and_they_cover_every_layer(finished):
@@ -89,22 +65,6 @@ def test_status_counts_the_cells(finished, front_door):
     assert done.returncode == 0
     assert "8 cells: 8 done, 0 failed, 0 missing" in done.stdout
     assert "tuning: 8 trials: 8 done, 0 failed, 0 missing" in done.stdout
-
-
-def test_report_only_needs_run_folders_alone(finished, run_all, tmp_path):
-    copy = tmp_path / "store"
-    for path in finished[0].rglob("*"):
-        inside = path.relative_to(finished[0])
-        if path.is_file() and inside.parts[0] != "report":
-            (copy / inside).parent.mkdir(parents=True, exist_ok=True)
-            (copy / inside).write_bytes(path.read_bytes())
-
-    done = run_all("--report-only", "--out", copy)
-
-    assert done.returncode == 0
-    for name in ("tables/table1.csv", "tables/table1.md", "tables/table1.tex"):
-        new, old = (root / "report" / name for root in (copy, finished[0]))
-        assert new.read_text() == old.read_text()
 
 
 def test_predictions_are_bitwise_equal_whatever_the_number_of_jobs(finished, run_all, tmp_path):

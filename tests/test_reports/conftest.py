@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from reports.look.part import ReportPart
     from reports.look.table import Table, TableLayout
+    from reports.reading.load import Runs
 
 NUM_ROWS = 300  # of dev, and of test
 BLOCKS = np.arange(NUM_ROWS) * 20 // NUM_ROWS
@@ -85,12 +86,17 @@ def printed(layout: TableLayout) -> list[dict[str, str]]:
     return [dict(zip(layout.columns, (entry.text for entry in row), strict=True)) for row in rows]
 
 
-def reseal(run: Path, **changes: object) -> None:
-    """Change blocks of a record as a forger would, who makes its seal and digests anew."""
-    record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-    del record["seal"]
-    record["digests"] = {name: file_digest(run / name) for name in record["digests"]}
-    write_sealed(run / RECORD, record | changes)
+def reseal(path: Path, **changes: object) -> None:
+    """Change a sealed file as a forger would, who knows how seals are made."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["seal"]
+    write_sealed(path, content | changes)
+
+
+def forge_record(run: Path, **changes: object) -> None:
+    """Change blocks of a record, and make its seal and digests anew."""
+    names = json.loads((run / RECORD).read_text(encoding="utf-8"))["digests"]
+    reseal(run / RECORD, digests={name: file_digest(run / name) for name in names}, **changes)
 
 
 def expected_auc(p_click: np.ndarray, score: np.ndarray) -> float:
@@ -120,6 +126,7 @@ class Folder:
     """
 
     blind = BLIND
+    seeds: Sequence[int] = SEEDS  # of the studies
     expected = staticmethod(expected_scores)
 
     def __init__(
@@ -189,14 +196,14 @@ class Folder:
         self.plan_of(members, **tuning)
         return list({one.slot_id: one for configs in members.values() for one in configs}.values())
 
-    def members(self, backbone: str, seeds: Sequence[int] = SEEDS) -> dict[str, list[RunConfig]]:
+    def members(self, backbone: str) -> dict[str, list[RunConfig]]:
         """The cells of all studies."""
         members = {}
         for study, changes in {"main": (), **CHANGES}.items():
             models = [(method, {}) for method in (*METHODS, "maml")] + list(changes)
             members[study] = [
                 self.config(backbone, method, seed, **world, **change)
-                for seed in seeds
+                for seed in self.seeds
                 for world in ([{}, self.null_world] if study == "mechanisms" else [{}])
                 for method, change in models
             ]
@@ -293,11 +300,10 @@ class Folder:
         metric: str,
         method: str,
         backbone: str = "dnn",
-        seeds: Sequence[int] = SEEDS,
         **changes: object,
     ) -> np.ndarray:
         """A metric of the runs of a model, seed by seed."""
-        configs = (self.config(backbone, method, seed, **changes) for seed in seeds)
+        configs = (self.config(backbone, method, seed, **changes) for seed in self.seeds)
         return np.array([self.scores(config)[metric] for config in configs])
 
     @staticmethod
@@ -366,6 +372,12 @@ def whole_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Folder(tmp_path_factory.mktemp("grid"))
     folder.finish(folder.plan())
     return folder.store.out
+
+
+@pytest.fixture(scope="session")
+def studies(whole_studies: Path) -> Runs:
+    """What is read of all studies, finished."""
+    return load_runs(whole_studies)
 
 
 @pytest.fixture

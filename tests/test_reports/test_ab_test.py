@@ -11,7 +11,7 @@ import pytest
 from benchmark.store.files import write_parquet
 from reports.look.table import Entry
 from reports.tables.ab_test import TABLE
-from tests.test_reports.conftest import reseal, row_of
+from tests.test_reports.conftest import forge_record, row_of
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -45,7 +45,7 @@ def run(folder: Folder, config: RunConfig, logit: np.ndarray) -> None:
     folder.run(config)
     path = folder.store.run_folder(config)
     write_parquet(path / "candidates.parquet", pl.DataFrame({"logit": logit.astype(np.float32)}))
-    reseal(path)
+    forge_record(path)
 
 
 def log_odds(p_ctr: list[float]) -> np.ndarray:

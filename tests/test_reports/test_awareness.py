@@ -21,17 +21,17 @@ from reports.tables.awareness import TABLE
 from tests.test_reports.conftest import bounds_of, printed, row_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Folder
+
+    from reports.reading.load import Runs
 
 PLACEBO = {"domains": "placebo"}
 SEEDS = (1, 2, 3)
 
 
 @pytest.fixture(scope="module")
-def table(whole_studies: Path) -> pd.DataFrame:
-    return tabulate(load_runs(whole_studies))
+def table(studies: Runs) -> pd.DataFrame:
+    return tabulate(studies)
 
 
 def made(
@@ -131,10 +131,8 @@ def test_parts_are_over_the_runs_that_all_three_arms_have(folder: Folder) -> Non
     assert printed(TABLE.arrange(frame))[0]["Runs"] == "0 of 3"  # MAML comes first
 
 
-def test_controls_leave_placebos_to_their_own_table(
-    whole_studies: Path, table: pd.DataFrame
-) -> None:
-    others = controls.tabulate(load_runs(whole_studies))
+def test_controls_leave_placebos_to_their_own_table(studies: Runs, table: pd.DataFrame) -> None:
+    others = controls.tabulate(studies)
 
     assert not others["changes"].str.contains("placebo").any()
     assert table["method"].unique().tolist() == ["maml", "adasparse"]

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.store.files import write_parquet
 from reports.tables.emerging import TABLE
-from tests.test_reports.conftest import bounds_of, reseal, row_of
+from tests.test_reports.conftest import bounds_of, forge_record, row_of
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -51,7 +51,7 @@ def write_runs(folder: Folder, domains: dict, *, is_world: bool = True) -> None:
             scores |= {"expected_auc": EXPECTED + gain, "expected_logloss": EXPECTED - gain}
         run = folder.store.run_folder(config)
         write_parquet(run / "domains.parquet", pl.DataFrame(domains | scores))
-        reseal(run)
+        forge_record(run)
     folder.write_data(with_truth=False)
     known = CEILING if is_world else {}
     write_parquet(

@@ -10,21 +10,20 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reports.reading.load import load_runs
 from reports.tables.mechanisms import arrange, tabulate
 from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Folder
+
+    from reports.reading.load import Runs
 
 PIN = {"pinned": {"pruner_input": "h"}}
 
 
 @pytest.fixture(scope="module")
-def table(whole_studies: Path) -> pd.DataFrame:
-    return tabulate(load_runs(whole_studies))
+def table(studies: Runs) -> pd.DataFrame:
+    return tabulate(studies)
 
 
 def test_every_world_has_its_methods_and_its_ceiling(table: pd.DataFrame) -> None:
@@ -146,9 +145,8 @@ def test_layout_has_few_columns_and_blank_baselines(table: pd.DataFrame) -> None
     assert plain[8] == "3"
 
 
-def test_notes_of_one_seed_say_that_nothing_is_tested(whole_studies: Path) -> None:
-    runs = load_runs(whole_studies)
-    one = replace(runs, cells=tuple(cell for cell in runs.cells if cell.config.seed == 1))
+def test_notes_of_one_seed_say_that_nothing_is_tested(studies: Runs) -> None:
+    one = replace(studies, cells=tuple(cell for cell in studies.cells if cell.config.seed == 1))
 
     notes = arrange(tabulate(one)).notes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,26 +9,11 @@ import pandas as pd
 import pytest
 
 from reports.figures.pareto import FIGURE, efficient
-from reports.look.part import rendered
-from reports.look.style import house_style
-from reports.reading.load import load_runs
 from reports.statistics.paired_tests import paired_interval
+from tests.test_reports.conftest import bounds_of
 
 if TYPE_CHECKING:
     from conftest import Folder
-
-
-def tabulated(folder: Folder) -> pd.DataFrame:
-    return FIGURE.tabulate(load_runs(folder.store.out))
-
-
-def redrawn(table: pd.DataFrame) -> object:
-    """The figure from the CSV file, as a reader who changed it would draw it."""
-    table = pd.read_csv(io.StringIO(table.to_csv(index=False)))
-    with house_style():
-        canvas = FIGURE.draw(table)
-        canvas.draw_without_rendering()
-    return canvas
 
 
 def test_models_are_efficient_unless_another_is_no_worse_and_somewhere_better() -> None:
@@ -42,17 +26,14 @@ def test_models_are_efficient_unless_another_is_no_worse_and_somewhere_better() 
 
 
 def test_points_are_means_with_intervals_of_the_difference_to_plain(finished: Folder) -> None:
-    table = tabulated(finished)
+    table = finished.tabulated(FIGURE)
 
     own = table[(table["backbone"] == "dcnv2") & (table["method"] == "adasparse")]
     row = own[(own["quality"] == "gauc") & (own["cost"] == "parameters")].iloc[0]
-    gauc, plain = (
-        np.array([finished.scores(finished.config("dcnv2", m, s))["gauc"] for s in (1, 2, 3)])
-        for m in ("adasparse", "plain")
-    )
+    gauc, plain = (finished.over_seeds("gauc", m, "dcnv2") for m in ("adasparse", "plain"))
     gap = paired_interval(gauc - plain)
-    expected = (gauc.mean(), gauc.mean() + gap.low - gap.mean, gauc.mean() + gap.high - gap.mean)
-    assert (row["quality_mean"], row["quality_low"], row["quality_high"]) == pytest.approx(expected)
+    expected = [gauc.mean() - gap.mean + end for end in (gap.mean, gap.low, gap.high)]
+    assert bounds_of(row, "quality") == pytest.approx(expected)
     assert table.loc[table["method"] == "plain", "quality_low"].isna().all()
     assert row["cost_mean"] == 4900 - 4000
     assert len(own) == 2 * 4
@@ -62,7 +43,7 @@ def test_points_are_means_with_intervals_of_the_difference_to_plain(finished: Fo
 def test_models_of_one_cost_are_ranked_by_quality_within_their_backbone(
     finished: Folder,
 ) -> None:
-    table = tabulated(finished)
+    table = finished.tabulated(FIGURE)
 
     panels = table.groupby(["backbone", "quality", "cost"])
     best = table.loc[panels["quality_mean"].idxmax()]
@@ -72,7 +53,7 @@ def test_models_of_one_cost_are_ranked_by_quality_within_their_backbone(
 
 
 def test_figure_has_a_panel_per_backbone_quality_and_cost(finished: Folder) -> None:
-    canvas = redrawn(tabulated(finished))
+    canvas = FIGURE.draw(finished.tabulated(FIGURE))
 
     assert len(canvas.axes) == 2 * 2 * 4
     titles = [part.get_suptitle() for part in canvas.subfigs]
@@ -85,11 +66,11 @@ def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder
     folder.plan_of({"cost": [config]})
     folder.run(config, gauc=float("nan"))
 
-    table = tabulated(folder)
+    table = folder.tabulated(FIGURE)
 
     assert set(table["quality"]) == {"auc"}
     assert table["quality_low"].isna().all()
-    canvas = redrawn(table)
+    canvas = FIGURE.draw(table)
     points = [container for panel in canvas.axes for container in panel.containers]
     assert len(points) == 4
     assert not any(container.has_yerr or container.has_xerr for container in points)
@@ -97,18 +78,9 @@ def test_one_seed_of_a_plug_in_without_gauc_is_drawn_without_bars(folder: Folder
 
 
 def test_more_backbones_than_fit_are_named_in_the_caption(finished: Folder) -> None:
-    table = tabulated(finished)
+    table = finished.tabulated(FIGURE)
     more = pd.concat([table.assign(dataset=f"world{i}") for i in range(3)])
 
     assert len(FIGURE.draw(more).subfigs) == 4
     assert "first 4 of 6" in FIGURE.notes(more)[-1]
     assert "first" not in FIGURE.notes(table)[-1]
-
-
-def test_equal_tables_give_equal_files(finished: Folder) -> None:
-    table = tabulated(finished).query("backbone == 'dnn'")
-
-    first, second = rendered(FIGURE, table), rendered(FIGURE, table.copy())
-
-    assert set(first) == {"png", "pdf"}
-    assert first == second

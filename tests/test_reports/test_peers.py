@@ -11,7 +11,6 @@ from reports.analysis.comparisons import Peers, compare, estimate, peers_of, tun
 from reports.analysis.long_tail import METRICS, bin_tuning, scores_of
 from reports.claims.evidence import Evidence
 from reports.reading.keys import Block, Replicate
-from reports.reading.load import load_runs
 from reports.statistics.bins import bins_by_domain
 from reports.statistics.estimates import NONE, pooled_component, tuning_component
 from reports.tables import comparisons as comparisons_table
@@ -26,63 +25,61 @@ SEEDS, METHODS = (1, 2, 3), ("adasparse", "plain", "maml")
 PLACES = [Replicate(0, seed) for seed in SEEDS]
 
 
-def gaucs(folder: Folder, method: str, **changes: object) -> list[float]:
-    configs = (folder.config("dnn", method, seed, **changes) for seed in SEEDS)
-    return [folder.scores(config)["gauc"] for config in configs]
+@pytest.fixture(scope="module")
+def peers(studies: Runs) -> Peers:
+    return peers_of(studies, BLOCK)
 
 
 def searched_once(runs: Runs) -> Runs:
     return runs.study(*(name for name in runs.studies if name != "retuned"))
 
 
-def test_peers_are_the_main_cells_of_the_log_and_backbone(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), BLOCK)
-
+def test_peers_are_the_main_cells_of_the_log_and_backbone(folder: Folder, peers: Peers) -> None:
     found = peers.scores("gauc", PLACES, ("plain", "adasparse"))
 
     assert set(peers.cells) == set(METHODS)
-    expected = {name: gaucs(studied, name) for name in METHODS}
+    expected = {name: folder.over_seeds("gauc", name) for name in METHODS}
     names = ("plain", "adasparse", "maml")
     assert found.tolist() == [pytest.approx(expected[name]) for name in names]
 
 
-def test_models_that_were_searched_once_have_no_component_of_tuning(studied: Folder) -> None:
-    peers = peers_of(searched_once(load_runs(studied.store.out)), BLOCK)
+def test_models_that_were_searched_once_have_no_component_of_tuning(studies: Runs) -> None:
+    peers = peers_of(searched_once(studies), BLOCK)
 
     assert peers.again == {}
     assert peers.tuning("gauc") is NONE
 
 
-def test_model_without_all_the_runs_is_not_pooled(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), BLOCK)
+def test_model_without_all_the_runs_is_not_pooled(peers: Peers) -> None:
+    fewer = {place: peers.cells["maml"][place] for place in PLACES[1:]}
 
-    cells = dict(peers.cells)
-    cells["maml"] = {place: cells["maml"][place] for place in PLACES[1:]}
-    peers = Peers(cells, {})
+    peers = Peers({**peers.cells, "maml": fewer}, {})
 
     assert peers.scores("auc", PLACES, ("plain", "adasparse")).shape == (2, 3)
     assert peers.scores("auc", PLACES[1:], ("plain", "adasparse")).shape == (3, 2)
 
 
-def test_comparison_and_claim_pool_the_spread_of_the_seeds(studied: Folder) -> None:
-    runs = load_runs(studied.store.out)
-    evidence = Evidence(runs, *BLOCK.family)
+def test_comparison_and_claim_pool_the_spread_of_the_seeds(
+    folder: Folder, studies: Runs, peers: Peers
+) -> None:
+    evidence = Evidence(studies, *BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
 
-    peers = peers_of(runs, BLOCK)
     found = estimate(own.runs, plain.runs, "gauc", peers, peers.tuning("gauc"))
 
-    table = np.array([gaucs(studied, name) for name in METHODS])
+    table = np.array([folder.over_seeds("gauc", name) for name in METHODS])
     expected = pooled_component(table)
     assert found.replicates.variance == pytest.approx(expected.variance)
     assert found.replicates.freedom == expected.freedom
     assert evidence.gap(own, plain, "gauc").estimate == found
-    row = compare(runs).query("method == 'adasparse' and kind == 'baseline' and metric == 'gauc'")
+    row = compare(studies).query(
+        "method == 'adasparse' and kind == 'baseline' and metric == 'gauc'"
+    )
     assert row["error"].tolist() == [found.error]
 
 
-def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
-    evidence = Evidence(load_runs(studied.store.out), *BLOCK.family)
+def test_changed_cells_have_their_own_spread(studies: Runs) -> None:
+    evidence = Evidence(studies, *BLOCK.family)
     main = evidence.subject("dnn", "adasparse")
     other = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
 
@@ -92,11 +89,7 @@ def test_changed_cells_have_their_own_spread(studied: Folder) -> None:
     assert found.replicates.freedom == 2
 
 
-def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
-    twice = load_runs(studied.store.out)
-
-    peers = peers_of(twice, BLOCK)
-
+def test_second_search_adds_its_component_to_intervals(studies: Runs, peers: Peers) -> None:
     assert set(peers.again) == set(METHODS)
     differences = [
         [
@@ -111,18 +104,17 @@ def test_second_search_adds_its_component_to_intervals(studied: Folder) -> None:
     assert peers.tuning("auc").freedom == expected.freedom == 2
     alone = {name: {PLACES[2]: own[PLACES[2]]} for name, own in peers.again.items()}
     assert Peers(peers.cells, alone).tuning("auc") is NONE  # one run of both is left
-    for runs, is_in in ((searched_once(twice), "do not contain"), (twice, "tests contain")):
+    for runs, is_in in ((searched_once(studies), "do not contain"), (studies, "tests contain")):
         assert set(compare(runs)["has_tuning"]) == {is_in == "tests contain"}
         table = comparisons_table.tabulate(runs).assign(searches=2)
         assert any(is_in in note for note in comparisons_table.arrange(table).notes)
 
 
-def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) -> None:
-    runs = load_runs(studied.store.out)
-    evidence = Evidence(runs, *BLOCK.family)
+def test_tuning_is_part_of_differences_between_methods_alone(studies: Runs, peers: Peers) -> None:
+    evidence = Evidence(studies, *BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
     changed = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
-    expected = peers_of(runs, BLOCK).tuning("auc")
+    expected = peers.tuning("auc")
 
     assert expected is not NONE
     assert evidence.gap(own, plain, "auc").estimate.tuning == expected
@@ -130,9 +122,7 @@ def test_tuning_is_part_of_differences_between_methods_alone(studied: Folder) ->
     assert evidence.gap(own, changed, "auc").estimate.tuning is NONE  # the same values
 
 
-def test_two_backbones_are_compared_as_two_models(studied: Folder) -> None:
-    peers = peers_of(load_runs(studied.store.out), BLOCK)
-
+def test_two_backbones_are_compared_as_two_models(peers: Peers) -> None:
     found = tuning_between([(peers, "plain"), (peers, "maml")], "auc")
 
     names = ("plain", "maml")
@@ -142,13 +132,11 @@ def test_two_backbones_are_compared_as_two_models(studied: Folder) -> None:
     assert tuning_between([(peers, "plain"), (Peers({}, {}), "plain")], "auc") is NONE
 
 
-def test_bins_have_the_component_of_their_own_scores(studied: Folder) -> None:
-    runs = load_runs(studied.store.out)
-    peers = peers_of(runs, BLOCK)
-    bins = bins_by_domain(runs.domains(next(iter(runs.fingerprints.values()))))
+def test_bins_have_the_component_of_their_own_scores(studies: Runs, peers: Peers) -> None:
+    bins = bins_by_domain(studies.domains(next(iter(studies.fingerprints.values()))))
     number, place = int(bins[0]), METRICS.index("auc")
 
-    found = bin_tuning(runs, peers, number, "auc")
+    found = bin_tuning(studies, peers, number, "auc")
 
     differences = [
         [
@@ -159,5 +147,5 @@ def test_bins_have_the_component_of_their_own_scores(studied: Folder) -> None:
         for m in peers.again
     ]
     assert found == tuning_component(np.array(differences))
-    once = searched_once(runs)
+    once = searched_once(studies)
     assert bin_tuning(once, peers_of(once, BLOCK), number, "auc") is NONE

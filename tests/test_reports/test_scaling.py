@@ -9,8 +9,7 @@ import pytest
 
 from benchmark.store.files import RecordError
 from reports.figures.scaling import FIGURE
-from reports.look.style import house_style
-from reports.reading.load import load_runs
+from reports.look.part import rendered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,17 +43,13 @@ def counted(folder: Folder) -> Folder:
     return folder
 
 
-def tabulated(folder: Folder) -> pd.DataFrame:
-    return FIGURE.tabulate(load_runs(folder.store.out))
-
-
 def values(table: pd.DataFrame, method: str, quantity: str, kind: str) -> list[float]:
     keys = {"method": method, "quantity": quantity, "kind": kind}
     return table[(table[list(keys)] == list(keys.values())).all(axis=1)]["value"].tolist()
 
 
 def test_counts_and_claims_are_those_of_the_file(counted: Folder) -> None:
-    table = tabulated(counted)
+    table = counted.tabulated(FIGURE)
 
     assert values(table, "star", "parameters", "counted") == [110, 10010]
     assert values(table, "star", "multiply_adds", "counted") == [11, 11]
@@ -66,7 +61,7 @@ def test_counts_and_claims_are_those_of_the_file(counted: Folder) -> None:
 def test_times_have_the_slowest_calls_as_their_bar(counted: Folder) -> None:
     write(counted, "domains.csv", TIMES)
 
-    table = tabulated(counted)
+    table = counted.tabulated(FIGURE)
 
     latency = table[table["quantity"] == "latency_batch256_p50_milliseconds"]
     assert latency[["method", "value", "value_high"]].to_numpy().tolist() == [
@@ -82,36 +77,34 @@ def test_times_have_the_slowest_calls_as_their_bar(counted: Folder) -> None:
 def test_figure_has_a_panel_per_quantity(counted: Folder, has_times: bool, num_panels: int) -> None:
     if has_times:
         write(counted, "domains.csv", TIMES)
-    table = tabulated(counted)
+    table = counted.tabulated(FIGURE)
 
-    with house_style():
-        canvas = FIGURE.draw(table)
-        canvas.draw_without_rendering()
+    canvas = FIGURE.draw(table)
 
+    assert rendered(FIGURE, table)["png"]
     assert len(canvas.axes) == num_panels
     labels = [text.get_text() for text in canvas.legends[0].get_texts()]
     assert labels == ["plain", "STAR", "claimed, O(D ...)"]
 
 
 def test_caption_says_how_parameters_grow_and_what_times_are(counted: Folder) -> None:
-    growth, times = FIGURE.notes(tabulated(counted))[-2:]
+    growth, times = FIGURE.notes(counted.tabulated(FIGURE))[-2:]
 
     assert growth == "Parameters at 1,000 domains, as a multiple of those at 10: plain 1, STAR 91."
     assert "python -m benchmark.speed scaling" in times
     write(counted, "domains.csv", TIMES)
-    assert "99th percentile" in FIGURE.notes(tabulated(counted))[-1]
+    assert "99th percentile" in FIGURE.notes(counted.tabulated(FIGURE))[-1]
 
 
 def test_figure_of_times_alone_and_of_nothing(folder: Folder) -> None:
     folder.plan()
 
-    assert tabulated(folder).empty
+    assert folder.tabulated(FIGURE).empty
     write(folder, "domains.csv", TIMES)
-    table = tabulated(folder)
+    table = folder.tabulated(FIGURE)
     assert set(table["kind"]) == {"timed"}
     assert len(FIGURE.notes(table)) == 1
-    with house_style():
-        assert len(FIGURE.draw(table).axes) == 4
+    assert len(FIGURE.draw(table).axes) == 4
 
 
 @pytest.mark.parametrize("text", ["", "program,backbone,method\n0,dnn,plain\n"])
@@ -119,13 +112,13 @@ def test_damaged_file_is_named(counted: Folder, text: str) -> None:
     write(counted, "scaling.csv", text)
 
     with pytest.raises(RecordError, match=r"scaling\.csv: damaged .* delete it and run again"):
-        tabulated(counted)
+        counted.tabulated(FIGURE)
 
 
 def test_unknown_methods_come_last(counted: Folder) -> None:
     write(counted, "scaling.csv", COUNTS + "0,public,dnn,my_method,10,5,5,60,\n")
 
-    table = tabulated(counted)
+    table = counted.tabulated(FIGURE)
 
     assert table["method"].drop_duplicates().tolist() == ["plain", "star", "my_method"]
     growth = FIGURE.notes(table)[-2]

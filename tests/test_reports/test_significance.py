@@ -10,12 +10,9 @@ import pytest
 
 from reports.figures.significance import FIGURE, _cliques, _nemenyi
 from reports.look.part import rendered
-from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from conftest import Folder
-
-BACKBONES, METHODS, SEEDS = ("dcnv2", "dnn"), ("adasparse", "plain"), (1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +25,13 @@ def test_critical_difference_is_demsars(num_methods, quantile) -> None:
 
 
 def test_ranks_are_of_means_over_the_seeds_for_each_backbone(finished: Folder) -> None:
-    table = FIGURE.tabulate(load_runs(finished.store.out))
+    table = finished.tabulated(FIGURE)
 
-    def mean(backbone: str, method: str) -> float:
-        configs = [finished.config(backbone, method, seed) for seed in SEEDS]
-        return float(np.mean([finished.scores(config)["auc"] for config in configs]))
-
-    gains = [mean(backbone, "adasparse") > mean(backbone, "plain") for backbone in BACKBONES]
+    means = [
+        [finished.over_seeds("auc", method, backbone).mean() for method in ("adasparse", "plain")]
+        for backbone in ("dcnv2", "dnn")
+    ]
+    gains = [own > plain for own, plain in means]
     ranks = table[table["metric"] == "auc"].set_index("method")["mean_rank"]
     assert ranks["adasparse"] == pytest.approx(2 - np.mean(gains))
     assert ranks.sum() == 3
@@ -44,11 +41,10 @@ def test_ranks_are_of_means_over_the_seeds_for_each_backbone(finished: Folder) -
 
 def test_incomplete_blocks_are_left_out(folder: Folder) -> None:
     folder.plan()
-    for method, seed in (("plain", 1), ("adasparse", 1), ("adasparse", 2)):
-        folder.run(folder.config("dnn", method, seed))
-    folder.write_data()
+    runs = (("plain", 1), ("adasparse", 1), ("adasparse", 2))
+    folder.finish(folder.config("dnn", *run) for run in runs)
 
-    table = FIGURE.tabulate(load_runs(folder.store.out))
+    table = folder.tabulated(FIGURE)
 
     assert set(table["blocks"]) == {1}
     assert table["critical_difference"].isna().all()
@@ -57,12 +53,9 @@ def test_incomplete_blocks_are_left_out(folder: Folder) -> None:
 
 
 def test_one_method_has_no_ranks(folder: Folder) -> None:
-    for config in folder.plan():
-        if config.method == METHODS[0]:
-            folder.run(config)
-    folder.write_data()
+    folder.finish(config for config in folder.plan() if config.method == "adasparse")
 
-    assert FIGURE.tabulate(load_runs(folder.store.out)).empty
+    assert folder.tabulated(FIGURE).empty
 
 
 def test_bars_join_what_differs_by_less() -> None:

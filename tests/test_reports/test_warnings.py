@@ -16,6 +16,7 @@ from reports.build import build
 from reports.reading.load import load_runs
 from reports.reading.warnings import warnings_of
 from reports.tables import claims, table1
+from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +38,7 @@ def name_of(finished: Folder, path: Path) -> str:
 
 def row_of_table1(folder: Folder) -> pd.Series:
     """DNN +AdaSparse there."""
-    table = table1.tabulate(load_runs(folder.store.out))
-    return table[(table["backbone"] == "dnn") & (table["method"] == "adasparse")].iloc[0]
+    return row_of(folder.tabulated(table1.TABLE), backbone="dnn", method="adasparse")
 
 
 def seeds_in_table1(folder: Folder) -> int:

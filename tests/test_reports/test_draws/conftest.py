@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark.store.plan import Plan, write_plan
+from reports.reading.load import load_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import Folder
 
     from benchmark.config import RunConfig
+    from reports.reading.load import Runs
 
 DRAWS = (1, 2, 3)
 SEEDS = (1, 2)
@@ -25,13 +27,15 @@ class Family:
 
     def __init__(self, folder_of: type[Folder], out: Path) -> None:
         self.draws = [folder_of(out, draw=draw) for draw in DRAWS]
+        for folder in self.draws:
+            folder.seeds = SEEDS
         self.out = out
 
     def plan(self, backbone: str = "dnn", **tuning: object) -> list[tuple[Folder, RunConfig]]:
         """Write the plan of all studies on all draws; each run with the draw that it is on."""
         studies, slots, runs = {}, {}, {}
         for folder in self.draws:
-            cells = folder.members(backbone, SEEDS)
+            cells = folder.members(backbone)
             del cells["retuned"]  # every model is searched once
             for study, configs in cells.items():
                 studies.setdefault(study, []).extend(one.slot_id for one in configs)
@@ -65,3 +69,8 @@ def family(tmp_path: Path, whole_family: Family, folder_of: type[Folder]) -> Fam
     """All studies on several draws of a log, finished."""
     shutil.copytree(whole_family.out, tmp_path / "family")
     return Family(folder_of, tmp_path / "family")
+
+
+@pytest.fixture(scope="session")
+def runs(whole_family: Family) -> Runs:
+    return load_runs(whole_family.out)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.store.files import write_sealed
 from reports.claims.verdicts import Part, to_settle
 from reports.reading.exclusions import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs
 from reports.statistics.paired_tests import Interval
 from reports.tables import claims, controls, table1
+from tests.test_reports.conftest import TRAINING, printed, reseal, row_of
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -25,14 +24,11 @@ def stop_by_cap(folder: Folder, seeds: tuple[int, ...], method: str = "adasparse
     """As if the cap had stopped the main runs with these seeds, at their best step."""
     for seed in seeds:
         run = folder.store.run_folder(folder.config("dnn", method, seed))
-        content = json.loads((run / "record.json").read_text(encoding="utf-8"))
-        del content["seal"]
-        content["training"] |= {"stopped_by": "cap", "best_step": 40}
-        write_sealed(run / "record.json", content)
+        reseal(run / "record.json", training=TRAINING | {"stopped_by": "cap", "best_step": 40})
 
 
 def titles(layout: TableLayout) -> list[str]:
-    return [row[0].text for block in layout.blocks for row in block.rows]
+    return [row["Model"] for row in printed(layout)]
 
 
 @pytest.mark.parametrize(("seeds", "is_marked"), [((), False), ((2,), True), ((1, 2, 3), True)])
@@ -41,7 +37,7 @@ def test_model_with_over_a_fifth_of_capped_runs_is_marked(studied, seeds, is_mar
 
     table = table1.tabulate(load_runs(studied.store.out))
     layout = table1.arrange(table)
-    row = table[table["method"] == "adasparse"].iloc[0]
+    row = row_of(table, method="adasparse")
     assert row["capped"] == pytest.approx(len(seeds) / 3)
     assert (f"+AdaSparse {MARK}" in titles(layout)) == is_marked
     assert f"+MAML {MARK}" not in titles(layout)

@@ -23,20 +23,15 @@ from reports.reading.predictions import ScoredRows
 from reports.statistics.bins import bins_by_domain
 from reports.tables import claims
 from reports.verification.planned import check_plan
+from tests.conftest import search_of
 
 if TYPE_CHECKING:
     from conftest import Family, Folder
 
     from benchmark.config import RunConfig
-    from reports.reading.load import Runs
 
 SEEDS = (1, 2)
 GAUC = 0  # its place among the metrics of bins
-
-
-@pytest.fixture(scope="module")
-def runs(whole_family: Family) -> Runs:
-    return load_runs(whole_family.out)
 
 
 def bin_gaucs(folder: Folder, method: str, number: int) -> list[float]:
@@ -95,28 +90,16 @@ def test_volumes_are_by_draw_and_the_first_is_drawn(runs):
     assert "Drawn are the first draw of each generated log" in " ".join(fig1.notes(table))
 
 
-def test_one_draw_has_the_numbers_of_a_log_without_draws(folder_pair):
-    drawn, real = (load_runs(folder.store.out) for folder in folder_pair)
+def test_one_draw_has_the_numbers_of_a_log_without_draws(folder_of, tmp_path, whole_studies):
+    folder = folder_of(tmp_path / "drawn", draw=1)
+    folder.finish_studies(tuned_from="tuned")
+    drawn, real = load_runs(folder.store.out), load_runs(whole_studies)
 
     for name, part in {**load_tables(), **load_figures()}.items():
         own, other = part.tabulate(drawn), part.tabulate(real)
         kept = [column for column in other if column != "draw"]
         assert list(own) == list(other), name
         assert_frame_equal(own[kept], other[kept], obj=name)
-
-
-@pytest.fixture
-def folder_pair(tmp_path, folder) -> list[Folder]:
-    """A log that is drawn once, and the same rows as a log without a draw."""
-    kind = type(folder)
-    pair = [kind(tmp_path / "drawn", draw=1), kind(tmp_path / "real")]
-    for one in pair:
-        for config in one.plan_studies(tuned_from="tuned"):
-            one.run(config)
-        one.write_data()
-        one.write_data(one.null_world["data_fingerprint"])
-        one.write_candidates()
-    return pair
 
 
 def test_card_of_a_family_has_the_range_of_its_draws(whole_family, runs):
@@ -149,17 +132,8 @@ def plan_again(
     )
 
 
-@pytest.fixture
-def search(make_search):
-    def on_draw(draw: int) -> Search:
-        folder = f"tuning/world@{draw}/scenario/dnn+plain/0123456789ab"
-        return make_search(dataset="world", draw=draw, folder=folder)
-
-    return on_draw
-
-
-def test_plan_whose_cells_have_equal_draws_and_seeds_has_no_difference(family, search):
-    plan_again(family, searches=(search(0),))
+def test_plan_whose_cells_have_equal_draws_and_seeds_has_no_difference(family):
+    plan_again(family, searches=(search_of(dataset="world", draw=0),))
 
     assert differences(family) == []
 
@@ -167,9 +141,9 @@ def test_plan_whose_cells_have_equal_draws_and_seeds_has_no_difference(family, s
 def test_verify_names_a_cell_that_lacks_a_draw(family):
     plan = read_plan(family.out)
     slots = {
-        slot: config
+        slot: plan.slots[slot]
         for slot in plan.studies["main"]
-        if (config := plan.slots[slot]) and (config.draw, config.method) != (3, "plain")
+        if (plan.slots[slot].draw, plan.slots[slot].method) != (3, "plain")
     }
     plan_again(family, slots)
 
@@ -178,7 +152,7 @@ def test_verify_names_a_cell_that_lacks_a_draw(family):
 
 
 @pytest.mark.parametrize(("draw", "words"), [(1, "draw of the search of"), (0, "cells on world@0")])
-def test_verify_names_a_search_that_shares_a_draw_with_a_table(family, search, draw, words):
+def test_verify_names_a_search_that_shares_a_draw_with_a_table(family, draw, words):
     plan = read_plan(family.out)
     slots = {slot: plan.slots[slot] for slot in plan.studies["main"]}
     if draw == 0:
@@ -187,7 +161,7 @@ def test_verify_names_a_search_that_shares_a_draw_with_a_table(family, search, d
             for config in slots.values()
             for one in [replace(config, draw=config.draw - 1)]
         }
-    plan_again(family, slots, (search(draw),))
+    plan_again(family, slots, (search_of(dataset="world", draw=draw),))
 
     assert any(words in line for line in differences(family))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -28,6 +27,7 @@ from reports.tables import (
     worse_domains,
 )
 from reports.tables.ab_test import hold_auctions, log_probability
+from tests.test_reports.conftest import printed, row_of
 
 if TYPE_CHECKING:
     from conftest import Family, Folder
@@ -37,43 +37,26 @@ if TYPE_CHECKING:
 SEEDS = (1, 2)
 
 
-@pytest.fixture(scope="module")
-def runs(whole_family: Family) -> Runs:
-    return load_runs(whole_family.out)
-
-
-def row_of(table: pd.DataFrame, **keys: object) -> pd.Series:
-    """The only row with these values, on the log of the family."""
-    is_row = (table[[*keys]] == pd.Series(keys)).all(axis=1)
-    if "dataset" in table:
-        is_row &= table["dataset"] == "world"
-    (position,) = np.flatnonzero(is_row)
-    return table.iloc[position]
-
-
-def scores(folder: Folder, method: str, metric: str) -> np.ndarray:
-    """A metric of each seed on one draw."""
-    return np.array([folder.scores(folder.config("dnn", method, s))[metric] for s in SEEDS])
-
-
 def deltas(family: Family, method: str, metric: str) -> list[float]:
     """Of each draw the mean gain over the plain backbone."""
     return [
-        float((scores(one, method, metric) - scores(one, "plain", metric)).mean())
+        float((one.over_seeds(metric, method) - one.over_seeds(metric, "plain")).mean())
         for one in family.draws
     ]
 
 
 def ends(values: list[float]) -> tuple[float, float]:
-    """The 95% t interval, by its definition."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return np.mean(values) - half, np.mean(values) + half
+    """The 95% t interval."""
+    found = paired_interval(values)
+    return found.low, found.high
 
 
 def pooled_ends(family: Family, method: str, metric: str) -> tuple[float, float]:
     """The 95% interval of a gain, the spread over draws being pooled over the methods."""
     names = (method, "plain", "maml")
-    table = np.array([[scores(one, name, metric).mean() for one in family.draws] for name in names])
+    table = np.array(
+        [[one.over_seeds(metric, name).mean() for one in family.draws] for name in names]
+    )
     gains, spread = table[0] - table[1], pooled_component(table)
     half = stats.t.ppf(0.975, spread.freedom) * np.sqrt(spread.variance)
     return gains.mean() - half, gains.mean() + half
@@ -89,7 +72,7 @@ def pooled(family: Family) -> tuple[np.ndarray, ...]:
 def test_table_1_has_means_over_runs_and_intervals_over_draws(whole_family, runs, metric):
     row = row_of(table1.tabulate(runs), method="adasparse")
 
-    all_runs = np.concatenate([scores(one, "adasparse", metric) for one in whole_family.draws])
+    all_runs = np.concatenate([one.over_seeds(metric, "adasparse") for one in whole_family.draws])
     of_draws = deltas(whole_family, "adasparse", metric)
     assert row[f"{metric}_mean"] == pytest.approx(all_runs.mean())
     assert row[f"{metric}_std"] == pytest.approx(all_runs.std(ddof=1))
@@ -125,7 +108,7 @@ def test_shares_are_against_the_ceiling_of_their_own_draw(whole_family, runs):
     shares = []
     for one in whole_family.draws:
         best = one.expected(one.p_click, one.log_odds, one.domain)["expected_auc"]
-        own, plain = (scores(one, name, "expected_auc") for name in ("adasparse", "plain"))
+        own, plain = (one.over_seeds("expected_auc", name) for name in ("adasparse", "plain"))
         shares.append(float(((own - plain) / (best - plain)).mean()))
     assert row["expected_auc_share_mean"] == pytest.approx(np.mean(shares))
     found = (row["expected_auc_share_low"], row["expected_auc_share_high"])
@@ -250,20 +233,11 @@ def test_draws_are_named_with_their_numbers(whole_family, runs, draw):
 def test_table_of_draws_ends_with_their_spread(whole_family, runs):
     layout = draws.arrange(draws.tabulate(runs))
 
-    texts = [
-        dict(zip(layout.columns, (e.text for e in r), strict=True)) for r in layout.blocks[0].rows
-    ]
+    texts = printed(layout)
     gains = [1e4 * gain for gain in deltas(whole_family, "adasparse", "auc")]
     assert [row["Draw"] for row in texts] == ["draw 1", "draw 2", "draw 3", "all draws"]
     assert texts[-1]["Δ +AdaSparse AUC"] == f"{np.mean(gains):+.1f} ± {np.std(gains, ddof=1):.1f}"
     assert texts[0]["Rows"] == "1,800"
-
-
-def test_interval_over_draws_has_one_degree_less_than_there_are_draws(whole_family):
-    of_draws = deltas(whole_family, "adasparse", "auc")
-
-    found = paired_interval(of_draws)
-    assert (found.low, found.high) == pytest.approx(ends(of_draws))
 
 
 def test_friedman_has_a_block_for_each_draw_and_not_for_each_seed(family: Family) -> None:

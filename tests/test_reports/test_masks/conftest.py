@@ -15,6 +15,7 @@ from benchmark.store.records import RunStore
 from reports.reading.keys import Cell
 from reports.reading.load import Runs, load_runs
 from reports.statistics.permutation import relabelled
+from reports.tables.masks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,18 @@ WIDTH = 16
 LARGEST, SMALL = 3, 5  # domains with the most, and with too few test rows
 SEEDS = (1, 2)
 GIVEN = dict.fromkeys(SEEDS, ("given", "permuted"))
+
+
+def mask_row(table: pd.DataFrame, layer: str, seed: int | None = None) -> pd.Series:
+    """The row of a layer and seed, or of all seeds."""
+    is_seed = table["seed"].fillna(0) == (seed or 0)
+    (position,) = np.flatnonzero((table["layer"] == layer) & is_seed)
+    return table.iloc[position]
+
+
+def words_of(table: pd.DataFrame) -> str:
+    """The notes below the table of masks."""
+    return "\n".join(TABLE.arrange(table).notes)
 
 
 def masks_of(random: np.random.Generator, num_domains: int) -> dict[str, np.ndarray]:

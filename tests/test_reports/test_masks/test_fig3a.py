@@ -11,27 +11,13 @@ import pytest
 
 from reports.figures.fig3a import FIGURE
 from reports.look.part import rendered
-from reports.reading.load import load_runs
 from reports.tables.masks import TABLE
+from tests.test_reports.test_masks.conftest import GIVEN, LARGEST, SEEDS, mask_row, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from reports.reading.load import Runs
-
-LARGEST = 3  # domain with the most test rows
-SEEDS = (1, 2)
-GIVEN = dict.fromkeys(SEEDS, ("given", "permuted"))
-
-
-def pooled_row(table: pd.DataFrame, layer: str) -> pd.Series:
-    (position,) = np.flatnonzero((table["layer"] == layer) & table["seed"].isna())
-    return table.iloc[position]
-
-
-def text_of(table: pd.DataFrame) -> str:
-    return "\n".join(TABLE.arrange(table).notes)
 
 
 @pytest.mark.parametrize("num_domains", [1, 2, 3, 7])  # the first is too small
@@ -39,8 +25,8 @@ def test_too_few_domains_are_told_and_drawn(make: Callable[..., Runs], num_domai
     runs = make(num_domains=num_domains)
     table, numbers = TABLE.tabulate(runs), FIGURE.tabulate(runs)
 
-    assert "Too few" in text_of(table)
-    assert np.isnan(pooled_row(table, "layer1")["trained_mean"])
+    assert "Too few" in words_of(table)
+    assert np.isnan(mask_row(table, "layer1")["trained_mean"])
     assert "too few" in "\n".join(FIGURE.notes(numbers))
     assert rendered(FIGURE, numbers)["png"]
 
@@ -76,14 +62,6 @@ def test_bins_of_the_figure_hold_all_pairs(runs: Runs) -> None:
     assert curve["value"].between(-1, 1).all()
 
 
-def test_store_without_the_study_has_neither(whole_studies: Path, whole_grid: Path) -> None:
-    for out in (whole_studies, whole_grid):
-        runs = load_runs(out)
-
-        assert TABLE.tabulate(runs).empty
-        assert FIGURE.tabulate(runs).empty
-
-
 def test_study_without_similarity_has_neither(make: Callable[..., Runs]) -> None:
     runs = make()
     (runs.store.data_folder(runs.cells[0].config.data_fingerprint) / "similarity.npz").unlink()
@@ -97,9 +75,9 @@ def test_without_permuted_labels_the_rest_is_told(make: Callable[..., Runs]) -> 
 
     table = TABLE.tabulate(runs)
 
-    row = pooled_row(table, "all layers")
+    row = mask_row(table, "all layers")
     assert np.isnan(row["delta_permuted_mean"])
     assert np.isnan(row["delta_permuted_p_holm"])
     assert row["delta_initial_p"] > 0.0
-    assert "--only masks" in text_of(table)
+    assert "--only masks" in words_of(table)
     assert "--only masks" in "\n".join(FIGURE.notes(FIGURE.tabulate(runs)))

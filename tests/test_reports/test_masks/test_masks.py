@@ -12,6 +12,7 @@ from reports.analysis.masks import chance_jaccard, contrasted, jaccard, masked_m
 from reports.statistics.paired_tests import holm, paired_interval
 from reports.statistics.permutation import Overlap
 from reports.tables.masks import TABLE
+from tests.test_reports.test_masks.conftest import LARGEST, SEEDS, SMALL, mask_row, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,23 +21,10 @@ if TYPE_CHECKING:
 
     from reports.reading.load import Runs
 
-LARGEST, SMALL = 3, 5  # domains with the most, and with too few test rows
-SEEDS = (1, 2)
-
 
 @pytest.fixture(scope="module")
 def table(runs: Runs) -> pd.DataFrame:
     return TABLE.tabulate(runs)
-
-
-def row_of(table: pd.DataFrame, layer: str, seed: int | None = None) -> pd.Series:
-    is_seed = table["seed"].fillna(0) == (seed or 0)
-    (position,) = np.flatnonzero((table["layer"] == layer) & is_seed)
-    return table.iloc[position]
-
-
-def text_of(table: pd.DataFrame) -> str:
-    return "\n".join(TABLE.arrange(table).notes)
 
 
 def test_domains_are_the_largest_with_enough_rows(runs: Runs) -> None:
@@ -110,26 +98,28 @@ def test_raw_correlation_is_that_of_the_masks(runs: Runs, table: pd.DataFrame) -
         ranking = layers["layer1"]
         found.append(pairs.correlation(Overlap(ranking, pairs).of(ranking.pruned())))
 
-    assert row_of(table, "layer1", 2)["permuted_raw"] == pytest.approx(found[1])
-    assert row_of(table, "layer1")["permuted_raw"] == pytest.approx(np.mean(found))
+    assert mask_row(table, "layer1", 2)["permuted_raw"] == pytest.approx(found[1])
+    assert mask_row(table, "layer1")["permuted_raw"] == pytest.approx(np.mean(found))
 
 
 def test_differences_are_taken_seed_by_seed(table: pd.DataFrame) -> None:
     for kind in ("initial", "permuted"):
-        rows = [row_of(table, "layer1", seed) for seed in SEEDS]
+        rows = [mask_row(table, "layer1", seed) for seed in SEEDS]
         expected = paired_interval([row["trained_mean"] - row[f"{kind}_mean"] for row in rows])
 
-        pooled = row_of(table, "layer1")
+        pooled = mask_row(table, "layer1")
 
         assert pooled[f"delta_{kind}_mean"] == pytest.approx(expected.mean)
         assert pooled[f"delta_{kind}_low"] == pytest.approx(expected.low)
 
 
 def test_all_layers_are_their_mean(table: pd.DataFrame) -> None:
-    rows = [row_of(table, layer) for layer in ("layer0", "layer1", "layer2")]
+    rows = [mask_row(table, layer) for layer in ("layer0", "layer1", "layer2")]
 
     for name in ("trained_mean", "delta_permuted_mean"):
-        assert row_of(table, "all layers")[name] == pytest.approx(np.mean([r[name] for r in rows]))
+        assert mask_row(table, "all layers")[name] == pytest.approx(
+            np.mean([r[name] for r in rows])
+        )
 
 
 def test_pooled_comparisons_are_one_family(table: pd.DataFrame) -> None:
@@ -145,11 +135,11 @@ def test_pooled_comparisons_are_one_family(table: pd.DataFrame) -> None:
 
 def test_pairs_are_counted_by_shared_values(table: pd.DataFrame) -> None:
     # of the 12 cells of a 4 x 3 table without (1, 2): 9 pairs share the row's and 15 the column's
-    row = row_of(table, "layer1")
+    row = mask_row(table, "layer1")
 
     assert row["pairs_shared_0"] + row["pairs_shared_1"] == 11 * 10 / 2
     assert row["pairs_shared_1"] == (3 + 1 + 3 + 3) + (6 + 6 + 3)
-    assert "25 share 1" in text_of(table)
+    assert "25 share 1" in words_of(table)
 
 
 def test_jaccard_of_the_table_is_that_of_the_contrasted(runs: Runs, table: pd.DataFrame) -> None:
@@ -157,7 +147,7 @@ def test_jaccard_of_the_table_is_that_of_the_contrasted(runs: Runs, table: pd.Da
     _, similar, _ = model.domains.contrast()
     values = [contrasted(model.rankings["trained"][s]["layer1"], 0, similar) for s in SEEDS]
 
-    row = row_of(table, "layer1")
+    row = mask_row(table, "layer1")
 
     assert [row["jaccard_similar"], row["jaccard_similar_chance"]] == pytest.approx(
         np.mean(values, axis=0)
@@ -167,7 +157,7 @@ def test_jaccard_of_the_table_is_that_of_the_contrasted(runs: Runs, table: pd.Da
 def test_seeds_without_a_counterpart_are_not_compared(make: Callable[..., Runs]) -> None:
     table = TABLE.tabulate(make(labels={1: ("given",), 2: ("given", "permuted")}))
 
-    pooled, own = row_of(table, "layer1"), row_of(table, "layer1", 2)
+    pooled, own = mask_row(table, "layer1"), mask_row(table, "layer1", 2)
     assert pooled["delta_permuted_mean"] == pytest.approx(own["delta_permuted_mean"])
     assert pooled["trained_mean"] != pytest.approx(own["trained_mean"])
 
@@ -175,7 +165,7 @@ def test_seeds_without_a_counterpart_are_not_compared(make: Callable[..., Runs])
 def test_one_seed_has_a_test_and_no_interval(make: Callable[..., Runs]) -> None:
     table = TABLE.tabulate(make(labels={2: ("given", "permuted")}))
 
-    row = row_of(table, "layer1")
+    row = mask_row(table, "layer1")
     assert 0.0 < row["delta_permuted_p"] <= 1.0
     assert np.isnan(row["delta_permuted_low"])
     assert TABLE.arrange(table).blocks[0].rows[1][-1].text == "1 of 2"

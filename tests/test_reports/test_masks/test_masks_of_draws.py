@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from reports.analysis.masks import compare_masks
 from reports.figures import fig3a
+from reports.statistics.paired_tests import paired_interval
 from reports.tables.masks import arrange
+from tests.test_reports.test_masks.conftest import mask_row
 
 if TYPE_CHECKING:
     from functools import partial
@@ -55,16 +55,12 @@ def test_rows_of_runs_are_those_of_their_draw_alone(draws, family):
 
 def test_pooled_row_is_over_the_means_of_draws(draws, family):
     table = compare_masks(family)
-    row = table[(table["layer"] == "layer1") & table["seed"].isna()].iloc[0]
+    row = mask_row(table, "layer1")
 
-    of_draws = []
-    for runs in draws:
-        alone = compare_masks(runs)
-        pooled = alone[(alone["layer"] == "layer1") & alone["seed"].isna()].iloc[0]
-        of_draws.append(pooled["delta_permuted_mean"])
-    half = stats.t.ppf(0.975, 2) * np.std(of_draws, ddof=1) / np.sqrt(3)
-    assert row["delta_permuted_mean"] == pytest.approx(np.mean(of_draws))
-    assert row["delta_permuted_low"] == pytest.approx(np.mean(of_draws) - half)
+    of_draws = [mask_row(compare_masks(runs), "layer1")["delta_permuted_mean"] for runs in draws]
+    interval = paired_interval(of_draws)
+    assert row["delta_permuted_mean"] == pytest.approx(interval.mean)
+    assert row["delta_permuted_low"] == pytest.approx(interval.low)
     assert (row["runs"], row["planned_runs"], row["draws"]) == (6, 6, 3)
     assert row["domains"] == sum(NUM_DOMAINS.values()) - 3  # one of each has too few rows
     assert 0.0 < row["delta_permuted_p"] <= 1.0

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.store.plan import Search
 from benchmark.store.trials import Trial, trial_path, write_trial
 from reports.build import build
 from reports.reading.load import load_runs
 from reports.tables import ledger
+from tests.conftest import search_of
+from tests.test_reports.conftest import printed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
+    from benchmark.store.plan import Search
     from reports.look.table import TableLayout
     from reports.reading.ledger import SearchTrials
 
@@ -39,17 +41,20 @@ class Tuning:
 
     def search(self, backbone: str, method: str, num_trials: int = 4) -> Search:
         """A search of a main cell."""
-        return Search(
-            dataset=self.folder.dataset,
-            draw=self.folder.draw,
-            partition="scenario",
+        return search_of(
+            dataset="world",
             backbone=backbone,
             method=method,
             num_trials=num_trials,
             own_dimensions=DIMENSIONS[method],
             shared_dimensions=(*STRUCTURE[backbone], "regularisers.dropout"),
-            folder=f"tuning/{self.folder.dataset}/scenario/{backbone}+{method}/0123456789ab",
         )
+
+    def searched(self, backbone: str, method: str, *values: float | None, num: int = 4) -> None:
+        """Plan one search and write trials of these values."""
+        search = self.search(backbone, method, num)
+        self.folder.plan(searches=[search])
+        self.trials(search, *values)
 
     def grid(self) -> tuple[Search, ...]:
         """Two methods on two backbones, on purpose not in the order of the table."""
@@ -77,11 +82,9 @@ class Tuning:
 
     def tuned_and_finished(self) -> None:
         """The whole grid, four trials each."""
-        for config in self.folder.plan(searches=self.grid()):
-            self.folder.run(config)
+        self.folder.finish(self.folder.plan(searches=self.grid()))
         for search in self.grid():
             self.trials(search, 0.7, 0.6, 0.8, 0.75)
-        self.folder.write_data()
 
     def path(self, search: Search, index: int) -> Path:
         return trial_path(self.out / search.folder, index)
@@ -96,10 +99,8 @@ class Tuning:
         return ledger.arrange(self.table())
 
     def shown(self, row: int = 0) -> dict[str, str]:
-        """A printed row of the first block, by the headings."""
-        layout = self.layout()
-        texts = [entry.text for entry in layout.blocks[0].rows[row]]
-        return dict(zip(layout.columns, texts, strict=True))
+        """A printed row."""
+        return printed(self.layout())[row]
 
     def page(self) -> str:
         return build(self.out).read_text(encoding="utf-8")

@@ -48,9 +48,7 @@ def test_ledger_lists_one_search_for_each_model_then_the_second_ones(tuning: Tun
 
 
 def test_ledger_sums_costs_and_counts_dimensions(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "maml")
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, 0.7, 0.6, 0.8, 0.75)
+    tuning.searched("dnn", "maml", 0.7, 0.6, 0.8, 0.75)
 
     row = tuning.table().iloc[0]
 
@@ -77,9 +75,7 @@ def test_ledger_compares_the_best_with_the_papers_values(tuning: Tuning) -> None
 
 
 def test_ledger_counts_failed_trials_as_budget_and_not_as_values(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "plain")
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, None, 0.6, None, 0.7)
+    tuning.searched("dnn", "plain", None, 0.6, None, 0.7)
 
     row = tuning.table().iloc[0]
 
@@ -91,9 +87,7 @@ def test_ledger_counts_failed_trials_as_budget_and_not_as_values(tuning: Tuning)
 
 
 def test_ledger_of_a_search_without_a_complete_trial_has_no_best(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "plain")
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, None, None, None, None)
+    tuning.searched("dnn", "plain", None, None, None, None)
 
     shown = tuning.shown()
 
@@ -155,9 +149,7 @@ def test_ledger_says_where_whole_budgets_are_not_equal(tuning: Tuning) -> None:
 @pytest.mark.parametrize(("failed", "guided"), [(0, 8), (3, 4)])
 def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, guided) -> None:
     # 10 complete trials are known from index 12 on; with 3 failed ones, from index 16 on
-    search = tuning.search("dnn", "adasparse", num_trials=20)
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, 0.7, *[None] * failed, *[0.6] * (19 - failed))
+    tuning.searched("dnn", "adasparse", 0.7, *[None] * failed, *[0.6] * (19 - failed), num=20)
 
     (entry,) = tuning.entries()
 
@@ -166,9 +158,7 @@ def test_guided_trials_follow_rounds_after_the_start_up(tuning: Tuning, failed, 
 
 
 def test_no_trial_is_guided_where_shared_values_alone_are_searched(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "plain", num_trials=20)
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, *[0.6] * 20)
+    tuning.searched("dnn", "plain", *[0.6] * 20, num=20)
 
     (entry,) = tuning.entries()
 
@@ -178,9 +168,7 @@ def test_no_trial_is_guided_where_shared_values_alone_are_searched(tuning: Tunin
 
 
 def test_trials_beyond_the_plan_do_not_count(tuning: Tuning) -> None:
-    search = tuning.search("dnn", "plain", 2)
-    tuning.folder.plan(searches=[search])
-    tuning.trials(search, 0.6, 0.7, 0.9)
+    tuning.searched("dnn", "plain", 0.6, 0.7, 0.9, num=2)
 
     assert tuning.table().iloc[0]["best_value"] == 0.7
 

@@ -13,23 +13,23 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from benchmark.store.files import write_sealed, write_text
-from benchmark.store.plan import Search
+from benchmark.store.files import write_text
 from benchmark.store.trials import Trial, best_of, read_trials, write_best, write_trial
-from datasets.files import file_digest
 from reports.build import build
 from reports.figures import fig1
 from reports.tables import coverage, table1
 from reports.verify import verify
+from tests.conftest import search_of
+from tests.test_reports.conftest import forge_record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.config import RunConfig
+    from benchmark.store.plan import Search
 
 SEEDS = (1, 2)
-NUM_TRIALS = 2
-VALUES = (0.61, 0.63)  # of the trials, by index
+VALUES = (0.61, 0.63)  # of the trials of a search, by index
 
 
 def own_ids(path: Path) -> None:
@@ -51,17 +51,7 @@ class Store:
         return self.folder.store.run_folder(self.folder.config(backbone, method, seed))
 
     def search(self, backbone: str, method: str) -> Search:
-        return Search(
-            dataset=self.folder.dataset,
-            draw=self.folder.draw,
-            partition="scenario",
-            backbone=backbone,
-            method=method,
-            num_trials=NUM_TRIALS,
-            own_dimensions=(),
-            shared_dimensions=("regularisers.dropout",),
-            folder=f"tuning/{self.folder.dataset}/scenario/{backbone}+{method}/0123456789ab",
-        )
+        return search_of(dataset="world", backbone=backbone, method=method)
 
     def tuning(self, backbone: str = "dnn", method: str = "plain") -> Path:
         """The folder of a search."""
@@ -75,22 +65,10 @@ class Store:
         return verify(self.out).differences
 
     @staticmethod
-    def reseal(path: Path, **changes: object) -> None:
-        """Change a sealed file as a forger would, who knows how seals are made."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        del content["seal"]
-        write_sealed(path, content | changes)
-
-    def forge_record(self, run: Path, **changes: object) -> None:
-        """Change blocks of a record, and make its seal and digests anew."""
-        names = json.loads((run / "record.json").read_text(encoding="utf-8"))["digests"]
-        digests = {name: file_digest(run / name) for name in names}
-        self.reseal(run / "record.json", digests=digests, **changes)
-
-    def forge_frame(self, run: Path, name: str, frame: pl.DataFrame) -> None:
+    def forge_frame(run: Path, name: str, frame: pl.DataFrame) -> None:
         """Put a frame in the place of a run's file, and make the seal anew."""
         frame.write_parquet(run / name)
-        self.forge_record(run)
+        forge_record(run)
 
     def make(self) -> None:
         """A whole grid with its tuning and card."""
@@ -144,7 +122,7 @@ class Store:
         )
         write_text(run / "history.csv", history.write_csv())
         training = json.loads((run / "record.json").read_text(encoding="utf-8"))["training"]
-        self.forge_record(run, training=training | {"best_dev_score": float(auc)})
+        forge_record(run, training=training | {"best_dev_score": float(auc)})
 
     def scores_of(self, rows: np.ndarray, logit: np.ndarray) -> dict[str, float]:
         """The scores of one domain, by scikit-learn and by the definitions."""
@@ -166,7 +144,7 @@ class Store:
             params = {"regularisers.dropout": asdict(config.regularisers)["dropout"]}
             kinds = {"index": index, "config": config, "params": params, "value": value}
             write_trial(folder, Trial(state="complete", epochs=1.5, sample_visits=1800, **kinds))
-        best = best_of(read_trials(folder, NUM_TRIALS))
+        best = best_of(read_trials(folder, len(VALUES)))
         write_best(folder, search, best)
 
 
@@ -187,8 +165,14 @@ def store(folder: object, kept_store: Path) -> Store:
     return Store(folder)
 
 
+@pytest.fixture(scope="session")
+def kept_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the report of the sound store is kept once it is made."""
+    return tmp_path_factory.mktemp("reported") / "report"
+
+
 @pytest.fixture
-def reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+def reported(store: Store, kept_report: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The same with a report of a few tables and one figure."""
     parts = {
         "load_tables": {"table1": table1.TABLE, "coverage": coverage.TABLE},
@@ -197,5 +181,8 @@ def reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     for module in ("reports.build", "reports.verification.artefacts"):
         for name, few in parts.items():
             monkeypatch.setattr(f"{module}.{name}", few.copy)
-    build(store.out)
+    if not kept_report.exists():
+        build(store.out)
+        shutil.copytree(store.out / "report", kept_report)
+    shutil.copytree(kept_report, store.out / "report", dirs_exist_ok=True)
     return store

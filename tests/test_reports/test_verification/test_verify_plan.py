@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from reports.verify import verify
+from tests.test_reports.conftest import reseal
 
 if TYPE_CHECKING:
     from conftest import Store
@@ -85,7 +86,7 @@ def test_verify_names_a_truth_that_fits_no_run(store: Store) -> None:
 
 def test_verify_names_the_value_of_a_trial_with_its_seal(store: Store) -> None:
     folder = store.tuning()
-    store.reseal(folder / "trial_000.json", value=0.99)
+    reseal(folder / "trial_000.json", value=0.99)
 
     name = store.name(folder / "best.json")
     assert store.differences() == [
@@ -109,7 +110,7 @@ def test_verify_names_a_choice_that_no_trial_made(store: Store) -> None:
     path = store.tuning(method="adasparse") / "best.json"
     config = json.loads(path.read_text())["config"]
     config["regularisers"]["dropout"] = 0.25
-    store.reseal(path, config=config)
+    reseal(path, config=config)
 
     (line,) = store.differences()
     assert line == f"{store.name(path)}: regularisers.dropout: stored 0.25, recomputed 0.0"
@@ -122,7 +123,7 @@ def test_verify_names_regularisers_that_another_search_did_not_draw(
     path = store.tuning(method="adasparse") / f"trial_00{index}.json"
     trial = json.loads(path.read_text())
     trial["config"]["regularisers"]["dropout"] = trial["params"]["regularisers.dropout"] = 0.25
-    store.reseal(path, config=trial["config"], params=trial["params"])
+    reseal(path, config=trial["config"], params=trial["params"])
 
     line = (
         f"tuning: unequal budgets: world/scenario dnn+adasparse: trial {index} tried"
@@ -138,7 +139,7 @@ def test_verify_names_final_runs_that_left_the_choice(store: Store) -> None:
         trial = json.loads(path.read_text())
         trial["config"]["regularisers"]["dropout"] = 0.25
         trial["params"]["regularisers.dropout"] = 0.25
-        store.reseal(path, config=trial["config"], params=trial["params"])
+        reseal(path, config=trial["config"], params=trial["params"])
 
     lines = store.differences()
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from reports.verify import verify
+from tests.test_reports.conftest import forge_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ def test_verify_names_a_metric_that_was_changed_with_its_seal(store: Store) -> N
     metrics = record_of(run)["metrics"]
     true = metrics["test"]["gauc"]
     metrics["test"]["gauc"] = true + 1e-6
-    store.forge_record(run, metrics=metrics)
+    forge_record(run, metrics=metrics)
 
     name = store.name(run / "record.json")
     assert store.differences() == [
@@ -51,7 +52,7 @@ def test_verify_names_a_metric_that_a_record_does_not_give(
     del metrics[split][metric]
     metrics[split] |= change
 
-    store.forge_record(run, metrics=metrics)
+    forge_record(run, metrics=metrics)
 
     (found,) = store.differences()
     assert line in found
@@ -61,7 +62,7 @@ def test_verify_notes_metrics_without_predictions(store: Store) -> None:
     run = store.run()
     metrics = record_of(run)["metrics"]
     metrics["dev"]["unadapted_auc"] = 0.5
-    store.forge_record(run, metrics=metrics)
+    forge_record(run, metrics=metrics)
 
     findings = verify(store.out)
 
@@ -158,7 +159,7 @@ def test_verify_names_a_truncated_file_with_a_seal_of_its_own(store: Store) -> N
     run = store.run()
     path = run / "predictions.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    store.forge_record(run)
+    forge_record(run)
 
     (line,) = store.differences()
     assert line.startswith(f"{store.name(run)}: ")
@@ -206,7 +207,7 @@ def test_verify_notes_a_second_run_of_a_cell(store: Store) -> None:
 
 def test_verify_names_another_run_id(store: Store) -> None:
     run = store.run()
-    store.forge_record(run, run_id="0" * 12)
+    forge_record(run, run_id="0" * 12)
 
     (line,) = store.differences()
     assert line.endswith(f"run_id: stored {'0' * 12}, recomputed {run.name}")
