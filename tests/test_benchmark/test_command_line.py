@@ -66,7 +66,7 @@ def test_help_shows_exit_codes_and_examples(front_door):
         (["--tuned", "/nowhere"], "no best.json below it"),
         (["--tuned", "/nowhere", "--trials", "3"], "do not go together"),
         (["--tracking-uri", "file:/tmp/mlruns"], "must be the address of an MLflow server"),
-        (["--tracking-uri", "http://127.0.0.1:9"], "no MLflow server answers there"),
+        (["--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9: no MLflow server answers"),
         (["--ray-address", "127.0.0.1:6379"], "needs --executor ray"),
         (["--device", "tpu"], "cuda"),
         (["--list", "model"], "backbones"),

@@ -15,6 +15,7 @@ from benchmark.references.trees import BoostedTreesConfig
 from models.backbones.dcnv2 import DCNv2Config
 from models.config_values import ALLOWED, check_values
 from models.contract import subject
+from models.interfaces import Choice, search_space
 from models.methods.adasparse import AdaSparseConfig
 from models.methods.apg import ApgConfig
 from models.methods.maml import MamlConfig
@@ -106,6 +107,13 @@ def test_word_that_is_no_choice_is_refused_with_those_that_are(config):
             with pytest.raises(ValueError, match=f"unknown {name} 'no_such'") as error:
                 config(**{name: "no_such"})
             assert str(error.value).endswith(f"; allowed: {', '.join(get_args(annotation))}")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_ends_of_a_search_space_are_in_range(config):
+    for name, where in search_space(config).items():
+        for value in where.values if isinstance(where, Choice) else (where.low, where.high):
+            assert getattr(config(**{name: value}), name) == value
 
 
 @pytest.mark.parametrize(("config", "field", "value"), CASES)
