@@ -160,8 +160,7 @@ class DatasetSpec:
     def inputs(self) -> tuple[str, ...]:
         """The columns of the features, then that of the clusters if it is none of them."""
         features = [feature.name for feature in self.features]
-        is_apart = self.cluster is not None and self.cluster not in features
-        return (*features, self.cluster) if self.cluster and is_apart else tuple(features)
+        return tuple(dict.fromkeys([*features, *([self.cluster] if self.cluster else [])]))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.encoding.splits import SPLITS
 from datasets.encoding.vocabulary import MISSING
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ def _volumes(
         clicked = members[label[part.start : part.stop] == 1]
         counts[f"{split}_impressions"] = np.bincount(members, minlength=num_groups)
         counts[f"{split}_clicks"] = np.bincount(clicked, minlength=num_groups)
-    ordered = [f"{split}_{count}" for split in SPLITS for count in ("impressions", "clicks")]
-    return {name: counts[name] for name in ordered}
+    return counts
 
 
 def cluster_codes(column: Tokens, order: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
     """
     text = next((path for path in paths if path.suffix not in PARQUET), None)
     separator, invented = (",", ()) if text is None else _guess_layout(text)
-    schemas = {path: _parquet_schema(path) for path in paths if path.suffix in PARQUET}
+    schemas = {path: ParquetTable.open(path, {}).dtypes for path in paths if path.suffix in PARQUET}
     lists = {
         name
         for schema in schemas.values()
@@ -116,14 +116,6 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
         separator=separator,
         invented=invented,
     )
-
-
-def _parquet_schema(path: Path) -> dict[str, pl.DataType]:
-    try:
-        return dict(pl.read_parquet_schema(path))
-    except pl.exceptions.PolarsError:
-        ParquetTable.open(path, {})  # says what is wrong
-        raise
 
 
 def _guess_layout(path: Path) -> tuple[str, tuple[str, ...]]:

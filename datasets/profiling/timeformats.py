@@ -75,16 +75,15 @@ def recognise(column: pl.Series) -> TimeColumn | None:
     if not probe.cast(pl.Int64, strict=False).null_count():
         integers = filled.cast(pl.Int64, strict=False)
         return None if integers.null_count() else _integers(column.name, integers)
-    if _microseconds(probe, None) is not None:
-        keys = _microseconds(filled, None)
+    if _keys(probe) is not None:
+        keys = _keys(filled)
         return None if keys is None else _times(filled, keys, "ISO-8601", None, None)
     layouts = [layout for layout in FORMATS if _fits(probe, layout)]
     layouts = [layout for layout in layouts if _fits(filled, layout)]
     if not layouts:
         return None
-    keys = _microseconds(filled, layouts[0])
-    alternative = layouts[1] if len(layouts) > 1 else None
-    return None if keys is None else _times(filled, keys, layouts[0], layouts[0], alternative)
+    times = _read(filled, layouts[0])
+    return _times(filled, times, layouts[0], layouts[0], layouts[1] if layouts[1:] else None)
 
 
 def readable_time(text: str | None) -> str:
@@ -128,14 +127,16 @@ def _integers(name: str, values: pl.Series) -> TimeColumn | None:
     )
 
 
+def _read(values: pl.Series, layout: str) -> pl.Series:
+    return pl.select(read_time(pl.lit(values), layout)).to_series()
+
+
 def _fits(values: pl.Series, layout: str) -> bool:
-    return not pl.select(read_time(pl.lit(values), layout)).to_series().null_count()
+    return not _read(values, layout).null_count()
 
 
-def _microseconds(values: pl.Series, layout: str | None) -> pl.Series | None:
-    """Times of a layout, or without one as the split by time reads them; None if it cannot."""
-    if layout is not None:
-        return pl.select(read_time(pl.lit(values), layout)).to_series().to_physical()
+def _keys(values: pl.Series) -> pl.Series | None:
+    """Times as the split by time reads them; None if it cannot."""
     try:
         return pl.Series(time_keys([values], len(values), partial("row {}".format)))
     except DataError:

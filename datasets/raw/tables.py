@@ -291,10 +291,6 @@ class DecodedTable(TextTable):
         """The row count, after a check of every line."""
         return Survey(len(self._frame), has_multiline_values=False)
 
-    def locate(self, row: int) -> str:
-        """The file and line of a 0-based row."""
-        return f"{self.path} line {row + 1}"
-
     @cached_property
     def _frame(self) -> pl.DataFrame:
         lines = pl.Series("line", _lines(self.path))
@@ -303,7 +299,7 @@ class DecodedTable(TextTable):
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             raise DataError(
-                f"{self.locate(row)}: the line has {len(parts[row])} values separated by"
+                f"{self.path} line {row + 1}: the line has {len(parts[row])} values separated by"
                 f" {self.separator!r}, the release has {len(self.columns)}"
                 f" ({', '.join(self.columns)}); fetch the file again"
             )
@@ -316,7 +312,7 @@ class ParquetTable:
     """One Parquet file; lists become text joined by their separator, all else plain text."""
 
     path: Path
-    columns: tuple[str, ...]
+    dtypes: dict[str, pl.DataType]
     num_rows: int
     list_separators: tuple[tuple[str, str], ...] = ()
 
@@ -328,7 +324,7 @@ class ParquetTable:
             DataError: the file is not a Parquet file, or has no row.
         """
         try:
-            columns = tuple(pl.read_parquet_schema(path))
+            dtypes = dict(pl.read_parquet_schema(path))
             num_rows = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
@@ -337,19 +333,22 @@ class ParquetTable:
             ) from None
         if not num_rows:
             raise DataError(f"{path}: the file has no row; at least one is needed")
-        return cls(path, columns, num_rows, tuple(list_separators.items()))
+        return cls(path, dtypes, num_rows, tuple(list_separators.items()))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.dtypes)
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order; lists as text, times with a zone as UTC without one."""
-        frame = pl.scan_parquet(self.path, glob=False)
-        schema = frame.collect_schema()
         lists = [
             pl.col(name).cast(pl.List(pl.String)).list.join(separator)
             for name, separator in self.list_separators
-            if isinstance(schema.get(name), pl.List)
+            if isinstance(self.dtypes.get(name), pl.List)
         ]
         zoned = selectors.datetime(time_zone="*")
-        return frame.with_columns(
+        return pl.scan_parquet(self.path, glob=False).with_columns(
             *lists, zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         )
 

@@ -136,10 +136,12 @@ class LogTables:
         clicked: np.ndarray,
         rng: np.random.Generator,
     ) -> pa.Table:
-        columns = {self._layout.timestamp: pa.array(shown.timestamp)}
-        for name, values in self._domain_values.items():
-            columns[name] = pa.array(values[shown.domain])
-        columns |= self._columns.of(shown, rng)
-        columns[self._layout.label] = pa.array(clicked.astype(np.int8))
-        columns[TRUTH] = pa.array(p_click)
-        return pa.table(columns)
+        return pa.table(
+            {
+                self._layout.timestamp: shown.timestamp,
+                **{name: values[shown.domain] for name, values in self._domain_values.items()},
+                **self._columns.of(shown, rng),
+                self._layout.label: clicked.astype(np.int8),
+                TRUTH: p_click,
+            }
+        )

@@ -28,19 +28,19 @@ class ProductionColumns:
         price = 0.6 * items.factors[:, 0] + 0.8 * rng.normal(size=len(affinity))
         self._price = np.round(np.exp(3.0 + 0.8 * price), 2)
 
-    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array]:
+    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array | np.ndarray]:
         """Column values of impressions."""
         items, user, item = self._items, shown.user, shown.item
         return {
-            "user_id": pa.array(self._users.user_id[user]),
-            "item_id": pa.array(items.item_id[item]),
-            "category_id": pa.array(items.category[item]),
-            "brand_id": pa.array(items.brand[item]),
+            "user_id": self._users.user_id[user],
+            "item_id": items.item_id[item],
+            "category_id": items.category[item],
+            "brand_id": items.brand[item],
             "item_tags": self._tags.take(pa.array(item)),
-            "price": pa.array(self._price[item]),
-            "user_city": pa.array(self._users.city[user]),
-            "user_behaviors": pa.array(self._users.segment[user] + 1),
-            "hour": pa.array(hour_of(shown.timestamp)),
+            "price": self._price[item],
+            "user_city": self._users.city[user],
+            "user_behaviors": self._users.segment[user] + 1,
+            "hour": hour_of(shown.timestamp),
         }
 
 

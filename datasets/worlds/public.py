@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NUM_PROPERTIES, MAX_PROPERTIES = 300, 8
 NUM_PAGES, NUM_ITEM_CITIES = 20, 40
 ITEMS_PER_SHOP = 4
-SHOP_SCORES = ("service", "delivery", "description")
+SHOP_SCORES = ("review_positive_rate", "score_service", "score_delivery", "score_description")
 
 
 class PublicColumns:
@@ -43,31 +43,27 @@ class PublicColumns:
             "shop_review_num_level": noisy_bins(quality, 26, rng),
             "shop_star_level": noisy_bins(quality, 22, rng),
         }
-        self._scores = {
-            name: np.round(1 - 0.05 * np.exp(-0.5 * quality + 0.3 * rng.normal(size=num_shops)), 6)
-            for name in ("review_positive_rate", *(f"score_{score}" for score in SHOP_SCORES))
-        }
+        for name in SHOP_SCORES:
+            score = np.exp(-0.5 * quality + 0.3 * rng.normal(size=num_shops))
+            self._of_shop[f"shop_{name}"] = np.round(1 - 0.05 * score, 6)
 
-    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array]:
+    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array | np.ndarray]:
         """Column values of impressions."""
         items, user, item = self._items, shown.user, shown.item
         shop = self._shop[item]
         category = items.category[item].astype(str)
         return {
-            "user_id": pa.array(self._users.user_id[user]),
-            "user_occupation_id": pa.array(self._users.segment[user]),
-            "item_id": pa.array(items.item_id[item]),
-            "item_brand_id": pa.array(items.brand[item]),
-            **{name: pa.array(values[item]) for name, values in self._of_item.items()},
-            "item_category_list": pa.array(np.char.add("0;", np.char.add("c", category))),
+            "user_id": self._users.user_id[user],
+            "user_occupation_id": self._users.segment[user],
+            "item_id": items.item_id[item],
+            "item_brand_id": items.brand[item],
+            **{name: values[item] for name, values in self._of_item.items()},
+            "item_category_list": np.char.add("0;", np.char.add("c", category)),
             "item_property_list": self._properties.take(pa.array(item)),
-            "predict_category_property": pa.array(np.char.add(category, ":-1")),
-            "context_page_id": pa.array(
-                rng.choice(NUM_PAGES, len(item), p=power_shares(NUM_PAGES, 1.0))
-            ),
-            "shop_id": pa.array(shop),
-            **{name: pa.array(values[shop]) for name, values in self._of_shop.items()},
-            **{f"shop_{name}": pa.array(values[shop]) for name, values in self._scores.items()},
+            "predict_category_property": np.char.add(category, ":-1"),
+            "context_page_id": rng.choice(NUM_PAGES, len(item), p=power_shares(NUM_PAGES, 1.0)),
+            "shop_id": shop,
+            **{name: values[shop] for name, values in self._of_shop.items()},
         }
 
 

@@ -67,7 +67,7 @@ class Columns(Protocol):
 
     def __init__(self, users: Users, items: Items, rng: np.random.Generator) -> None: ...
 
-    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array]:
+    def of(self, shown: Impressions, rng: np.random.Generator) -> dict[str, pa.Array | np.ndarray]:
         """Column values of impressions."""
         ...
 
