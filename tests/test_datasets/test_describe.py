@@ -51,10 +51,18 @@ def described(*arguments):
     return done.stdout, done.stderr
 
 
-def proposed(capsys, *arguments):
-    assert main([str(argument) for argument in arguments]) == 0
-    captured = capsys.readouterr()
-    return captured.out, captured.err
+@pytest.fixture
+def proposed(capsys, tmp_path):
+    """Describe files, or a log that is written as a file; returns the TOML text and the remarks."""
+
+    def run(log, *arguments, file="shop.csv", **layout):
+        if isinstance(log, pl.DataFrame):
+            log.write_csv(tmp_path / file, **layout)
+            log = tmp_path / file
+        assert main([str(word) for word in (log, *arguments)]) == 0
+        return tuple(capsys.readouterr())
+
+    return run
 
 
 def prepared(text, folder):
@@ -68,9 +76,9 @@ def tables_of(text):
 
 
 def test_proposal_names_label_time_partition_and_kinds(log, tmp_path):
-    log.write_csv(tmp_path / "shop.csv")
+    log.write_csv(tmp_path / "shop.csv.zst", compression="zstd")
 
-    text, _ = described(tmp_path / "shop.csv")
+    text, _ = described(tmp_path / "shop.csv.zst")
 
     content = tomllib.loads(text)
     assert content["name"] == "shop"
@@ -84,12 +92,11 @@ def test_proposal_names_label_time_partition_and_kinds(log, tmp_path):
     assert set(by_name) == {"scenario", "userId", "price", "tags"}
     assert by_name["price"]["kind"] == "numeric"
     assert by_name["tags"] == {"name": "tags", "kind": "bag", "separator": ";", "max_length": 3}
+    assert prepared(text, tmp_path).card["split_kind"] == "time"
 
 
-def test_remarks_name_leaks_ids_constants_and_skew(capsys, log, tmp_path):
-    log.write_csv(tmp_path / "shop.csv")
-
-    text, remarks = proposed(capsys, tmp_path / "shop.csv")
+def test_remarks_name_leaks_ids_constants_and_skew(proposed, log):
+    text, remarks = proposed(log)
 
     left_out = [line for line in text.splitlines() if "left out" in line]
     names = [line.split('"')[1] for line in left_out]
@@ -102,24 +109,13 @@ def test_remarks_name_leaks_ids_constants_and_skew(capsys, log, tmp_path):
     )
     row = next(line for line in remarks.splitlines() if line.endswith("<- proposed"))
     assert row.split()[:5] == ["scenario", "3", "1", "1", "0"]
+    row = next(line for line in remarks.splitlines() if line.startswith("  landing"))
+    assert row.split()[:3] == ["landing", "categorical", "1"]  # a missing value is none
 
 
-def test_proposal_can_be_prepared(capsys, log, tmp_path):
-    log.write_csv(tmp_path / "shop.csv.zst", compression="zstd")
-
-    text, remarks = proposed(capsys, tmp_path / "shop.csv.zst")
-    data = prepared(text, tmp_path)
-
-    assert data.card["rows_in_log"] == NUM_ROWS
-    assert data.card["split_kind"] == "time"
-    assert f"rows: {NUM_ROWS:,}" in remarks
-
-
-def test_long_log_is_sampled_and_says_so(capsys, log, tmp_path):
-    log.write_csv(tmp_path / "shop.csv")
-
-    text, remarks = proposed(capsys, tmp_path / "shop.csv", "--rows", 1_000)
-    again, _ = proposed(capsys, tmp_path / "shop.csv", "--rows", 1_000)
+def test_long_log_is_sampled_and_says_so(proposed, log, tmp_path):
+    text, remarks = proposed(log, "--rows", 1_000)
+    again, _ = proposed(tmp_path / "shop.csv", "--rows", 1_000)
 
     assert f"rows: {NUM_ROWS:,}" in remarks
     assert "rows, drawn at random from the whole log" in remarks
@@ -128,49 +124,34 @@ def test_long_log_is_sampled_and_says_so(capsys, log, tmp_path):
     assert text == again
 
 
-def test_copies_of_rows_are_counted(capsys, log, tmp_path):
-    pl.concat([log, log[:300], log[:50]]).write_csv(tmp_path / "shop.csv")
-
-    _, remarks = proposed(capsys, tmp_path / "shop.csv")
+def test_copies_of_rows_are_counted(proposed, log):
+    _, remarks = proposed(pl.concat([log, log[:300], log[:50]]))
 
     assert "duplicates: 350 rows (10.45%)" in remarks
 
 
-def test_missing_values_are_counted_over_all_rows(capsys, log, tmp_path):
+def test_missing_values_are_counted_over_all_rows(proposed, log):
     late = pl.when(pl.int_range(pl.len()) < 2_700).then(None).otherwise("userId").alias("userId")
-    log.with_columns(late).write_csv(tmp_path / "shop.csv")
-
-    _, remarks = proposed(capsys, tmp_path / "shop.csv", "--rows", 500)
+    _, remarks = proposed(log.with_columns(late), "--rows", 500)
 
     row = next(line for line in remarks.splitlines() if line.strip().startswith("userId"))
     assert "90.00%" in row
 
 
-def test_missing_is_no_value_of_a_column(capsys, log, tmp_path):
-    log.write_csv(tmp_path / "shop.csv")
-
-    _, remarks = proposed(capsys, tmp_path / "shop.csv")
-
-    row = next(line for line in remarks.splitlines() if line.startswith("  landing"))
-    assert row.split()[:3] == ["landing", "categorical", "1"]
-
-
-def test_times_with_gaps_are_no_timestamp(capsys, log, tmp_path):
+def test_times_with_gaps_are_no_timestamp(proposed, log, tmp_path):
     gap = pl.when(pl.int_range(pl.len()) != 7).then("time").alias("time")
-    log.with_columns(gap).write_csv(tmp_path / "shop.csv")
-
-    text, remarks = proposed(capsys, tmp_path / "shop.csv")
+    text, remarks = proposed(log.with_columns(gap))
 
     assert "timestamp" not in tomllib.loads(text)
     assert "no column of times without gaps" in remarks
     assert prepared(text, tmp_path).card["split_kind"] == "shuffle"
 
 
-def test_several_files_become_one_pattern(capsys, log, tmp_path):
+def test_several_files_become_one_pattern(proposed, log, tmp_path):
     log[2_000:].with_columns(extra=1).write_csv(tmp_path / "day_2.csv")
     log[:2_000].write_csv(tmp_path / "day_1.csv")
 
-    text, remarks = proposed(capsys, tmp_path / "day_?.csv")
+    text, remarks = proposed(tmp_path / "day_?.csv")
 
     assert tomllib.loads(text)["files"] == "day_*.csv"
     assert "not every file has them or they are no text: extra" in remarks
@@ -178,17 +159,17 @@ def test_several_files_become_one_pattern(capsys, log, tmp_path):
     assert prepared(text, tmp_path).row_ids().tolist() == list(range(NUM_ROWS))
 
 
-def test_files_that_no_pattern_tells_from_others_are_listed(capsys, log, tmp_path):
+def test_files_that_no_pattern_tells_from_others_are_listed(proposed, log, tmp_path):
     for day in (1, 2, 3):
         log[1_000 * (day - 1) : 1_000 * day].write_csv(tmp_path / f"day_{day}.csv")
 
-    text, _ = proposed(capsys, tmp_path / "day_1.csv", tmp_path / "day_2.csv")
+    text, _ = proposed(tmp_path / "day_1.csv", tmp_path / "day_2.csv")
 
     assert tomllib.loads(text)["files"] == ["day_1.csv", "day_2.csv"]
     assert prepared(text, tmp_path).card["rows_in_log"] == 2_000
 
 
-def test_parquet_of_lists_booleans_and_times(capsys, log, tmp_path):
+def test_parquet_of_lists_booleans_and_times(proposed, log, tmp_path):
     typed = log.with_columns(
         pl.col("click") == 1,
         pl.from_epoch("time"),
@@ -197,7 +178,7 @@ def test_parquet_of_lists_booleans_and_times(capsys, log, tmp_path):
     )
     typed.write_parquet(tmp_path / "shop.parquet")
 
-    text, remarks = proposed(capsys, tmp_path / "shop.parquet")
+    text, remarks = proposed(tmp_path / "shop.parquet")
     data = prepared(text, tmp_path)
 
     assert "ISO-8601, 2020-09-13 12:26:40" in text
@@ -206,12 +187,10 @@ def test_parquet_of_lists_booleans_and_times(capsys, log, tmp_path):
     assert data.schema.bag_sizes == (6,)
 
 
-def test_file_without_header_gets_names(capsys, log, tmp_path):
-    log.select("click", "time", "scenario", "price").write_csv(
-        tmp_path / "log.tsv", separator="\t", include_header=False
-    )
+def test_file_without_header_gets_names(proposed, log, tmp_path):
+    columns = log.select("click", "time", "scenario", "price")
 
-    text, remarks = proposed(capsys, tmp_path / "log.tsv")
+    text, remarks = proposed(columns, separator="\t", include_header=False)
     content = tomllib.loads(text)
 
     assert content["columns"] == ["c1", "c2", "c3", "c4"]
@@ -220,34 +199,30 @@ def test_file_without_header_gets_names(capsys, log, tmp_path):
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
 
 
-def test_space_separates_values_where_nothing_else_does(capsys, log, tmp_path):
-    log.select("time", "scenario", "tags", "click").write_csv(tmp_path / "log.txt", separator=" ")
-
-    text, _ = proposed(capsys, tmp_path / "log.txt")
+def test_space_separates_values_where_nothing_else_does(proposed, log):
+    text, _ = proposed(log.select("time", "scenario", "tags", "click"), separator=" ")
 
     assert tomllib.loads(text)["separator"] == " "
 
 
-def test_ratings_become_a_label_by_their_high_values(capsys, log, tmp_path):
+def test_ratings_become_a_label_by_their_high_values(proposed, log, tmp_path):
     ratings = log.drop("click", "is_like", "landing", "dwell_time").with_columns(
         rating=pl.int_range(pl.len()) % 5 + 1
     )
-    ratings.write_csv(tmp_path / "log.csv")
-
-    text, _ = proposed(capsys, tmp_path / "log.csv", "--label", "rating")
+    text, _ = proposed(ratings, "--label", "rating")
 
     assert tomllib.loads(text)["positive"] == ["4", "5"]
     assert prepared(text, tmp_path).card["base_rate"]["train"] == pytest.approx(0.4)
 
 
-def test_words_as_labels_and_texts_for_missing_numbers(capsys, log, tmp_path):
+def test_words_as_labels_and_texts_for_missing_numbers(proposed, log, tmp_path):
     every_tenth = pl.int_range(pl.len()) % 10 == 0
-    log.with_columns(
+    words = log.with_columns(
         pl.when(pl.col("click") == 1).then(pl.lit("Yes")).otherwise(pl.lit("No")).alias("click"),
         pl.when(every_tenth).then(pl.lit("NA")).otherwise(pl.col("price")).alias("price"),
-    ).write_csv(tmp_path / "log.csv")
+    )
 
-    text, remarks = proposed(capsys, tmp_path / "log.csv")
+    text, remarks = proposed(words)
     content = tomllib.loads(text)
 
     assert content["positive"] == ["Yes"]
@@ -256,49 +231,41 @@ def test_words_as_labels_and_texts_for_missing_numbers(capsys, log, tmp_path):
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
 
 
-def test_times_of_another_format_get_it(capsys, log, tmp_path):
+def test_times_of_another_format_get_it(proposed, log, tmp_path):
     times = pl.from_epoch("time").dt.strftime("%d/%m/%Y %H:%M")
-    log.reverse().with_columns(times.alias("time")).write_csv(tmp_path / "log.csv")
-
-    text, remarks = proposed(capsys, tmp_path / "log.csv")
+    text, remarks = proposed(log.reverse().with_columns(times.alias("time")))
 
     assert tomllib.loads(text)["timestamp_format"] == "%d/%m/%Y %H:%M"
     assert "13/09/2020 12:26 to 15/09/2020 14:25, rows not in its order" in remarks
     assert prepared(text, tmp_path).row_ids()[0] == NUM_ROWS - 1
 
 
-def test_odd_column_names_survive(capsys, log, tmp_path):
+def test_odd_column_names_survive(proposed, log, tmp_path):
     names = {"scenario": 'the "scene"', "price": "价格, eur", "userId": ""}
-    log.rename(names).write_csv(tmp_path / "log.csv")
-
-    text, _ = proposed(capsys, tmp_path / "log.csv")
+    text, _ = proposed(log.rename(names))
 
     assert tomllib.loads(text)["partition"] == ['the "scene"']
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
 
 
-def test_quoted_empty_values_are_missing(tmp_path, capsys, log):
+def test_quoted_empty_values_are_missing(proposed, log):
     gappy = log.with_columns(price=pl.when(pl.int_range(pl.len()) % 5 > 0).then("price"))
-    gappy.write_csv(tmp_path / "quoted.csv", quote_style="always")
-
-    text, _ = proposed(capsys, tmp_path / "quoted.csv")
+    text, _ = proposed(gappy, quote_style="always")
 
     kinds = {feature["name"]: feature["kind"] for feature in tables_of(text)}
     assert kinds["price"] == "numeric"
 
 
-def test_time_of_an_unknown_format_is_left_out_with_a_remark(tmp_path, capsys, log):
+def test_time_of_an_unknown_format_is_left_out_with_a_remark(proposed, log):
     odd = log.with_columns(time=pl.format("week {} of spring", pl.int_range(pl.len()) // 30))
-    odd.write_csv(tmp_path / "odd.csv")
-
-    text, remarks = proposed(capsys, tmp_path / "odd.csv")
+    text, remarks = proposed(odd)
 
     assert "in a format that is not known ('week 0 of spring')" in remarks
     assert "time" not in tomllib.loads(text)["features"]
     assert all(feature["name"] != "time" for feature in tables_of(text))
 
 
-def refused(capsys, *arguments):
+def refusal(capsys, *arguments):
     assert main([str(argument) for argument in arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -323,7 +290,7 @@ def refused(capsys, *arguments):
 def test_unusable_log_is_one_clear_line(capsys, tmp_path, content, words):
     (tmp_path / "log.csv").write_text(content)
 
-    assert words in refused(capsys, tmp_path / "log.csv")
+    assert words in refusal(capsys, tmp_path / "log.csv")
 
 
 @pytest.mark.parametrize(
@@ -342,23 +309,16 @@ def test_wrong_argument_is_one_clear_line(capsys, tmp_path, monkeypatch, argumen
     (tmp_path / "sub" / "log.csv").write_text(lines)
     monkeypatch.chdir(tmp_path)
 
-    assert words in refused(capsys, *arguments)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["log.csv", "--card", "iaac"], ["log.csv", "--out", "a.md"], ["log.csv", "--rows", "0"]],
-)
-def test_wrong_usage_is_one_line(capsys, arguments):
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-
-    assert capsys.readouterr().err.count("\n") == 1
+    assert words in refusal(capsys, *arguments)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ([], "name either the files of a log, or a log with --card"),
+        (["x.csv", "--card", "iaac"], "name either the files of a log, or a log with --card"),
+        (["x.csv", "--out", "a.md"], "--data-dir and --out belong to --card"),
+        (["x.csv", "--rows", "0"], "must be a whole number of at least 1, got '0'"),
         (["x.csv", "--rows", "abc"], "must be a whole number of at least 1, got 'abc'"),
         (["--card", "iaac", "--rows", "5"], "--rows and --label do not go with --card"),
         (["--card", "iaac", "--out", "no/such/card.md"], "there is no folder no/such"),
@@ -369,4 +329,6 @@ def test_bad_usage_is_one_line(capsys, arguments, words):
         main(arguments)
 
     assert left.value.code == 2
-    assert words in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
