@@ -9,20 +9,11 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import aliccp
-from datasets.prepare import prepare
 from datasets.profiling.names import is_user
-from datasets.spec import DataError, PrepareOptions
+from datasets.spec import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-WORLD_ROWS = 4_096
 WITHOUT_TIME = ("aliccp",)
-
-
-def prepared(name, folder, **options):
-    entry = catalog.load(name, world_rows=WORLD_ROWS)
-    return prepare(entry, folder, folder / "cache", PrepareOptions(**options))
 
 
 @pytest.mark.parametrize("name", catalog.available())
@@ -35,8 +26,8 @@ def test_entry_is_named_after_its_file(name):
 
 
 @pytest.mark.parametrize("name", catalog.available())
-def test_entry_is_prepared(name, write_raw):
-    data = prepared(name, write_raw(name))
+def test_entry_is_prepared(name, write_raw, prepare_entry):
+    data = prepare_entry(name, write_raw(name))
 
     assert sum(data.card["rows"].values()) == data.candidates.start == data.card["rows_in_log"]
     assert sorted(data.row_ids().tolist()) == list(range(data.candidates.start))
@@ -46,7 +37,7 @@ def test_entry_is_prepared(name, write_raw):
     assert [data.spec.cluster] == users  # of a log with users, their ids
     assert len(data.clusters()) == len(data.blocks()) == data.candidates.start
     for partition in data.spec.finer:
-        finer = prepared(name, data.directory.parents[1], partition=partition)
+        finer = prepare_entry(name, partition=partition)
         assert len(finer.domains()) >= len(data.domains())
 
 
@@ -104,9 +95,7 @@ def test_what_leaks_or_tells_nothing_is_no_feature(name):
 def test_files_of_the_source_are_those_that_are_read(name, write_raw):
     source = catalog.load(name).spec.source
     official = {"iaac": {"file": "round2_train.txt"}, "kuairand": {"release": 0}}
-    raw = catalog.load(name, world_rows=WORLD_ROWS).read_raw(
-        write_raw(name, **official.get(name, {}))
-    )
+    raw = catalog.load(name, world_rows=4_096).read_raw(write_raw(name, **official.get(name, {})))
 
     named = set(source.files)
     named |= {member.split("/")[-1] for download in source.downloads for member in download.members}

@@ -84,38 +84,27 @@ def test_ids_agree_with_a_count_of_the_raw_rows(drawn, columns):
     assert len(expected) < len(set(joint)) or len(columns) == 1
 
 
-def test_batch_hands_out_coarser_ids_as_domain_and_as_task(drawn):
+@pytest.mark.parametrize("task_from", ["coarser", "task_id"])
+def test_batch_hands_out_coarser_ids_as_domain_and_as_task(drawn, task_from):
     data, _ = drawn
     lookup = data.coarser_domains(NESTED[:2])
-    schema = data.schema.view(
-        domain_from="coarser", task_from="coarser", coarser=(2, int(lookup.max()) + 1)
-    )
+    num_ids = int(lookup.max()) + 1
+    schema = data.schema.view(domain_from="coarser", task_from=task_from, coarser=(2, num_ids))
     rows = EncodedRows(data.rows(), schema, "cpu", lookup)
     row_ids = torch.tensor([890, 0, 31, 31])
 
     whole = rows.range(0, 900)
 
     expected = coarser_ids(data, NESTED[:2])
-    assert whole.domain_id.tolist() == whole.task_id.tolist() == expected.tolist()
+    tasks = {"coarser": (expected, num_ids), "task_id": (data.rows()[:, -3], data.schema.num_tasks)}
+    assert np.array_equal(whole.domain_id, expected)
+    assert np.array_equal(whole.task_id, tasks[task_from][0])
     assert np.array_equal(whole.eval_domain_id, data.rows()[:, -2])
     assert np.array_equal(rows.batch(row_ids).domain_id, expected[row_ids])
     assert whole.domain_id.dtype == torch.int32
-    assert schema.num_domains == schema.num_tasks == expected.max() + 1
+    assert (schema.num_domains, schema.num_tasks) == (num_ids, tasks[task_from][1])
     assert schema.num_domain_fields == 2
     assert schema.fields == data.schema.fields
-
-
-def test_coarser_domains_leave_other_tasks_as_they_are(drawn):
-    data, _ = drawn
-    lookup = data.coarser_domains(NESTED[:2])
-    schema = data.schema.view(
-        domain_from="coarser", task_from="task_id", coarser=(2, int(lookup.max()) + 1)
-    )
-
-    batch = EncodedRows(data.rows(), schema, "cpu", lookup).range(0, 900)
-
-    assert np.array_equal(batch.task_id, data.rows()[:, -3])
-    assert schema.num_tasks == data.schema.num_tasks
 
 
 @pytest.mark.parametrize("columns", [(), ("place", "item")])

@@ -10,9 +10,8 @@ import pytest
 from datasets import catalog
 from datasets.catalog import custom
 from datasets.catalog.custom import FileLayout
-from datasets.prepare import prepare
 from datasets.profiling.timeformats import FORMATS
-from datasets.spec import DataError, FeatureSpec, PrepareOptions
+from datasets.spec import DataError, FeatureSpec
 
 EXAMPLE = Path(custom.__file__).with_name("example.toml")
 
@@ -27,7 +26,7 @@ def test_example_describes_a_log():
     assert spec.source.licence == "internal"
 
 
-def test_example_is_prepared_from_files_in_name_order(tmp_path, tiny):
+def test_example_is_prepared_from_files_in_name_order(prepare_entry, tmp_path, tiny):
     toml = tmp_path / "example.toml"
     toml.write_text(EXAMPLE.read_text())
     columns = {"site": "scenario", "item": "item_id"}
@@ -41,7 +40,7 @@ def test_example_is_prepared_from_files_in_name_order(tmp_path, tiny):
     (tmp_path / "impressions_1.csv.gz").write_bytes(b"unused")
     log[:30].write_csv(tmp_path / "impressions_1.csv")
 
-    data = prepare(catalog.load(str(toml)), None, tmp_path / "cache", PrepareOptions())
+    data = prepare_entry(str(toml))
 
     assert data.row_ids().tolist() == list(range(60))
     assert [file["name"] for file in data.card["files"]] == [

@@ -179,17 +179,6 @@ def test_options_below_one_are_an_error(changes):
         PrepareOptions(**changes)
 
 
-def test_log_without_timestamp_is_shuffled_by_the_seed(prepare_log, tiny):
-    first, again, other = (
-        prepare_log(tiny, timestamp=None, options=PrepareOptions(split_seed=seed))
-        for seed in (0, 0, 1)
-    )
-
-    assert first.card["split_kind"] == "shuffle"
-    assert first.fingerprint == again.fingerprint != other.fingerprint
-    assert first.row_ids().tolist() != other.row_ids().tolist()
-
-
 def test_card_is_json_and_describes_the_log(prepare_log, tiny):
     card = prepare_log(tiny, source="mine").card
 

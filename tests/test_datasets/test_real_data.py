@@ -10,18 +10,12 @@ import pytest
 from datasets import catalog
 from datasets.catalog.kuairand import LEAKS
 from datasets.describe import main
-from datasets.prepare import prepare
-from datasets.spec import PrepareOptions
 
 pytestmark = pytest.mark.real_data
 
 
-def prepared(name, root, cache, **options):
-    return prepare(catalog.load(name), root, cache, PrepareOptions(**options))
-
-
-def test_iaac_sample(real_data, tmp_path):
-    data = prepared("iaac", real_data("iaac"), tmp_path)
+def test_iaac_sample(real_data, prepare_entry):
+    data = prepare_entry("iaac", real_data("iaac"))
 
     assert [file["name"] for file in data.card["files"]] == ["iaac_round1_random28k.txt.gz"]
     assert data.card["rows_in_log"] == 27_641
@@ -31,19 +25,19 @@ def test_iaac_sample(real_data, tmp_path):
     assert len(data.card["absent_columns"]) == 5
 
 
-def test_iaac_union_where_it_is_alone(real_data, tmp_path):
+def test_iaac_union_where_it_is_alone(real_data, prepare_entry, tmp_path):
     root = real_data("iaac/iaac_round1_union.txt.gz")
     (tmp_path / root.name).symlink_to(root)
 
-    data = prepared("iaac", tmp_path, tmp_path / "cache")
+    data = prepare_entry("iaac")
 
     assert data.card["rows_in_log"] == 54_053
     assert data.rows()[:, -1].sum() == 1_093
     assert data.card["num_domains"] == 228
 
 
-def test_kuairand_log(real_data, tmp_path):
-    data = prepared("kuairand", real_data("kuairand_pure"), tmp_path)
+def test_kuairand_log(real_data, prepare_entry):
+    data = prepare_entry("kuairand", real_data("kuairand_pure"))
 
     assert data.card["rows_in_log"] == 228_329
     assert data.rows()[:, -1].mean() == pytest.approx(0.442, abs=5e-4)
@@ -57,12 +51,10 @@ def test_kuairand_log(real_data, tmp_path):
     assert set(one_class) == {"10", "11", "14"}
 
 
-def test_kuairand_fine_partition_and_cap(real_data, tmp_path):
+def test_kuairand_fine_partition_and_cap(real_data, prepare_entry):
     root, fine = real_data("kuairand_pure"), catalog.load("kuairand").spec.finer[0]
 
-    data = prepared(
-        "kuairand", root, tmp_path, partition=fine, max_fields=12, max_train_rows=20_000
-    )
+    data = prepare_entry("kuairand", root, partition=fine, max_fields=12, max_train_rows=20_000)
 
     assert data.card["rows"]["train"] == 20_000
     assert len(data.schema.fields) + len(data.schema.bags) == 12

@@ -7,11 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets import catalog
-from datasets.prepare import prepare
 from datasets.spec import VARIANTS, DataError, PrepareOptions
-
-WORLD_ROWS = 4_096
 
 
 def parts(data, values):
@@ -33,12 +29,18 @@ def test_shuffled_split_has_the_same_rows_in_splits_of_the_same_sizes(prepare_lo
     assert data.card["train_rows_dropped_by_cap"] == 25
 
 
-def test_shuffle_is_drawn_by_the_seed(prepare_log, tiny):
+@pytest.mark.parametrize(
+    ("timestamp", "variant", "kind"), [(None, None, "shuffle"), ("time", "shuffled", "shuffled")]
+)
+def test_shuffle_is_drawn_by_the_seed(prepare_log, tiny, timestamp, variant, kind):
     first, again, other = (
-        prepare_log(tiny, options=PrepareOptions(variant="shuffled", split_seed=seed))
+        prepare_log(
+            tiny, timestamp=timestamp, options=PrepareOptions(variant=variant, split_seed=seed)
+        )
         for seed in (0, 0, 1)
     )
 
+    assert first.card["split_kind"] == kind
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert first.row_ids().tolist() != other.row_ids().tolist()
 
@@ -89,11 +91,10 @@ def test_every_variant_is_a_log_of_its_own(prepare_log, tiny):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_generated_log_keeps_its_truth_but_has_no_candidates(tmp_path, variant):
-    entry = catalog.load("synthetic_production", world_rows=WORLD_ROWS)
-    own = prepare(entry, tmp_path, tmp_path / "cache", PrepareOptions())
+def test_generated_log_keeps_its_truth_but_has_no_candidates(prepare_entry, variant):
+    own = prepare_entry("synthetic_production")
 
-    data = prepare(entry, tmp_path, tmp_path / "cache", PrepareOptions(variant=variant))
+    data = prepare_entry("synthetic_production", variant=variant)
 
     assert not data.candidates
     truth = dict(zip(own.row_ids().tolist(), own.p_click().tolist(), strict=True))

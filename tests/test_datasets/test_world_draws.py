@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from datasets import catalog
-from datasets.prepare import prepare
-from datasets.spec import DataError, PrepareOptions
+from datasets.spec import DataError
 from datasets.worlds import acceptance
 from datasets.worlds.acceptance import (
     CRITERIA,
@@ -33,11 +32,6 @@ from datasets.worlds.world import Stream, World
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
-
-
-def prepared(name, folder):
-    entry = catalog.load(name, world_rows=4_096)
-    return prepare(entry, folder, folder / "cache", PrepareOptions())
 
 
 @pytest.mark.parametrize(
@@ -71,12 +65,12 @@ def test_draw_of_what_is_not_generated_is_refused(source):
         catalog.load(source)
 
 
-def test_card_and_data_say_which_draw_it_is(tmp_path, write_raw):
+def test_card_and_data_say_which_draw_it_is(prepare_entry, write_raw):
     first, second, named = (
-        prepared(name, tmp_path)
+        prepare_entry(name)
         for name in ("synthetic_production", "synthetic_production@2", "synthetic_production@1")
     )
-    real = prepared("iaac", write_raw("iaac"))
+    real = prepare_entry("iaac", write_raw("iaac"))
 
     assert (first.draw, second.draw, real.draw) == (1, 2, None)
     assert (first.card["draw"], second.card["draw"], real.card["draw"]) == (1, 2, None)
@@ -196,8 +190,8 @@ def test_public_draws_have_their_click_rate_in_every_split(draw):
 
 
 @pytest.mark.real_data
-def test_a_real_log_has_ids_as_rare(real_data, tmp_path):
-    data = prepare(catalog.load("kuairand"), real_data("kuairand_pure"), tmp_path, PrepareOptions())
+def test_a_real_log_has_ids_as_rare(real_data, prepare_entry):
+    data = prepare_entry("kuairand", real_data("kuairand_pure"))
     rows, fields = data.rows()[data.split["test"]], data.schema.fields
 
     for kind, name in (("user", "user_id"), ("item", "video_id")):
