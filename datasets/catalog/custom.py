@@ -45,12 +45,7 @@ TYPES: dict[str, type | UnionType] = {
 }
 NEEDED = ("name", "label", "files", "partition", "features")
 FEATURE_TYPES: dict[str, type | UnionType] = {
-    "name": str,
-    "kind": str,
-    "min_count": int,
-    "num_buckets": int,
-    "max_length": int,
-    "separator": str,
+    field.name: int if isinstance(field.default, int) else str for field in fields(FeatureSpec)
 }
 TYPE_NAMES: dict[type | UnionType, str] = {
     str: "a text in quotes",
@@ -222,9 +217,7 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         representative=content.get("representative", partition[0]),
         source=Source(
             description=content.get("source", f"Described by {path.name}."),
-            licence=content.get("licence", ""),
-            citation=content.get("citation", ""),
-            homepage=content.get("homepage", ""),
+            **{key: content[key] for key in ("licence", "citation", "homepage") if key in content},
         ),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -39,14 +39,6 @@ LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
 NUM_THREADS = 2  # features encoded at a time; each holds a column of positions in memory
 CANDIDATES, SIMILARITY = "candidates.parquet", "similarity.npz"
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The number and the frequencies of the codes of a feature, once they are written."""
-
-    size: int
-    frequencies: np.ndarray  # (size,) int64 train occurrences of each code
 
 
 def encode_log(
@@ -180,8 +172,8 @@ def _check_domains(spec: DatasetSpec, name: str, domains: Domains, rows: RowOrde
 
 def _encode_features(
     staged: Staged, spec: DatasetSpec, rows: RowOrder, codes: CodeFile
-) -> tuple[dict[str, Fitted], dict[str, Tokens]]:
-    """Write the codes of all features; returns what they mean, and the domain columns."""
+) -> tuple[dict[str, Encoded], dict[str, Tokens]]:
+    """Write the codes of all features; returns the features, and the domain columns."""
     features = [*itertools.chain(*ordered_features(spec))]
     widths = [feature.max_length if feature.kind == "bag" else 1 for feature in features]
     places = itertools.accumulate(widths, initial=0)
@@ -203,14 +195,14 @@ class _Encoder:
         self.is_train = np.zeros(staged.size, dtype=bool)
         self.is_train[rows.order[: rows.num_train]] = True
 
-    def __call__(self, feature: FeatureSpec, place: int) -> Fitted:
+    def __call__(self, feature: FeatureSpec, place: int) -> Encoded:
         """Write the feature's codes to the columns from `place` on."""
         column = partial(self.staged.blocks, feature.name)
         if feature.kind == "bag":
-            fitted = self._write(encode_bag(column, self.is_train, feature), place)
+            encoded = self._write(encode_bag(column, self.is_train, feature), place)
             for slot in range(feature.max_length):
                 self.codes.reorder(place + slot, self.rows.order)
-            return fitted
+            return encoded
         if feature.kind == "numeric":
             with self.numbers:
                 locate = self.staged.raw.locate
@@ -222,16 +214,16 @@ class _Encoder:
             self.domain_columns[feature.name] = tokens
         return self._write(encode_categorical(tokens, self.rows, feature.min_count), place)
 
-    def _write(self, encoded: Encoded, place: int) -> Fitted:
+    def _write(self, encoded: Encoded, place: int) -> Encoded:
         start = 0
         for block in encoded.blocks:
             for slot, codes in enumerate(np.atleast_2d(block)):  # (slots, n)
                 self.codes.write(place + slot, start, codes)
             start += block.shape[-1]
-        return Fitted(encoded.size, encoded.frequencies)
+        return encoded
 
 
-def _schema(spec: DatasetSpec, fitted: dict[str, Fitted], domains: Domains) -> EncodedSchema:
+def _schema(spec: DatasetSpec, fitted: dict[str, Encoded], domains: Domains) -> EncodedSchema:
     single, bags = ordered_features(spec)
     return EncodedSchema(
         fields=tuple(feature.name for feature in single),

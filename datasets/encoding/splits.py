@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ class RowOrder:
     """
 
     order: np.ndarray  # (N,) integers: raw row of each prepared row
-    bounds: tuple[int, int, int]  # ends of train, dev and test
+    bounds: tuple[int, ...]  # ends of train, dev and test
     kind: SplitKind
     train_rows_dropped: int = 0
     rows_outside: int = 0
@@ -131,11 +132,8 @@ def by_time(keys: np.ndarray, name: str, window: tuple[float, float] = WHOLE) ->
     first, last = (round(share * len(keys)) for share in window)
     order = _compact(np.argsort(keys, kind="stable")[first:last])
     in_order = keys[order]
-    cuts = [_beside_ties(in_order, cut) for cut in _cuts(len(order))]
-    _check_not_empty(
-        cuts, len(order), f"{name}: the log has {len(order)} rows and many equal timestamps"
-    )
-    bounds = (cuts[0], cuts[1], len(order))
+    bounds = tuple(_beside_ties(in_order, bound) for bound in _bounds(len(order)))
+    _check_not_empty(bounds, f"{name}: the log has {len(order)} rows and many equal timestamps")
     return RowOrder(order, bounds, "time", rows_outside=len(keys) - len(order))
 
 
@@ -145,10 +143,10 @@ def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
     Raises:
         DataError: there are too few rows for three splits.
     """
-    cuts = _cuts(num_rows)
-    _check_not_empty(cuts, num_rows, f"{name}: the log has {num_rows} rows")
+    bounds = _bounds(num_rows)
+    _check_not_empty(bounds, f"{name}: the log has {num_rows} rows")
     order = _compact(np.random.default_rng(seed).permutation(num_rows))
-    return RowOrder(order, (cuts[0], cuts[1], num_rows), "shuffle")
+    return RowOrder(order, bounds, "shuffle")
 
 
 def time_keys(
@@ -209,9 +207,8 @@ def _compact(order: np.ndarray) -> np.ndarray:
     return order.astype(np.int32) if len(order) <= np.iinfo(np.int32).max else order
 
 
-def _cuts(num_rows: int) -> list[int]:
-    total = sum(SHARES)
-    return [round(num_rows * SHARES[0] / total), round(num_rows * (SHARES[0] + SHARES[1]) / total)]
+def _bounds(num_rows: int) -> tuple[int, ...]:
+    return tuple(round(num_rows * end / sum(SHARES)) for end in itertools.accumulate(SHARES))
 
 
 def _beside_ties(in_order: np.ndarray, cut: int) -> int:
@@ -223,8 +220,8 @@ def _beside_ties(in_order: np.ndarray, cut: int) -> int:
     return low if cut - low <= high - cut else high
 
 
-def _check_not_empty(cuts: list[int], num_rows: int, reason: str) -> None:
-    for name, start, stop in zip(SPLITS, (0, *cuts), (*cuts, num_rows), strict=True):
+def _check_not_empty(bounds: tuple[int, ...], reason: str) -> None:
+    for name, start, stop in zip(SPLITS, (0, *bounds), bounds, strict=False):
         if start >= stop:
             raise DataError(
                 f"{reason}, so that split {name} of the 4:1:1 split would be empty; more rows or"

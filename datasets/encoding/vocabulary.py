@@ -30,7 +30,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One encoded feature; its codes come block by block, and only once."""
+    """One encoded feature; its codes come block by block, and only once.
+
+    Blocks that have been read hold no memory.
+    """
 
     size: int
     frequencies: np.ndarray  # (size,) int64 train occurrences of each code
@@ -112,7 +115,7 @@ def encode_numeric(
     frequencies = np.zeros(size, dtype=np.int64)
     for part in _parts(rows.order[: rows.num_train]):
         frequencies += np.bincount(encode(part), minlength=size)
-    return Encoded(size, frequencies, map(encode, _parts(rows.order)))
+    return Encoded(size, frequencies, (encode(part) for part in _parts(rows.order)))
 
 
 def encode_bag(
@@ -135,7 +138,8 @@ def encode_bag(
         by_bag[slot, bag] = code_or_unseen[known]
         return by_bag.take(bags.positions, axis=1)
 
-    return Encoded(size, _count(code_of, counts, size), map(encode, column()))
+    blocks = (encode(block) for block in column())
+    return Encoded(size, _count(code_of, counts, size), blocks)
 
 
 def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
