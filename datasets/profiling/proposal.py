@@ -357,17 +357,11 @@ def _partitions(proposal: Proposal) -> Iterator[str]:
         f" {'spread':>7}"
     )
     for candidate, name in names.items():
-        yield f"  {name:{width}}  {_skew(candidate)}" + (
-            "  <- proposed" if candidate is proposal.partition else ""
-        )
-
-
-def _skew(candidate: Candidate) -> str:
-    skew = candidate.skew
-    return (
-        f"{skew.num_domains:>8,} {skew.head:>6,} {skew.tail:>6,} {skew.one_class:>9,}"
-        f" {candidate.spread:>7.4f}"
-    )
+        skew = candidate.skew
+        yield (
+            f"  {name:{width}}  {skew.num_domains:>8,} {skew.head:>6,} {skew.tail:>6,}"
+            f" {skew.one_class:>9,} {candidate.spread:>7.4f}"
+        ) + ("  <- proposed" if candidate is proposal.partition else "")
 
 
 def _leaks(proposal: Proposal) -> Iterator[str]:
