@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from benchmark.config import Json, RunConfig
+from benchmark.metrics import SCORES
 from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import Peers, estimate, peers_of, tuning_between
@@ -104,7 +105,7 @@ class Evidence:
             self.tuning(left, right, metric),
         )
         return Part(
-            label=f"{left.title} \N{MINUS SIGN} {right.title}, {metric.upper()}",
+            label=f"{left.title} \N{MINUS SIGN} {right.title}, {SCORES[metric].title}",
             measure=found.interval,
             estimate=found,
             paper=paper,

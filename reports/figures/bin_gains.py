@@ -9,8 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from benchmark.metrics import SCORES
 from reports.analysis import long_tail
-from reports.look.panels import block_rows, counts_text, left_out
+from reports.analysis.long_tail import METRICS
+from reports.look.panels import bin_labels, block_rows, counts_text, left_out
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.table import number
@@ -18,7 +20,6 @@ from reports.reading.keys import BLOCK
 from reports.reading.load import Runs
 from reports.statistics.bins import BINS_NOTE
 
-_TITLES = {"gauc": "GAUC", "auc": "AUC"}
 _ROW, _FRAME = 0.28, 0.85  # inches, of a method and of what is around a panel
 _COLOURS = "vlag_r"  # blue is a gain, red a loss
 _MUTED, _MUTED_TEXT = "#f0f0f0", "#777777"
@@ -39,7 +40,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             metric=metric,
             **{f"gain_e4_{end}": gains[f"{metric}_delta_e4_{end}"] for end in _ENDS},
         )
-        for metric in _TITLES
+        for metric in METRICS
     ]
     table = pd.concat(parts, ignore_index=True)
     return table.assign(is_clear=(table["gain_e4_low"] > 0.0) | (table["gain_e4_high"] < 0.0))
@@ -48,11 +49,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric, a row per method and a column per bin."""
     most = table.groupby(BLOCK)["method"].nunique().max()
-    canvas, blocks = block_rows(table, len(_TITLES), _FRAME + _ROW * most)
+    canvas, blocks = block_rows(table, len(METRICS), _FRAME + _ROW * most)
     for panels, block in blocks:
-        for panel, (metric, title) in zip(panels, _TITLES.items(), strict=True):
+        for panel, metric in zip(panels, METRICS, strict=True):
             _draw_panel(panel, block[block["metric"] == metric])
-            panel.set_title(f"Gain in test {title}, in 0.0001")
+            panel.set_title(f"Gain in test {SCORES[metric].title}, in 0.0001")
         panels[1].tick_params(labelleft=False)
     return canvas
 
@@ -64,7 +65,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
         rows.pivot_table(index="method", columns="bin", values=name, dropna=False, sort=False)
         for name in ("gain_e4_mean", "is_clear")
     )
-    methods = in_order(list(gains.index))
+    methods = in_order(gains.index)
     gains = gains.loc[methods]
     is_clear = clear.loc[methods].astype(bool)
     texts = gains.map(lambda gain: number(gain, 1, signed=True))
@@ -74,9 +75,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
     sns.heatmap(gains, mask=~is_clear, cmap=_COLOURS, vmin=-most, vmax=most, **common)
     common["annot_kws"] = {"size": 7, "color": _MUTED_TEXT}
     sns.heatmap(gains * 0.0, mask=is_clear, cmap=[_MUTED], **common)
-    first = rows.drop_duplicates("bin").sort_values("bin").to_dict("records")
-    labels = [f"BIN{row['bin']}\n{row['domains']:,}\n{row['test_rows']:,}" for row in first]
-    panel.set_xticklabels(labels)
+    panel.set_xticklabels(bin_labels(rows).values())
     panel.set_yticklabels([look_of(method)["label"] for method in methods], rotation=0)
     panel.set(xlabel="bin, its domains, its test rows", ylabel="")
     panel.tick_params(length=0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -14,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from benchmark.config import OWN
-from reports.look.panels import add_legend, block_rows, counts_text, left_out
+from reports.look.panels import add_legend, block_rows, counts_text, left_out, shades
 from reports.look.part import Figure
 from reports.look.style import in_order, look_of
 from reports.reading.keys import MODEL, Cell
@@ -29,7 +27,6 @@ _LAYER = "sparsity/"  # then its name
 _BANDS = ("r_min", "r_max")
 _HEIGHT = 2.1  # inches
 _RANGE: dict[str, Any] = {"alpha": 0.2, "linewidth": 0.0}
-_LIGHTEST = 0.85  # of the colours of layers: those above can hardly be seen on white
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -91,7 +88,7 @@ def draw(table: pd.DataFrame) -> Canvas:
     table = table[table["evaluated"] == table["runs"]]
     has_pruner = bool(table["quantity"].isin(_SCHEDULES).any())
     canvas, rows = block_rows(table, 4 if has_pruner else 2, _HEIGHT)
-    methods = in_order(set(table["method"]))
+    methods = in_order(table["method"])
     for panels, own in rows:
         for panel, quantity in zip(panels, _SCORES, strict=False):
             for method in methods:
@@ -103,7 +100,7 @@ def draw(table: pd.DataFrame) -> Canvas:
         for panel in panels:
             panel.set_xlabel("epoch")
             panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    add_legend(canvas, [look_of(method)["label"] for method in methods])
+    add_legend(canvas, methods)
     return canvas
 
 
@@ -141,9 +138,8 @@ def _draw_sparsity(panel: Axes, rows: pd.DataFrame) -> None:
         low, high = (float(edge.iloc[0]) for edge in edges)
         panel.axhspan(low, high, color="#b0b0b0", alpha=0.5, label=f"band [{low:g}, {high:g}]")
     layers = sorted(name for name in set(rows["quantity"]) if name.startswith(_LAYER))
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, _LIGHTEST, max(len(layers), 1)))
-    for layer, colour in zip(layers, colours, strict=True):
-        style: dict[str, Any] = {"color": tuple(colour), "label": layer.removeprefix(_LAYER)}
+    for layer, colour in zip(layers, shades(len(layers)), strict=True):
+        style: dict[str, Any] = {"color": colour, "label": layer.removeprefix(_LAYER)}
         _draw_line(panel, rows[rows["quantity"] == layer], style | {"marker": "."})
     panel.set_ylim(bottom=0.0)
     panel.set_ylabel("share of pruned neurons")

@@ -8,25 +8,32 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from benchmark.metrics import SCORES
 from reports.analysis.long_tail import INTERVAL_NOTE, METRICS, tabulate
-from reports.look.panels import add_legend, block_rows, counts_text, draw_intervals, left_out
+from reports.look.panels import (
+    add_legend,
+    bin_labels,
+    block_rows,
+    counts_text,
+    draw_intervals,
+    left_out,
+)
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.statistics.bins import BINS_NOTE
 
 _HEIGHT = 2.5  # inches
 _SPAN = 0.7  # of the place of a bin that its methods take
-_TITLES = {"gauc": "test GAUC, gain in 0.0001", "auc": "test AUC, gain in 0.0001"}
 
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric; the methods stand beside each other in every bin."""
     canvas, rows = block_rows(table, len(METRICS), _HEIGHT)
-    methods = in_order(set(table["method"]))
+    methods = in_order(table["method"])
     for panels, own in rows:
         for panel, metric in zip(panels, METRICS, strict=True):
             _draw_panel(panel, own, metric, methods)
-    add_legend(canvas, [look_of(method)["label"] for method in methods])
+    add_legend(canvas, methods)
     return canvas
 
 
@@ -37,17 +44,13 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]
         shift = (number - (len(methods) - 1) / 2.0) * step
         style: dict[str, Any] = {**look_of(method), "linestyle": "none"}
         draw_intervals(panel, own["bin"] + shift, own, f"{metric}_delta_e4", style)
-    bins = rows.drop_duplicates("bin").sort_values("bin")
-    labels = [
-        f"BIN{row['bin']}\n{row['domains']:,}\n{row['test_rows']:,}"
-        for row in bins.to_dict("records")
-    ]
-    panel.set_xticks(bins["bin"], labels)
-    panel.set_xlim(0.5, len(bins) + 0.5)
+    labels = bin_labels(rows)
+    panel.set_xticks([*labels], labels.values())
+    panel.set_xlim(0.5, len(labels) + 0.5)
     panel.axhline(0.0, color="black", linewidth=0.8)
     panel.grid(visible=False, axis="x")
     panel.set_xlabel("bin, its domains, its test rows")
-    panel.set_ylabel(_TITLES[metric])
+    panel.set_ylabel(f"test {SCORES[metric].title}, gain in 0.0001")
 
 
 def notes(table: pd.DataFrame) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
+from benchmark.metrics import SCORES
 from reports.analysis import partitions
 from reports.analysis.differences import with_intervals
 from reports.look.panels import (
@@ -25,8 +24,9 @@ from reports.look.style import in_order, look_of
 from reports.reading.keys import CELL, DATA
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, joined
+from reports.statistics.paired_tests import ENDS
 
-_METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
+_METRICS = ("auc", "gauc")
 _HEIGHT = 2.4  # inches
 _SHIFT = 1.015  # factor between the positions of methods, so that their intervals do not overlap
 _LEAST_GAP = 1.15  # factor between labelled numbers of domains
@@ -37,37 +37,35 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = partitions.tabulate(runs)
     if table.empty:
         return table
-    numbers = [f"{metric}_{part}" for metric in _METRICS for part in ("mean", "low", "high")]
+    numbers = [f"{metric}_{end}" for metric in _METRICS for end in ENDS]
     columns = [*CELL, "domain_columns", "num_columns", "num_domains", "runs", "draws", *numbers]
-    return with_intervals(table, runs.study("partitions"), tuple(_METRICS))[columns]
+    return with_intervals(table, runs.study("partitions"), _METRICS)[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric; a line per method, the plain backbone dashed."""
     canvas, rows = block_rows(table, len(_METRICS), _HEIGHT)
-    methods = in_order(set(table["method"]))
+    methods = in_order(table["method"])
     for panels, own in rows:
         for panel, metric in zip(panels, _METRICS, strict=True):
             _draw_panel(panel, own, metric, methods)
-    add_legend(canvas, [look_of(method)["label"] for method in methods])
+    add_legend(canvas, methods)
     return canvas
 
 
 def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]) -> None:
     others = [method for method in methods if method != BASELINE]
-    for row in rows[rows["method"] == BASELINE].head(1).to_dict("records"):
-        draw_baseline(panel, row, metric, look_of(BASELINE))
+    draw_baseline(panel, rows, metric)
     for number, method in enumerate(others):
         own = rows[rows["method"] == method].sort_values("num_columns")
         shift = _SHIFT ** (number - (len(others) - 1) / 2.0)
-        style: dict[str, Any] = {**look_of(method)}
-        draw_intervals(panel, own["num_domains"] * shift, own, metric, style)
+        draw_intervals(panel, own["num_domains"] * shift, own, metric, look_of(method))
     panel.set_xscale("log")
     panel.set_xticks(_ticks(rows))
     panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel("number of domains in train (log scale)")
-    panel.set_ylabel(_METRICS[metric])
+    panel.set_ylabel(f"test {SCORES[metric].title}")
 
 
 def _ticks(rows: pd.DataFrame) -> list[int]:

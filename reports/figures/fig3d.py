@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from benchmark.metrics import SCORES
 from reports.analysis.differences import with_intervals
 from reports.analysis.sparsity import TOLERANCE, compared_by_sparsity, layers_of
 from reports.look.panels import (
@@ -20,17 +19,17 @@ from reports.look.panels import (
     draw_baseline,
     draw_intervals,
     left_out,
+    shades,
 )
 from reports.look.part import Figure, draws_note
-from reports.look.style import look_of
 from reports.reading.keys import CELL
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
+from reports.statistics.paired_tests import ENDS
 
-_METRICS = {"auc": "test AUC", "gauc": "test GAUC"}
+_METRICS = ("auc", "gauc")
 _HEIGHT = 2.4  # inches
 _MARKERS = "osD^vP<X>h"  # by rising bounds, as the colours
-_LIGHTEST = 0.85  # of the colours: those above can hardly be seen on white
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -44,11 +43,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     layers = table[[f"{layer}_sparsity" for layer in layers_of(table)]]
     reached = {"mean": layers.mean(axis=1), "low": layers.min(axis=1), "high": layers.max(axis=1)}
     table = table.assign(**{f"sparsity_{part}": values for part, values in reached.items()})
-    numbers = [
-        f"{name}_{part}" for name in ("sparsity", *_METRICS) for part in ("mean", "low", "high")
-    ]
+    numbers = [f"{name}_{end}" for name in ("sparsity", *_METRICS) for end in ENDS]
     columns = [*CELL, "r_min", "r_max", "layers", "layers_in_band", "runs", "draws", *numbers]
-    return with_intervals(table, runs.study("sparsity"), tuple(_METRICS))[columns]
+    return with_intervals(table, runs.study("sparsity"), _METRICS)[columns]
 
 
 def draw(table: pd.DataFrame) -> Canvas:
@@ -58,30 +55,27 @@ def draw(table: pd.DataFrame) -> Canvas:
     for panels, own in rows:
         for panel, metric in zip(panels, _METRICS, strict=True):
             _draw_panel(panel, own, metric, looks)
-    labels = [look_of(BASELINE)["label"], *(look["label"] for look in looks.values())]
-    add_legend(canvas, labels, "bounds of the sparsity ratio")
+    add_legend(canvas, [BASELINE], "bounds of the sparsity ratio")
     return canvas
 
 
 def _looks(table: pd.DataFrame) -> dict[tuple[float, float], dict[str, Any]]:
     """Colour, marker and label of each pair of bounds."""
     pairs = sorted(set(table[["r_min", "r_max"]].dropna().itertuples(index=False, name=None)))
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, _LIGHTEST, max(len(pairs), 1)))
     return {
         (low, high): {
-            "color": tuple(colours[number]),
+            "color": colour,
             "marker": _MARKERS[number % len(_MARKERS)],
             "label": f"[{low:g}, {high:g}]",
         }
-        for number, (low, high) in enumerate(pairs)
+        for number, ((low, high), colour) in enumerate(zip(pairs, shades(len(pairs)), strict=True))
     }
 
 
 def _draw_panel(
     panel: Axes, rows: pd.DataFrame, metric: str, looks: dict[tuple[float, float], dict[str, Any]]
 ) -> None:
-    for row in rows[rows["method"] == BASELINE].head(1).to_dict("records"):
-        draw_baseline(panel, row, metric, look_of(BASELINE))
+    draw_baseline(panel, rows, metric)
     points = rows[rows["sparsity_mean"].notna()].sort_values("sparsity_mean")
     panel.plot(points["sparsity_mean"], points[f"{metric}_mean"], color="#777777", linewidth=0.8)
     for (low, high), look in looks.items():
@@ -91,7 +85,7 @@ def _draw_panel(
         ends = own["sparsity_low"], own["sparsity_high"]
         panel.hlines(own[f"{metric}_mean"], *ends, color=look["color"], linewidth=0.8)
     panel.set_xlabel("sparsity reached on test, mean of the layers")
-    panel.set_ylabel(_METRICS[metric])
+    panel.set_ylabel(f"test {SCORES[metric].title}")
 
 
 def notes(table: pd.DataFrame) -> list[str]:

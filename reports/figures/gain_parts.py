@@ -8,10 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from benchmark.metrics import SCORES
 from reports.claims.awareness import METRICS, PARTS, WORDS, tabulate
 from reports.look.panels import block_rows, counts_text, left_out
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
+from reports.reading.keys import BLOCK
 
 _ROW = 0.135  # inches, of one part of a method
 _FRAME = 0.75  # inches, for the title and the axis of a panel
@@ -25,15 +27,15 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 def draw(table: pd.DataFrame) -> Canvas:
     """Per data set and backbone a panel for AUC and one for GAUC, three marks per method."""
-    most = table.groupby(["dataset", "partition", "backbone"])["method"].nunique().max()
+    most = table.groupby(BLOCK)["method"].nunique().max()
     height = _FRAME + _ROW * most * (len(PARTS) + _GAP)
     canvas, blocks = block_rows(table, len(METRICS), height)
     for panels, block in blocks:
-        methods = in_order(list(block["method"]))
+        methods = in_order(block["method"])
         for panel, metric in zip(panels, METRICS, strict=True):
             rows = block[block["metric"] == metric].set_index("method")
             _draw_panel(panel, rows.loc[methods])
-            panel.set_xlabel(f"Difference in {metric.upper()}, in 0.0001")
+            panel.set_xlabel(f"Difference in {SCORES[metric].title}, in 0.0001")
         panels[1].tick_params(axis="y", labelleft=False)
     return canvas
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
+from benchmark.metrics import SCORES
 from reports.analysis.differences import interval_around
 from reports.look.panels import (
     GAP_NOTE,
@@ -20,12 +21,12 @@ from reports.look.panels import (
     left_out,
 )
 from reports.look.part import Figure, draws_note
-from reports.look.style import in_order, look_of
+from reports.look.style import look_of
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, networks
 
-_QUALITIES = {"auc": "Test AUC", "gauc": "Test GAUC"}
+_QUALITIES = ("auc", "gauc")
 _COSTS = {
     "parameters": "Parameters",
     "multiply_adds": "Multiply-adds of a row",
@@ -92,8 +93,8 @@ def draw(table: pd.DataFrame) -> Canvas:
     canvas, parts = block_parts(table, _HEIGHT)
     for part, group in parts:
         axes = part.subplots(len(_QUALITIES), len(costs), sharex="col", sharey="row", squeeze=False)
-        for row, (quality, words) in zip(axes, _QUALITIES.items(), strict=True):
-            row[0].set_ylabel(words)
+        for row, quality in zip(axes, _QUALITIES, strict=True):
+            row[0].set_ylabel(f"Test {SCORES[quality].title}")
             for panel, cost in zip(row, costs, strict=True):
                 is_own = (group["quality"] == quality) & (group["cost"] == cost)
                 _draw_panel(panel, group[is_own])
@@ -102,7 +103,7 @@ def draw(table: pd.DataFrame) -> Canvas:
             own = group[group["cost"] == cost]
             if len(own):
                 fit_log_axis(panel, "x", pd.concat([own["cost_low"], own["cost_high"]]))
-    add_legend(canvas, [look_of(name)["label"] for name in in_order(set(table["method"]))])
+    add_legend(canvas, table["method"])
     return canvas
 
 

@@ -63,7 +63,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = pd.concat([_counts(runs), _times(runs)])
     if table.empty:
         return table
-    order = {name: place for place, name in enumerate(in_order(set(table["method"])))}
+    order = {name: place for place, name in enumerate(in_order(table["method"]))}
     table["place"] = table["method"].map(order)
     return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
@@ -115,7 +115,7 @@ def draw(table: pd.DataFrame) -> Canvas:
         panel.set_xticks(places, [short(place) for place in places])
     for panel in canvas.axes[len(names) :]:
         panel.remove()
-    add_legend(canvas, [look_of(method)["label"] for method in in_order(set(table["method"]))])
+    add_legend(canvas, table["method"])
     return canvas
 
 
@@ -154,7 +154,7 @@ def _growth(table: pd.DataFrame) -> str:
     least, most = own["num_domains"].min(), own["num_domains"].max()
     values = own.pivot_table(index="method", columns="num_domains", values="value")
     times = (values[most] / values[least]).dropna()
-    words = [f"{look_of(name)['label']} {times[name]:,.0f}" for name in in_order(list(times.index))]
+    words = [f"{look_of(name)['label']} {times[name]:,.0f}" for name in in_order(times.index)]
     return (
         f"Parameters at {most:,} domains, as a multiple of those at {least:,}: {', '.join(words)}."
     )

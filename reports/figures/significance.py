@@ -42,7 +42,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
     runs = scores.pivot_table(index=[*_BLOCK, "seed"], columns="method", values=metric).dropna()
     table = runs.groupby(_BLOCK, sort=False).mean()
-    table = table[in_order(list(table.columns))]
+    table = table[in_order(table.columns)]
     num_blocks, num_methods = table.shape
     if num_blocks == 0 or num_methods < 2:
         return []
@@ -140,7 +140,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         " data set or one draw of it, and a backbone; ranks are those of the means over the seeds"
         f" that all methods finished. {first['blocks']} blocks of {first['data_sets']} data set(s)"
         f" for {_METRICS[first['metric']].title}. Methods:"
-        f" {', '.join(name_of(name) for name in in_order(list(table['method'])))}.",
+        f" {', '.join(name_of(name) for name in in_order(table['method']))}.",
         *search_notes(table, is_contained=False),
     ]
     if np.isnan(first["critical_difference"]):

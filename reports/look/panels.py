@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -12,9 +14,9 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from reports.look.style import PAGE
+from reports.look.style import PAGE, in_order, look_of
 from reports.reading.keys import BLOCK
-from reports.reading.names import block_title
+from reports.reading.names import BASELINE, block_title
 
 MOST_BLOCKS = 4  # that fit on a printed page
 LEGEND_HEIGHT = 0.3  # inches
@@ -90,18 +92,29 @@ def draw_intervals(
     panel.errorbar(list(x), mean, **errors, **style)
 
 
-def draw_baseline(
-    panel: Axes, row: Mapping[Hashable, Any], name: str, look: dict[str, str]
-) -> None:
-    """A line across the panel."""
-    panel.axhline(row[f"{name}_mean"], color=look["color"], linestyle="--", label=look["label"])
+def draw_baseline(panel: Axes, rows: pd.DataFrame, name: str) -> None:
+    """A line across the panel at the mean of the plain backbone."""
+    look = look_of(BASELINE)
+    for mean in rows.loc[rows["method"] == BASELINE, f"{name}_mean"].head(1):
+        panel.axhline(mean, color=look["color"], linestyle="--", label=look["label"])
 
 
-def add_legend(canvas: Canvas, first: Iterable[str], title: str = "") -> None:
-    """One entry per label below all panels, those in `first` in its order before the others."""
+def shades(num: int) -> list[tuple[float, ...]]:
+    """So many colours from dark to light, but for those that can hardly be seen on white."""
+    return [tuple(colour) for colour in mpl.colormaps["viridis"](np.linspace(0.0, 0.85, num))]
+
+
+def bin_labels(rows: pd.DataFrame) -> dict[int, str]:
+    """The bins of a block by number, in words: each with its domains and its test rows."""
+    bins = rows.drop_duplicates("bin").sort_values("bin").to_dict("records")
+    return {b["bin"]: f"BIN{b['bin']}\n{b['domains']:,}\n{b['test_rows']:,}" for b in bins}
+
+
+def add_legend(canvas: Canvas, methods: Iterable[str], title: str = "") -> None:
+    """One entry per label below all panels: methods in the order of tables, then all others."""
     found = dict(_labelled(canvas))
-    order = [*(label for label in first if label in found)]
-    order += [label for label in found if label not in order]
+    first = [look_of(method)["label"] for method in in_order(methods)]
+    order = [*dict.fromkeys([*(label for label in first if label in found), *found])]
     if order:
         place: dict[str, Any] = {"loc": "outside lower center", "ncols": LEGEND_COLUMNS}
         canvas.legend([found[label] for label in order], order, title=title or None, **place)

@@ -7,7 +7,7 @@ apart; markers and line styles repeat what colours say, for print in grey.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,6 +72,6 @@ def look_of(method: str) -> dict[str, str]:
     return {"color": colour, "marker": marker, "label": name_of(method)}
 
 
-def in_order(methods: Iterator[str] | set[str] | list[str]) -> list[str]:
+def in_order(methods: Iterable[str]) -> list[str]:
     """Methods in the order of tables, each once."""
     return sorted(set(methods), key=rank)

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from benchmark.metrics import SCORES
 from reports.claims.awareness import PARTS, answers, tabulate
 from reports.look import columns
 from reports.look.table import Table, TableLayout, interval_text
@@ -37,7 +38,7 @@ def _share_text(row: columns.Row) -> str:
 
 _COLUMNS = [
     columns.MODEL,
-    columns.text("Metric", lambda row: row["metric"].upper()),
+    columns.text("Metric", lambda row: SCORES[row["metric"]].title),
     *(columns.interval(part.capitalize(), f"{part}_e4", 1) for part in PARTS),
     columns.text("Share", _share_text),
     columns.number("Added parameters", "added_parameters", 0),
