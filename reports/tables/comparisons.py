@@ -7,7 +7,6 @@ import pandas as pd
 
 from benchmark.metrics import METRICS
 from reports.analysis.comparisons import compare
-from reports.analysis.differences import SCALE
 from reports.analysis.retuned import num_searches, search_notes
 from reports.look import columns
 from reports.look.part import draws_note
@@ -25,7 +24,6 @@ _P_VALUES = {
     "t_p_holm": "p t (Holm)",
     "wilcoxon_p": "p Wilcoxon",
 }
-_SCALED = ("delta_mean", "delta_low", "delta_high", "error", "mde")
 _NOTES = [
     "Test split. Each method against its plain backbone; then AdaSparse, and whatever has the best"
     " mean of a column of Table 1, against the second best, which is the other method with the best"
@@ -57,23 +55,9 @@ _NOTES = [
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The rows of `comparisons.compare`, with the number of `searches` of each network.
-
-    Differences are named `_e4`, in units of 0.0001.
-    """
+    """The rows of `comparisons.compare`, with the number of `searches` of each network."""
     table = compare(runs)
-    if table.empty:
-        return table
-    scaled = table.assign(
-        **{name: table[name] * SCALE for name in _SCALED}, searches=num_searches(runs)
-    )
-    return scaled.rename(columns={name: _e4(name) for name in _SCALED})
-
-
-def _e4(name: str) -> str:
-    """The name in units of 0.0001: `delta_e4_mean` of `delta_mean`, `mde_e4` of `mde`."""
-    first, _, last = name.partition("_")
-    return f"{first}_e4_{last}" if last else f"{first}_e4"
+    return table if table.empty else table.assign(searches=num_searches(runs))
 
 
 def _title(row: columns.Row, side: str) -> str:

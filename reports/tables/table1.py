@@ -26,7 +26,7 @@ from reports.statistics.paired_tests import TEST_LEVEL
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _FIRST = "logloss"
-_ENDS = ("low", "high")
+_ENDS = ("delta_e4_low", "delta_e4_high")
 _LOWER = joined([metric.title for metric in SCORES.values() if metric.lower_is_better])
 _PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
@@ -104,11 +104,11 @@ def _tested(tests: pd.DataFrame, keys: Mapping[str, str]) -> dict[str, object]:
     own = tests if tests.empty else rows_of(tests, keys)
     for metric in SCORES:
         row |= {f"{metric}_test": None, f"{metric}_star_test": None}
-        row |= {f"{metric}_delta_e4_{end}": np.nan for end in _ENDS}
+        row |= {f"{metric}_{end}": np.nan for end in _ENDS}
         for test in own[own["metric"] == metric].to_dict("records") if len(own) else []:
             if test["kind"] == "baseline":
                 row[f"{metric}_test"] = test["test"]
-                row |= {f"{metric}_delta_e4_{end}": SCALE * test[f"delta_{end}"] for end in _ENDS}
+                row |= {f"{metric}_{end}": test[end] for end in _ENDS}
             elif test["star"]:
                 row[f"{metric}_star_test"] = test["test"]
     return row

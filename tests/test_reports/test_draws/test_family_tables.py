@@ -96,7 +96,7 @@ def test_tests_are_over_the_means_of_draws(whole_family, runs):
 
     of_draws = deltas(whole_family, "adasparse", "auc")
     assert row["t_p"] == pytest.approx(stats.ttest_1samp(of_draws, 0.0).pvalue)
-    found = (row["delta_low"], row["delta_high"])
+    found = (row["delta_e4_low"] / 1e4, row["delta_e4_high"] / 1e4)
     assert found == pytest.approx(pooled_ends(whole_family, "adasparse", "auc"))
     assert np.isnan(row["delong_p"])
     assert 0 <= row["delong_runs"] <= row["pairs"] == 6
