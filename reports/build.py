@@ -86,6 +86,11 @@ def problems_of(out: Path) -> list[str]:
     return failed + budget_errors(read_searches(out, plan))
 
 
+def load_parts() -> dict[str, Table | Figure]:
+    """The tables and figures by name, in the order of the page."""
+    return in_page_order({**load_tables(), **load_figures()})
+
+
 def load_tables() -> dict[str, Table]:
     """The tables by name, in the order of the page."""
     return in_page_order(_exported("tables", "TABLE"))
@@ -98,7 +103,7 @@ def load_figures() -> dict[str, Figure]:
 
 def with_studies(words: Sequence[str]) -> list[str]:
     """The words with each name of a table or figure replaced by the studies behind it."""
-    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
+    parts = load_parts()
     return [name for word in words for name in (parts[word].studies if word in parts else [word])]
 
 
@@ -116,8 +121,7 @@ def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:
     """All files of the report, the page last."""
     files: dict[str, bytes] = {}
     sections = []
-    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
-    for name, part in in_page_order(parts).items():
+    for name, part in load_parts().items():
         numbers = part.tabulate(runs)
         if len(numbers):
             own, section = _section(name, part, numbers)

@@ -18,7 +18,7 @@ from reports.reading.keys import Replicate
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 from reports.reading.predictions import File, ScoredRows, file_of, scored_rows
-from reports.statistics.bins import NUM_BINS, bins_by_domain
+from reports.statistics.bins import NUM_BINS, bins_by_domain, counts_of
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.estimates import NONE, Component, Estimate, two_way_estimate
 
@@ -79,20 +79,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 
 def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
-    """The domains of each bin, those with both classes in test, and the test rows."""
+    """The counts of each bin."""
     bins = np.concatenate([bins_by_domain(domains) for domains in draws])
     ordered = pd.concat(domains.sort_values("eval_domain_id") for domains in draws)
-    rows, clicks = (ordered[f"test_{name}"].to_numpy() for name in ("impressions", "clicks"))
-    has_both = (clicks > 0) & (clicks < rows)
-    return [
-        {
-            "bin": number,
-            "domains": int((bins == number).sum()),
-            "gauc_domains": int(has_both[bins == number].sum()),
-            "test_rows": int(rows[bins == number].sum()),
-        }
-        for number in range(1, NUM_BINS + 1)
-    ]
+    numbers = range(1, NUM_BINS + 1)
+    return [{"bin": number, **counts_of(ordered[bins == number])} for number in numbers]
 
 
 def scores_by_run(

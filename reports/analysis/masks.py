@@ -289,23 +289,18 @@ def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
         for model in draws
         for (kind, seed, layer), association in associations(model, model.layers).items()
     }
+    runs = {
+        Replicate(model.draw, seed): model for model in draws for seed in model.rankings["trained"]
+    }
+    planned = sum(model.planned_runs for model in draws)
     rows = []
     for layer in [*draws[0].layers, ALL_LAYERS]:
         layers = draws[0].layers if layer == ALL_LAYERS else [layer]
-        for model in draws:
-            for seed in model.rankings["trained"]:
-                run = Replicate(model.draw, seed)
-                place = {**run._asdict(), "planned_runs": 1, "draws": 1, "layer": layer}
-                rows.append(_facts([model]) | place | _numbers(found, {run: model}, layers))
-        planned = sum(model.planned_runs for model in draws)
+        for run, model in runs.items():
+            place = {**run._asdict(), "planned_runs": 1, "draws": 1, "layer": layer}
+            rows.append(_facts([model]) | place | _numbers(found, {run: model}, layers))
         place = {**dict.fromkeys(REPLICATE, pd.NA), "planned_runs": planned, "draws": len(draws)}
-        everything = {
-            Replicate(model.draw, seed): model
-            for model in draws
-            for seed in model.rankings["trained"]
-        }
-        numbers = _numbers(found, everything, layers)
-        rows.append(_facts(draws) | place | {"layer": layer} | numbers)
+        rows.append(_facts(draws) | place | {"layer": layer} | _numbers(found, runs, layers))
     return rows
 
 

@@ -278,16 +278,24 @@ class Runs:
         )
 
     def _by_layer(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> pd.DataFrame:
-        rows = [
-            {**_keys(cell), **_layer_sparsity(cell.record.path, statistic)}
-            for cell in self.cells
-            if cell.record is not None and (cell.record.path / "masks.npz").is_file()
-        ]
-        return pd.DataFrame(rows, columns=None if rows else [*CELL, *REPLICATE])
+        """The statistic of the ratios of the domains in test, and of their rows, of each layer."""
+        rows = []
+        for record in self.records:
+            weights = self.domain_scores(record)["test_impressions"].to_numpy(np.float64)
+            seen = weights > 0
+            rows.append(
+                {
+                    name.removesuffix("_sparsity"): float(statistic(ratio[seen], weights[seen]))
+                    for name, ratio in self.masks(record).items()
+                    if name.endswith("_sparsity")
+                }
+            )
+        return self._frame(rows)
 
     def _frame(self, rows: Iterable[Mapping[str, Json]]) -> pd.DataFrame:
+        """One row per finished run: its keys and what `rows` say of it; without an empty one."""
         done = [cell for cell in self.cells if cell.record is not None]
-        merged = [{**_keys(cell), **row} for cell, row in zip(done, rows, strict=True)]
+        merged = [{**_keys(cell), **row} for cell, row in zip(done, rows, strict=True) if row]
         return pd.DataFrame(merged, columns=None if merged else [*CELL, *REPLICATE])
 
 
@@ -336,21 +344,6 @@ def _keys(cell: Cell) -> dict[str, Json]:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     with np.load(path) as stored:
         return {name: stored[name] for name in stored}
-
-
-def _layer_sparsity(
-    folder: Path, statistic: Callable[[np.ndarray, np.ndarray], float]
-) -> dict[str, float]:
-    """Per layer a statistic of the ratios of the domains and of their test rows."""
-    weights = pd.read_parquet(folder / "domains.parquet")["test_impressions"].to_numpy(np.float64)
-    with np.load(folder / "masks.npz") as masks:
-        layers = {
-            name.removesuffix("_sparsity"): masks[name]
-            for name in masks
-            if name.endswith("_sparsity")
-        }
-    seen = weights > 0
-    return {layer: float(statistic(ratio[seen], weights[seen])) for layer, ratio in layers.items()}
 
 
 def _looked_up(store: RunStore, cell: Cell) -> Cell:

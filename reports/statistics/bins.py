@@ -41,5 +41,15 @@ def train_groups_by_domain(domains: pd.DataFrame) -> NDArray[np.int64]:
     return np.searchsorted(starts, _train_impressions(domains), side="right").astype(np.int64)
 
 
+def counts_of(domains: pd.DataFrame) -> dict[str, int]:
+    """The numbers of domains, of those with both classes in test, and of test rows."""
+    rows, clicks = domains["test_impressions"], domains["test_clicks"]
+    return {
+        "domains": len(domains),
+        "gauc_domains": int(((clicks > 0) & (clicks < rows)).sum()),
+        "test_rows": int(rows.sum()),
+    }
+
+
 def _train_impressions(domains: pd.DataFrame) -> NDArray[np.int64]:
     return domains.sort_values("eval_domain_id")["train_impressions"].to_numpy(np.int64)

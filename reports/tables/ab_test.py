@@ -121,12 +121,13 @@ def _model_rows(
 
 def _on_draw(runs: Runs, candidates: CandidateAds, models: pd.DataFrame) -> list[_OnDraw]:
     """The outcomes of each model."""
-    outcomes: dict[tuple[str, str], dict[int, AuctionOutcome]] = {}
-    for cell in runs.cells:
-        if cell.record is not None:
-            log_p_ctr = log_probability(runs.candidate_logits(cell.record))
-            own = outcomes.setdefault((cell.config.backbone, cell.config.method), {})
-            own[cell.config.seed] = hold_auctions(candidates, log_p_ctr)
+    outcomes = {
+        key[2:4]: {
+            place.seed: hold_auctions(candidates, log_probability(runs.candidate_logits(record)))
+            for place, record in records.items()
+        }
+        for key, records in runs.finished.items()
+    }
     found = []
     for backbone, method in models[["backbone", "method"]].itertuples(index=False, name=None):
         own = outcomes.get((backbone, method), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,14 @@ from reports.analysis.differences import (
     run_deltas,
 )
 from reports.look import columns
-from reports.look.table import Table, TableLayout
+from reports.look.table import Table
 from reports.reading.keys import BLOCK, CELL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import CEILING, block_title
-from reports.statistics.bins import TRAIN_GROUPS
+from reports.statistics.bins import TRAIN_GROUPS, counts_of
 
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
 _EXPECTED = ("expected_gauc", "expected_logloss")
-_BLOCK = [*BLOCK, "group"]
 _NOTES = [
     "Domains of the test split by their train rows; no model has seen a row of a domain without"
     " any. GAUC is over the domains of the group that have both clicks and non-clicks, the count"
@@ -54,12 +54,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         scores = _scores(runs, models)
         for group in TRAIN_GROUPS:
             names = {**block._asdict(), "group": group}
-            own = names | _counts([one[_is_in(one, group)] for one in domains])
+            inside = [one[_is_in(one, group)] for one in domains]
+            own = names | counts_of(pd.concat(inside))
             for model in models.to_dict("records"):
                 counts = {name: model[name] for name in ("planned_runs", "draws")}
                 rows.append(own | counts | _model_row(scores, str(model["method"]), group))
             if all("ceiling_expected_auc" in one for one in domains):
-                rows.append(own | {"method": CEILING} | _ceiling(domains, group))
+                rows.append(own | {"method": CEILING} | _ceiling(inside))
     return pd.DataFrame(rows).astype({name: "Int64" for name in ("runs", "planned_runs", "draws")})
 
 
@@ -68,17 +69,6 @@ def _is_in(domains: pd.DataFrame, group: str) -> pd.Series:
     least, too_many = TRAIN_GROUPS[group]
     train = domains["train_impressions"]
     return (domains["test_impressions"] > 0) & (train >= least) & (train < too_many)
-
-
-def _counts(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
-    """Totals over the draws of domains, of those with both classes, and of test rows."""
-    both = pd.concat(domains)[["test_impressions", "test_clicks"]]
-    rows, clicks = both["test_impressions"], both["test_clicks"]
-    return {
-        "domains": len(both),
-        "gauc_domains": int(((clicks > 0) & (clicks < rows)).sum()),
-        "test_rows": int(rows.sum()),
-    }
 
 
 def _scores(runs: Runs, models: pd.DataFrame) -> pd.DataFrame:
@@ -114,11 +104,10 @@ def _model_row(scores: pd.DataFrame, method: str, group: str) -> dict[str, objec
     return row
 
 
-def _ceiling(domains: Sequence[pd.DataFrame], group: str) -> dict[str, object]:
+def _ceiling(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
     """The mean over the draws."""
-    own = [one[_is_in(one, group)] for one in domains]
     return {
-        f"{name}_mean": np.mean([_average(one, f"ceiling_{_SOURCE[name]}") for one in own])
+        f"{name}_mean": np.mean([_average(one, f"ceiling_{_SOURCE[name]}") for one in domains])
         for name in _EXPECTED
     }
 
@@ -143,11 +132,6 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> TableLayout:
-    """One block per data set, backbone and group of domains."""
-    return columns.laid_out(table, _COLUMNS, _NOTES, by=_BLOCK, heading=_heading)
-
-
 def _heading(row: columns.Row) -> str:
     return (
         f"{block_title(row)}, domains with {row['group']}: {row['domains']:,} with"
@@ -161,5 +145,7 @@ TABLE = Table(
     position=70,
     study="emerging",
     tabulate=tabulate,
-    arrange=arrange,
+    arrange=partial(
+        columns.laid_out, columns=_COLUMNS, notes=_NOTES, by=[*BLOCK, "group"], heading=_heading
+    ),
 )

@@ -7,9 +7,9 @@ from functools import partial
 import pandas as pd
 
 from reports.look import columns
-from reports.look.table import Table, TableLayout, number
+from reports.look.table import Table, number
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, title_of
+from reports.reading.names import BASELINE, name_of
 
 _NETWORKS = {
     BASELINE: "Plain",
@@ -76,20 +76,17 @@ _COLUMNS = [
 ]
 
 
-def arrange(table: pd.DataFrame) -> TableLayout:
-    """One block per backbone."""
-    return columns.laid_out(table, _COLUMNS, _NOTES, by=["backbone"], heading=_heading)
-
-
-def _heading(row: columns.Row) -> str:
-    return title_of(row["backbone"], BASELINE)
-
-
 TABLE = Table(
     title="What pruning saves, measured",
     section="cost",
     position=40,
     study="cost",
     tabulate=tabulate,
-    arrange=arrange,
+    arrange=partial(
+        columns.laid_out,
+        columns=_COLUMNS,
+        notes=_NOTES,
+        by=["backbone"],
+        heading=lambda row: name_of(row["backbone"]),
+    ),
 )

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from datasets.files import file_digest
-from reports.build import MANIFEST, load_figures, load_tables, texts_of
-from reports.look.part import Figure
+from reports.build import MANIFEST, load_parts, texts_of
 from reports.look.table import Table
 from reports.reading.findings import Findings, is_close
 from reports.reading.folders import files_below
@@ -31,8 +30,7 @@ def check_report(runs: Runs, findings: Findings) -> None:
         findings.note(f"no {REPORT}/{MANIFEST}: there are no tables or figures to check")
         return
     expected: dict[str, str] = {}
-    parts: dict[str, Table | Figure] = {**load_tables(), **load_figures()}
-    for name, part in parts.items():
+    for name, part in load_parts().items():
         try:
             numbers = part.tabulate(runs)
             expected |= {} if numbers.empty else texts_of(name, part, numbers)

@@ -174,13 +174,9 @@ def kept_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def reported(store: Store, kept_report: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The same with a report of a few tables and one figure."""
-    parts = {
-        "load_tables": {"table1": table1.TABLE, "coverage": coverage.TABLE},
-        "load_figures": {"fig1": fig1.FIGURE},
-    }
-    for module in ("reports.build", "reports.verification.artefacts"):
-        for name, few in parts.items():
-            monkeypatch.setattr(f"{module}.{name}", few.copy)
+    tables = {"table1": table1.TABLE, "coverage": coverage.TABLE}
+    monkeypatch.setattr("reports.build.load_tables", tables.copy)
+    monkeypatch.setattr("reports.build.load_figures", {"fig1": fig1.FIGURE}.copy)
     if not kept_report.exists():
         build(store.out)
         shutil.copytree(store.out / "report", kept_report)

@@ -44,9 +44,8 @@ def test_verify_names_a_line_of_a_table(reported: Store, kind: str) -> None:
 
 def test_verify_names_a_number_of_a_figure(reported: Store, monkeypatch) -> None:
     numbers = pd.DataFrame({"method": ["plain", "star"], "gain": [0.0, 0.25]})
-    figure = SimpleNamespace(tabulate=lambda _: numbers)
-    name = "reports.verification.artefacts.load_figures"
-    monkeypatch.setattr(name, lambda: {"fig9": figure})
+    figure = SimpleNamespace(tabulate=lambda _: numbers, section="cost", position=1)
+    monkeypatch.setattr("reports.build.load_figures", lambda: {"fig9": figure})
     folder = reported.out / "report" / "figures"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
