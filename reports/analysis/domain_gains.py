@@ -64,15 +64,21 @@ def _of_draw(
     """The gains of each method on one draw."""
     aucs = {
         method: {
-            place.seed: runs.domain_scores(record).set_index("eval_domain_id")["auc"]
+            place.seed: runs.domain_scores(record)["auc"].to_numpy(np.float64)
             for place, record in records.items()
             if place.draw == draw
         }
         for method, records in runs.of_block(block).items()
     }
-    domains = runs.domains(runs.families[block.family][draw]).sort_values("eval_domain_id")
+    domains = runs.domains(runs.families[block.family][draw])
     clicks, rows = domains["test_clicks"], domains["test_impressions"]
-    judged = domains[(clicks >= LEAST_CLICKS) & (clicks < rows)].reset_index(drop=True)
+    is_judged = ((clicks >= LEAST_CLICKS) & (clicks < rows)).to_numpy()
+
+    def stacked(aucs: dict[int, NDArray[np.float64]], seeds: list[int]) -> NDArray[np.float64]:
+        """The AUCs (S, J) of the judged domains."""
+        found = np.array([aucs[seed][is_judged] for seed in seeds], np.float64)
+        return found.reshape(len(seeds), is_judged.sum())
+
     plain = aucs.get(BASELINE, {})
     found = []
     for model in methods:
@@ -81,18 +87,12 @@ def _of_draw(
         gains = DomainGains(
             model={str(name): value for name, value in model.items() if name != "changes"},
             draw=draw,
-            domains=judged,
+            domains=domains[is_judged].reset_index(drop=True),
             test_rows=int(rows.sum()),
             seeds=seeds,
-            auc=_stacked([own[seed] for seed in seeds], judged),
-            plain=_stacked([plain[seed] for seed in seeds], judged),
-            all_plain=_stacked([plain[seed] for seed in sorted(plain)], judged),
+            auc=stacked(own, seeds),
+            plain=stacked(plain, seeds),
+            all_plain=stacked(plain, sorted(plain)),
         )
         found.append(gains)
     return found
-
-
-def _stacked(aucs: list[pd.Series], judged: pd.DataFrame) -> NDArray[np.float64]:
-    """The AUCs (S, J) of the judged domains."""
-    values = [auc.loc[judged["eval_domain_id"]].to_numpy(np.float64) for auc in aucs]
-    return np.array(values, np.float64).reshape(len(aucs), len(judged))

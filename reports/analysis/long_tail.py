@@ -81,9 +81,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _counts(draws: Sequence[pd.DataFrame]) -> list[dict[str, int]]:
     """The counts of each bin."""
     bins = np.concatenate([bins_by_domain(domains) for domains in draws])
-    ordered = pd.concat(domains.sort_values("eval_domain_id") for domains in draws)
-    numbers = range(1, NUM_BINS + 1)
-    return [{"bin": number, **counts_of(ordered[bins == number])} for number in numbers]
+    domains, numbers = pd.concat(draws), range(1, NUM_BINS + 1)
+    return [{"bin": number, **counts_of(domains[bins == number])} for number in numbers]
 
 
 def scores_by_run(

@@ -59,15 +59,13 @@ class Evidence:
         self, backbone: str, method: str, is_wanted: Callable[[RunConfig], bool] | None = None
     ) -> ComparedModel:
         """A model of the log: its main cell, or the cell whose configuration is wanted."""
-        found = [
-            cell
+        model = (*self.family, backbone, method)
+        found = (
+            cell.key
             for cell in self.runs.cells
-            if cell.key[:4] == (self.dataset, self.partition, backbone, method)
-            and (is_wanted(cell.config) if is_wanted else not cell.changes)
-        ]
-        changes = found[0].changes if found else NOT_PLANNED
-        records = {cell.replicate: cell.record for cell in found if cell.record is not None}
-        return ComparedModel(backbone, method, changes, records)
+            if cell.key[:4] == model and (is_wanted(cell.config) if is_wanted else not cell.changes)
+        )
+        return self.of_cell(next(found, (*model, NOT_PLANNED)))
 
     def pinned(self, backbone: str, method: str, pins: Mapping[str, Json]) -> ComparedModel:
         """A model with hyper-parameters that a study fixes."""

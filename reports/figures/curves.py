@@ -58,9 +58,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         .reset_index()
     )
     counts = pd.Series([cell.key[:4] for cell in runs.cells if cell.record]).value_counts()
-    models = runs.models[[*MODEL, "draws"]].drop_duplicates().reset_index(drop=True)
     table["runs"] = [counts[key] for key in table[MODEL].itertuples(index=False, name=None)]
-    return models.merge(table, on=MODEL)
+    return runs.models[[*MODEL, "draws"]].merge(table, on=MODEL)
 
 
 def _history(cell: Cell) -> pd.DataFrame | None:

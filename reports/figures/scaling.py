@@ -13,6 +13,7 @@ from reports.look.panels import add_legend, fit_log_axis, short
 from reports.look.part import Figure
 from reports.look.style import PAGE, in_order, look_of, panels
 from reports.reading.load import Runs
+from reports.reading.names import rank
 
 _COUNTED, _CLAIMED, _TIMED = "counted", "claimed", "timed"
 _QUANTITIES = {
@@ -63,9 +64,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     table = pd.concat([_counts(runs), _times(runs)])
     if table.empty:
         return table
-    order = {name: place for place, name in enumerate(in_order(table["method"]))}
-    table["place"] = table["method"].map(order)
-    return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
+    by_rank = table.sort_values("method", key=lambda names: names.map(rank), kind="stable")
+    return by_rank.reset_index(drop=True)
 
 
 def _counts(runs: Runs) -> pd.DataFrame:

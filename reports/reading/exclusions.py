@@ -87,8 +87,8 @@ def few_test_rows(
     number: int,
 ) -> str:
     """The classes with too few test rows in one group of domains, given by `groups_of`."""
-    ordered = (one.sort_values("eval_domain_id") for one in runs.domains_by_draw(family))
-    groups = [domains[groups_of(domains) == number] for domains in ordered]
+    draws = runs.domains_by_draw(family)
+    groups = [domains[groups_of(domains) == number] for domains in draws]
     return _too_few(groups, ("test",), " of these domains")
 
 

@@ -13,6 +13,7 @@ from benchmark.config import Json, RunConfig
 from benchmark.protocol import TUNING, Protocol
 from benchmark.store.plan import Plan, Search
 from benchmark.store.trials import Trial, read_trials, unequal
+from reports.reading.keys import family_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,6 @@ def _other_shared_values(searches: Sequence[SearchTrials]) -> list[str]:
 
 def _leads_to(search: Search, config: RunConfig) -> bool:
     """True where a cell takes the values that a search chooses."""
-    cell = (config.dataset, "+".join(config.partition), config.backbone, config.method)
-    model = (search.dataset, search.partition, search.backbone, search.method)
-    return (*cell, config.search) == (*model, search.number)
+    cell = (*family_of(config), config.backbone, config.method, config.search)
+    names = (search.dataset, search.partition, search.backbone, search.method)
+    return cell == (*names, search.number)

@@ -237,7 +237,10 @@ class Runs:
         return read_logits(record.path / "predictions.parquet")
 
     def domains(self, fingerprint: str) -> pd.DataFrame:
-        """One row per domain of a prepared log: its values, impressions and clicks per split."""
+        """One row per domain of a prepared log: its values, impressions and clicks per split.
+
+        A row's position is its `eval_domain_id`.
+        """
         return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
 
     def domains_by_draw(self, family: Family) -> list[pd.DataFrame]:

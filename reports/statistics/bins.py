@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 NUM_BINS = 5
-TRAIN_GROUPS = {  # by train rows: the least, and the first that is too many
-    "no train rows": (0, 1),
-    "1 to 99 train rows": (1, 100),
-    "100 or more train rows": (100, np.inf),
+TRAIN_GROUPS = {  # by the least train rows
+    "no train rows": 0,
+    "1 to 99 train rows": 1,
+    "100 or more train rows": 100,
 }
 BINS_NOTE = (
     "Bins: domains from the most train impressions to the fewest, cut where one fifth, two fifths"
@@ -31,14 +31,14 @@ def bins_of(train_impressions: ArrayLike) -> NDArray[np.int64]:
 
 
 def bins_by_domain(domains: pd.DataFrame) -> NDArray[np.int64]:
-    """The bins of a prepared log's domains, at the position of their `eval_domain_id`."""
-    return bins_of(_train_impressions(domains))
+    """The bins of a prepared log's domains, each at the position of its `eval_domain_id`."""
+    return bins_of(domains["train_impressions"])
 
 
 def train_groups_by_domain(domains: pd.DataFrame) -> NDArray[np.int64]:
     """The number from 1 on of each domain's group of `TRAIN_GROUPS`, placed as its bin is."""
-    starts = [least for least, _ in TRAIN_GROUPS.values()]
-    return np.searchsorted(starts, _train_impressions(domains), side="right").astype(np.int64)
+    starts, rows = [*TRAIN_GROUPS.values()], domains["train_impressions"]
+    return np.searchsorted(starts, rows, side="right").astype(np.int64)
 
 
 def counts_of(domains: pd.DataFrame) -> dict[str, int]:
@@ -49,7 +49,3 @@ def counts_of(domains: pd.DataFrame) -> dict[str, int]:
         "gauc_domains": int(((clicks > 0) & (clicks < rows)).sum()),
         "test_rows": int(rows.sum()),
     }
-
-
-def _train_impressions(domains: pd.DataFrame) -> NDArray[np.int64]:
-    return domains.sort_values("eval_domain_id")["train_impressions"].to_numpy(np.int64)

@@ -21,7 +21,7 @@ from reports.look.table import Table
 from reports.reading.keys import BLOCK, CELL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import CEILING, block_title
-from reports.statistics.bins import TRAIN_GROUPS, counts_of
+from reports.statistics.bins import TRAIN_GROUPS, counts_of, train_groups_by_domain
 
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
 _EXPECTED = ("expected_gauc", "expected_logloss")
@@ -66,9 +66,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def _is_in(domains: pd.DataFrame, group: str) -> pd.Series:
     """The domains of a group, as far as they are in test."""
-    least, too_many = TRAIN_GROUPS[group]
-    train = domains["train_impressions"]
-    return (domains["test_impressions"] > 0) & (train >= least) & (train < too_many)
+    number = 1 + list(TRAIN_GROUPS).index(group)
+    return (domains["test_impressions"] > 0) & (train_groups_by_domain(domains) == number)
 
 
 def _scores(runs: Runs, models: pd.DataFrame) -> pd.DataFrame:

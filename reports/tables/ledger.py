@@ -135,8 +135,7 @@ def _sorted(entries: list[SearchTrials]) -> list[SearchTrials]:
     def position(entry: SearchTrials) -> tuple[object, ...]:
         search = entry.search
         log = logs.index((search.dataset, search.partition))
-        backbone = (rank(search.backbone), search.backbone)
-        return log, backbone, search.number, rank(search.method)
+        return log, rank(search.backbone), search.number, rank(search.method)
 
     return sorted(entries, key=position)
 

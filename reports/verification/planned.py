@@ -92,14 +92,10 @@ def _check_protocols(store: RunStore, plan: Plan, findings: Findings) -> None:
         kept = [_comparable(config) for config in configs]
         names = dict.fromkeys(name for facts in kept for name in facts)
         usual = {name: _usual([f[name] for f in kept if name in f]) for name in names}
-        dims = _usual([config.protocol.hidden_dims for config in _unmatched(configs)])
         for config, facts in zip(configs, kept, strict=True):
-            path = store.out / PLAN
             for name, value in facts.items():
-                findings.compare(path, f"{name} of {config.title}", value, usual[name])
-            if not config.matched_to:
-                what = f"hidden_dims of {config.title}"
-                findings.compare(path, what, config.protocol.hidden_dims, dims)
+                what = f"{name} of {config.title}"
+                findings.compare(store.out / PLAN, what, value, usual[name])
 
 
 def _unmatched(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
@@ -124,6 +120,7 @@ def _comparable(config: RunConfig) -> dict[str, Hashable]:
         "features": config.features,
         "partition": config.partition,
         "embedding_optimizer": config.embedding_optimizer,
+        **({} if config.matched_to else {"hidden_dims": config.protocol.hidden_dims}),
     }
 
 
