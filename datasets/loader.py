@@ -64,26 +64,17 @@ class EncodedRows:
 
     def batch(self, row_ids: Tensor) -> Batch:
         """The rows with these positions, in this order; `row_ids` is (B,) int64."""
-        other = None if self.donors is None else self._placebo(self.donors[row_ids])
-        return self._view(self.matrix.index_select(0, row_ids), other)
+        return self._view(self.matrix.index_select(0, row_ids), row_ids)
 
     def range(self, start: int, stop: int) -> Batch:
         """The rows from `start` up to `stop`, without copying the codes."""
-        other = None if self.donors is None else self._placebo(self.donors[start:stop])
-        return self._view(self.matrix[start:stop], other)
+        return self._view(self.matrix[start:stop], slice(start, stop))
 
-    def _placebo(self, donors: Tensor) -> Tensor:
-        """(B, D + 3), the domain fields and the ids of these rows."""
-        rows = self.matrix.index_select(0, donors)
-        return torch.cat((rows[:, : self.schema.num_domain_fields], rows[:, -4:-1]), dim=1)
-
-    def _view(self, block: Tensor, other: Tensor | None) -> Batch:
-        codes, *bags, domain_id, task_id, eval_domain_id, label = block.split(self._widths, dim=1)
-        num_domain_fields = self.schema.num_domain_fields
-        seen = (codes[:, :num_domain_fields], domain_id, task_id, eval_domain_id)
-        if other is not None:
-            seen = other.split((num_domain_fields, 1, 1, 1), dim=1)
-        domain_codes, domain_id, task_id, seen_id = seen
+    def _view(self, block: Tensor, place: Tensor | slice) -> Batch:
+        """The rows of a block (B, C), which stand at `place`."""
+        codes, *bags, _, _, eval_domain_id, label = block.split(self._widths, dim=1)
+        seen = block if self.donors is None else self.matrix.index_select(0, self.donors[place])
+        domain_id, task_id, seen_id = seen[:, -4:-1].split(1, dim=1)  # (B, 1) each
         only = label.new_full((1, 1), ONLY).expand(len(label), 1)
         ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
         if self.coarser is not None:
@@ -91,7 +82,7 @@ class EncodedRows:
         return Batch(
             codes=codes,
             bags=tuple(bags),
-            domain_codes=domain_codes,
+            domain_codes=seen[:, : self.schema.num_domain_fields],
             domain_id=ids[self.schema.domain_from].squeeze(1),  # (B, 1) -> (B,)
             task_id=ids[self.schema.task_from].squeeze(1),
             eval_domain_id=eval_domain_id.squeeze(1),
