@@ -301,8 +301,8 @@ def _check_candidates(
 
 
 def _write_similarity(similarity: Similarity, domains: Domains, path: Path) -> None:
-    columns = list(similarity.columns)
-    known = similarity.values.select(columns).with_row_index("position")
+    columns = similarity.values.columns
+    known = similarity.values.with_row_index("position")
     occurring = domains.table.filter(pl.sum_horizontal("^.*_impressions$") > 0)
     found = occurring.select("eval_domain_id", *columns).join(known, on=columns)
     found = found.sort("eval_domain_id")

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 class Similarity:
     """Planted similarity of the domains of a generated log.
 
-    `values` has one row per domain, its values of `columns` as text; `matrix` (n, n) float32 holds
-    the cosines of their effects, in [-1, 1] with a unit diagonal. At most 2,000 domains are listed,
-    those of most impressions.
+    `values` has one row per domain, its values of the domain columns as text; `matrix` (n, n)
+    float32 holds the cosines of their effects, in [-1, 1] with a unit diagonal. At most 2,000
+    domains are listed, those of most impressions.
     """
 
-    columns: tuple[str, ...]
     values: pl.DataFrame
     matrix: np.ndarray
 

@@ -36,7 +36,6 @@ class WorldDomains:
     value_index: np.ndarray  # (D, fields) positions in the values of each field
     group: np.ndarray  # (D,) one per combination of user fields
     group_share: np.ndarray  # (groups,) of the impressions
-    share: np.ndarray  # (D,) of the impressions, once all have appeared
     arrival: Launched
 
 
@@ -59,7 +58,6 @@ def make_domains(layout: WorldLayout, num_rows: int, rng: np.random.Generator) -
         value_index=index,
         group=group,
         group_share=np.bincount(group, weights=share),
-        share=share,
         arrival=Launched(share, _launch(share * num_rows, rng)),
     )
 

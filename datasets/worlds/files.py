@@ -78,12 +78,12 @@ def _write(folder: Path, world: World, num_rows: int) -> dict[str, Any]:
 
 def _similarity(path: Path, world: World) -> Similarity:
     domains = pl.read_parquet(path).head(MAX_SIMILAR)
-    columns = tuple(field.name for field in world.layout.domain_fields)
+    columns = [field.name for field in world.layout.domain_fields]
     effects = domains.drop(columns).to_numpy()
     unit = effects / np.linalg.norm(effects, axis=1, keepdims=True)
     matrix = np.clip(unit @ unit.T, -1.0, 1.0).astype(np.float32)
     np.fill_diagonal(matrix, 1.0)
-    return Similarity(columns=columns, values=domains.select(columns), matrix=matrix)
+    return Similarity(values=domains.select(columns), matrix=matrix)
 
 
 class LogTables:

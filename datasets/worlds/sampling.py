@@ -128,9 +128,7 @@ def _middles(weight: np.ndarray) -> np.ndarray:
     return (np.cumsum(weight) - weight / 2) / weight.sum()
 
 
-def noisy_bins(
-    values: np.ndarray, num_bins: int, rng: np.random.Generator, noise: float = 0.5
-) -> np.ndarray:
-    """Equal-frequency bins of values that are seen through noise."""
-    seen = standardize(values, np.ones(len(values))) + noise * rng.normal(size=len(values))
+def noisy_bins(values: np.ndarray, num_bins: int, rng: np.random.Generator) -> np.ndarray:
+    """Equal-frequency bins of values that are seen through noise, of half their deviation."""
+    seen = standardize(values, np.ones(len(values))) + 0.5 * rng.normal(size=len(values))
     return np.argsort(np.argsort(seen, kind="stable"), kind="stable") * num_bins // len(values)

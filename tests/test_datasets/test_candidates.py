@@ -39,7 +39,6 @@ def raw_log(tiny, sites=("a", "a", "b", "b")):
         }
     )
     similarity = Similarity(
-        columns=("site",),
         values=pl.DataFrame({"site": ["b", "never", "a"]}),
         matrix=np.array([[1, 0.1, 0.5], [0.1, 1, 0.2], [0.5, 0.2, 1]], np.float32),
     )
