@@ -40,8 +40,8 @@ class Batch:
 class EncodedRows:
     """All rows of a prepared log as one int32 matrix, its columns as in `column_names`.
 
-    What a batch holds as domain and as task is the schema's choice; `coarser` holds the coarser id
-    of each `eval_domain_id`, for schemas that choose those. `donors` are the positions (N,) of the
+    The schema chooses the domain and the task of a batch; `coarser` holds the coarser id of each
+    `eval_domain_id`, for schemas that choose those. `donors` are the positions (N,) of the
     rows whose domains a placebo hands out.
     """
 

@@ -183,7 +183,7 @@ class AdaptedPredictor:
         raise NotImplementedError
 
     def tensors(self) -> dict[str, Tensor]:
-        """What it keeps beside the model, by name; integers are ids, the rest is served."""
+        """The tensors that it keeps beside the model, by name; integers are ids, others are served."""
         raise NotImplementedError
 
 

@@ -1,6 +1,6 @@
 """Backbones and methods by name; the name is the file's.
 
-Those of the repository are found in its folders. `use_plugins` adds files from elsewhere for this
+The repository's own are found in its folders. `use_plugins` adds files from elsewhere for this
 process and for the processes that it starts: an environment variable holds their paths.
 """
 

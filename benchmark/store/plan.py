@@ -1,6 +1,6 @@
 """The plan of the last call: its cells, the searches that tune them, and how far they are.
 
-What former calls on the folder planned is kept beside it, for those who look at all of its runs.
+The plans of former calls on the folder are kept beside it, for those who look at all of its runs.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def domain_donors(data: PreparedData) -> NDArray[np.int64]:
 
     A split is permuted in itself, by the order of the hashes of its rows. So as many rows of it
     have each domain, and each value of a domain column, as before, and nothing of a row's own
-    domain is left. What a row is given depends on its position alone: it is the same for all models
+    domain is left. The donor of a row depends on its position alone: it is the same for all models
     and seeds.
     """
     spans = (*data.split.values(), data.candidates)

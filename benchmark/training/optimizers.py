@@ -1,9 +1,9 @@
 """The optimiser of every cell: Adam row by row for tables, fused for the dense part.
 
 A step reads few rows of a table, and those that it does not read can wait. A row without a gradient
-still moves along its momentum, less and less. What it has missed has a closed form (`Missed`) and
-is made up for before the row is read: when its table announces a look-up, and for all rows when
-`catch_up` is called, as it is before any evaluation.
+still moves along its momentum, less and less. The moves that it has missed have a closed form
+(`Missed`) and are made up for before the row is read: when its table announces a look-up, and for
+all rows when `catch_up` is called, as it is before any evaluation.
 """
 
 from __future__ import annotations
