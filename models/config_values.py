@@ -75,5 +75,7 @@ ALLOWED: dict[str, tuple[str, Callable[[object], bool]]] = {  # by annotation
     "int": ("an integer", _is_integer),
     "int | None": ("an integer or None", lambda value: value is None or _is_integer(value)),
     "float": ("a finite number", _is_finite),
+    "float | None": ("a finite number or None", lambda value: value is None or _is_finite(value)),
+    "str": ("a text", lambda value: isinstance(value, str)),
     "tuple[float, float]": ("two finite numbers", _is_finite_pair),
 }

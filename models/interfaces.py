@@ -183,8 +183,21 @@ class AdaptedPredictor:
         raise NotImplementedError
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that it keeps beside the model, by name; integers are ids, others are served."""
+        """The tensors that it keeps beside the model, by name; all but integers are served."""
         raise NotImplementedError
+
+
+def check_predictor(model: Model, predictor: Predictor) -> None:
+    """Make sure that `adapt` gave something that can be counted and kept.
+
+    Raises:
+        TypeError: it is neither the model nor an `AdaptedPredictor`.
+    """
+    if predictor is not model and not isinstance(predictor, AdaptedPredictor):
+        raise TypeError(
+            f"adapt() gives a {type(predictor).__name__}; allowed: the model itself, or an"
+            " AdaptedPredictor, whose tensors() are kept with the model's weights"
+        )
 
 
 class TrainRows(Protocol):
@@ -226,8 +239,11 @@ class DomainMethod(nn.Module):
 
     @property
     def reads_e_d(self) -> bool:
-        """True if any layer may read `context.e_d`; else that of a placebo is not made."""
-        return True
+        """True if any layer may read `context.e_d`; else that of a placebo is not made.
+
+        By default it is true of all but the neutral method.
+        """
+        return type(self) is not DomainMethod
 
     def penalty(self) -> Tensor | None:
         """A scalar added to the loss of the last training forward pass; None for nothing."""
@@ -274,15 +290,18 @@ class DomainMethod(nn.Module):
         return 1.0
 
     def adapt(self, model: Model, rows: TrainRows) -> Predictor:
-        """The predictor for evaluation; may look at train rows, never changes the model.
+        """The predictor for evaluation: the model itself, or an `AdaptedPredictor`.
 
-        It is the model itself, or an `AdaptedPredictor`.
+        It is made of the model in eval mode, before every evaluation on dev, perhaps in inference
+        mode. It may look at train rows, of which row i is of the task `rows.task_id[i]`, and never
+        changes the model. Dev and test have tasks that train lacks, with id 0; ids are below
+        `shape.num_tasks`.
         """
         return model
 
     def readapted(self, model: Model, tensors: Mapping[str, Tensor]) -> Predictor:
         """The predictor that `adapt` made, from its `tensors` and its model."""
-        raise NotImplementedError
+        raise NotImplementedError("a method whose adapt() makes a predictor says how to load it")
 
     def diagnostics(self) -> dict[str, Tensor]:
         """The records of a forward pass, by name: per-row tensors (B, n) and scalars.

@@ -24,6 +24,7 @@ from benchmark.training.seeding import generator, permute_labels, seed_dropout
 from benchmark.training.trainer import DevScores, TrainSplit, train
 from benchmark.training.weights import weights_of
 from datasets.loader import EncodedRows
+from models.interfaces import check_predictor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,9 +185,15 @@ class _Run:
         return DevScores(found["logloss"], found["auc"], found[selection])
 
     def predictor(self) -> Predictor:
-        """The predictor that the method makes of the current weights for evaluation."""
+        """The predictor that the method makes of the current weights for evaluation.
+
+        Raises:
+            TypeError: it is no predictor that could be kept.
+        """
         self.model.eval()
-        return self.model.method.adapt(self.model, self.split)
+        predictor = self.model.method.adapt(self.model, self.split)
+        check_predictor(self.model, predictor)
+        return predictor
 
     def predict(self, predictor: Predictor) -> tuple[pl.DataFrame, dict[str, NDArray]]:
         """Stored predictions of dev and test, and the masks on test."""

@@ -24,7 +24,7 @@ from models.contract.subject import (
     train_briefly,
     with_unseen_domain,
 )
-from models.interfaces import AdaptedPredictor
+from models.interfaces import AdaptedPredictor, check_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -371,21 +371,53 @@ def check_adapt(subject: Subject) -> None:
         raise CheckFailure(f"adapt() changes the model: {moved}")
     if model.training:
         raise CheckFailure("adapt() leaves the model in training mode")
-    if predict is not model:
+    with blaming("adapt()"):
+        check_predictor(model, predict)
+    if isinstance(predict, AdaptedPredictor):
         _check_readapted(model, predict, rows.all())
 
 
-def _check_readapted(model: CTRModel, predict: Predictor, batch: Batch) -> None:
-    if not isinstance(predict, AdaptedPredictor):
-        raise CheckFailure(
-            f"adapt() gives a {type(predict).__name__}; allowed: the model itself, or an"
-            " AdaptedPredictor, whose tensors() are kept with the model's weights"
-        )
-    with blaming("tensors() and readapted()"), torch.inference_mode():
-        again = model.method.readapted(model, predict.tensors())
-        is_equal = torch.equal(again(batch), predict(batch))
+def _check_readapted(model: CTRModel, predict: AdaptedPredictor, batch: Batch) -> None:
+    with blaming("tensors() or readapted()"), torch.inference_mode():
+        tensors = predict.tensors()
+        if not tensors:
+            raise CheckFailure("tensors() is empty: the predictor cannot be made again")
+        is_equal = torch.equal(model.method.readapted(model, tensors)(batch), predict(batch))
     if not is_equal:
         raise CheckFailure("readapted() makes another predictor of tensors() than adapt() did")
+
+
+def check_task_ids(subject: Subject) -> None:
+    """`reads_tasks` of the entry says whether task ids change predictions."""
+    logits = []
+    for num_tasks in (subject.schema.num_tasks, 2):
+        model, rows = subject.model(), RandomRows(256)
+        rows.task_id = rows.task_id.clamp(max=num_tasks - 1)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(0)  # of what is random in training
+            train_briefly(model, rows)
+        predict = model.method.adapt(model.eval(), rows)
+        with blaming("predicting"), torch.inference_mode():
+            logits.append(predict(rows.all()))
+    is_read, is_said = not torch.equal(*logits), subject.method.reads_tasks
+    if is_read != is_said:
+        raise CheckFailure(
+            f"reads_tasks is {is_said}, but under other task ids predictions are"
+            f" {'others' if is_read else 'the same'}; write reads_tasks={is_read} in the entry"
+        )
+
+
+def check_e_d(subject: Subject) -> None:
+    """`reads_e_d` is true only of a method that learns from e_d, which a placebo has apart."""
+    model = replace(subject, schema=replace(subject.schema, is_placebo=True)).model()
+    own = slice(len(model.embedding.weight) - model.embedding.num_own_rows, None)
+    before = model.embedding.weight[own].clone()
+    train_briefly(model)
+    if len(before) and torch.equal(model.embedding.weight[own], before):
+        raise CheckFailure(
+            "reads_e_d is True, but training moves no e_d; if no layer reads it, override reads_e_d"
+            " with False"
+        )
 
 
 def check_owners(subject: Subject) -> None:
@@ -451,6 +483,8 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "pruned values": check_pruned_values,
     "diagnostics": check_diagnostics,
     "adapt": check_adapt,
+    "task ids": check_task_ids,
+    "e_d": check_e_d,
     "batches": check_batches,
     "owner of layers": check_owners,
     "overfitting": check_overfit,

@@ -187,9 +187,9 @@ class WatchedAdam:
         self.steps += 1
 
 
-def train_briefly(model: CTRModel) -> WatchedAdam:
+def train_briefly(model: CTRModel, rows: RandomRows | None = None) -> WatchedAdam:
     """A few steps over batches that cover all domains and tasks; they make one epoch."""
-    batches = RandomRows(256).batches()
+    batches = (rows or RandomRows(256)).batches()
     optimizer = WatchedAdam(model)
     model.train()
     with blaming("training"):

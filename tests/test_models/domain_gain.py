@@ -71,4 +71,4 @@ class DomainGain(DomainMethod):
         return {"alpha": self._gains[0].alpha.clone()}
 
 
-METHOD = MethodEntry(config=GainConfig, build=DomainGain)
+METHOD = MethodEntry(config=GainConfig, build=DomainGain, reads_tasks=False)

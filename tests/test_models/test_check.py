@@ -35,8 +35,14 @@ def failures(entry):
     return {name: remark for name, (is_passed, remark) in results.items() if not is_passed}
 
 
+def entry_of(method):
+    return MethodEntry(config=NoConfig, build=method, reads_tasks=method.reads_tasks)
+
+
 class Faulty(DomainMethod):
     """Does nothing wrong yet."""
+
+    reads_tasks = reads_e_d = False
 
     def __init__(self, config, shape):
         super().__init__(shape)
@@ -82,6 +88,7 @@ class StepGate(DomainTransform):
 
 class NoGradient(OnHidden):
     layer = StepGate
+    reads_e_d = True
 
 
 class NegatingLayer(StepGate):
@@ -98,6 +105,7 @@ class NegatingLayer(StepGate):
 
 class Negated(OnHidden):
     layer = NegatingLayer
+    reads_e_d = True
 
     def diagnostics(self):
         factors = {number: layer.factor for number, layer in enumerate(self._layers, start=1)}
@@ -229,7 +237,7 @@ class RandomInTraining(OnHidden):
 
 
 def test_method_that_is_random_in_training_passes_everything():
-    subject = Subject(load_backbone("dnn"), MethodEntry(config=NoConfig, build=RandomInTraining))
+    subject = Subject(load_backbone("dnn"), entry_of(RandomInTraining))
 
     for check in CHECKS.values():
         check(subject)
@@ -341,6 +349,15 @@ class Forgotten(Unkept):
         return model
 
 
+class Told(Faulty):
+    reads_tasks = True
+
+
+class Untold(Faulty):
+    def auxiliary_logit(self, context):
+        return context.task_id.to(context.x_0.dtype)
+
+
 class SlashlessDiagnostics(Faulty):
     def diagnostics(self):
         return {"gates": torch.zeros(7, 3)}
@@ -381,7 +398,10 @@ class CountedPasses(Faulty):
         ),
         (
             NoGradient,
-            {"gradients": "no gradient to backbone.tower.transforms.0.weight, backbone.tower"},
+            {
+                "gradients": "no gradient to backbone.tower.transforms.0.weight, backbone.tower",
+                "e_d": "reads_e_d is True, but training moves no e_d",
+            },
         ),
         (
             Uninitialised,
@@ -406,7 +426,7 @@ class CountedPasses(Faulty):
     ],
 )
 def test_wrong_method_fails_for_its_fault_alone(method, expected):
-    found = failures(MethodEntry(config=NoConfig, build=method))
+    found = failures(entry_of(method))
 
     assert found.keys() == expected.keys()
     assert all(reason in found[check] for check, reason in expected.items())
@@ -424,7 +444,7 @@ def test_wrong_method_fails_for_its_fault_alone(method, expected):
     ],
 )
 def test_fault_is_caught_where_it_is(method, check, reason):
-    found = failures(MethodEntry(config=NoConfig, build=method))
+    found = failures(entry_of(method))
 
     assert reason in found[check]
     assert not found.keys() & {"gradients", "state_dict", "overfitting"}
@@ -455,8 +475,18 @@ def test_missing_sections_of_a_docstring_are_named():
         (UnseededBatches, "batches", "other rows under an equal generator"),
         (LastingAdaptation, "adapt", "adapt() changes the model: base_logit"),
         (ReadsLabels, "adapt", "depends on the labels that it is scored by: a logit moves by 1"),
+        (
+            Told,
+            "task ids",
+            "reads_tasks is True, but under other task ids predictions are the same",
+        ),
+        (Untold, "task ids", "predictions are others; write reads_tasks=True in the entry"),
         (BareFunction, "adapt", "gives a function; allowed: the model itself, or an Adapted"),
-        (Unkept, "adapt", "tensors() and readapted() raises NotImplementedError"),
+        (
+            Unkept,
+            "adapt",
+            "tensors() or readapted() raises NotImplementedError: a method",
+        ),
         (Forgotten, "adapt", "readapted() makes another predictor of tensors() than adapt() did"),
         (SlashlessDiagnostics, "diagnostics", "names a per-row tensor 'gates'"),
         (FractionalGates, "pruned values", "layer1/factor needs a layer1/gate of zeros and ones"),
@@ -464,7 +494,7 @@ def test_missing_sections_of_a_docstring_are_named():
     ],
 )
 def test_fault_is_named(method, check, reason):
-    subject = Subject(load_backbone("dnn"), MethodEntry(config=NoConfig, build=method))
+    subject = Subject(load_backbone("dnn"), entry_of(method))
 
     with pytest.raises(CheckFailure) as failure:
         CHECKS[check](subject)

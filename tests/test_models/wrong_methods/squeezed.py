@@ -36,4 +36,4 @@ class Squeezed(DomainMethod):
         return SqueezedLinear(n_in, n_out, self.shape.activation)
 
 
-METHOD = MethodEntry(config=Config, build=Squeezed)
+METHOD = MethodEntry(config=Config, build=Squeezed, reads_tasks=False)
