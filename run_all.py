@@ -129,8 +129,10 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.store.trials import read_given
     from benchmark.tracking.tracker import Tracker
     from reports.analysis_plan import register
+    from reports.build import load_parts
 
     check_device(args.device)
+    load_parts()  # what is wrong with one of them is said before the first run
     refuse_other_version(store.out)
     register(store.out)
     execute = executor_of(args)

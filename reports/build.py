@@ -16,7 +16,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark import metrics
-from benchmark.config import Json, digest_of
+from benchmark.config import ConfigError, Json, digest_of
 from benchmark.store.files import write_text, write_whole
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RECORD, RunStore
@@ -87,7 +87,11 @@ def problems_of(out: Path) -> list[str]:
 
 
 def load_parts() -> dict[str, Table | Figure]:
-    """The tables and figures by name, in the order of the page."""
+    """The tables and figures by name, in the order of the page.
+
+    Raises:
+        ConfigError: the file of one exports none.
+    """
     return in_page_order({**load_tables(), **load_figures()})
 
 
@@ -110,11 +114,15 @@ def with_studies(words: Sequence[str]) -> list[str]:
 def _exported(kind: str, constant: str) -> dict[str, Any]:
     package = importlib.import_module(f"reports.{kind}")
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    return {
-        name: getattr(importlib.import_module(f"reports.{kind}.{name}"), constant)
-        for name in names
-        if not name.startswith("_")
-    }
+    found = {}
+    for name in (name for name in names if not name.startswith("_")):
+        try:
+            found[name] = getattr(importlib.import_module(f"reports.{kind}.{name}"), constant)
+        except (AttributeError, ImportError, TypeError) as error:
+            raise ConfigError(
+                f"reports/{kind}/{name}.py: {error}; see CONTRIBUTING.md, One file each"
+            ) from error
+    return found
 
 
 def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:

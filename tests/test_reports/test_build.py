@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from reports import tables
 from reports.build import build, load_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
+FIELDS = "FIELDS = ['title', 'section', 'position', 'study', 'tabulate']"
 FORBIDDEN = (
     "torch",
     "optuna",
@@ -196,3 +200,36 @@ def test_reports_import_nothing_heavy() -> None:
     )
 
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            "TABLE = Table(**dict.fromkeys(FIELDS))",
+            "missing 1 required keyword-only argument: 'a",
+        ),
+        ("TABLES = []", "has no attribute 'TABLE'"),
+        ("import no_such_package", "No module named 'no_such_package'"),
+    ],
+)
+def test_a_broken_part_is_one_line_before_the_first_run(
+    front_door: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    reason: str,
+) -> None:
+    (tmp_path / "broken.py").write_text(
+        f"from reports.look.table import Table\n{FIELDS}\n{content}\n"
+    )
+    monkeypatch.delitem(sys.modules, "reports.tables.broken", raising=False)
+    monkeypatch.setattr(tables, "__path__", [*tables.__path__, str(tmp_path)])
+
+    done = front_door("--preset", "smoke", "--out", tmp_path / "out")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("run_all.py: error: reports/tables/broken.py: ")
+    assert reason in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("out/runs"))
