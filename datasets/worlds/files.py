@@ -21,7 +21,7 @@ from datasets.worlds.world import Impressions, Stream
 
 if TYPE_CHECKING:
     from datasets.worlds.candidates import Candidates
-    from datasets.worlds.simulation import Block
+    from datasets.worlds.simulation import RowBlock
     from datasets.worlds.world import World
 
 LOG, CANDIDATES, DOMAINS = "impressions.parquet", "candidates.parquet", "domains.parquet"
@@ -110,7 +110,7 @@ class LogTables:
         rng = self._simulation.world.stream(Stream.COLUMNS)
         return self._table(shown, np.zeros(0), nobody, rng).schema
 
-    def of_block(self, block: Block) -> pa.Table:
+    def of_block(self, block: RowBlock) -> pa.Table:
         """Rows of the log."""
         return self._table(block.shown, block.p_click, block.clicked, block.rng)
 

@@ -28,7 +28,7 @@ _HOUR_WEIGHT = np.tile(1.2 + np.sin((np.arange(HOURS) - 9) / HOURS * 2 * np.pi),
 _ENDS = np.concatenate([[0.0], np.cumsum(_HOUR_WEIGHT) / _HOUR_WEIGHT.sum()])
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
     """Some rows of a log in time order."""
 
     start: int
@@ -66,18 +66,18 @@ class Simulation:
         """The number of blocks of the log."""
         return math.ceil(self.num_rows / BLOCK_ROWS)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[RowBlock]:
         """All rows in time order, a block at a time."""
         for index in range(self.num_blocks):
             yield self.block(index)
 
-    def block(self, index: int) -> Block:
+    def block(self, index: int) -> RowBlock:
         """The rows of one block; no other block plays a part."""
         rng = self.world.stream(Stream.BLOCKS, index)
         start, stop = index * BLOCK_ROWS, min((index + 1) * BLOCK_ROWS, self.num_rows)
         shown = self._draw(start / self.num_rows, stop / self.num_rows, stop - start, rng)
         p_click = self.p_click(shown)
-        return Block(start, shown, p_click, rng.random(len(p_click)) < p_click, rng)
+        return RowBlock(start, shown, p_click, rng.random(len(p_click)) < p_click, rng)
 
     def p_click(self, shown: Impressions) -> np.ndarray:
         """The true click probability of impressions."""
