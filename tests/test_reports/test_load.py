@@ -30,18 +30,6 @@ def test_load_counts_every_state_of_a_half_finished_grid(folder: Folder) -> None
     assert [cell.config for cell in runs.unfinished("missing")] == missing
 
 
-def test_load_takes_a_run_with_changed_files_for_missing_and_says_why(folder: Folder) -> None:
-    config, *_ = folder.plan()
-    folder.run(config)
-    path = folder.store.run_folder(config) / "predictions.parquet"
-    path.write_bytes(path.read_bytes()[:-1])
-
-    runs = load_runs(folder.store.out)
-
-    assert runs.records == []
-    assert "changed since the run" in runs.unfinished("missing")[0].reason
-
-
 def test_load_of_a_folder_without_runs_says_what_to_do_first(folder: Folder) -> None:
     with pytest.raises(
         RecordError, match=r"no runs in .*out; run `python run_all.py --out .*first"
@@ -62,28 +50,6 @@ def test_card_that_lacks_a_fact_is_an_error(finished: Folder) -> None:
 
     with pytest.raises(RecordError, match=r"card\.json: .* it lacks absent_columns, bag_lengths"):
         load_runs(finished.store.out).card("f" * 16)
-
-
-def test_models_are_in_the_order_of_the_papers(folder: Folder) -> None:
-    folder.plan()
-
-    models = load_runs(folder.store.out).models
-
-    names = list(models[["backbone", "method"]].itertuples(index=False, name=None))
-    assert names == [
-        ("dnn", "plain"),
-        ("dnn", "adasparse"),
-        ("dcnv2", "plain"),
-        ("dcnv2", "adasparse"),
-    ]
-    assert set(models["planned_runs"]) == {3}
-
-
-def test_metrics_are_those_of_the_records(finished: Folder) -> None:
-    metrics = load_runs(finished.store.out).metrics().set_index(["backbone", "method", "seed"])
-
-    config = finished.config("dcnv2", "adasparse", 2)
-    assert metrics.loc[("dcnv2", "adasparse", 2), "gauc"] == finished.scores(config)["gauc"]
 
 
 def test_sparsity_is_the_mean_over_test_rows(finished: Folder) -> None:

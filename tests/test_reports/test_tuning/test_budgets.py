@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from conftest import Tuning
 
 
-def test_ledger_leaves_out_a_trial_that_was_edited(tuning: Tuning) -> None:
-    tuning.tuned_and_finished()
-    search = tuning.grid()[1]
-    path = tuning.path(search, 3)
-    path.write_text(path.read_text("utf-8").replace("0.75", "0.95"), encoding="utf-8")
-
-    lines = budget_errors(tuning.entries())
-
-    assert lines == ["world/scenario dnn+adasparse: 3 of 4 trials"]
-
-
 def test_trials_of_other_epochs_are_a_budget_error(tuning: Tuning) -> None:
     tuning.tuned_and_finished()
     search = tuning.search("dnn", "maml")

@@ -13,6 +13,8 @@ from reports.verify import verify
 from tests.test_reports.conftest import reseal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Store
 
 
@@ -116,14 +118,18 @@ def test_verify_names_a_choice_that_no_trial_made(store: Store) -> None:
     assert line == f"{store.name(path)}: regularisers.dropout: stored 0.25, recomputed 0.0"
 
 
+def forge_dropout(path: Path) -> None:
+    """Give a trial another dropout."""
+    trial = json.loads(path.read_text())
+    trial["config"]["regularisers"]["dropout"] = trial["params"]["regularisers.dropout"] = 0.25
+    reseal(path, config=trial["config"], params=trial["params"])
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_verify_names_regularisers_that_another_search_did_not_draw(
     store: Store, index: int
 ) -> None:
-    path = store.tuning(method="adasparse") / f"trial_00{index}.json"
-    trial = json.loads(path.read_text())
-    trial["config"]["regularisers"]["dropout"] = trial["params"]["regularisers.dropout"] = 0.25
-    reseal(path, config=trial["config"], params=trial["params"])
+    forge_dropout(store.tuning(method="adasparse") / f"trial_00{index}.json")
 
     line = (
         f"tuning: unequal budgets: world/scenario dnn+adasparse: trial {index} tried"
@@ -134,12 +140,8 @@ def test_verify_names_regularisers_that_another_search_did_not_draw(
 
 def test_verify_names_final_runs_that_left_the_choice(store: Store) -> None:
     folder = store.tuning(method="adasparse")
-    for index in (0, 1):
-        path = folder / f"trial_00{index}.json"
-        trial = json.loads(path.read_text())
-        trial["config"]["regularisers"]["dropout"] = 0.25
-        trial["params"]["regularisers.dropout"] = 0.25
-        reseal(path, config=trial["config"], params=trial["params"])
+    for path in folder.glob("trial_*.json"):
+        forge_dropout(path)
 
     lines = store.differences()
 
