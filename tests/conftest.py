@@ -13,6 +13,7 @@ import pytest
 import run_all as front
 from benchmark.store.plan import Search
 from reports import build
+from reports.build import load_figures
 from reports.figures import fig1
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +157,12 @@ def real_data():
 def _one_figure(monkeypatch):
     """Reports that a test itself builds have one figure; those of module fixtures have all."""
     monkeypatch.setattr(build, "load_figures", lambda: {"fig1": fig1.FIGURE})
+
+
+@pytest.fixture
+def all_figures(_one_figure, monkeypatch):
+    """Verify all figures of a report, also in a test."""
+    monkeypatch.setattr(build, "load_figures", load_figures)
 
 
 @pytest.fixture

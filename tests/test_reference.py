@@ -46,6 +46,7 @@ def test_its_page_says_that_it_is_a_sample_and_shows_all(built):
     assert all(f'id="{name}"' in page for name in drawn | written)
 
 
+@pytest.mark.usefixtures("all_figures")
 def test_it_verifies(built):
     out, _, _ = built
 

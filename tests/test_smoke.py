@@ -32,6 +32,7 @@ def test_every_cell_is_done_and_the_report_is_there(finished):
     assert "report:" in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("all_figures")
 def test_all_numbers_of_the_store_follow_from_its_files(finished):
     assert verify(finished[0]).differences == []
 
