@@ -34,7 +34,7 @@ SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, 
 BOTH_LOGS = "logs for both of the paper's"
 PARTIAL_FORMS = ("binarization", "scaling")
 HEAD, TAIL = (1, 2, 3), (4, 5)
-NUM_SMALL = 2  # groups of `TRAIN_GROUPS` that have few train rows or none
+SMALL = {number: f"domains with {name}" for number, name in enumerate(list(TRAIN_GROUPS)[:2], 1)}
 OTHERS = ("maml", "star", "apg")
 METHODS = (*OTHERS, OWN)
 ON_THE_TAIL = ("adasparse", "maml")  # that gain there, the paper says
@@ -157,37 +157,28 @@ def _capped_masks(evidence: Evidence, form: str) -> str:
         if family_of(config) == evidence.family and config.method_config.get("form") == form:
             found[config.labels].append(record)
     capped = [f"the study masks, labels {name}" for name in found if are_capped(found[name])]
-    return cap_warning(capped) if capped else ""
-
-
-def adasparse_gains_on_small_domains(evidence: Evidence) -> list[Part]:
-    """AdaSparse above the backbone where train shows nothing of a domain, and little."""
-    small = list(TRAIN_GROUPS)[:NUM_SMALL]
-    names = {number: f"domains with {name}" for number, name in enumerate(small, 1)}
-    wanted = product((OWN,), (BASELINE,), names)
-    return _in_groups(evidence, list(wanted), train_groups_by_domain, names)
+    return cap_warning(capped)
 
 
 def _in_bins(
     evidence: Evidence, methods: Sequence[str], others: Sequence[str], bins: Sequence[int]
 ) -> list[Part]:
-    """Differences in GAUC within bins of domains, on every backbone."""
     names = {number: f"bin {number}" for number in bins}
-    return _in_groups(evidence, list(product(methods, others, bins)), bins_by_domain, names)
+    return _in_groups(evidence, methods, others, bins_by_domain, names)
 
 
 def _in_groups(
     evidence: Evidence,
-    comparisons: Sequence[tuple[str, str, int]],
+    better: Sequence[str],
+    others: Sequence[str],
     groups_of: Callable[[pd.DataFrame], NDArray[np.int64]],
     names: Mapping[int, str],
 ) -> list[Part]:
-    """Differences in GAUC over groups of domains, on every backbone: method, other and group."""
-    methods = {name for *pair, _ in comparisons for name in pair}
+    """Differences in GAUC over the named groups of domains, on every backbone."""
     few = {n: few_test_rows(evidence.runs, evidence.family, groups_of, n) for n in names}
     parts = []
     for backbone in evidence.backbones():
-        subjects = {name: evidence.subject(backbone, name) for name in methods}
+        subjects = {name: evidence.subject(backbone, name) for name in (*better, *others)}
         scores = {
             name: scores_by_run(evidence.runs, subject.runs, groups_of)
             for name, subject in subjects.items()
@@ -204,7 +195,7 @@ def _in_groups(
                 blocked=blocked_by(subjects[method], subjects[other]) or few[number],
                 replicates=evidence.replicates,
             )
-            for method, other, number in comparisons
+            for method, other, number in product(better, others, names)
             for found in [bin_gain(scores[method], scores[other], number, "gauc", tuning[number])]
         ]
     return parts
@@ -276,44 +267,28 @@ def _missed_bands(evidence: Evidence, backbone: str) -> dict[tuple[Json, ...], s
     }
 
 
-def band_is_reached(evidence: Evidence) -> list[Part]:
-    """All layers within the bounds, of the main cell and of all bounds that were tried."""
-    found = _ratios(evidence, "sparsity", "inside of its bounds", 1.0, lambda _pins: True)
-    return found or [Part(label="bounds of the ratio", measure=absent, needs=BOUNDS)]
-
-
-def l1_misses_the_band(evidence: Evidence) -> list[Part]:
-    """A layer outside of the bounds, with every weight of the l1 norm that was tried."""
-
-    def is_l1(pins: Mapping[str, Json]) -> bool:
-        return pins.get("penalty") == "l1"
-
-    found = _ratios(evidence, "ablations", "outside of its bounds", -1.0, is_l1)
-    return found or [Part(label="l1 norm", measure=absent, needs="the study ablations")]
-
-
 def _ratios(
-    evidence: Evidence,
-    study: str,
-    words: str,
-    sign: float,
-    is_wanted: Callable[[Mapping[str, Json]], bool],
+    evidence: Evidence, study: str, label: str, pins: Mapping[str, Json], *, is_inside: bool
 ) -> list[Part]:
-    """Distances of the ratios of a study's AdaSparse cells inside of their bounds, times `sign`.
+    """Distances of the ratios of a study's AdaSparse cells inside, or outside, of their bounds.
 
-    The cells are those on the first backbone whose pinned hyper-parameters are wanted.
+    The cells are those on the first backbone with these pinned hyper-parameters. Without any there
+    is one part with this `label`.
     """
+    words, sign = ("inside", 1.0) if is_inside else ("outside", -1.0)
     runs, backbone = evidence.runs.study(study), evidence.first_backbone
     model = (*evidence.family, backbone, OWN)
     margins, parts = band_margins(runs), []
     for key in dict.fromkeys(
-        cell.key for cell in runs.cells if cell.key[:4] == model and is_wanted(cell.config.pinned)
+        cell.key
+        for cell in runs.cells
+        if cell.key[:4] == model and pins.items() <= cell.config.pinned.items()
     ):
         own = rows_of(margins, dict(zip(CELL, key, strict=True))).set_index("draw")["inside"]
         subject = evidence.of_cell(key)
         parts.append(
             Part(
-                label=f"sparsity ratio of {subject.title}, {words}",
+                label=f"sparsity ratio of {subject.title}, {words} of its bounds",
                 measure=partial(paired_interval, independent(sign * own)),
                 unit=RATIO,
                 needs="two seeds or more whose ratios differ",
@@ -321,7 +296,7 @@ def _ratios(
                 replicates=evidence.replicates,
             )
         )
-    return parts
+    return parts or [Part(label=label, measure=absent, needs=f"the study {study}")]
 
 
 def cheaper(evidence: Evidence) -> list[Part]:
@@ -380,14 +355,20 @@ PARTS: Mapping[str, Parts] = {  # of the claims of the analysis plan; without an
     "head_gains": lambda one: _in_bins(one, METHODS, (BASELINE,), HEAD),
     "tail_gains": lambda one: _in_bins(one, ON_THE_TAIL, (BASELINE, *NOT_ON_THE_TAIL), TAIL),
     "best_in_every_bin": lambda one: _in_bins(one, (OWN,), (BASELINE, *OTHERS), (*HEAD, *TAIL)),
-    "small_domains": adasparse_gains_on_small_domains,
+    "small_domains": lambda one: _in_groups(
+        one, (OWN,), (BASELINE,), train_groups_by_domain, SMALL
+    ),
     "star_crossover": lambda one: _steps(
         one, [("star", 1, OWN, 1), (OWN, one.num_columns, "star", one.num_columns)]
     ),
     "finer_helps": lambda one: _steps(one, [(OWN, one.num_columns - 1, OWN, 1)]),
     "too_fine_hurts": lambda one: _steps(one, [(OWN, one.num_columns - 1, OWN, one.num_columns)]),
-    "band_reached": band_is_reached,
-    "l1_misses": l1_misses_the_band,
+    "band_reached": partial(
+        _ratios, study="sparsity", label="bounds of the ratio", pins={}, is_inside=True
+    ),
+    "l1_misses": partial(
+        _ratios, study="ablations", label="l1 norm", pins={"penalty": "l1"}, is_inside=False
+    ),
     "sparsity_peak": rises_and_falls,
     "sparse_as_base": sparse_is_about_the_base,
     "cheaper": cheaper,

@@ -186,7 +186,7 @@ def blocked_by(*subjects: ComparedModel) -> str:
     Empty where it did not: a comparison of them may settle something.
     """
     capped = [subject.title for subject in subjects if are_capped(subject.runs.values())]
-    return cap_warning(capped) if capped else ""
+    return cap_warning(capped)
 
 
 def counted(value: float) -> Callable[[float], Interval]:

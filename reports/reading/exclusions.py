@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -30,11 +30,11 @@ def is_capped(record: RunRecord) -> bool:
     return record.training["stopped_by"] == "cap"
 
 
-def cap_warning(titles: Iterable[str]) -> str:
-    """The change that a part asks for that rests on models with too many capped runs."""
-    return f"a higher cap on epochs, which stopped over {100 * MOST_CAPPED:.0f}% of the runs of" + (
-        f" {' and '.join(titles)}"
-    )
+def cap_warning(titles: Sequence[str]) -> str:
+    """The change that a part asks for that rests on models with too many capped runs, if any."""
+    share = f"{100 * MOST_CAPPED:.0f}%"
+    words = f"a higher cap on epochs, which stopped over {share} of the runs of"
+    return f"{words} {' and '.join(titles)}" if titles else ""
 
 
 def are_capped(records: Iterable[RunRecord]) -> bool:
