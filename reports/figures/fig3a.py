@@ -245,7 +245,6 @@ def short(name: str) -> str:
 
 def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
     labels: dict[int, str] = {}
-    named: set[str] = set()  # what the legend has
     for place, (role, own) in enumerate(rows.groupby("role", sort=False)):
         labels[place] = f"{_NAMES['own']}, {_NAMES[str(role)]}\n{_sharing(own)}"
         for i, kind in enumerate(KINDS):
@@ -255,26 +254,21 @@ def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
                 continue
             y, mean = place + (i - 1) * _GAP, defined.mean()
             reach = [[mean - defined.min()], [defined.max() - mean]]
-            look = {**_LOOKS[kind], "linestyle": "none"}
-            panel.errorbar(mean, y, xerr=reach, **look, label=_once(TITLES[kind], named))
-            chance, label = values["chance"].mean(), _once("chance", named)
-            panel.plot(chance, y, "|", color="black", markersize=8, label=label)
-    if not named:
+            look = {**_LOOKS[kind], "linestyle": "none", "label": TITLES[kind]}
+            panel.errorbar(mean, y, xerr=reach, **look)
+            stroke: dict[str, Any] = {"color": "black", "markersize": 8, "label": "chance"}
+            panel.plot(values["chance"].mean(), y, "|", **stroke)
+    handles, names = panel.get_legend_handles_labels()
+    if not handles:
         _say(panel, "no neuron is pruned")
         return
     panel.set_yticks(list(labels), list(labels.values()))
     panel.set_ylim(max(labels) + 0.5, -0.5)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel("Jaccard index of pruned neurons")
-    panel.legend(loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, columnspacing=1.0)
-
-
-def _once(label: str, named: set[str]) -> str | None:
-    """A label for the legend, unless it is there."""
-    if label in named:
-        return None
-    named.add(label)
-    return label
+    once = dict(zip(names, handles, strict=True))  # each label of both domains
+    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.35, 1.0)}
+    panel.legend(once.values(), once.keys(), ncols=2, columnspacing=1.0, **above)
 
 
 def _sharing(rows: pd.DataFrame) -> str:

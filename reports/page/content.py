@@ -100,7 +100,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         claims=[section for section in sections if section.name == CLAIMS],
         sections=[section for section in sections if section.name != CLAIMS],
         verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
-        tone_of=tone_of,
+        tone_of=lambda tag: TONES.get(tag, "neutral"),
         lineages={studies: lineage_of(runs, studies) for studies in {s.studies for s in sections}},
         parts_of_plan={
             name: (lineage_of(runs, [name]), command(runs.call, [name])) for name in runs.studies
@@ -172,11 +172,6 @@ def _listed(names: Iterable[str]) -> str:
     """Titles of what is named, each once; empty without a name."""
     titles = [name_of(name) for name in dict.fromkeys(names)]
     return " and ".join([", ".join(titles[:-1]), *titles[-1:]] if len(titles) > 1 else titles)
-
-
-def tone_of(tag: str) -> Tone:
-    """The tone in which a tag is coloured; its words say the same."""
-    return TONES.get(tag, "neutral")
 
 
 def verdict_counts(layouts: Iterable[TableLayout | None]) -> dict[str, dict[str, int]]:

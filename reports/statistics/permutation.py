@@ -78,12 +78,6 @@ class Pairs:
         return float(own @ other / scale) if scale > TOLERANCE else np.nan
 
 
-def shared_neurons(pruned: NDArray[np.bool_], pairs: Pairs) -> NDArray[np.float32]:
-    """The number of neurons that both domains of each pair prune, (P,)."""
-    mask = pruned.astype(np.float32)
-    return (mask @ mask.T).ravel()[pairs.first * len(mask) + pairs.second]
-
-
 class Overlap:
     """The share of pruned neurons of two domains beyond that of independent masks.
 
@@ -105,7 +99,9 @@ class Overlap:
 
     def of(self, pruned: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The overlaps (P,) of the pruned neurons (D, N); none is below -1."""
-        both = shared_neurons(pruned, self.pairs)
+        mask = pruned.astype(np.float32)
+        place = self.pairs.first * len(mask) + self.pairs.second
+        both = (mask @ mask.T).ravel()[place]  # (P,) pruned in both domains
         return np.maximum((both - self.chance) * self.scale, -1.0)
 
 
