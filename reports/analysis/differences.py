@@ -15,7 +15,7 @@ from reports.reading.keys import CELL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 from reports.statistics.estimates import by_draw
-from reports.statistics.paired_tests import Interval, paired_interval
+from reports.statistics.paired_tests import ENDS, Interval, holm, paired_interval
 
 LEAST_WAY = 0.005
 SHARE_NOTE = (
@@ -148,6 +148,13 @@ def compared(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def with_holm(table: pd.DataFrame, p_values: pd.DataFrame) -> pd.DataFrame:
+    """The table with `<name>_holm`, Holm's correction over all p values of its rows."""
+    values = p_values.to_numpy(np.float64)
+    corrected = pd.DataFrame(holm(values.ravel()).reshape(values.shape), columns=p_values.columns)
+    return table.join(corrected.add_suffix("_holm"))
+
+
 def is_plain(row: Mapping[Hashable, object]) -> bool:
     """True of the plain backbone's main cell, with which others are compared."""
     return all(row[name] == value for name, value in PLAIN.items())
@@ -158,16 +165,14 @@ def with_intervals(table: pd.DataFrame, runs: Runs, metrics: Sequence[str]) -> p
 
     The interval is that of `interval_around`.
     """
-    scores = runs.metrics()
-    cells = [dict(zip(CELL, key, strict=True)) for key, _ in scores.groupby(CELL, sort=False)]
-    rows = []
-    for cell in cells:
-        row: dict[str, object] = {**cell}
-        for metric in metrics:
-            row |= interval_around(scores, cell, metric).named(metric)
-        rows.append(row)
-    found = pd.DataFrame(rows).drop(columns=[f"{metric}_mean" for metric in metrics])
-    return table[table["runs"] > 0].merge(found, on=CELL)
+    scores, found = runs.metrics(), table[table["runs"] > 0]
+    keys = found[CELL].itertuples(index=False, name=None)
+    cells = [dict(zip(CELL, key, strict=True)) for key in keys]
+    for metric in metrics:
+        intervals = [interval_around(scores, cell, metric) for cell in cells]
+        ends = {f"{metric}_{end}": [getattr(one, end) for one in intervals] for end in ENDS}
+        found = found.assign(**ends)
+    return found
 
 
 def with_own_statistics(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:

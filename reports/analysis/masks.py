@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from reports.analysis.differences import independent, mean_interval, moments
+from reports.analysis.differences import independent, mean_interval, moments, with_holm
 from reports.reading.keys import MODEL, REPLICATE, Cell, Log, Replicate
 from reports.reading.load import Runs
-from reports.statistics.paired_tests import holm
 from reports.statistics.permutation import Overlap, Pairs, Ranking, relabelled, two_sided
 
 STUDY = "masks"
@@ -273,12 +272,8 @@ def compare_masks(runs: Runs) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    names = [f"delta_{kind}_p" for kind in NULLS]
-    corrected = np.full((len(table), len(names)), np.nan)
-    is_pooled = table["seed"].isna().to_numpy()
-    p_values = table.loc[is_pooled, names].to_numpy(np.float64)
-    corrected[is_pooled] = holm(p_values.ravel()).reshape(p_values.shape)
-    table = table.assign(**{f"{name}_holm": corrected[:, i] for i, name in enumerate(names)})
+    p_values = table[[f"delta_{kind}_p" for kind in NULLS]]
+    table = with_holm(table, p_values.where(table["seed"].isna()))
     return table.astype({name: "Int64" for name in (*REPLICATE, "runs", "planned_runs")})
 
 

@@ -140,16 +140,12 @@ def _row(draws: Sequence[_OnDraw]) -> dict[str, object]:
     """Moments over the runs of all draws; uplifts as they are of one draw, else over draws."""
     compared = [one for one in draws if one.num_pairs] or list(draws[:1])
     domains = over_all_draws([one.domains for one in compared])
-    return {
-        **_averages([measures for one in draws for measures in one.measures]),
-        "pairs": sum(one.num_pairs for one in draws),
-        **{
-            name: value
-            for measure in MEASURES
-            for name, value in over_draws([one.uplifts[measure] for one in compared])
-            .named(f"{measure}_uplift_percent")
-            .items()
-        },
+    row = _averages([measures for one in draws for measures in one.measures])
+    row["pairs"] = sum(one.num_pairs for one in draws)
+    for measure in MEASURES:
+        uplift = over_draws([one.uplifts[measure] for one in compared])
+        row |= uplift.named(f"{measure}_uplift_percent")
+    return row | {
         "judged_domains": domains.num,
         **domains.share.named("uplifted_percent"),
         "uplifted_percent_by_chance": domains.chance,

@@ -17,6 +17,7 @@ from reports.analysis.differences import (
     plain_of,
     rows_of,
     run_deltas,
+    with_holm,
 )
 from reports.look import columns
 from reports.look.part import draws_note
@@ -108,12 +109,8 @@ def _row(
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """The table with Holm's corrections over it, and over the controls of the null world alone."""
-    names = [f"delta_{name}_p" for name in _COMPARISONS]
-    corrected = holm(table[names].to_numpy().ravel()).reshape(-1, len(names))
-    is_null = (table["dataset"] == NULL_WORLD).to_numpy()
-    null = np.full(len(table), np.nan)
-    null[is_null] = holm(table.loc[is_null, "delta_control_p"])
-    table = table.assign(**{f"{name}_holm": corrected[:, i] for i, name in enumerate(names)})
+    table = with_holm(table, table[[f"delta_{name}_p" for name in _COMPARISONS]])
+    null = holm(table["delta_control_p"].where(table["dataset"] == NULL_WORLD))
     counts = {name: "Int64" for name in ("runs", "planned_runs", "draws")}
     return table.assign(delta_control_p_holm_null=null).astype(counts)
 
