@@ -52,9 +52,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     for model in runs.models.to_dict("records"):
         if tuple(model[name] for name in CELL) not in placebos:
             continue
-        arms = _arms(runs, *(model[name] for name in MODEL))
+        block = Block(*(model[name] for name in BLOCK))
+        arms, peers = _arms(runs, block, model["method"]), peers_of(everything, block)
         keys = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
-        peers = peers_of(everything, Block(*(model[name] for name in BLOCK)))
         rows += [
             keys | {"metric": metric} | _row(arms, metric, peers.tuning(metric))
             for metric in METRICS
@@ -62,9 +62,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _arms(runs: Runs, dataset: str, partition: str, backbone: str, method: str) -> Arms:
+def _arms(runs: Runs, block: Block, method: str) -> Arms:
     """The three arms of a method, over the draws and seeds that all of them have."""
-    evidence = Evidence(runs, dataset, partition)
+    evidence, backbone = Evidence(runs, block.family), block.backbone
     arms = {
         "method": evidence.subject(backbone, method).runs,
         "placebo": evidence.subject(backbone, method, lambda config: config.is_placebo).runs,

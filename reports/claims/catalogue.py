@@ -107,7 +107,7 @@ def forms_help_and_fusion_most(evidence: Evidence) -> list[Part]:
 
 def dcnv2_by_size(evidence: Evidence) -> list[Part]:
     """DCNv2 - DNN on the log for the paper's large one, DNN - DCNv2 on that for its small one."""
-    if not paper_log(evidence.dataset):
+    if not paper_log(evidence.family.dataset):
         return [Part(label="DCNv2 by size of the log", measure=absent, needs=BOTH_LOGS)]
     parts = []
     for log, (better, other) in SIZES.items():
@@ -117,7 +117,7 @@ def dcnv2_by_size(evidence: Evidence) -> list[Part]:
             label = f"{name_of(better)} against {name_of(other)} on the {log} log"
             parts.append(Part(label=label, measure=absent, needs=BOTH_LOGS))
             continue
-        own = Evidence(evidence.runs, *found[0])
+        own = Evidence(evidence.runs, found[0])
         left, right = (own.subject(name, BASELINE) for name in (better, other))
         paper = own.printed(better, BASELINE, "auc") - own.printed(other, BASELINE, "auc")
         parts.append(replace(own.gap(left, right, "auc", paper=paper), family=own.family))

@@ -52,8 +52,7 @@ class Evidence:
     """The evidence of one log, or of all draws of one: its runs, and ways to find them."""
 
     runs: Runs
-    dataset: str
-    partition: str
+    family: Family
 
     def subject(
         self, backbone: str, method: str, is_wanted: Callable[[RunConfig], bool] | None = None
@@ -127,11 +126,6 @@ class Evidence:
         return peers_of(self.runs, Block(*self.family, backbone))
 
     @property
-    def family(self) -> Family:
-        """The log."""
-        return Family(self.dataset, self.partition)
-
-    @property
     def is_generated(self) -> bool:
         """True where the log was drawn from known probabilities."""
         return not self.runs.ceilings(self.family).empty
@@ -144,11 +138,11 @@ class Evidence:
     @property
     def num_columns(self) -> int:
         """The number of columns that make the domains."""
-        return len(self.partition.split("+"))
+        return len(self.family.partition.split("+"))
 
     def printed(self, backbone: str, method: str, metric: str) -> float:
         """The paper's number for a model on the log that this one stands for; nan if none."""
-        scores = paper_scores(self.dataset, backbone, method)
+        scores = paper_scores(self.family.dataset, backbone, method)
         return math.nan if scores is None else cast("float", dict(scores)[metric])
 
     def backbones(self) -> list[str]:

@@ -66,7 +66,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         row
         for family in (logs.families if logs.records else ())
         for claim in ANALYSIS.claims
-        for row in _rows(claim, Evidence(runs, *family))
+        for row in _rows(claim, Evidence(runs, family))
     ]
     return pd.DataFrame(rows)
 
@@ -74,8 +74,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
     """The rows of a claim on a log."""
     facts: dict[str, object] = {
-        "dataset": evidence.dataset,
-        "partition": evidence.partition,
+        **evidence.family._asdict(),
         "is_generated": evidence.is_generated,
         "claim": claim.name,
         "text": claim.text,
@@ -91,8 +90,7 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
         outcome_of(judged),
         budget_of(evidence.runs, judged),
         is_generated=any(
-            Evidence(evidence.runs, *(part.family or evidence.family)).is_generated
-            for part in parts
+            Evidence(evidence.runs, part.family or evidence.family).is_generated for part in parts
         ),
     )
     facts |= {"verdict": verdict, "to_settle": to_settle(judged)}

@@ -291,7 +291,7 @@ def test_the_papers_printed_ranges_are_those_of_its_table() -> None:
 
 def test_subjects_are_main_cells_unless_a_change_is_wanted(sample: pd.DataFrame) -> None:
     runs = load_runs(SAMPLE)
-    evidence = Evidence(runs, *sample[["dataset", "partition"]].iloc[0])
+    evidence = Evidence(runs, Family(*sample[["dataset", "partition"]].iloc[0]))
 
     main = evidence.subject("dnn", "adasparse")
 
@@ -323,7 +323,7 @@ def test_claim_on_sparsity_asks_for_models_that_keep_their_bounds(
     studied: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def first_part() -> JudgedPart:
-        evidence = Evidence(load_runs(studied.store.out), "world", "scenario")
+        evidence = Evidence(load_runs(studied.store.out), Family("world", "scenario"))
         return catalogue.rises_and_falls(evidence)[0].among(2)
 
     part = first_part()  # layer0 prunes more than the bounds of the main cell allow

@@ -62,7 +62,7 @@ def test_model_without_all_the_runs_is_not_pooled(peers: Peers) -> None:
 def test_comparison_and_claim_pool_the_spread_of_the_seeds(
     folder: Folder, studies: Runs, peers: Peers
 ) -> None:
-    evidence = Evidence(studies, *BLOCK.family)
+    evidence = Evidence(studies, BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
 
     found = estimate(own.runs, plain.runs, "gauc", peers, peers.tuning("gauc"))
@@ -79,7 +79,7 @@ def test_comparison_and_claim_pool_the_spread_of_the_seeds(
 
 
 def test_changed_cells_have_their_own_spread(studies: Runs) -> None:
-    evidence = Evidence(studies, *BLOCK.family)
+    evidence = Evidence(studies, BLOCK.family)
     main = evidence.subject("dnn", "adasparse")
     other = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
 
@@ -111,7 +111,7 @@ def test_second_search_adds_its_component_to_intervals(studies: Runs, peers: Pee
 
 
 def test_tuning_is_part_of_differences_between_methods_alone(studies: Runs, peers: Peers) -> None:
-    evidence = Evidence(studies, *BLOCK.family)
+    evidence = Evidence(studies, BLOCK.family)
     own, plain = (evidence.subject("dnn", name) for name in ("adasparse", "plain"))
     changed = evidence.subject("dnn", "adasparse", lambda config: "penalty" in config.pinned)
     expected = peers.tuning("auc")
