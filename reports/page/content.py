@@ -23,7 +23,7 @@ from reports.page.tuning import hyper_parameters, tuning_section
 from reports.reading.exclusions import last_steps
 from reports.reading.keys import Cell, partition_of
 from reports.reading.load import Runs
-from reports.reading.names import data_title, model_title, name_of, networks
+from reports.reading.names import data_title, facts_of, model_title, name_of, networks
 
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
@@ -121,6 +121,7 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
                 (config.protocol, config.embedding_optimizer) for config in mains
             )
         ],
+        papers=_papers(runs),
         disagreements=runs.disagreements(),
         tuning=tuning_section(runs),
         hyper_parameters=hyper_parameters(runs),
@@ -148,6 +149,12 @@ def _summary(runs: Runs) -> str:
         f"{len(runs.records)} of {len(runs.cells)} runs are finished: methods {methods} on"
         f" {backbones}, with {seeds} {'seed' if seeds == '1' else 'seeds'} each, on {data}{drawn}."
     )
+
+
+def _papers(runs: Runs) -> dict[str, str]:
+    """The papers of backbones, methods and references, by title."""
+    names = dict.fromkeys([*runs.models["backbone"], *runs.models["method"]])
+    return {name_of(name): facts_of(name).paper for name in names if facts_of(name).paper}
 
 
 def _line(cell: Cell) -> tuple[str, str]:

@@ -15,9 +15,9 @@ from reports.reading.load import Runs
 
 _UNADAPTED = "unadapted_logloss"
 _NOTES = [
-    "Dev split, LogLoss, lower is better. Adapted: every domain takes its inner steps on train rows"
-    " before its dev rows are scored. Unadapted: the shared start scores them. Mean ± sample"
-    " standard deviation over the runs.",
+    "Dev split, LogLoss, lower is better. Adapted: the predictor that the method makes of train"
+    " rows scores dev, of MAML the parameters that each task has after its inner steps. Unadapted:"
+    " the model itself scores dev. Mean ± sample standard deviation over the runs.",
     "Δ is adapted minus unadapted, in units of 0.0001, run by run; where it is not below zero,"
     " adapting did not help. Better counts the runs in which it did.",
 ]

@@ -31,8 +31,8 @@ _NOTES = [
     "Training with evaluations is the whole training with its dev evaluations. A training step is"
     " forward, backward and optimiser, the mean over the steps of a run.",
     "Dense parameters are used by every row, domain parameters belong to one domain or task each"
-    " (MAML has none, but serves a copy of its dense ones per task). Multiply-adds are those of the"
-    " matrix products of one row's prediction.",
+    " (a method that adapts to tasks serves copies per task that are in neither, MAML one of its"
+    " dense parameters). Multiply-adds are those of the matrix products of one row's prediction.",
     "One row, 256 rows: median milliseconds of a prediction after training, on one thread. Times"
     " depend on the machine and on what else ran on it, other runs among it.",
     "What AdaSparse saves when its pruned neurons are really left out is measured by"

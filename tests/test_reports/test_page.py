@@ -15,6 +15,7 @@ from benchmark.planning.selection import logs_to_prepare
 from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
+from models.registry import load_backbone, load_method
 from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
 from reports.page.content import Section, render_page
 from reports.page.lineage import command, lineage_of, studies_in
@@ -68,6 +69,15 @@ def test_entry_links_anchors_and_tags_its_text(finished: Folder) -> None:
     assert '<td><b><a href="#test-3">0.71</a></b></td>' in page
     assert '<td id="test-3" class="wrap">&lt;raw&gt;</td>' in page
     assert '<span class="tag open">inconclusive</span>: needs 5 seeds</td>' in page
+
+
+def test_page_cites_the_paper_of_each_model(finished: Folder) -> None:
+    page = page_of(finished)
+
+    cited = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    assert ("AdaSparse", load_method("adasparse").facts.paper) in cited
+    assert ("DNN", load_backbone("dnn").facts.paper) in cited
+    assert "plain" not in dict(cited)
 
 
 def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> None:
