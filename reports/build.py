@@ -167,22 +167,7 @@ def _section(
 
 
 def _input_digest(runs: Runs, warnings: list[str]) -> str:
-    """Covers warnings, cells, records and so their files, trials, studies, data and program."""
-    cells: list[Json] = [
-        [
-            cell.slot_id,
-            cell.run_id,
-            cell.state,
-            cell.reason,
-            file_digest(cell.record.path / RECORD) if cell.record else "",
-        ]
-        for cell in runs.cells
-    ]
-    data: list[Json] = [
-        [path.name, file_digest(path)]
-        for fingerprint in runs.fingerprints.values()
-        for path in sorted(runs.store.data_folder(fingerprint).iterdir())
-    ]
+    """Covers warnings, cells, searches, studies, every file that is read, and the program."""
     package, of_metrics = Path(__file__).parent, Path(metrics.__file__).parent
     program: list[Json] = [
         file_digest(path)
@@ -190,41 +175,33 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
         if path.suffix in (".py", ".j2", ".css", ".js", ".json", ".toml")
         and package / "reference" not in path.parents
     ]
-    studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
-    searches: list[Json] = [
-        [
-            asdict(entry.search),
-            entry.is_awaited,
-            [
-                file_digest(trial_path(runs.store.out / entry.search.folder, trial.index))
-                for trial in entry.trials
-            ],
-        ]
-        for entry in runs.searches
+    out, logs = runs.store.out, runs.fingerprints.values()
+    read = [
+        *(record.path / RECORD for record in runs.records),
+        *(path for log in logs for path in runs.store.data_folder(log).iterdir()),
+        *(
+            trial_path(out / entry.search.folder, trial.index)
+            for entry in runs.searches
+            for trial in entry.trials
+        ),
+        *(out / "cost").glob("*.csv"),
+        *(out / name for name in (SAMPLE, ANALYSIS_PLAN)),
     ]
+    files: Json = {str(path.relative_to(out)): file_digest(path) for path in read if path.is_file()}
+    studies: Json = {name: list(slots) for name, slots in runs.studies.items()}
     return digest_of(
         {
             "preset": runs.preset,
             "warnings": [*warnings],
             "studies": studies,
-            "cells": cells,
-            "searches": searches,
+            "cells": [[one.slot_id, one.run_id, one.state, one.reason] for one in runs.cells],
+            "searches": [[asdict(one.search), one.is_awaited] for one in runs.searches],
             "tuned_from": runs.tuned_from,
             "call": dict(runs.call),
-            "data": data,
-            "cost": [
-                [path.name, file_digest(path)]
-                for path in sorted((runs.store.out / "cost").glob("*.csv"))
-            ],
-            "sample": _text_of(runs.store.out / SAMPLE),
-            "analysis_plan": _text_of(runs.store.out / ANALYSIS_PLAN),
+            "files": files,
             "program": program,
         }
     )
-
-
-def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:

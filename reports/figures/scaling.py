@@ -88,16 +88,9 @@ def _times(runs: Runs) -> pd.DataFrame:
     times[["backbone", "method"]] = (
         times["model"].str.split("+", n=1, expand=True).reindex(columns=[0, 1])
     )
-    parts = [
-        times[_KEYS].assign(
-            quantity=name,
-            kind=_TIMED,
-            value=times[name],
-            value_high=times[name.replace("p50", "p99")] if "p50" in name else np.nan,
-        )
-        for name in _TIMED_ONLY
-    ]
-    return pd.concat(parts)
+    own = times.melt(_KEYS, _TIMED_ONLY, "quantity", "value").assign(kind=_TIMED)
+    high = times[tails].rename(columns=lambda name: name.replace("p99", "p50"))
+    return own.assign(value_high=high.reindex(columns=_TIMED_ONLY).melt()["value"])
 
 
 def draw(table: pd.DataFrame) -> Canvas:
