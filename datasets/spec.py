@@ -11,6 +11,7 @@ from datasets.provenance import Source
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdSource = Literal["domain_id", "task_id", "coarser", "none"]
 SplitName = Literal["train", "dev", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)  # in their order
 SplitVariant = Literal["shuffled", "cut 1", "cut 2", "cut 3"]  # of a log that has times
 SplitKind = Literal["time", "shuffle", SplitVariant]
 UNSEEN = 0  # code of a value, domain or task that does not occur in train

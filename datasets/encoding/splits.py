@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.spec import DataError
+from datasets.spec import SPLITS, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from datasets.spec import PrepareOptions, SplitKind, SplitName, SplitVariant
 
 SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
-SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
 WHOLE = (0.0, 1.0)  # of a log, as shares of its rows in the order of time
 CUTS: dict[SplitVariant, tuple[float, float]] = {
     "cut 1": (0.0, 0.8),

@@ -10,10 +10,9 @@ import jinja2
 import numpy as np
 import polars as pl
 
-from datasets.encoding.splits import SPLITS
 from datasets.profiling.partitions import Skew, skew_of
 from datasets.profiling.timeformats import readable_time
-from datasets.spec import PAD, UNSEEN
+from datasets.spec import PAD, SPLITS, UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

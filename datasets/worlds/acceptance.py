@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import logit
 
-from datasets.encoding.splits import SPLITS
+from datasets.spec import SPLITS
 from datasets.worlds.domains import MATCH_STD, sums_over_columns
 from datasets.worlds.population import ITEM_LEVEL_STD, NUM_FACTORS, USER_LEVEL_STD, user_factors
 from datasets.worlds.production import PRODUCTION

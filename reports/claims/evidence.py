@@ -17,7 +17,7 @@ from reports.claims.verdicts import (
     COUNTED,
     LEAST_REPLICATES,
     LEAST_TRIALS,
-    Budget,
+    BudgetSize,
     Expected,
     JudgedPart,
     Part,
@@ -157,7 +157,7 @@ class Evidence:
         return next(iter(self.backbones()), "")
 
 
-def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> Budget:
+def budget_of(runs: Runs, parts: Iterable[JudgedPart]) -> BudgetSize:
     """The budget of the runs behind the parts of a claim.
 
     Intervals have to be over enough seeds or draws; counts have none.

@@ -24,7 +24,7 @@ from reports.statistics.paired_tests import POWER, Interval
 
 Outcome = Literal["yes", "no", "open"]
 Expected = Literal["above", "equal"]
-Budget = Literal["none", "small", "full"]  # of what verdicts rest on
+BudgetSize = Literal["none", "small", "full"]  # of what verdicts rest on
 
 LEVEL = ANALYSIS.levels.claim  # one-sided
 SHOWN_LEVEL = 1.0 - 2.0 * LEVEL  # of the interval by which a part is seen
@@ -220,7 +220,7 @@ def outcome_of(parts: Sequence[JudgedPart]) -> Outcome:
     return "yes" if outcomes == {"yes"} else "open"
 
 
-def words_of(outcome: Outcome, budget: Budget, *, is_generated: bool) -> str:
+def words_of(outcome: Outcome, budget: BudgetSize, *, is_generated: bool) -> str:
     """The verdict in words, which say no more than the budget allows."""
     if budget == "none":
         return NO_VERDICT

@@ -13,6 +13,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
+from datasets.spec import SPLITS
 from reports.look.panels import titled_parts
 from reports.look.part import Figure
 from reports.reading.keys import DATA, Family, family_of
@@ -23,7 +24,6 @@ from reports.statistics.paired_tests import LEVEL
 _MOST_VALUES = 20
 _MOST_COLUMNS = 4
 _MOST_DATA = 2  # data sets that fit on a page
-_SPLITS = ("train", "dev", "test")
 _BAR, _FRAME, _TITLE = 0.13, 0.65, 0.25  # inches: of a value, around a panel, of a data set
 _LONGEST = 16  # characters of a value
 _VOLUME, _REST, _CTR = "#8c8c8c", "#d0d0d0", "#0072b2"
@@ -55,7 +55,7 @@ def _columns(runs: Runs, family: Family) -> list[str]:
 def _totals(domains: pd.DataFrame) -> pd.DataFrame:
     """Impressions and clicks of each domain in all splits."""
     counts = {
-        name: domains[[f"{split}_{name}" for split in _SPLITS]].sum(axis=1)
+        name: domains[[f"{split}_{name}" for split in SPLITS]].sum(axis=1)
         for name in ("impressions", "clicks")
     }
     return domains.assign(**counts)

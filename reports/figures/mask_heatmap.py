@@ -97,12 +97,12 @@ def _draw_model(part: SubFigure, rows: pd.DataFrame, columns: list[str]) -> None
 
 
 def _draw_map(panel: Axes, values: NDArray[np.integer], colours: Sequence[Colour]) -> None:
-    scale: dict[str, Any] = {"cmap": ListedColormap(colours), "vmin": 0, "vmax": len(colours) - 1}
-    panel.pcolormesh(values, **scale, rasterized=True)
-    panel.invert_yaxis()
-    panel.set(xticks=[], yticks=[])
+    import seaborn as sns  # slow to import, and needed for drawing alone
+
+    options: dict[str, Any] = {"cmap": ListedColormap(colours), "vmin": 0, "vmax": len(colours) - 1}
+    options |= {"cbar": False, "xticklabels": False, "yticklabels": False, "rasterized": True}
+    sns.heatmap(values, ax=panel, **options)
     panel.grid(visible=False)
-    panel.spines[:].set_visible(False)
 
 
 def _masks(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from datasets.spec import SPLITS
 from reports.look.table import number
 from reports.reading.keys import Family
 from reports.reading.load import Card, Runs
 from reports.reading.names import data_title, joined
 
-SPLITS = ("train", "dev", "test")
 SPLIT_WORDS = {
     "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
     " last sixth test; rows with one timestamp stay together",

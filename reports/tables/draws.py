@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmark.metrics import GAINS
+from datasets.spec import SPLITS
 from reports.analysis.differences import SCALE, rows_of, run_deltas
 from reports.look import columns
 from reports.look.table import Entry, Table, TableLayout, number, spread
@@ -12,7 +13,6 @@ from reports.reading.keys import MODEL, Family
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, title_of
 
-_SPLITS = ("train", "dev", "test")
 _NOTES = [
     "Each generated log that was drawn more than once. Rows, domains and click rate are of train,"
     " dev and test together; the rest is of test. Ceiling: the score of the true click probability."
@@ -54,7 +54,7 @@ def _rows(runs: Runs, family: Family) -> list[dict[str, object]]:
 def _counts(domains: pd.DataFrame) -> dict[str, object]:
     """The rows, domains and click rate of all splits together."""
     totals = {
-        name: int(domains[[f"{split}_{name}" for split in _SPLITS]].to_numpy().sum())
+        name: int(domains[[f"{split}_{name}" for split in SPLITS]].to_numpy().sum())
         for name in ("impressions", "clicks")
     }
     rate = totals["clicks"] / totals["impressions"]

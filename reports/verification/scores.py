@@ -18,11 +18,11 @@ import polars as pl
 from benchmark.metrics import METRICS, domain_metrics, evaluate, expected_domain_metrics
 from benchmark.store.files import RecordError, named_damage, read_json
 from benchmark.store.records import RECORD, RunRecord, RunStore
+from datasets.spec import SPLITS
 from reports.reading.findings import Findings
 from reports.reading.folders import files_below
 
 ROWS = ["split", "row_id", "eval_domain_id", "label", "block", "cluster"]  # as far as known
-SPLITS = ("train", "dev", "test")
 FILES = {
     "card.json",
     "domains.parquet",
