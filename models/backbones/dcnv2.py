@@ -176,11 +176,6 @@ class DCNv2(Backbone):
         return self.logit(h, context).squeeze(1)  # (B, 1) -> (B,)
 
 
-def build(config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> Backbone:
-    """A DCNv2 whose tower has the protocol's sizes."""
-    return DCNv2(config, shape, method)
-
-
 def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module:
     if config.cross == "full":
         return FullCross(method.linear(n, n, "cross"))
@@ -191,7 +186,7 @@ def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module
 
 BACKBONE = BackboneEntry(
     config=DCNv2Config,
-    build=build,
+    build=DCNv2,
     facts=Facts(
         title="DCNv2",
         paper="Wang et al.: DCN V2: improved deep and cross network and practical lessons for"

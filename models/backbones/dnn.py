@@ -31,7 +31,7 @@ class DNN(Backbone):
     Deviation: the pyramid of layers alone is meant, not the retrieval model of the cited paper.
     """
 
-    def __init__(self, shape: ModelShape, method: DomainMethod) -> None:
+    def __init__(self, config: DNNConfig, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
         self.inputs = optional_modules([method.transform(shape.n_input, "input")])
         self.tower = Tower(shape.n_input, shape, method)
@@ -42,14 +42,9 @@ class DNN(Backbone):
         return self.logit(self.tower(h, context), context).squeeze(1)  # (B, 1) -> (B,)
 
 
-def build(config: DNNConfig, shape: ModelShape, method: DomainMethod) -> Backbone:
-    """A DNN of the protocol's sizes."""
-    return DNN(shape, method)
-
-
 BACKBONE = BackboneEntry(
     config=DNNConfig,
-    build=build,
+    build=DNN,
     facts=Facts(
         title="DNN",
         paper="Covington, Adams, Sargin: Deep neural networks for YouTube recommendations, RecSys"

@@ -24,10 +24,10 @@ class Config:
 METHOD = MethodEntry(config=Config, build=lambda config, shape: DomainMethod(shape))
 """
 BACKBONE = """\
-from models.backbones.dnn import DNNConfig, build
+from models.backbones.dnn import DNN, DNNConfig
 from models.interfaces import BackboneEntry
 
-BACKBONE = BackboneEntry(config=DNNConfig, build=build)
+BACKBONE = BackboneEntry(config=DNNConfig, build=DNN)
 """
 
 
