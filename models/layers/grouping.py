@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +86,19 @@ class Groups:
         return values.split([u for u, _ in self.shapes])
 
 
-class LastGroups:
-    """The groups of the ids that were asked for last, so that the layers of a pass share them."""
+class OfLastIds(Generic[FoundT]):
+    """What was found for the ids that came last, so that the layers of a pass share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[Tensor], FoundT]) -> None:
+        self._find = find
         self._ids: Tensor | None = None
-        self.last: Groups | None = None
+        self.last: FoundT | None = None
 
-    def __call__(self, ids: Tensor) -> Groups:
-        """The groups of a batch's ids (B,)."""
+    def __call__(self, ids: Tensor) -> FoundT:
+        """The result of `find` for a batch's ids (B,)."""
         if self.last is None or ids is not self._ids:
             with torch.inference_mode(mode=False):  # a training pass may follow on the same ids
-                self._ids, self.last = ids, group_rows(ids)
+                self._ids, self.last = ids, self._find(ids)
         return self.last
 
 

@@ -23,7 +23,7 @@ from models.interfaces import (
     MethodEntry,
     tuned,
 )
-from models.layers.grouping import group_rows
+from models.layers.grouping import OfLastIds, group_rows
 
 if TYPE_CHECKING:
     from typing import Self
@@ -78,25 +78,15 @@ class ApgConfig:
         return rank
 
 
-class DistinctConditions:
-    """The different e_d of the batch seen last, so that the layers of a pass look for them once."""
+def distinct_conditions(domain_id: Tensor) -> tuple[Groups, Tensor]:
+    """Groups of rows of equal e_d, from the domain ids (B,), and a row of each group (U,).
 
-    def __init__(self) -> None:
-        self._domain_id: Tensor | None = None
-        self._found: tuple[Groups, Tensor] | None = None
-
-    def __call__(self, domain_id: Tensor) -> tuple[Groups, Tensor]:
-        """Groups of rows of equal e_d, from the domain ids (B,), and a row of each group (U,).
-
-        A row of a domain unseen in train is alone: such rows share an id but not their e_d.
-        """
-        if self._found is None or domain_id is not self._domain_id:
-            with torch.inference_mode(mode=False):  # what is kept may serve a training pass
-                alone = -1 - torch.arange(len(domain_id), device=domain_id.device)
-                groups = group_rows(torch.where(domain_id > 0, domain_id, alone))
-                first = [rows[:, 0] for (rows,) in groups.blocks(groups.rows)]
-                self._domain_id, self._found = domain_id, (groups, torch.cat(first))
-        return self._found
+    A row of a domain unseen in train is alone: such rows share an id but not their e_d.
+    """
+    alone = -1 - torch.arange(len(domain_id), device=domain_id.device)
+    groups = group_rows(torch.where(domain_id > 0, domain_id, alone))
+    first = [rows[:, 0] for (rows,) in groups.blocks(groups.rows)]
+    return groups, torch.cat(first)
 
 
 class StaticFactor(nn.Module):
@@ -217,7 +207,7 @@ class ApgLinear(DomainLinear):
         *,
         config: ApgConfig,
         shape: ModelShape,
-        conditions: DistinctConditions,
+        conditions: OfLastIds[tuple[Groups, Tensor]],
     ) -> None:
         """Make a map that `activation` follows, if any."""
         super().__init__()
@@ -280,7 +270,7 @@ class Apg(DomainMethod):
     def __init__(self, config: ApgConfig, shape: ModelShape) -> None:
         super().__init__(shape)
         self.config = config
-        self.conditions = DistinctConditions()
+        self.conditions = OfLastIds(distinct_conditions)
 
     def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
         if role == "logit" or (role == "cross" and not self.config.apg_cross):

@@ -30,7 +30,7 @@ from models.interfaces import (
     Range,
     tuned,
 )
-from models.layers.grouping import LastGroups
+from models.layers.grouping import OfLastIds, group_rows
 from models.layers.tables import DomainTable
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from models.interfaces import DomainContext, ModelShape, Place, Role
     from models.layers.grouping import Groups
 
+    LastGroups = OfLastIds[Groups]
     Tables = tuple[DomainTable, DomainTable]
 
     class SavedPass(Protocol):
@@ -126,19 +127,10 @@ class PartitionedNorm(DomainTransform):
     updates: Tensor
     whole_updates: Tensor
 
-    def __init__(
-        self,
-        n: int,
-        shape: ModelShape,
-        groups: LastGroups,
-        *,
-        momentum: float,
-        min_rows: int,
-        variance_floor: float,
-    ) -> None:
+    def __init__(self, n: int, shape: ModelShape, config: StarConfig, groups: LastGroups) -> None:
         """Make the normalisation of n values; `groups` finds the rows of each task."""
         super().__init__()
-        self.momentum, self.min_rows, self.variance_floor = momentum, min_rows, variance_floor
+        self.config = config
         self.first_std = shape.embedding_std
         self.groups = groups
         self.gamma = nn.Parameter(torch.zeros(n))
@@ -153,7 +145,7 @@ class PartitionedNorm(DomainTransform):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """The identity for values of the embeddings' first scale."""
-        self.gamma.fill_((self.first_std**2 + self.variance_floor) ** 0.5)
+        self.gamma.fill_((self.first_std**2 + self.config.variance_floor) ** 0.5)
         self.beta.zero_()
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
@@ -164,7 +156,7 @@ class PartitionedNorm(DomainTransform):
         normalised: Tensor = Standardise.apply(
             h,
             mean,
-            torch.rsqrt(var + self.variance_floor),
+            torch.rsqrt(var + self.config.variance_floor),
             is_own,
             self.gamma * self.own_gamma(groups.ids),
             self.beta + self.own_beta(groups.ids),
@@ -174,7 +166,7 @@ class PartitionedNorm(DomainTransform):
 
     def _is_whole(self, rows: Tensor) -> Tensor:
         """True where so many rows (U,) of a domain give statistics of their own."""
-        return rows >= self.min_rows
+        return rows >= self.config.min_rows
 
     def _statistics(self, h: Tensor, groups: Groups, is_own: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (U, d) of the domains; in training the running ones move."""
@@ -202,7 +194,7 @@ class PartitionedNorm(DomainTransform):
         """
         is_whole = self._is_whole(rows)  # (U,)
         is_first = is_whole & (self.whole_updates.index_select(0, ids) == 0)
-        step = self.momentum * (rows / self.min_rows).clamp(max=1.0).to(mean.dtype)
+        step = self.config.momentum * (rows / self.config.min_rows).clamp(max=1.0).to(mean.dtype)
         step = step.masked_fill(is_first, 1.0).unsqueeze(1)  # (U, 1)
         running = self._running(ids)  # (U, 2, d)
         unbiased = var * (rows / (rows - 1).clamp(min=1)).unsqueeze(1)
@@ -378,7 +370,13 @@ class StarLinear(AffineLinear):
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, is_hidden: bool, shape: ModelShape, groups: LastGroups
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        is_hidden: bool,
+        shape: ModelShape,
+        groups: LastGroups,
     ) -> None:
         """Make a map that the activation of `shape` follows if `is_hidden`."""
         super().__init__(n_in, n_out, shape.activation if is_hidden else None)
@@ -432,7 +430,7 @@ class Star(DomainMethod):
     def __init__(self, config: StarConfig, shape: ModelShape) -> None:
         super().__init__(shape)
         self.config = config
-        self.groups = LastGroups()
+        self.groups = OfLastIds(group_rows)
         n_in = shape.n_input if config.auxiliary_input == "all" else shape.n_domain
         self.auxiliary_hidden = AffineLinear(n_in, config.auxiliary_hidden, shape.activation)
         self.auxiliary_out = AuxiliaryLogit(config.auxiliary_hidden, 1, None)
@@ -452,14 +450,7 @@ class Star(DomainMethod):
     def transform(self, n: int, place: Place) -> DomainTransform | None:
         if place != self.config.norm_place or not self.config.partitioned_norm:
             return None
-        norm = PartitionedNorm(
-            n,
-            self.shape,
-            self.groups,
-            momentum=self.config.momentum,
-            min_rows=self.config.min_rows,
-            variance_floor=self.config.variance_floor,
-        )
+        norm = PartitionedNorm(n, self.shape, self.config, self.groups)
         self._norms.append(norm)
         return norm
 

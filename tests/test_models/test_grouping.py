@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.layers.grouping import LastGroups, group_rows
+from models.layers.grouping import OfLastIds, group_rows
 
 
 @pytest.mark.parametrize(("rows", "num_ids"), [(0, 3), (1, 3), (7, 2), (256, 12), (256, 500)])
@@ -56,14 +56,14 @@ def test_padding_stays_small_whatever_the_sizes():
 
 
 def test_layers_of_a_pass_share_their_groups():
-    groups, ids = LastGroups(), torch.tensor([1, 2, 1])
+    groups, ids = OfLastIds(group_rows), torch.tensor([1, 2, 1])
 
     assert groups(ids) is groups(ids)
     assert groups(ids) is not groups(ids.clone())
 
 
 def test_groups_of_an_evaluation_serve_a_training_pass_on_the_same_ids():
-    groups, ids = LastGroups(), torch.tensor([1, 2, 1])
+    groups, ids = OfLastIds(group_rows), torch.tensor([1, 2, 1])
     with torch.inference_mode():
         groups(ids)
     values = torch.randn(3, 2, requires_grad=True)
