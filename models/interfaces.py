@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -105,8 +105,7 @@ class ModelShape:
     sparse_gradient: bool  # of all tables of which a step looks up some rows
 
 
-@dataclass(frozen=True, slots=True)
-class DomainContext:
+class DomainContext(NamedTuple):
     """The facts that a layer may know about the rows it sees."""
 
     domain_id: Tensor  # (B,)

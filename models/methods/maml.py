@@ -30,6 +30,7 @@ from models.interfaces import (
     Range,
     tuned,
 )
+from models.layers.grouping import group_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -191,7 +192,8 @@ class TaskRows(NamedTuple):
 
     def losses(self, model: Model, thetas: Mapping[str, Tensor]) -> Tensor:
         """The weighted cross-entropy (T,) of each task's rows under its parameters (T, *shape)."""
-        logits = stacked_scores(model, thetas, DomainContext(*self[:4]))  # (T, n)
+        of_tasks = vmap(model.score_with, randomness="different")
+        logits = of_tasks(dict(thetas), DomainContext(*self[:4]))  # (T, n)
         losses = functional.binary_cross_entropy_with_logits(
             logits, self.label, self.weight, reduction="none"
         )
@@ -212,17 +214,6 @@ class TaskRows(NamedTuple):
         return self._replace(weight=is_row / is_row.sum())
 
 
-def stacked_scores(model: Model, thetas: Mapping[str, Tensor], context: DomainContext) -> Tensor:
-    """Logits (T, n) of the rows (T, n, ...) of tasks, each with its parameters (T, *shape)."""
-
-    def score(theta: dict[str, Tensor], *columns: Tensor) -> Tensor:
-        return model.score_with(theta, DomainContext(*columns))
-
-    columns = (context.domain_id, context.task_id, context.e_d, context.x_0)
-    logits: Tensor = vmap(score, randomness="different")(dict(thetas), *columns)
-    return logits
-
-
 def stacked_rows(model: Model, batch: Batch, weight: Tensor) -> TaskRows:
     """The rows of a batch, embedded, as a stack of tasks that is shaped like their weight.
 
@@ -230,7 +221,7 @@ def stacked_rows(model: Model, batch: Batch, weight: Tensor) -> TaskRows:
     """
     context = model.embed(batch)
     missing = weight.numel() - len(batch)
-    columns = (context.domain_id, context.task_id, context.e_d, context.x_0, batch.label)
+    columns = (*context, batch.label)
     stacks = (torch.cat([c[:missing], c]).unflatten(0, weight.shape) for c in columns)
     return TaskRows._make([*stacks, weight.to(context.x_0)])
 
@@ -264,16 +255,14 @@ class TaskPredictor(AdaptedPredictor):
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
         context = self.model.embed(batch)
-        tasks, counts = torch.unique(batch.task_id, return_counts=True)
-        order = torch.argsort(batch.task_id, stable=True)
-        columns = (context.domain_id, context.task_id, context.e_d, context.x_0)
-        parts = (column.index_select(0, order).split(counts.tolist()) for column in columns)
+        groups = group_rows(batch.task_id)
+        parts = (groups.runs(groups.sort(column)) for column in context)
         logits = [context.x_0.new_empty(0)]
-        for task, *part in zip(tasks.tolist(), *parts, strict=True):
+        for task, *part in zip(groups.numbers, *parts, strict=True):
             place = self.places.get(task, 0)
             theta = {name: values[place] for name, values in self.thetas.items()}
             logits.append(self.model.score_with(theta, DomainContext(*part)))
-        return torch.cat(logits).index_select(0, order.argsort())
+        return groups.unsort(torch.cat(logits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

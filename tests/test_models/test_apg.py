@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,7 +118,7 @@ def test_folded_factors_are_never_stale(mode):
         assert torch.equal(copied(h, context), layer(h, context))
         copied.u.load_state_dict({name: 0.0 * v for name, v in layer.u.state_dict().items()})
         assert torch.equal(copied(h, context), layer.bias.expand(8, 6))
-    single = h.float(), replace(context, e_d=context.e_d.float())
+    single = h.float(), context._replace(e_d=context.e_d.float())
     with mode():
         torch.testing.assert_close(
             layer.float()(*single).double(), 2.0 * before, rtol=1e-4, atol=1e-5
@@ -133,7 +132,7 @@ def test_core_per_distinct_domain_equals_core_per_row(rows, generate_bias):
     layer = bring_to_life(make_layer(generate_bias=generate_bias, generator_hidden=3))
     h = values(rows, 9).requires_grad_()
     context = context_of(np.random.default_rng(0).integers(0, NUM_DOMAINS, rows))
-    each_alone = replace(context, domain_id=torch.zeros_like(context.domain_id))
+    each_alone = context._replace(domain_id=torch.zeros_like(context.domain_id))
 
     results = []
     for one in (context, each_alone):

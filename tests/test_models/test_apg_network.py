@@ -36,7 +36,7 @@ def test_gradient_reaches_e_d_through_the_condition(make_model, make_batch):
     model, batch = make_model("dnn", "apg", options={"condition": "e_d"}), make_batch(40)
     context = model.embed(batch)
 
-    model.score(replace(context, x_0=context.x_0.detach())).sum().backward()
+    model.score(context._replace(x_0=context.x_0.detach())).sum().backward()
 
     of_fields = model.embedding.weight.grad[1:].split([4, 3, 50, 40, 12])
     for field, of_field in zip(batch.codes[:, :2].T, of_fields, strict=False):
@@ -57,7 +57,7 @@ def test_each_distinct_domain_is_generated_once_and_looked_for_once_a_pass(make_
     model.score(context)
     found = model.method.conditions(context.domain_id)
     assert found is model.method.conditions(context.domain_id)
-    model.score(replace(context, domain_id=torch.zeros_like(context.domain_id)))
+    model.score(context._replace(domain_id=torch.zeros_like(context.domain_id)))
 
     assert generated == [12, 12, 12, 200, 200, 200]
 

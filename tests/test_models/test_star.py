@@ -117,7 +117,7 @@ def test_number_of_per_domain_parameters(make_model, backbone, star_cross):
 def test_auxiliary_network_of_the_domain_reads_the_domain_alone(make_model, make_batch):
     model = make_model("dnn", "star", options={"auxiliary_input": "domain"}).eval()
     ctx = model.embed(make_batch(9))
-    moved = replace(ctx, x_0=ctx.x_0 + 1.0)
+    moved = ctx._replace(x_0=ctx.x_0 + 1.0)
 
     assert torch.equal(model.method.auxiliary_logit(moved), model.method.auxiliary_logit(ctx))
     assert model.method.auxiliary_hidden.affine.in_features == 16
