@@ -74,7 +74,7 @@ def use_plugins(paths: Iterable[Path]) -> None:
         taken = sorted({*_built_in(kind), *plugins[kind]})
         if path.stem in taken:
             raise PluginError(
-                f"{path}: there is a {_singular(kind)} {path.stem!r} already; taken are"
+                f"{path}: there is a {kind.removesuffix('s')} {path.stem!r} already; taken are"
                 f" {', '.join(taken)}: rename the file"
             )
         plugins[kind][path.stem] = str(path.resolve())
@@ -172,7 +172,7 @@ def _module(kind: Kind, name: str) -> ModuleType:
     elif name in _plugins()[kind]:
         module = import_file(Path(_plugins()[kind][name]))
     else:
-        singular = _singular(kind)
+        singular = kind.removesuffix("s")
         raise ValueError(
             f"Unknown {singular} {name!r}. Available: {', '.join(available(kind))}."
             f" A new {singular} is one file: models/{kind}/{name}.py, or one elsewhere that"
@@ -180,10 +180,6 @@ def _module(kind: Kind, name: str) -> ModuleType:
         )
     check_constant(module, kind)
     return module
-
-
-def _singular(kind: Kind) -> str:
-    return kind.removesuffix("s")
 
 
 def _kind_of(module: ModuleType, path: Path) -> Kind:
