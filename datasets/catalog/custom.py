@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from datasets.encoding.times import read_time
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import ParquetTable, Table, TextTable, check_folder, require_columns
@@ -132,15 +133,6 @@ class FileLayout:
             f"timestamp_format {layout!r} does not describe a date ({reason}); use one such as"
             " '%d/%m/%Y %H:%M:%S'"
         )
-
-
-def read_time(column: pl.Expr, layout: str) -> pl.Expr:
-    """Times of a text column, without a zone (UTC if the layout has one); null where unreadable."""
-    layout = layout.replace(".%f", "%.f")  # Python's way to write the fraction of a second
-    if ("%H" in layout or "%I" in layout) and "%M" not in layout:
-        column, layout = column + " 00", f"{layout} %M"  # hours alone are no time to Polars
-    times = column.str.to_datetime(layout, time_unit="us", strict=False)
-    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if "%z" in layout else times
 
 
 def is_positive(label: pl.Expr, positive: tuple[str, ...]) -> pl.Expr:

@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.domains import Domains, cluster_codes, number_domains
-from datasets.encoding.splits import RowOrder, order_rows, time_blocks, time_keys
+from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
+from datasets.encoding.times import time_keys
 from datasets.encoding.vocabulary import (
     Encoded,
     Tokens,

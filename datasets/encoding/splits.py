@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
+from datasets.encoding.times import UNITS, epoch_unit
 from datasets.spec import SPLITS, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from datasets.spec import PrepareOptions, SplitKind, SplitName, SplitVariant
 
 SHARES = (4, 1, 1)  # AdaSparse, section 4.1.1
@@ -25,24 +21,8 @@ CUTS: dict[SplitVariant, tuple[float, float]] = {
     "cut 2": (0.1, 0.9),
     "cut 3": (0.2, 1.0),
 }
-NAIVE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
-)
-ZONED_FORMATS = (
-    "%Y-%m-%dT%H:%M:%S%.fZ",
-    "%Y-%m-%dT%H:%M:%S%.f%z",
-    "%Y-%m-%d %H:%M:%S%.f%z",
-)
 MIN_DAYS, NUM_BLOCKS = 10, 20
 DAY_SECONDS = 86_400
-UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-EARLIEST, LATEST = (
-    int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) for year in (1990, 2050)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,59 +128,6 @@ def by_shuffle(num_rows: int, seed: int, name: str) -> RowOrder:
     return RowOrder(order, bounds, "shuffle")
 
 
-def time_keys(
-    column: Iterable[pl.Series], num_rows: int, locate: Callable[[int], str]
-) -> np.ndarray:
-    """Sortable integers of a text column of integer epochs or ISO-8601 dates and times.
-
-    The first value that is not missing decides which of the two the column holds, and whether its
-    times have a zone. An epoch may be written as a float, such as `1537236544.0`. The column comes
-    in blocks.
-
-    Raises:
-        DataError: a value is missing, is neither, or is unlike the first one.
-    """
-    found = np.empty(num_rows, dtype=np.int64)
-    start, first, reader = 0, None, _epochs
-    for block in column:
-        if first is None:
-            first = block.drop_nulls().head(1)
-            readers = (_epochs, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
-            reader = next((reader for reader in readers if reader(first).count()), _epochs)
-        keys = reader(block)
-        if keys.null_count():
-            row = int(keys.is_null().arg_max() or 0)
-            raise DataError(
-                f"{locate(start + row)}: timestamp column {block.name!r} holds {block[row]!r};"
-                " allowed are integer epochs such as 1537236544, or ISO-8601 dates and times such"
-                " as 2018-09-21T08:30:00, either all with a zone or all without, in the whole"
-                f" column (its first value is {first.first()!r}); correct or remove the line, or"
-                " say timestamp_format = '%d/%m/%Y %H:%M' or the like in the TOML file of the log"
-            )
-        found[start : start + len(block)] = keys.to_numpy()
-        start += len(block)
-    return found
-
-
-def _epochs(column: pl.Series) -> pl.Series:
-    epochs = column.cast(pl.Int64, strict=False)
-    if epochs.null_count():
-        without_fraction = column.str.replace(r"\.0*$", "")
-        epochs = epochs.fill_null(without_fraction.cast(pl.Int64, strict=False))
-    return epochs
-
-
-def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
-    """Microseconds since 1970, of UTC where the layout has a zone."""
-    found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
-    for layout in layouts:
-        if not found.null_count():
-            break
-        parsed = column.str.to_datetime(layout, time_unit="us", strict=False).to_physical()
-        found = found.fill_null(parsed)
-    return found
-
-
 def _compact(order: np.ndarray) -> np.ndarray:
     """Row numbers as int32, if they fit."""
     return order.astype(np.int32) if len(order) <= np.iinfo(np.int32).max else order
@@ -228,14 +155,6 @@ def _check_not_empty(bounds: tuple[int, ...], reason: str) -> None:
             )
 
 
-def epoch_unit(low: int, high: int) -> str | None:
-    """The one of `UNITS` in which both numbers are times of 1990 to 2050; None if there is none."""
-    fitting = (
-        name for name, size in UNITS.items() if EARLIEST * size <= low <= high <= LATEST * size
-    )
-    return next(fitting, None)
-
-
 def time_blocks(num_rows: int, times: np.ndarray | None) -> np.ndarray:
     """The block of each row of a split, (num_rows,) int16 from 0.
 
@@ -245,7 +164,7 @@ def time_blocks(num_rows: int, times: np.ndarray | None) -> np.ndarray:
 
     Args:
         num_rows: the rows of the split, one or more.
-        times: sortable integers of `splits.time_keys`; they tell days only as epochs.
+        times: sortable integers of `times.time_keys`; they tell days only as epochs.
     """
     order = np.arange(num_rows)
     if times is not None:

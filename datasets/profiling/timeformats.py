@@ -8,8 +8,7 @@ from functools import partial
 
 import polars as pl
 
-from datasets.catalog.custom import read_time
-from datasets.encoding.splits import UNITS, epoch_unit, time_keys
+from datasets.encoding.times import UNITS, epoch_unit, read_time, time_keys
 from datasets.profiling.names import words_of
 from datasets.spec import DataError
 
