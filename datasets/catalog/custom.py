@@ -20,6 +20,7 @@ from datasets.encoding.times import read_time
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import ParquetTable, Table, TextTable, check_folder, require_columns
+from datasets.raw.values import as_text, tokens_of
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 PROBE = dt.datetime(
@@ -108,7 +109,8 @@ class FileLayout:
         """Rows of text with missing values as nulls, labels as 0 and 1, and times as ISO-8601."""
         if self.missing:
             inputs = pl.col(spec.inputs)
-            frame = frame.with_columns(pl.when(~inputs.is_in(self.missing)).then(inputs))
+            missing = tokens_of(self.missing)
+            frame = frame.with_columns(pl.when(~inputs.is_in(missing)).then(inputs))
         if self.positive:
             frame = frame.with_columns(is_positive(pl.col(spec.label), self.positive))
         if self.timestamp_format is not None and spec.timestamp is not None:
@@ -138,7 +140,7 @@ class FileLayout:
 def is_positive(label: pl.Expr, positive: tuple[str, ...]) -> pl.Expr:
     """1 for the listed labels, whatever the case or the notation of a number, null if missing."""
     numbers = pl.Series(positive).cast(pl.Float64, strict=False).drop_nulls()
-    texts = [value.lower() for value in positive]
+    texts = [value.lower() for value in tokens_of(positive)]
     is_listed = label.str.to_lowercase().is_in(texts)
     is_equal = label.cast(pl.Float64, strict=False).is_in(numbers.to_list()).fill_null(value=False)
     return pl.when(label != "").then((is_listed | is_equal).cast(pl.Int8).cast(pl.String))
@@ -245,9 +247,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by
     paths = _find(root, layout.files)
     tables = tuple(_open(path, spec, layout) for path in paths)
     _check_columns(tables, spec.columns)
-    frame = pl.concat(
-        [table.scan().select(pl.col(spec.columns).cast(pl.String)) for table in tables]
-    )
+    frame = pl.concat([as_text(table.scan(), spec.columns) for table in tables])
     return RawLog(
         frame=layout.values_of(frame, spec),
         files=tuple(paths),

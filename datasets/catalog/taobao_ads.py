@@ -117,9 +117,6 @@ def _ads(path: Path) -> SideFile:
 
 
 def _users(path: Path) -> SideFile:
-    """The profiles; the official header has a blank after its last name."""
-    table = TextTable.open(path)
-    names = {name: name.strip() for name in table.columns}
-    require_columns(replace(table, columns=tuple(names.values())), ("userid", *USER_COLUMNS))
-    profiles = table.scan().rename(names).select(pl.col("userid").alias("user"), *USER_COLUMNS)
-    return SideFile(table, "user", profiles, is_complete=False)
+    """The profiles of most users."""
+    side = SideFile.open(path, "userid", USER_COLUMNS)
+    return replace(side, key="user", frame=side.frame.rename({"userid": "user"}), is_complete=False)

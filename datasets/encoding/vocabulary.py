@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from datasets.raw.values import split_bags
 from datasets.spec import PAD, UNSEEN, DataError
 
 if TYPE_CHECKING:
@@ -172,14 +173,10 @@ def _count(code_of: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
 
 def _split_bags(bags: pl.Series, feature: FeatureSpec) -> tuple[np.ndarray, np.ndarray, pl.Series]:
     """The bag, slot and word of every filled slot."""
-    words = bags.str.split(feature.separator)
-    words = words.list.eval(pl.element().filter(pl.element() != MISSING)).list.head(
-        feature.max_length
-    )
-    lengths = words.list.len().to_numpy().astype(np.int64)
-    bag = np.repeat(np.arange(len(words)), lengths)
-    slot = np.arange(len(bag)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return bag, slot, words.filter(words.list.len() > 0).explode()
+    bag, words = split_bags(bags, feature.separator)
+    slot = np.arange(len(bag)) - np.searchsorted(bag, bag)
+    has_slot = slot < feature.max_length
+    return bag[has_slot], slot[has_slot], words.filter(has_slot)
 
 
 def _count_words(

@@ -13,6 +13,7 @@ import polars as pl
 
 from datasets.catalog.custom import PARQUET
 from datasets.raw.tables import ParquetTable, Table, TextTable, open_bytes
+from datasets.raw.values import as_text
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -50,10 +51,8 @@ class LogFiles:
         return sum(table.num_rows for table in self.tables)
 
     def scan(self) -> pl.LazyFrame:
-        """The shared columns of all rows, as text; a quoted empty value is missing too."""
-        texts = pl.col(self.shared).cast(pl.String)
-        columns = pl.when(texts != "").then(texts)
-        return pl.concat([table.scan().select(columns) for table in self.tables])
+        """The shared columns of all rows as text, read as a preparation reads them."""
+        return pl.concat([as_text(table.scan(), self.shared) for table in self.tables])
 
 
 def find_log(patterns: Sequence[str]) -> list[Path]:

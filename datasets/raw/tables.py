@@ -201,7 +201,9 @@ class TextTable:
 
     @classmethod
     def open(cls, path: Path, separator: str = ",", columns: tuple[str, ...] = ()) -> TextTable:
-        """Read the first line only; `columns` name those of a file without a header.
+        """Read the first line only, names without blanks around them.
+
+        `columns` name those of a file without a header.
 
         Raises:
             DataError: the file is empty, its first line is no header, two columns share a name, or
@@ -402,7 +404,7 @@ def _first_line(path: Path, line: bytes, separator: str) -> tuple[str, ...]:
             f"{path} line 1: the header is longer than {MAX_HEADER_BYTES} bytes; is this a text"
             " file?"
         )
-    return tuple(next(csv.reader([text], delimiter=separator)))
+    return tuple(name.strip() for name in next(csv.reader([text], delimiter=separator)))
 
 
 def _lines(path: Path) -> list[str]:

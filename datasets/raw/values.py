@@ -1,0 +1,79 @@
+"""Values as tokens: the rules by which a log's own ways to write a value become one text each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from polars import selectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WHOLE_FLOAT = r"^(-?\d+)\.0+$"
+LIST = r"""^\[((?:[^\[\]]|'[^']*'|"[^"]*")*)\]$"""  # one list, not several
+QUOTED = r"""^(?:'(.*)'|"(.*)")$"""
+MAX_INTEGER = 2.0**63
+
+
+def as_text(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
+    """These columns as text, one token for every way to write a value, null where it is missing.
+
+    Blanks around a value are no part of it. A whole float is the integer that it is. An empty value
+    and the NaN of a Parquet file are missing.
+    """
+    floats = selectors.float()
+    return (
+        frame.select(columns)
+        .with_columns(_float_text(floats), (~floats).cast(pl.String))
+        .with_columns(token(selectors.by_name(columns)))
+    )
+
+
+def token(text: pl.Expr) -> pl.Expr:
+    """The text of a value without blanks around it, a whole float as an integer, null if empty."""
+    text = text.str.strip_chars()
+    return pl.when(text != "").then(text.map_batches(_whole, pl.String, is_elementwise=True))
+
+
+def tokens_of(texts: Sequence[str]) -> list[str]:
+    """Some values as a log's own become tokens; what is empty then is left out."""
+    return (
+        pl.select(token(pl.lit(pl.Series(texts, dtype=pl.String))))
+        .to_series()
+        .drop_nulls()
+        .to_list()
+    )
+
+
+def split_bags(bags: pl.Series, separator: str) -> tuple[np.ndarray, pl.Series]:
+    """The place of the bag of every token, rising, and the tokens.
+
+    A bag may be written as a list of Python or JSON: square brackets around it, and quotes around
+    its tokens, are no part of them. Each token is one as `token` reads it; empty ones are left out.
+    """
+    if bags.str.starts_with("[").any():
+        bags = bags.str.replace(LIST, "$1")
+    parts = bags.fill_null("").str.split(separator)
+    place = np.repeat(np.arange(len(bags)), parts.list.len().to_numpy())
+    words = parts.explode()
+    if words.str.contains_any(["'", '"']).any():
+        words = words.str.strip_chars().str.replace(QUOTED, "$1$2")
+    words = pl.select(token(pl.lit(words))).to_series()
+    is_filled = words.is_not_null()
+    return place[is_filled.to_numpy()], words.filter(is_filled)
+
+
+def _float_text(number: pl.Expr) -> pl.Expr:
+    """Numbers of a Parquet file; the larger ones would be written with an exponent."""
+    is_whole = (number == number.floor()) & (number.abs() < MAX_INTEGER)
+    integer = number.cast(pl.Int64, strict=False).cast(pl.String)
+    return pl.when(is_whole).then(integer).otherwise(number.fill_nan(None).cast(pl.String))
+
+
+def _whole(text: pl.Series) -> pl.Series:
+    """Whole floats as integers; most columns have none, and a search in all values is dear."""
+    if not (text.str.ends_with("0") & text.str.contains(".", literal=True)).any():
+        return text
+    return text.str.replace(WHOLE_FLOAT, "$1")
