@@ -1,8 +1,9 @@
-"""Command lines: exit codes, errors of one line, and arguments that are numbers."""
+"""Command lines: exit codes, errors of one line, output, and arguments that are numbers."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,8 +45,11 @@ def exit_code(
     """The exit code that `act` returns, or that of an error, which is printed as one line.
 
     Errors of files and those of the kinds `errors` can be mended by the user; others pass through.
-    `place` is named where an error of a file names none, `hint` after Ctrl-C.
+    `place` is named where an error of a file names none, `hint` after Ctrl-C. What `act` prints is
+    written with escapes where the terminal's encoding lacks a letter.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
     try:
         return act()
     except errors as error:
@@ -58,3 +62,10 @@ def exit_code(
         return INTERRUPTED
     sys.stderr.write(f"{program}: error: {' '.join(message.split())}\n")
     return USAGE
+
+
+def print_document(text: str) -> None:
+    """Write a whole file on standard output: in UTF-8, whatever the terminal's encoding is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)

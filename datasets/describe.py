@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.command_line import OK, Parser, at_least, exit_code
+from datasets.command_line import OK, Parser, at_least, exit_code, print_document
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
     proposal = propose(files, profile_log(files, max_rows), label)
     for line in remarks(proposal):
         sys.stderr.write(line + "\n")
-    sys.stdout.write(toml_text(proposal))
+    print_document(toml_text(proposal))
 
 
 def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
@@ -110,7 +110,7 @@ def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     card = card_of(entry, entry.read_raw(data_dir or entry.default_dir), data)
     text = render(card, "html" if out is not None and out.suffix == ".html" else "md")
     if out is None:
-        sys.stdout.write(text)
+        print_document(text)
     else:
         out.write_text(text, encoding="utf-8")
         sys.stderr.write(f"wrote {out}\n")

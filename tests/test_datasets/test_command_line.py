@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import errno
+import io
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from datasets.command_line import OK, Parser, exit_code
+from datasets.command_line import OK, Parser, exit_code, print_document
 from datasets.spec import DataError
 
 
@@ -57,3 +60,21 @@ def test_bad_usage_is_one_line(capsys):
     assert capsys.readouterr().err == (
         "program: error: unrecognized arguments: --nothing; see --help\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (lambda text: sys.stdout.write(text), b"caf\xe9 \\u9996\\u9875\n"),
+        (print_document, "caf\xe9 首页\n".encode()),
+    ],
+    ids=["progress is escaped", "a document is UTF-8"],
+)
+def test_letters_that_the_terminal_lacks(monkeypatch, write, expected):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+
+    exit_code("program", partial(write, "caf\xe9 首页\n"))
+    sys.stdout.flush()
+
+    assert written.getvalue() == expected
