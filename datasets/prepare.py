@@ -12,6 +12,7 @@ import polars as pl
 from datasets.encoding.cache import shared_folder
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
 from datasets.files import file_digest, json_digest
+from datasets.raw.tables import named
 from datasets.spec import (
     UNSEEN,
     DataError,
@@ -125,7 +126,7 @@ class PreparedData:
                 f"data set {self.spec.name!r}: coarser domains are made of one or more of the"
                 f" domain columns {', '.join(partition)}, got {list(columns)}"
             )
-        own = [name for name in partition if name in columns]
+        own = [named(name) for name in partition if name in columns]
         table = self.domains()
         ids = (
             table.group_by(own)

@@ -19,7 +19,14 @@ import polars as pl
 from datasets.encoding.times import read_time
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog
-from datasets.raw.tables import ParquetTable, Table, TextTable, check_folder, require_columns
+from datasets.raw.tables import (
+    ParquetTable,
+    Table,
+    TextTable,
+    check_folder,
+    named,
+    require_columns,
+)
 from datasets.raw.values import as_text, tokens_of
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
@@ -108,13 +115,14 @@ class FileLayout:
     def values_of(self, frame: pl.LazyFrame, spec: DatasetSpec) -> pl.LazyFrame:
         """Rows of text with missing values as nulls, labels as 0 and 1, and times as ISO-8601."""
         if self.missing:
-            inputs = pl.col(spec.inputs)
-            missing = tokens_of(self.missing)
-            frame = frame.with_columns(pl.when(~inputs.is_in(missing)).then(inputs))
+            inputs, missing = [named(name) for name in spec.inputs], tokens_of(self.missing)
+            frame = frame.with_columns(
+                pl.when(~values.is_in(missing)).then(values) for values in inputs
+            )
         if self.positive:
-            frame = frame.with_columns(is_positive(pl.col(spec.label), self.positive))
+            frame = frame.with_columns(is_positive(named(spec.label), self.positive))
         if self.timestamp_format is not None and spec.timestamp is not None:
-            text = pl.col(spec.timestamp)
+            text = named(spec.timestamp)
             times = read_time(text, self.timestamp_format).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
             frame = frame.with_columns(pl.coalesce(times, text))  # what is no time is named later
         return frame

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.vocabulary import MISSING
+from datasets.raw.tables import named
 
 if TYPE_CHECKING:
     from datasets.encoding.splits import RowOrder
@@ -47,7 +48,9 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
     table = (
         pl.DataFrame(values | counts)
         .with_row_index("group")
-        .sort("train_impressions", *columns, descending=[True, *(False for _ in columns)])
+        .sort(
+            "train_impressions", *map(named, columns), descending=[True, *(False for _ in columns)]
+        )
         .with_row_index("eval_domain_id")
         .with_columns(pl.col("eval_domain_id").cast(pl.Int32))
         .with_columns(
@@ -61,7 +64,9 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
     eval_domain_id = eval_of_group[group]
     domain_id = table["domain_id"].to_numpy().astype(np.int32)[eval_domain_id]
     return Domains(
-        domain_id, eval_domain_id, table.select("eval_domain_id", "domain_id", *columns, *counts)
+        domain_id,
+        eval_domain_id,
+        table.select("eval_domain_id", "domain_id", *map(named, columns), *counts),
     )
 
 

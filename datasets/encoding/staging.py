@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from datasets.raw.tables import named
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Staged:
         self.raw = raw
         self.path = folder / "staged.parquet"
         columns = [
-            pl.col(spec.columns).cast(pl.String),
+            *(named(name).cast(pl.String) for name in spec.columns),
             *([pl.col(raw.truth)] if raw.truth else []),
         ]
         parts = [raw.frame] if raw.candidates is None else [raw.frame, raw.candidates]

@@ -12,6 +12,7 @@ import polars as pl
 
 from datasets.profiling.partitions import Skew, skew_of
 from datasets.profiling.timeformats import readable_time
+from datasets.raw.tables import named
 from datasets.spec import PAD, SPLITS, UNSEEN
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _times(raw: RawLog, data: PreparedData) -> dict[SplitName, tuple[str, str]]:
     }
     wanted = sorted({row for pair in ends.values() for row in pair})
     found = (
-        raw.frame.select(pl.col(name).cast(pl.String))
+        raw.frame.select(named(name).cast(pl.String))
         .with_row_index("row")
         .filter(pl.col("row").is_in(wanted))
         .collect(engine="streaming")

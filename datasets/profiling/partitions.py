@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from datasets.profiling.names import domain_score
+from datasets.raw.tables import named
 from datasets.spec import DataError, DomainPartition
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _is_nameable(column: Column) -> bool:
 
 
 def _measure(labelled: pl.DataFrame, columns: tuple[str, ...]) -> Candidate:
-    domains = labelled.group_by(columns).agg(
+    domains = labelled.group_by(map(named, columns)).agg(
         pl.len().alias("rows"), pl.col(LABEL).sum().cast(pl.Int64).alias("clicks")
     )
     rows, clicks = domains["rows"].to_numpy().astype(np.int64), domains["clicks"].to_numpy()

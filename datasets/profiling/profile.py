@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.catalog.custom import PARQUET
-from datasets.raw.tables import ParquetTable, Table, TextTable, open_bytes
+from datasets.raw.tables import ParquetTable, Table, TextTable, is_pattern, named, open_bytes
 from datasets.raw.values import as_text
 from datasets.spec import DataError
 
@@ -106,6 +106,7 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
         for path in paths
     ]
     everywhere = set.intersection(*(set(table.columns) for table in tables)) - not_text
+    everywhere = {name for name in everywhere if not is_pattern(name)}
     anywhere = dict.fromkeys(name for table in tables for name in table.columns)
     return LogFiles(
         tables=tuple(tables),
@@ -204,8 +205,8 @@ def profile_log(files: LogFiles, max_rows: int) -> LogProfile:
     num_rows = files.num_rows
     frame = files.scan()
     counts = frame.select(
-        *(pl.col(name).null_count().alias(f"missing {name}") for name in files.shared),
-        *(pl.col(name).approx_n_unique().alias(f"distinct {name}") for name in files.shared),
+        *(named(name).null_count().alias(f"missing {name}") for name in files.shared),
+        *(named(name).approx_n_unique().alias(f"distinct {name}") for name in files.shared),
     )
     sample = frame.with_row_index(ROW)
     if num_rows > max_rows:

@@ -289,7 +289,8 @@ def _rows(proposal: Proposal) -> Iterator[str]:
         yield "  the first line holds numbers, so it is taken for data; columns get invented names"
     if files.odd:
         yield (
-            f"  not usable, as not every file has them or they are no text: {', '.join(files.odd)}"
+            "  not usable, as not every file has them, they are no text or are named from ^ to $:"
+            f" {', '.join(files.odd)}"
         )
     if profile.duplicate_share:
         count = round(profile.duplicate_share * profile.num_rows)

@@ -345,7 +345,7 @@ class ParquetTable:
     def scan(self) -> pl.LazyFrame:
         """All rows in file order; lists as text, times with a zone as UTC without one."""
         lists = [
-            pl.col(name).cast(pl.List(pl.String)).list.join(separator)
+            named(name).cast(pl.List(pl.String)).list.join(separator)
             for name, separator in self.list_separators
             if isinstance(self.dtypes.get(name), pl.List)
         ]
@@ -362,6 +362,16 @@ class ParquetTable:
 Table = TextTable | ParquetTable
 
 
+def named(name: str) -> pl.Expr:
+    """The column of exactly this name; `pl.col` takes `*` and names from ^ to $ for patterns."""
+    return selectors.by_name(name).as_expr()
+
+
+def is_pattern(name: str) -> bool:
+    """True of names that Polars takes for a pattern even where they name a series."""
+    return name.startswith("^") and name.endswith("$")
+
+
 def check_folder(root: Path) -> None:
     """Raise a `DataError` unless `root` is a folder."""
     if not root.is_dir():
@@ -375,8 +385,14 @@ def require_columns(
     """The optional columns that a table lacks.
 
     Raises:
-        DataError: another needed column is missing; the message lists close matches.
+        DataError: another needed column is missing; the message lists close matches. Or the name of
+            a needed column is a pattern.
     """
+    for name in filter(is_pattern, needed):
+        raise DataError(
+            f"{table.path}: column {name!r} cannot be read, as its name from ^ to $ is a pattern;"
+            " rename it in the header and where it is named"
+        )
     missing = [name for name in needed if name not in table.columns]
     may_lack = set(optional)
     for name in missing:

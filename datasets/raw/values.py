@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from polars import selectors
 
+from datasets.raw.tables import named
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ def as_text(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
     """
     floats = selectors.float()
     return (
-        frame.select(columns)
+        frame.select(map(named, columns))
         .with_columns(_float_text(floats), (~floats).cast(pl.String))
         .with_columns(token(selectors.by_name(columns)))
     )

@@ -329,3 +329,27 @@ def test_column_that_one_file_lacks_names_both_files(prepare_log, tiny, tmp_path
 
     with pytest.raises(DataError, match=r"log_2\.csv: column 'item' is missing, log_1\.csv has it"):
         prepare_log("", file="unused.txt", files="log_*.csv")
+
+
+@pytest.mark.parametrize("columns", [["*", "a"], ["a", "*"], ["", "[1]"], ["a.b", "a"]])
+def test_odd_names_are_read_as_they_are(prepare_log, tiny, columns):
+    plain = prepare_log(tiny, name="plain")
+    site, item = columns
+
+    data = prepare_log(
+        tiny.rename({"site": item, "item": site}),
+        partition=[item],
+        features=[item, site],
+        missing=["NA"],
+    )
+
+    assert np.array_equal(data.rows(), plain.rows())
+    assert len(data.coarser_domains([item])) == 2
+
+
+def test_name_that_is_a_pattern_is_refused(prepare_log, tiny, refused):
+    log = tiny.rename({"item": "^a$"})
+
+    message = refused(prepare_log, log, features=["site", "^a$"])
+
+    assert "log.csv: column '^a$' cannot be read, as its name from ^ to $ is a pattern" in message

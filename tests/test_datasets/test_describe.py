@@ -154,7 +154,7 @@ def test_several_files_become_one_pattern(proposed, log, tmp_path):
     text, remarks = proposed(tmp_path / "day_?.csv")
 
     assert tomllib.loads(text)["files"] == "day_*.csv"
-    assert "not every file has them or they are no text: extra" in remarks
+    assert "not every file has them, they are no text or are named from ^ to $: extra" in remarks
     assert "rows in its order" in remarks
     assert prepared(text, tmp_path).row_ids().tolist() == list(range(NUM_ROWS))
 
@@ -246,6 +246,21 @@ def test_odd_column_names_survive(proposed, log, tmp_path):
 
     assert tomllib.loads(text)["partition"] == ['the "scene"']
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
+
+
+def test_names_that_polars_takes_for_patterns(proposed, log, tmp_path):
+    names = {"scenario": "*", "userId": "$", "price": "a[0]", "tags": "{b}", "dwell_time": "^a$"}
+    text, remarks = proposed(log.rename(names))
+
+    content = tomllib.loads(text)
+    assert content["partition"] == ["*"]
+    assert "$" in content["features"]
+    assert {part["name"]: part["kind"] for part in tables_of(text)} == {
+        "a[0]": "numeric",
+        "{b}": "bag",
+    }
+    assert "named from ^ to $: ^a$" in remarks
+    assert prepared(text, tmp_path).schema.field_sizes[0] == 4
 
 
 def test_quoted_empty_values_are_missing(proposed, log):
