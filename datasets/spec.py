@@ -31,11 +31,11 @@ class FeatureSpec:
     """One input field of the models.
 
     A `categorical` value is a token; a missing value is a token of its own. A `numeric` column is
-    cut into `num_buckets` buckets at train quantiles; a missing value (empty or NaN) has a bucket
-    of its own, text is an error. A `bag` holds `separator`-separated tokens, of which the first
-    `max_length` are mean-pooled; `raw.values.split_bags` says how they may be written. Tokens that
-    occur fewer than `min_count` times in train get code 0, like values that do not occur in train
-    at all.
+    cut into `num_buckets` buckets at train quantiles, the commonest values apart where quantiles
+    coincide; a missing value (empty or NaN) has a bucket of its own, text is an error. A `bag`
+    holds `separator`-separated tokens, of which the first `max_length` are mean-pooled;
+    `raw.values.split_bags` says how they may be written. Tokens that occur fewer than `min_count`
+    times in train get code 0, like values that do not occur in train at all.
 
     Raises:
         DataError: a count or a length is below its minimum.

@@ -146,14 +146,36 @@ def encode_bag(
 def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
     """Lower ends of all buckets but the first: train quantiles that leave no bucket empty.
 
-    `values` may be left in another order.
+    Where quantiles coincide, the commonest value has a bucket of its own, and the values below and
+    above it share the others by their rows, in the same way. So there are `num_buckets` buckets, or
+    one for every value if these are fewer. `values` may be left in another order.
     """
     if not len(values):
         return values
     ranks = np.arange(1, num_buckets) * len(values) // num_buckets
     values.partition(ranks)
     edges = np.unique(values[ranks])
-    return edges[edges > values.min()]
+    edges = edges[edges > values.min()]
+    return edges if len(edges) == num_buckets - 1 else _edges_of_repeated(values, num_buckets)
+
+
+def _edges_of_repeated(values: np.ndarray, num_buckets: int) -> np.ndarray:
+    """The edges of values of which quantiles coincide."""
+    values.sort()
+    starts = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)  # of runs of equal values
+    if len(starts) <= num_buckets:
+        return values[starts[1:]]
+    lengths = np.diff(starts, append=len(values))
+    place = int(np.argmax(lengths))
+    commonest = values[starts[place]]
+    below, above = values[: starts[place]], values[starts[place] + lengths[place] :]
+    others, num_above = num_buckets - 1, len(starts) - 1 - place  # buckets, and values above
+    share = round(others * len(below) / (len(below) + len(above)))
+    least = max(int(place > 0), others - num_above)
+    most = min(place, others - int(num_above > 0))
+    share = min(max(share, least), most)
+    own = [commonest] * (place > 0) + [np.nextafter(commonest, np.inf)] * (num_above > 0)
+    return np.concatenate([bucket_edges(below, share), own, bucket_edges(above, others - share)])
 
 
 def _rank(tokens: pl.Series, counts: np.ndarray, min_count: int) -> tuple[np.ndarray, int]:

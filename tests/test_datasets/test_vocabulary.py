@@ -132,16 +132,61 @@ def test_numeric_text_is_an_error(value):
         encode_numeric(in_blocks(column("1", None, value, "2")), rows_of(2, 4), 2, place)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(-20, 20), min_size=1, max_size=80), st.integers(2, 16))
-def test_bucket_edges_leave_no_bucket_of_train_empty(numbers, num_buckets):
+def rows_of_buckets(values, num_buckets):
+    """The rows of each bucket."""
+    edges = bucket_edges(values.copy(), num_buckets)
+    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+
+
+def quantiles_of(values, num_buckets):
+    return np.sort(values)[np.arange(1, num_buckets) * len(values) // num_buckets]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.integers(-20, 20).map(lambda number: number // 7 if number < 9 else number),
+        min_size=1,
+        max_size=80,
+    ),
+    st.integers(2, 16),
+)
+def test_repeated_values_fill_as_many_buckets_as_there_can_be(numbers, num_buckets):
     values = np.array(numbers, dtype=float)
 
-    edges = bucket_edges(values, num_buckets)
+    counts = rows_of_buckets(values, num_buckets)
 
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    assert len(counts) == min(num_buckets, len(set(numbers)))
     assert (counts > 0).all()
-    assert len(edges) < num_buckets
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-9, 9), min_size=20, max_size=80, unique=True), st.integers(2, 16))
+def test_buckets_of_different_values_are_cut_at_their_quantiles(numbers, num_buckets):
+    values = np.array(numbers)
+
+    edges = bucket_edges(values.copy(), num_buckets)
+
+    assert edges.tolist() == quantiles_of(values, num_buckets).tolist()
+
+
+@pytest.mark.parametrize(
+    ("negatives", "counts"),
+    [(0, [88, 3, 3, 3, 3]), (6, [6, 88, 4, 4, 4]), (12, [6, 6, 88, 6, 6])],
+)
+def test_commonest_value_has_a_bucket_of_its_own(negatives, counts):
+    others = np.append(
+        -np.arange(1.0, negatives + 1), np.arange(1, sum(counts) - 88 - negatives + 1)
+    )
+    values = np.append(np.zeros(88), others)
+
+    assert rows_of_buckets(values, 5).tolist() == counts
+
+
+def test_bucket_of_the_commonest_value_holds_no_other_value_of_test():
+    edges = bucket_edges(np.array([0.0] * 20 + [1, 2, 3, 4, 5]), 3)
+
+    assert np.searchsorted(edges, [-1, 0, 1e-9, 1], side="right").tolist() == [0, 0, 1, 1]
 
 
 def test_bag_keeps_the_first_tokens_and_pads():
