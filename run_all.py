@@ -170,7 +170,7 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
 
     A split that a log does not allow, such as one whose train rows are of one domain, is left out.
     """
-    from benchmark.command_line.listing import card_line
+    from benchmark.command_line.listing import card_lines
     from benchmark.planning.cells import variants_to_prepare
     from benchmark.planning.selection import logs_to_prepare
     from benchmark.running.grid import prepare_log
@@ -188,7 +188,7 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
                 raise
             print(f"  left out, cells on this split are not run: {error}")
             return
-        print(card_line(logs[word].card))
+        show(card_lines(logs[word].card))
 
     named = logs_to_prepare(selection)
     folders = {log: data_dir if is_named else None for log, is_named in named.items()}

@@ -11,6 +11,7 @@ from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
 from benchmark.store.environment import ROOT, machine
 from benchmark.store.plan import read_plan
+from benchmark.store.remarks import remarks_on
 from benchmark.store.trials import read_trials
 from datasets import catalog
 from models.registry import available
@@ -98,10 +99,17 @@ def _count(states: Sequence[SlotState]) -> str:
     )
 
 
-def card_line(card: Mapping[str, Any]) -> str:
-    """The line that says which rows were read."""
-    rows = card["rows"]
-    line = f"  {card['name']}: " + ", ".join(f"{split} {rows[split]:,}" for split in rows) + " rows"
+def card_lines(card: Mapping[str, Any]) -> list[str]:
+    """What was read of a log: rows and clicks by split, times, and what deserves a look."""
+    name, rows, rates = card["name"], card["rows"], card["base_rate"]
+    splits = [f"{split} {rows[split]:,} rows, {rates[split]:.2%} clicks" for split in rows]
+    lines = [f"{name}: {'; '.join(splits)}; {SPLIT_WORDS[card['split_kind']]}"]
     if card["train_rows_dropped_by_cap"]:
-        line += f"; the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out"
-    return f"{line}; {SPLIT_WORDS[card['split_kind']]}"
+        lines.append(f"the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out")
+    times = [f"{split} {first} to {last}" for split, (first, last) in card["times"].items()]
+    lines += [f"times ({card['timestamp']}): {'; '.join(times)}"] if times else []
+    lines += remarks_on(card)
+    if count := card["duplicate_rows"]:
+        share = count / card["rows_in_log"]
+        lines.append(f"{count:,} rows ({share:.2%}) repeat an earlier one in all columns")
+    return [f"  {line}" for line in lines]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from datasets.encoding.card import card_of_codes, card_of_rows
 from datasets.encoding.domains import Domains, cluster_codes, number_domains
 from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
@@ -54,6 +55,7 @@ def encode_log(
     times = _times(staged, spec)
     rows = order_rows(times, staged.num_rows, name, options).followed_by(staged.num_candidates)
     _write_groups(staged, spec, rows, times, folder)
+    card = card_of_rows(staged, spec, rows, times)
     del times
     label = read_labels(staged, spec.label)[rows.order]
     _check_classes(spec, name, label, rows)
@@ -69,6 +71,7 @@ def encode_log(
     others = (domains.domain_id, task_id, domains.eval_domain_id, label)
     num_columns = len(schema.fields) + sum(schema.bag_lengths)
     write_row_major(codes, num_columns, others, folder / "rows.npy")
+    card |= card_of_codes(schema, rows, codes, label, domains)
     codes.path.unlink()
     np.save(folder / "row_id.npy", rows.order.astype(np.int64, copy=False))
     np.save(
@@ -80,7 +83,7 @@ def encode_log(
         "schema": asdict(schema),
         "split": {name: [part.start, part.stop] for name, part in rows.ranges().items()},
         "candidates": [rows.bounds[-1], len(rows.order)],
-        "card": _card(spec, schema, rows, label, domains, staged.num_rows),
+        "card": card,
     }
 
 
@@ -236,37 +239,6 @@ def _schema(spec: DatasetSpec, fitted: dict[str, Encoded], domains: Domains) -> 
         num_domains=domains.num_seen + 1,
         num_tasks=fitted[spec.representative].size,
     )
-
-
-def _card(
-    spec: DatasetSpec,
-    schema: EncodedSchema,
-    rows: RowOrder,
-    label: np.ndarray,
-    domains: Domains,
-    rows_in_log: int,
-) -> dict[str, Any]:
-    impressions, clicks = domains.table["test_impressions"], domains.table["test_clicks"]
-    one_class = (impressions > 0) & ((clicks == 0) | (clicks == impressions))
-    sizes = zip(
-        (*schema.fields, *schema.bags), (*schema.field_sizes, *schema.bag_sizes), strict=True
-    )
-    return {
-        "split_kind": rows.kind,
-        "rows_in_log": rows_in_log,
-        "train_rows_dropped_by_cap": rows.train_rows_dropped,
-        "rows": {name: len(part) for name, part in rows.ranges().items()},
-        "base_rate": {
-            name: float(label[part.start : part.stop].mean())
-            for name, part in rows.ranges().items()
-        },
-        "vocabulary_sizes": dict(sizes),
-        "bag_lengths": dict(zip(schema.bags, schema.bag_lengths, strict=True)),
-        "num_domains_in_train": domains.num_seen,
-        "num_domains": len(domains.table),
-        "num_tasks": schema.num_tasks,
-        "one_class_domains_in_test": int(one_class.sum()),
-    }
 
 
 def write_known(

@@ -100,3 +100,16 @@ def epoch_unit(low: int, high: int) -> str | None:
         name for name, size in UNITS.items() if EARLIEST * size <= low <= high <= LATEST * size
     )
     return next(fitting, None)
+
+
+def readable_time(text: str | None) -> str:
+    """A time of a log for people: epochs of a plausible size as a date, all else as it stands."""
+    try:
+        value = int(float(text or ""))
+    except ValueError:
+        return text or ""
+    unit = epoch_unit(value, value)
+    if unit is None:
+        return text or ""
+    seconds = value / UNITS[unit]
+    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

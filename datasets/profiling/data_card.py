@@ -11,9 +11,7 @@ import numpy as np
 import polars as pl
 
 from datasets.profiling.partitions import Skew, skew_of
-from datasets.profiling.timeformats import readable_time
-from datasets.raw.tables import named
-from datasets.spec import PAD, SPLITS, UNSEEN
+from datasets.spec import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from datasets.spec import SplitName
 
 TOP_DOMAINS = 15
-BLOCK_ROWS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ class DataCard:
 
 def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
     """Collect the card of a log from its raw and its prepared rows, block by block."""
-    times = _times(raw, data)
+    times = data.card["times"]
     return DataCard(
         facts=data.card,
         source=entry.spec.source,
@@ -86,8 +83,8 @@ def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
                 name=name,
                 rows=len(data.split[name]),
                 base_rate=data.card["base_rate"][name],
-                first=times[name][0],
-                last=times[name][1],
+                first=times[name][0] if times else "",
+                last=times[name][1] if times else "",
             )
             for name in SPLITS
         ),
@@ -111,60 +108,12 @@ def render(card: DataCard, form: Literal["html", "md"]) -> str:
     return environment.get_template(f"data_card.{form}.j2").render(card=card)
 
 
-def _times(raw: RawLog, data: PreparedData) -> dict[SplitName, tuple[str, str]]:
-    """First and last time of each split: its first and last row, as rows are in time order."""
-    name = data.spec.timestamp
-    if name is None:
-        return dict.fromkeys(SPLITS, ("", ""))
-    row_ids = data.row_ids()
-    ends = {
-        split: (int(row_ids[part.start]), int(row_ids[part.stop - 1]))
-        for split, part in data.split.items()
-    }
-    wanted = sorted({row for pair in ends.values() for row in pair})
-    found = (
-        raw.frame.select(named(name).cast(pl.String))
-        .with_row_index("row")
-        .filter(pl.col("row").is_in(wanted))
-        .collect(engine="streaming")
-    )
-    text_of = dict(zip(found["row"].to_list(), found[name].to_list(), strict=True))
-    return {
-        split: (readable_time(text_of[first]), readable_time(text_of[last]))
-        for split, (first, last) in ends.items()
-    }
-
-
 def _fields(data: PreparedData) -> tuple[FieldPart, ...]:
-    schema = data.schema
-    widths = (*(1 for _ in schema.fields), *schema.bag_lengths)
-    starts = np.concatenate(([0], np.cumsum(widths)))
     kinds = {feature.name: feature.kind for feature in data.spec.features}
-    unseen = {
-        name: _unseen(data.rows(), data.split[name], starts) for name in SPLITS if name != "train"
-    }
-    sizes = (*schema.field_sizes, *schema.bag_sizes)
     return tuple(
-        FieldPart(
-            name=name,
-            kind=kinds[name],
-            num_known=size - 1,
-            unseen={split: float(shares[place]) for split, shares in unseen.items()},
-        )
-        for place, (name, size) in enumerate(
-            zip((*schema.fields, *schema.bags), sizes, strict=True)
-        )
+        FieldPart(name=name, kind=kinds[name], num_known=size - 1, unseen=data.card["unseen"][name])
+        for name, size in data.card["vocabulary_sizes"].items()
     )
-
-
-def _unseen(rows: np.ndarray, part: range, starts: np.ndarray) -> np.ndarray:
-    """The share of code 0 among the filled slots of each field, (fields,)."""
-    unseen, filled = np.zeros(len(starts) - 1), np.zeros(len(starts) - 1)
-    for start in range(part.start, part.stop, BLOCK_ROWS):
-        block = np.asarray(rows[start : min(part.stop, start + BLOCK_ROWS), : starts[-1]])
-        unseen += np.add.reduceat((block == UNSEEN).sum(axis=0), starts[:-1])
-        filled += np.add.reduceat((block != PAD).sum(axis=0), starts[:-1])
-    return unseen / np.maximum(filled, 1)
 
 
 def _domains(data: PreparedData) -> DomainPart:

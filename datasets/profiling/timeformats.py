@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
 
-from datasets.encoding.times import UNITS, epoch_unit, read_time, time_keys
+from datasets.encoding.times import epoch_unit, read_time, readable_time, time_keys
 from datasets.profiling.names import words_of
 from datasets.spec import DataError
 
@@ -83,19 +82,6 @@ def recognise(column: pl.Series) -> TimeColumn | None:
         return None
     times = _read(filled, layouts[0])
     return _times(filled, times, layouts[0], layouts[0], layouts[1] if layouts[1:] else None)
-
-
-def readable_time(text: str | None) -> str:
-    """A time of a log for people: epochs of a plausible size as a date, all else as it stands."""
-    try:
-        value = int(float(text or ""))
-    except ValueError:
-        return text or ""
-    unit = epoch_unit(value, value)
-    if unit is None:
-        return text or ""
-    seconds = value / UNITS[unit]
-    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _integers(name: str, values: pl.Series) -> TimeColumn | None:

@@ -12,6 +12,7 @@ from reports.reading.keys import Family
 from reports.reading.load import Card, Runs
 from reports.reading.names import data_title, joined
 
+MOST_NAMED = 8  # features
 SPLIT_WORDS = {
     "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
     " last sixth test; rows with one timestamp stay together",
@@ -35,7 +36,7 @@ def _data(runs: Runs, family: Family, logs: Mapping[int, str]) -> dict[str, obje
         "name": family.dataset,
         "heading": data_title(*family),
         "is_simulated": "ceiling" in card,
-        "rows": [_split_row(draws, split) for split in SPLITS],
+        "rows": [[*_split_row(draws, split), *_period(runs, logs, split)] for split in SPLITS],
         "facts": {**facts, **_facts(card, draws)},
     }
 
@@ -47,20 +48,27 @@ def _range(texts: Iterable[str]) -> str:
 
 
 def _split_row(draws: Sequence[pd.DataFrame], split: str) -> list[str]:
-    """Rows, click rate, domains and one-class domains of a split, ranges over the draws."""
+    """Rows, clicks, their rate, domains and one-class domains of a split, ranges over the draws."""
     columns = zip(*(_split_numbers(domains, split) for domains in draws), strict=True)
-    rows, rates, *counts = (sorted(column) for column in columns)
-    texts = [_range(f"{value:,.0f}" for value in values) for values in (rows, *counts)]
+    rates, *counts = (sorted(column) for column in columns)
+    rows, clicks, *domains = (_range(f"{value:,.0f}" for value in values) for values in counts)
     percent = _range(number(100 * rate, 2) + "%" for rate in rates)
-    return [split, texts[0], percent, *texts[1:]]
+    return [split, rows, clicks, percent, *domains]
+
+
+def _period(runs: Runs, logs: Mapping[int, str], split: str) -> list[str]:
+    """The first and the last time of a split, of all draws; empty for a log without times."""
+    ends = [runs.card(log)["times"].get(split, ["", ""]) for log in logs.values()]
+    firsts, lasts = zip(*ends, strict=True)
+    return [min(firsts), max(lasts)]
 
 
 def _split_numbers(domains: pd.DataFrame, split: str) -> tuple[float, ...]:
     impressions, clicks = domains[f"{split}_impressions"], domains[f"{split}_clicks"]
     is_present = impressions > 0
     has_one_class = is_present & ((clicks == 0) | (clicks == impressions))
-    rate = clicks.sum() / impressions.sum()
-    return impressions.sum(), rate, is_present.sum(), has_one_class.sum()
+    rows, num_clicks = impressions.sum(), clicks.sum()
+    return num_clicks / rows, rows, num_clicks, is_present.sum(), has_one_class.sum()
 
 
 def _domains_text(draws: Sequence[pd.DataFrame]) -> str:
@@ -80,13 +88,28 @@ def _domains_text(draws: Sequence[pd.DataFrame]) -> str:
     )
 
 
+def _unseen_text(card: Card) -> str:
+    """The features with the largest shares of values in test that train does not know."""
+    shares = {name: unseen["test"] for name, unseen in card["unseen"].items() if unseen["test"]}
+    most = sorted(shares, key=lambda name: -shares[name])[:MOST_NAMED]
+    named = ", ".join(f"{name} {number(100 * shares[name], 1)}%" for name in most)
+    return f"share of the values in test that train lacks: {named}" if named else "none in test"
+
+
 def _facts(card: Card, draws: Sequence[pd.DataFrame]) -> dict[str, str]:
     facts = {
         "Label": f"column {card['label']}",
         "Source": card["source"],
         "Split": SPLIT_WORDS[card["split_kind"]],
+        "Time column": card["timestamp"] or "none",
         "Domains": _domains_text(draws),
+        "Unseen values": _unseen_text(card),
     }
+    if repeated := card["duplicate_rows"]:
+        facts["Repeated rows"] = (
+            f"{repeated:,} of the {card['rows_in_log']:,} rows of the log repeat an earlier one in"
+            " all columns that are read; they are kept"
+        )
     dropped = card["train_rows_dropped_by_cap"]
     if dropped:
         choice = "latest" if card["split_kind"] == "time" else "last shuffled"

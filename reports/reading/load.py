@@ -42,6 +42,11 @@ NOT_RUN = "not run yet"
 
 class _Facts(TypedDict):
     label: str
+    timestamp: str | None
+    times: dict[str, list[str]]
+    unseen: dict[str, dict[str, float]]
+    rows_in_log: int
+    duplicate_rows: int
     source: str
     split_kind: SplitKind
     files: list[dict[str, str]]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from benchmark.metrics import SCORES
 from benchmark.store.plan import read_plan
 from benchmark.store.records import FILES
+from benchmark.store.remarks import remarks_on
 from reports.reading.exclusions import few_rows
 from reports.reading.findings import Findings
 from reports.reading.folders import run_folders
@@ -18,11 +19,13 @@ from reports.reading.names import data_title
 def warnings_of(runs: Runs) -> list[str]:
     """One line per run that is damaged or that no plan has, foreign file, and undefined metric.
 
-    Another says of each log if it has too few rows of a class. Damaged and strange runs are no part
+    Another says of each log if it has too few rows of a class, and of each feature if train lacks
+    nearly all of its values in test. Damaged and strange runs are no part
     of a table, and an undefined metric makes its mean undefined. Runs that only a former call
     planned are no reason for a warning.
     """
-    return [*_damaged(runs), *_strangers(runs), *_few_rows(runs), *_undefined(runs)]
+    found = [_damaged, _strangers, _few_rows, _unseen, _undefined]
+    return [line for of_kind in found for line in of_kind(runs)]
 
 
 def _damaged(runs: Runs) -> Iterator[str]:
@@ -48,6 +51,12 @@ def _few_rows(runs: Runs) -> Iterator[str]:
     for family in runs.families:
         if few := few_rows(runs, family):
             yield f"{data_title(*family)}: {few}, so no star and no verdict rests on it"
+
+
+def _unseen(runs: Runs) -> Iterator[str]:
+    for family, logs in runs.families.items():
+        card = runs.card(next(iter(logs.values())))
+        yield from (f"{data_title(*family)}: {remark}" for remark in remarks_on(card))
 
 
 def _undefined(runs: Runs) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.command_line.arguments import parse
-from benchmark.command_line.listing import card_line, listing
+from benchmark.command_line.listing import card_lines, listing
 from benchmark.planning.cells import configure
 from benchmark.planning.studies import STUDIES, Change
 from benchmark.running.grid import prepare_log
@@ -250,7 +250,7 @@ def test_a_log_without_a_clock_is_said_to_be_shuffled(tiny_log, tmp_path, select
 
     log = prepare_log(str(tiny_log), None, tmp_path / "cache", select())
 
-    assert "seeded shuffle" in card_line(log.card)
+    assert "seeded shuffle" in card_lines(log.card)[0]
     assert configure(select(), "tiny", log, "dnn", Change(method="plain")).split == "shuffle"
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from datasets import describe
 from datasets.catalog import custom
-from datasets.profiling import data_card
 from datasets.profiling.data_card import card_of, render
+from datasets.spec import PrepareOptions
 
 
 @pytest.fixture
@@ -51,13 +51,30 @@ def test_fields_count_what_train_does_not_know(card):
     assert [field.unseen["dev"] for field in card.fields] == [0.1, 0.0, 0.0]
 
 
-def test_shares_do_not_depend_on_blocks(prepare_log, tiny, monkeypatch):
-    data = prepare_log(tiny, name="other")
-    whole = data_card._fields(data)
+def test_repeated_rows_are_counted_over_the_columns_that_are_read(prepare_log, tiny):
+    sixth = tiny.gather_every(6)  # ten rows of sixty
+    assert prepare_log(tiny).card["duplicate_rows"] == 0
 
-    monkeypatch.setattr(data_card, "BLOCK_ROWS", 3)
+    again = prepare_log(pl.concat([tiny, sixth, sixth])).card
 
-    assert data_card._fields(data) == whole
+    assert (again["rows_in_log"], again["duplicate_rows"]) == (80, 20)
+    missing = pl.concat([tiny, sixth.with_columns(item=None, site=pl.lit(""))])
+    assert prepare_log(missing).card["duplicate_rows"] == 0
+
+
+def test_times_of_a_shuffle_are_the_least_and_the_greatest(prepare_log, tiny):
+    log = tiny.with_columns(time=1_600_000_000 + 60 * pl.col("time"))
+
+    card = prepare_log(log, options=PrepareOptions(variant="shuffled")).card
+
+    firsts, lasts = zip(*card["times"].values(), strict=True)
+    assert min(firsts) == "2020-09-13 12:26:40 UTC"
+    assert max(lasts) == "2020-09-13 13:25:40 UTC"
+    assert all(first < last for first, last in card["times"].values())
+
+
+def test_log_without_times_has_none_in_its_card(prepare_log, tiny):
+    assert prepare_log(tiny.drop("time"), timestamp=None).card["times"] == {}
 
 
 def test_domains_name_what_is_new_in_test(card):

@@ -21,6 +21,7 @@ from benchmark.store.files import write_parquet, write_sealed
 from benchmark.store.plan import Plan, write_plan
 from benchmark.store.records import RECORD, RunResult, RunStore
 from datasets.files import file_digest
+from datasets.spec import SPLITS
 from reports.reading.load import load_runs
 from reports.reading.names import learn
 
@@ -236,6 +237,7 @@ class Folder:
         with_truth: bool = True,
         split_kind: str = "time",
         dropped: int = 0,
+        unseen: float = 0.5,
     ) -> None:
         fingerprint = fingerprint or self.fingerprint
         card = {
@@ -246,6 +248,11 @@ class Folder:
             **{name: [] for name in ("files", "absent_columns", "fields_dropped_by_max_fields")},
             "bag_lengths": {"tags": 4},
             "train_rows_dropped_by_cap": dropped,
+            "timestamp": "time_ms",
+            "times": {split: [f"{split}: first", f"{split}: last"] for split in SPLITS},
+            "unseen": {"user": {"dev": 0.25, "test": unseen}, "item": {"dev": 0.0, "test": 0.0}},
+            "rows_in_log": 400,
+            "duplicate_rows": 7,
         }
         if with_truth:
             scores = evaluate(self.label, self.log_odds, self.domain)

@@ -80,6 +80,17 @@ def test_page_cites_the_paper_of_each_model(finished: Folder) -> None:
     assert "plain" not in dict(cited)
 
 
+def test_page_says_what_was_read_of_a_log(finished: Folder) -> None:
+    finished.write_data()
+
+    page = page_of(finished)
+
+    assert "<td>train: first</td><td>train: last</td>" in page
+    assert "<dt>Time column</dt><dd>time_ms</dd>" in page
+    assert "share of the values in test that train lacks: user 50.0%" in page
+    assert "7 of the 400 rows of the log repeat an earlier one" in page
+
+
 def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> None:
     claims = section(
         *([Entry("a claim"), Entry(verdict, tag=verdict)] for verdict in

@@ -45,6 +45,14 @@ def seeds_in_table1(folder: Folder) -> int:
     return int(row_of_table1(folder)["runs"])
 
 
+def test_feature_whose_values_train_lacks_is_named(finished: Folder) -> None:
+    finished.write_data(unseen=0.97)
+
+    (line,) = warnings_of(load_runs(finished.store.out))
+
+    assert "user: 97.0% of its values in test do not occur in train" in line
+
+
 @pytest.mark.parametrize(("few", "is_warned"), [(19, True), (20, False)])
 def test_log_of_few_clicks_is_named_and_nothing_rests_on_it(
     finished: Folder, few: int, is_warned: bool

@@ -1,0 +1,50 @@
+"""Remarks on a log by its card."""
+
+from benchmark.command_line.listing import card_lines
+from benchmark.store.remarks import MOST_UNSEEN, remarks_on
+
+CARD = {
+    "name": "shop",
+    "split_kind": "time",
+    "rows": {"train": 4000, "dev": 1000, "test": 1000},
+    "base_rate": {"train": 0.25, "dev": 0.2, "test": 0.1},
+    "train_rows_dropped_by_cap": 1500,
+    "timestamp": "at",
+    "times": {"train": ["a", "b"], "dev": ["c", "d"], "test": ["e", "f"]},
+    "unseen": {"user": {"dev": 0.9, "test": 0.96}, "item": {"dev": 1.0, "test": 0.5}},
+    "rows_in_log": 7500,
+    "duplicate_rows": 75,
+}
+
+
+def test_a_feature_that_train_hardly_knows_is_remarked():
+    (line,) = remarks_on(CARD)
+
+    assert line.startswith("user: 96.0% of its values in test do not occur in train")
+
+
+def test_the_limit_itself_is_remarked():
+    card = {"unseen": {name: {"test": share} for name, share in (("a", MOST_UNSEEN), ("b", 0.949))}}
+
+    assert [line.partition(":")[0] for line in remarks_on(card)] == ["a"]
+
+
+def test_a_run_says_what_it_read():
+    first, *others = card_lines(CARD)
+
+    assert first == (
+        "  shop: train 4,000 rows, 25.00% clicks; dev 1,000 rows, 20.00% clicks; test 1,000 rows,"
+        " 10.00% clicks; split by time"
+    )
+    assert others == [
+        "  the 1,500 earliest train rows are left out",
+        "  times (at): train a to b; dev c to d; test e to f",
+        f"  {remarks_on(CARD)[0]}",
+        "  75 rows (1.00%) repeat an earlier one in all columns",
+    ]
+
+
+def test_a_run_says_nothing_of_what_a_log_has_not():
+    plain = CARD | {"times": {}, "unseen": {}, "duplicate_rows": 0, "train_rows_dropped_by_cap": 0}
+
+    assert len(card_lines(plain)) == 1
