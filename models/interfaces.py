@@ -18,7 +18,7 @@ How the methods fit the hooks of `DomainMethod`:
                network on x_0 or e_d
     APG        `linear("hidden")`: generated S between static U and V, the condition read from
                `context.e_d` and h
-    MAML       `batches`: task batches by `TrainRows.task_id`; `update`: inner and outer step over
+    MAML       `batches`: task batches by `TrainRows.task_id`; `loss`: that after inner steps over
                `Model.score_with` with the embeddings looked up once; `adapt` and `readapted`:
                theta per task
 """
@@ -265,10 +265,14 @@ class DomainMethod(nn.Module):
         for start in range(0, len(rows), rows.batch_size):
             yield order[start : start + rows.batch_size]
 
+    def loss(self, model: Model, batch: Batch) -> Tensor:
+        """The cross-entropy of a batch, a scalar without any penalty."""
+        return functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+
     def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
-        """One optimiser step; returns the cross-entropy of the batch without any penalty."""
+        """One optimiser step; returns the `loss` of the batch without any penalty."""
         optimizer.zero_grad()
-        loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+        loss = self.loss(model, batch)
         value = loss.item()
         penalty = self.penalty()
         if penalty is not None:

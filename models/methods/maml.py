@@ -10,7 +10,6 @@ Paper: Finn, Abbeel, Levine: Model-agnostic meta-learning for fast adaptation of
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from datasets.loader import Batch
-    from models.interfaces import DomainLinear, Model, ModelShape, Optimizer, Role, TrainRows
+    from models.interfaces import DomainLinear, Model, ModelShape, Role, TrainRows
 
 MAX_STACKED_TASKS = 64
 MAX_STACKED_ROWS = 16_384
@@ -378,17 +377,7 @@ class Maml(DomainMethod):
             self._sampler = TaskSampler(rows.task_id, self.config.support_rows, self.config.tau)
         return self._sampler.epoch(rows.batch_size, generator)
 
-    def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
-        """One optimiser step on the outer loss, which is returned."""
-        optimizer.zero_grad()
-        loss = self.outer_loss(model, batch)
-        value = loss.item()
-        if math.isfinite(value):  # a broken loss must not reach the weights
-            torch.autograd.backward(loss)
-            optimizer.step()
-        return value
-
-    def outer_loss(self, model: Model, batch: Batch) -> Tensor:
+    def loss(self, model: Model, batch: Batch) -> Tensor:
         """The mean over the judged rows, each under theta as adapted to its chunk's other half."""
         weight = half_weights(len(batch), self.config.support_rows)
         support = stacked_rows(model, batch, weight)  # (2T, m): older, newer, older, ...

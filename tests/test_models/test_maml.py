@@ -48,7 +48,7 @@ def spread_rate(model):
 def outer_gradient(model, batch):
     """Gradients of the outer loss by name; a parameter outside of it has none."""
     model.zero_grad()
-    model.method.outer_loss(model, batch).backward()
+    model.method.loss(model, batch).backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -117,7 +117,7 @@ def test_outer_gradient_of_a_quadratic(monkeypatch, outer, centres, expected, or
     model, c = Quadratic(2.0), torch.tensor(centres, dtype=torch.float64)
     rows = Batch(c, (), c, c, c, c, label=c)
 
-    Maml(config, SHAPE).outer_loss(model, rows).backward()
+    Maml(config, SHAPE).loss(model, rows).backward()
 
     factor = 1 - 0.1 * 3 if order == "second" and len(centres) > 1 else 1.0
     assert model.value.grad.item() == pytest.approx(factor * expected, rel=1e-13)
@@ -145,7 +145,7 @@ def test_second_order_gradient_is_that_of_central_differences(
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter += step * way[name]
-            ends.append(model.method.outer_loss(model, batch).item())
+            ends.append(model.method.loss(model, batch).item())
 
     assert gradient.keys() == dict(model.named_parameters()).keys()
     assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(slope, rel=1e-6, abs=1e-8)
