@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.config import Regularisers, RunConfig
 from benchmark.planning.hyperparameters import with_tuned
 from benchmark.planning.selection import (
-    LogFacts,
     Selection,
     check_not_empty,
     logs_of,
@@ -23,7 +22,6 @@ from models.registry import load_method, plugin_digests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from benchmark.config import Json
     from datasets.prepare import PreparedData
     from datasets.spec import SplitVariant
 
@@ -49,12 +47,10 @@ PlannedCell = tuple[str, str, Change]  # log, backbone, change
 class Layout:
     """The cells of a call before any tuning, in order, and what belongs to them.
 
-    `bases` are the cells that searches vary, with `num_trials` each.
+    `bases` are the cells that searches vary.
     """
 
-    preset: str
-    call: Mapping[str, Json]
-    num_trials: int
+    selection: Selection
     slots: Mapping[str, RunConfig]
     studies: Mapping[str, tuple[str, ...]]
     logs: Mapping[str, PreparedData]  # of each slot id
@@ -92,12 +88,8 @@ def _models(
         (log, draw, backbone, change)
         for log in logs_of(name, selection)
         for draw in selection.draws_of(log)
-        for backbone, change in models_of(name, selection, draw, _facts(data[draw]))
+        for backbone, change in models_of(name, selection, draw, data[draw].spec)
     ]
-
-
-def _facts(data: PreparedData) -> LogFacts:
-    return LogFacts(len(data.spec.partition.columns), data.spec.timestamp is not None)
 
 
 def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
@@ -134,9 +126,7 @@ def lay_out(selection: Selection, data: Mapping[str, PreparedData]) -> Layout:
         studies[name] = tuple(members)
     check_not_empty(selection, slots)
     return Layout(
-        preset=selection.preset.name,
-        call=selection.call,
-        num_trials=selection.num_trials,
+        selection=selection,
         slots=slots,
         studies=studies,
         logs=logs,
@@ -187,6 +177,7 @@ def configure(
 ) -> RunConfig:
     """One cell of the first seed with the papers' values, apart from what its study pins."""
     domain_columns, task = _seen(data, change)
+    blind_pins = load_method(change.method).blind_pins if change.ids == "blind" else {}
     config = RunConfig(
         dataset=data.spec.name,
         data_fingerprint=data.fingerprint,
@@ -203,7 +194,7 @@ def configure(
         backbone_config={},
         method_config={},
         regularisers=Regularisers(),
-        pinned={**_blind_pins(change), **change.pinned},
+        pinned={**blind_pins, **change.pinned},
         plugins=plugin_digests(backbone, change.method),
         labels=change.labels,
         domains="placebo" if change.ids == "placebo" else "given",
@@ -212,10 +203,6 @@ def configure(
         world_rows=None if data.draw is None else selection.world_rows,
     )
     return with_tuned(config, Tuned.of(config))
-
-
-def _blind_pins(change: Change) -> Mapping[str, Json]:
-    return load_method(change.method).blind_pins if change.ids == "blind" else {}
 
 
 def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:

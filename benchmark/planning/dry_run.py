@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.planning.cells import SearchKey
 from benchmark.planning.selection import (
-    LogFacts,
     Selection,
     check_not_empty,
     logs_of,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from benchmark.planning.cells import PlannedCell
     from benchmark.protocol import Protocol
+    from datasets.spec import DatasetSpec
 
 
 def plan_lines(selection: Selection, jobs: int) -> list[str]:
@@ -105,7 +105,7 @@ def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
     return [
         (log, *model)
         for log in logs_of(name, selection)
-        for model in models_of(name, selection, log, _facts(log))
+        for model in models_of(name, selection, log, _spec_of(log))
     ]
 
 
@@ -183,10 +183,8 @@ def searched_models(selection: Selection) -> list[SearchKey]:
     return list(dict.fromkeys(keys))
 
 
-def _facts(log: str) -> LogFacts:
-    """The facts of a `--data` value before its rows are read."""
+def _spec_of(log: str) -> DatasetSpec:
+    """The description of a `--data` value before its rows are read."""
     source, columns = catalog.source_of(log)
     spec = catalog.load(source).spec
-    if columns:
-        spec = spec.with_partition(DomainPartition(tuple(columns.split("+"))))
-    return LogFacts(len(spec.partition.columns), spec.timestamp is not None)
+    return spec.with_partition(DomainPartition(tuple(columns.split("+")))) if columns else spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from benchmark.config import BASELINE, OWN, REFERENCE, ConfigError
 from benchmark.planning.studies import STUDIES, WORLDS, Change, settings_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import EmbeddingOptimizer, Json
     from benchmark.protocol import Preset, Protocol
+    from datasets.spec import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +63,6 @@ class Selection:
         return [catalog.at_draw(log, draw) for draw in range(1, self.preset.num_draws + 1)]
 
 
-class LogFacts(NamedTuple):
-    """The facts of a log that the cells of a study on it depend on."""
-
-    num_domain_columns: int
-    has_times: bool
-
-
 def logs_of(name: str, selection: Selection) -> list[str]:
     """The logs of a study, in the words of `--data`; of its worlds those named there come first."""
     study = STUDIES[name]
@@ -102,19 +96,19 @@ def logs_to_prepare(selection: Selection) -> dict[str, bool]:
 
 
 def models_of(
-    name: str, selection: Selection, log: str, facts: LogFacts
+    name: str, selection: Selection, log: str, spec: DatasetSpec
 ) -> list[tuple[str, Change]]:
     """The models of a study as backbone and change, as far as their methods are selected.
 
-    `log` is a word of --data, or a draw of one.
+    `log` is a word of --data, or a draw of one, and `spec` its own.
     """
     study = STUDIES[name]
     if study.references:
         return [(reference, Change(method=REFERENCE)) for reference in study.references]
     most = selection.preset.max_changes
-    changes = study.changes_of(selection.methods, facts.num_domain_columns, most)
+    changes = study.changes_of(selection.methods, len(spec.partition.columns), most)
     if study.has_settings:
-        changes = _under_settings(selection, log, facts)
+        changes = _under_settings(selection, log, spec)
     if not changes and not study.compares_all:
         return []
     needed = {BASELINE, *(change.match or change.method for change in changes)}
@@ -125,13 +119,13 @@ def models_of(
     return [(backbone, change) for backbone in backbones for change in (*mains, *changes)]
 
 
-def _under_settings(selection: Selection, log: str, facts: LogFacts) -> list[Change]:
+def _under_settings(selection: Selection, log: str, spec: DatasetSpec) -> list[Change]:
     """Every compared method under every setting; none where there is nothing to compare."""
     others = [method for method in selection.methods if method != BASELINE]
     others.sort(key=lambda method: method != OWN)
     if BASELINE not in selection.methods or not others:
         return []
-    settings = settings_of(selection.protocol_of(log), has_times=facts.has_times)
+    settings = settings_of(selection.protocol_of(log), has_times=spec.timestamp is not None)
     return [
         replace(setting, method=method)
         for setting in settings[: selection.preset.max_changes]

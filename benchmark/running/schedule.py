@@ -51,7 +51,7 @@ class Agenda:
                 base,
                 layout.data[key.log],
                 store.out,
-                num_trials=layout.num_trials,
+                num_trials=layout.selection.num_trials,
                 wanted=wanted,
             )
             for key, base in bases.items()
@@ -77,14 +77,14 @@ class Agenda:
     def plan(self) -> Plan:
         """The plan as it stands now."""
         return Plan(
-            preset=self._layout.preset,
+            preset=self._layout.selection.preset.name,
             slots=self.slots,
             studies=self._layout.studies,
             searches=tuple(searching.search for searching in self.searches.values()),
             waiting=dict(self.waiting),
             tuned_from=str(self._given.folder) if self._given else "",
             facts=facts(),
-            call=self._layout.call,
+            call=self._layout.selection.call,
             former=self._former,
         )
 
