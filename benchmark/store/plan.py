@@ -70,11 +70,12 @@ class Search:
 class Former:
     """The plans of former calls on a folder that later ones do not have, the latest call's first.
 
-    `slots` are entries of `plan.json`, with configuration and run as of the call that last had
-    them; `studies` are the slots of each study, call by call.
+    `slots` and `waiting` are as of the call that last had them; `studies` are the slots of each
+    study, call by call.
     """
 
-    slots: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    slots: Mapping[str, RunConfig] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     studies: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
@@ -86,15 +87,11 @@ class Former:
             for study, calls in self.studies.items()
         }
         return Former(
-            slots={slot: entry for slot, entry in self.slots.items() if slot not in plan.slots},
+            slots={slot: self.slots[slot] for slot in self.slots if slot not in plan.slots},
+            waiting={slot: self.waiting[slot] for slot in self.waiting if slot not in plan.slots},
             searches=tuple(search for search in self.searches if search.folder not in folders),
             studies={study: calls for study, calls in studies.items() if calls},
         )
-
-    @property
-    def configs(self) -> dict[str, RunConfig]:
-        """The active run of every slot."""
-        return {slot: RunConfig.from_json(entry["config"]) for slot, entry in self.slots.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +123,9 @@ class Plan:
         """The plan with the slots and searches of former calls after its own."""
         return replace(
             self,
-            slots={**self.slots, **self.former.configs},
+            slots={**self.slots, **self.former.slots},
             searches=(*self.searches, *self.former.searches),
-            waiting={**self.waiting, **_waiting(self.former.slots)},
+            waiting={**self.waiting, **self.former.waiting},
         )
 
     def calls_of(self, study: str) -> tuple[tuple[str, ...], ...]:
@@ -145,8 +142,8 @@ class Plan:
 def write_plan(store: RunStore, plan: Plan) -> None:
     """Write `plan.json` (state and active run of each slot) and `studies/<study>.json`."""
     slots = {
-        slot: {"state": plan.state_of(slot) or store.marked_state(config), **_entry(plan, slot)}
-        for slot, config in plan.slots.items()
+        slot: {"state": plan.state_of(slot) or store.marked_state(plan.slots[slot]), **entry}
+        for slot, entry in _entries(plan).items()
     }
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -158,7 +155,7 @@ def write_plan(store: RunStore, plan: Plan) -> None:
         "slots": slots,
         "former": {
             "searches": [asdict(search) for search in plan.former.searches],
-            "slots": plan.former.slots,
+            "slots": _entries(plan.former),
         },
     }
     write_text(store.out / PLAN, json.dumps(content, indent=1) + "\n")
@@ -198,15 +195,14 @@ def read_plan(out: Path) -> Plan:
         )
     content = read_versioned(path)
     with named_damage(path):
-        slots = content["slots"]
         studies = {path.stem: read_json(path) for path in sorted((out / "studies").glob("*.json"))}
         return Plan(
             preset=content["preset"],
             call=content["call"],
-            slots={slot: RunConfig.from_json(entry["config"]) for slot, entry in slots.items()},
+            slots=_configs(content["slots"]),
             studies={study: tuple(found["slots"]) for study, found in studies.items()},
             searches=_searches(content["searches"]),
-            waiting=_waiting(slots),
+            waiting=_waiting(content["slots"]),
             tuned_from=content["tuned_from"],
             facts={name: Facts(**facts) for name, facts in content["facts"].items()},
             former=_former(content, studies),
@@ -219,20 +215,24 @@ def read_former(out: Path) -> Former:
         plan = read_plan(out)
     except RecordError:
         return Former()
+    whole = plan.whole
     return Former(
-        slots={**{slot: _entry(plan, slot) for slot in plan.slots}, **plan.former.slots},
-        searches=(*plan.searches, *plan.former.searches),
+        slots=whole.slots,
+        waiting=whole.waiting,
+        searches=whole.searches,
         studies={study: plan.calls_of(study) for study in {**plan.studies, **plan.former.studies}},
     )
 
 
-def _entry(plan: Plan, slot: str) -> dict[str, Any]:
-    """The entry of a slot, which is kept also when it is no longer planned."""
-    config, is_waiting = plan.slots[slot], slot in plan.waiting
+def _entries(plan: Plan | Former) -> dict[str, dict[str, Any]]:
+    """The entries of slots, which are kept also when they are no longer planned."""
     return {
-        "run_id": None if is_waiting else config.run_id,
-        "reason": plan.waiting[slot] if is_waiting else "",
-        "config": config.to_json(),
+        slot: {
+            "run_id": None if slot in plan.waiting else config.run_id,
+            "reason": plan.waiting.get(slot, ""),
+            "config": config.to_json(),
+        }
+        for slot, config in plan.slots.items()
     }
 
 
@@ -240,7 +240,8 @@ def _former(content: Mapping[str, Any], studies: Mapping[str, Any]) -> Former:
     """The block `former` of a plan, and of its studies."""
     block = content["former"]
     return Former(
-        slots={slot: _checked(entry) for slot, entry in block["slots"].items()},
+        slots=_configs(block["slots"]),
+        waiting=_waiting(block["slots"]),
         searches=_searches(block["searches"]),
         studies={
             study: tuple(tuple(call) for call in found["former"])
@@ -249,10 +250,9 @@ def _former(content: Mapping[str, Any], studies: Mapping[str, Any]) -> Former:
     )
 
 
-def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry as `_entry` makes it, of which a configuration can be made."""
-    RunConfig.from_json(entry["config"])
-    return {name: entry[name] for name in ("run_id", "reason", "config")}
+def _configs(slots: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:
+    """The active run of every slot."""
+    return {slot: RunConfig.from_json(entry["config"]) for slot, entry in slots.items()}
 
 
 def _searches(block: Iterable[dict[str, Any]]) -> tuple[Search, ...]:
