@@ -84,8 +84,7 @@ class Searching:
     @property
     def num_open(self) -> int:
         """The number of trials that are still to come."""
-        done = sum(trial is not None for trial in self._round.values())
-        return self.search.num_trials - len(self.trials) - done
+        return self.search.num_trials - len(self._kept)
 
     @property
     def complete(self) -> list[Trial]:
@@ -134,20 +133,17 @@ class Searching:
         return trial
 
     def _advance(self) -> None:
-        """Close the round that is complete, and open rounds until one has something to do."""
-        self._close_round()
-        while not self.is_finished and None not in self._round.values():
+        """Close rounds that are complete and open the next ones, until one has something to do."""
+        while None not in self._round.values():
+            self.trials += filter(None, self._round.values())
+            self._round = {}
+            if self.is_finished:
+                break
             self._open_round()
-            if None not in self._round.values():
-                self._close_round()
         best = best_of(self.trials) if self.is_finished else None
         if best:
             write_best(self.folder, self.search, best)
             self.best = Tuned.of(best.config)
-
-    def _close_round(self) -> None:
-        self.trials += [trial for _, trial in sorted(self._round.items()) if trial]
-        self._round = {}
 
     def _open_round(self) -> None:
         for index, params in enumerate(self._proposals(), start=len(self.trials)):
