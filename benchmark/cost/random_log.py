@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from benchmark.config import Regularisers, RunConfig
 from benchmark.protocol import PAPER_PUBLIC
 from benchmark.training.build import build
 from benchmark.training.optimizers import make_optimizer
+from benchmark.training.trainer import all_batches
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
 from models.registry import load_backbone, load_method
@@ -142,12 +142,10 @@ def training_step(
     model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit, order: torch.Generator
 ) -> Callable[[], None]:
     """One step as the trainer makes it: gather, forward, backward, optimiser, schedules."""
-    batches = itertools.chain.from_iterable(
-        model.method.batches(split, order) for _ in itertools.count()
-    )
+    batches = all_batches(model, split, order)
 
     def step() -> None:
-        model.method.update(model, split.batch(next(batches)), optimizer)
+        model.method.update(model, next(batches), optimizer)
         model.method.after_step(0.5)
 
     return step

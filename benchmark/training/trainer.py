@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -106,7 +107,7 @@ def train(
     losses: list[float] = []
     since_best = 0
     model.train()
-    for batch in _stream(model, rows, generator, grid[-1]):
+    for batch in islice(all_batches(model, rows, generator), grid[-1]):
         losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
         if training.steps not in grid:
             continue
@@ -133,17 +134,10 @@ def train(
     return training
 
 
-def _stream(
-    model: CTRModel, rows: TrainRows, generator: torch.Generator, num_steps: int
-) -> Iterator[Batch]:
-    """Epoch after epoch of the method's batches, `num_steps` in all."""
-    step = 0
-    while True:
-        for row_ids in model.method.batches(rows, generator):
-            yield rows.batch(row_ids)
-            step += 1
-            if step == num_steps:
-                return
+def all_batches(model: CTRModel, rows: TrainRows, generator: torch.Generator) -> Iterator[Batch]:
+    """Epoch after epoch of the method's batches, without end."""
+    epochs = (model.method.batches(rows, generator) for _ in count())
+    return map(rows.batch, chain.from_iterable(epochs))
 
 
 def _one_step(
