@@ -177,29 +177,19 @@ def _kept(transform: nn.Module, n: int, e_d: Tensor) -> _Kept:
 
 
 class _KeptInput(DomainTransform):
-    """Takes x_0 (B, d) to its kept coordinates (B, K)."""
+    """Takes x_0 (B, d) to its kept coordinates (B, K), times their factors if they are given."""
 
     indices: Tensor
+    factor: Tensor | None
 
-    def __init__(self, kept: _Kept) -> None:
+    def __init__(self, indices: Tensor, factor: Tensor | None) -> None:
         super().__init__()
-        self.register_buffer("indices", kept.indices)
+        self.register_buffer("indices", indices)
+        self.register_buffer("factor", factor)
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        return h.index_select(1, self.indices)
-
-
-class _WeightedInput(_KeptInput):
-    """Multiplies the kept coordinates by their factors: a cross layer reads x_0 beside matrices."""
-
-    factor: Tensor
-
-    def __init__(self, kept: _Kept) -> None:
-        super().__init__(kept)
-        self.register_buffer("factor", kept.factor)
-
-    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
-        return super().forward(h, context) * self.factor
+        kept = h.index_select(1, self.indices)
+        return kept if self.factor is None else kept * self.factor
 
 
 def _narrow(source: DNN | DCNv2, kept: list[_Kept]) -> DNN | DCNv2:
@@ -209,8 +199,8 @@ def _narrow(source: DNN | DCNv2, kept: list[_Kept]) -> DNN | DCNv2:
     n_input = _affine(source.tower.layers[0]).in_features
     x_0 = below = kept[0]
     if isinstance(source.inputs[0], Pruner):
-        selection = _WeightedInput if isinstance(backbone, DCNv2) else _KeptInput
-        backbone.inputs[0] = selection(x_0)
+        factor = x_0.factor if isinstance(backbone, DCNv2) else None  # cross layers read x_0 itself
+        backbone.inputs[0] = _KeptInput(x_0.indices, factor)
     if isinstance(backbone, DCNv2):
         x_0 = below = _Kept(x_0.indices, torch.ones_like(x_0.factor))
         for layer in backbone.cross:
