@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from timeit import timeit
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,4 @@ def _milliseconds(
 def seconds_of(act: Callable[[], object], repeats: int) -> float:
     """Mean seconds of a call; the first, which may be slower, is not counted."""
     act()
-    start = time.perf_counter()
-    for _ in range(repeats):
-        act()
-    return (time.perf_counter() - start) / repeats
+    return timeit(act, number=repeats) / repeats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
+import timeit
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from benchmark.cost.random_log import (
     random_rows,
     training_step,
 )
-from benchmark.speed.figures import PROCESS, in_child, memory_mib
+from benchmark.speed.figures import PROCESS, memory_mib
 from benchmark.store.files import write_whole
 from benchmark.training.build import build
 from benchmark.training.process import set_up_torch
@@ -32,7 +32,7 @@ from benchmark.training.trainer import TrainSplit
 from models.methods.adasparse import Pruner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from benchmark.config import Json, RunConfig
@@ -63,12 +63,6 @@ class MeasuredModel:
         """The name of the model in tables."""
         kind = ", compact" if self.is_compact else ", masked" if self.reads_e_d else ""
         return f"{self.backbone}+{self.method}{' (e_d)' if self.reads_e_d else ''}{kind}"
-
-
-def measured(cells: Iterable[MeasuredModel]) -> Iterator[Row]:
-    """One row of the table per cell, each from a process that did nothing else."""
-    for cell in cells:
-        yield in_child(measure_cell, cell)
 
 
 def measure_cell(cell: MeasuredModel) -> Row:
@@ -114,11 +108,7 @@ def _a_row_of_each_domain(rows: EncodedRows) -> Batch:
 def _trained(model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit) -> Row:
     """The median step, after as many as give most domains their turn."""
     step = training_step(model, optimizer, split, torch.Generator().manual_seed(0))
-    seconds = []
-    for _ in range(WARM_UP_STEPS + STEPS):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
+    seconds = timeit.repeat(step, number=1, repeat=WARM_UP_STEPS + STEPS)
     median = statistics.median(seconds[WARM_UP_STEPS:])
     return {"step_milliseconds": 1e3 * median, "train_rows_per_second": split.batch_size / median}
 

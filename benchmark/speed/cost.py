@@ -6,8 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from benchmark.cost.compact import BACKBONES
-from benchmark.speed.cells import BATCH_SIZE, MeasuredModel, measured, write_rows
-from benchmark.speed.figures import Measurement
+from benchmark.speed.cells import BATCH_SIZE, MeasuredModel, measure_cell, write_rows
+from benchmark.speed.figures import Measurement, in_child
 from models.registry import available
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def measure(out: Path) -> Iterator[Measurement]:
     ]
     yield Measurement("cost of a model", HEAD, "none")
     rows = []
-    for row in measured(cells):
+    for cell in cells:
+        row = in_child(measure_cell, cell)
         rows.append(row)
         yield Measurement(f"{row['model']}, D = {row['num_domains']}", _text(row), "none")
     write_rows(out / "cost" / "models.csv", rows)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import multiprocessing
 import statistics
-import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from timeit import timeit
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in acts}
     for _ in range(rounds):
         for name, act in acts.items():
-            start = time.perf_counter()
-            for _ in range(repeats):
-                act()
-            seconds[name].append((time.perf_counter() - start) / repeats)
+            seconds[name].append(timeit(act, number=repeats) / repeats)
     return seconds
 
 

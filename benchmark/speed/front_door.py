@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
+from timeit import timeit
 
 from benchmark.speed.figures import Measurement
 from benchmark.store.environment import ROOT
@@ -25,8 +26,6 @@ def measure() -> list[Measurement]:
 
 
 def _seconds(words: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "run_all.py", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-    )
-    return time.perf_counter() - start
+    command = [sys.executable, "run_all.py", *words]
+    run = partial(subprocess.run, command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return timeit(run, number=1)

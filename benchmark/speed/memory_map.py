@@ -6,14 +6,13 @@ import mmap
 import os
 import statistics
 import tempfile
-import time
 from pathlib import Path
+from timeit import timeit
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from benchmark.cost.counts import seconds_of
 from benchmark.cost.random_log import (
     ad_log_schema,
     model_on,
@@ -21,7 +20,7 @@ from benchmark.cost.random_log import (
     random_rows,
     training_step,
 )
-from benchmark.speed.figures import Measurement, in_child, memory_mib, ratio
+from benchmark.speed.figures import Measurement, in_child, interleaved, memory_mib, ratio
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit
 from datasets.loader import EncodedRows
@@ -88,10 +87,7 @@ def _train_from_disk(path: Path, batch_size: int) -> tuple[float, float]:
         del form
         pages.madvise(mmap.MADV_DONTNEED)
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    start = time.perf_counter()
-    for _ in range(STEPS):
-        step()
-    return (time.perf_counter() - start) / STEPS, memory_mib("RssAnon") / 1024
+    return timeit(step, number=STEPS) / STEPS, memory_mib("RssAnon") / 1024
 
 
 def _compare(path: Path, batch_size: int) -> tuple[list[float], list[float]]:
@@ -105,12 +101,10 @@ def _compare(path: Path, batch_size: int) -> tuple[list[float], list[float]]:
     on_disk = rows[-len(in_memory) :]
     for start in range(0, len(on_disk), MADE_ROWS):
         on_disk[start : start + MADE_ROWS].max()  # reads them
-    acts = [_step(source, batch_size) for source in (on_disk, in_memory)]
-    for act in acts:
-        seconds_of(act, STEPS)
-    pairs = [[seconds_of(act, STEPS) for act in acts] for _ in range(ROUNDS)]
-    on_disk_seconds, in_memory_seconds = map(list, zip(*pairs, strict=True))
-    return on_disk_seconds, in_memory_seconds
+    acts = {"disk": _step(on_disk, batch_size), "memory": _step(in_memory, batch_size)}
+    interleaved(acts, 1, STEPS)  # first steps may be slower
+    seconds = interleaved(acts, ROUNDS, STEPS)
+    return seconds["disk"], seconds["memory"]
 
 
 def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:

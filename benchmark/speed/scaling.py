@@ -16,8 +16,8 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from benchmark.cost.domain_growth import BACKBONE, NUMS_DOMAINS
-from benchmark.speed.cells import MeasuredModel, measured, write_rows
-from benchmark.speed.figures import Measurement
+from benchmark.speed.cells import MeasuredModel, measure_cell, write_rows
+from benchmark.speed.figures import Measurement, in_child
 from models.registry import available, load_method
 
 if TYPE_CHECKING:
@@ -47,12 +47,11 @@ def measure(out: Path) -> Iterator[Measurement]:
     yield Measurement("growth with the domains", head, "none")
     rows = []
     for method in available("methods"):
-        own = list(
-            measured(
-                MeasuredModel(backbone=BACKBONE, method=method, num_domains=num_domains)
-                for num_domains in NUMS_DOMAINS
-            )
-        )
+        models = [
+            MeasuredModel(backbone=BACKBONE, method=method, num_domains=num_domains)
+            for num_domains in NUMS_DOMAINS
+        ]
+        own = [in_child(measure_cell, model) for model in models]
         rows += own
         for quantity, words in QUANTITIES.items():
             values = [_value(row, quantity) for row in own]
