@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import time
 from functools import partial
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     from benchmark.command_line import listing
+    from benchmark.store.environment import machine
     from benchmark.store.files import sole_writer
     from benchmark.store.records import RunStore
 
@@ -65,7 +67,7 @@ def act(args: argparse.Namespace) -> int:
     if args.listing:
         show(listing.listing(args.listing))
     elif args.sys_info:
-        show(listing.system_information())
+        show([json.dumps(machine(), indent=1)])
     elif args.status:
         show(listing.status_lines(store))
     elif args.dry_run:
@@ -129,7 +131,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.store.trials import read_given
     from benchmark.tracking.tracker import Tracker
     from reports.analysis_plan import register
-    from reports.build import load_parts
+    from reports.build import build, load_parts
 
     check_device(args.device)
     load_parts()  # what is wrong with one of them is said before the first run
@@ -150,8 +152,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         stop_workers()
     if "cost" in selection.studies:
         store_growth(store.out, selection.methods)
-    report = write_report(store)
-    print(f"report: {report}", flush=True)
+    print(f"report: {build(store.out)}", flush=True)
     plan = grid.agenda.plan
     if plan.searches:
         from benchmark.tuning.sampler import write_journals  # optuna is slow to import
@@ -201,9 +202,9 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
 
 def report_only(store: RunStore) -> int:
     """Write the report of what is there; failed cells and unequal budgets show in the exit code."""
-    from reports.build import problems_of
+    from reports.build import build, problems_of
 
-    show([f"report: {write_report(store)}"])
+    show([f"report: {build(store.out)}"])
     problems = problems_of(store.out)
     if problems:
         show([f"{len(problems)} problems. First: {problems[0]}"])
@@ -246,13 +247,6 @@ def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
             sys.stdout.flush()
             if tracker:
                 tracker.update(grid.agenda.plan)
-
-
-def write_report(store: RunStore) -> Path:
-    """Build the report of all stored runs of the plan."""
-    from reports.build import build
-
-    return build(store.out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,13 +56,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def call_of(args: argparse.Namespace) -> dict[str, Json]:
     """The flags that say what is run, with their values, for the plan; absent ones are left out."""
     values = {f"--{name.replace('_', '-')}": getattr(args, name) for name in SELECTING}
-    return {flag: _plain(value) for flag, value in values.items() if value not in (None, [])}
-
-
-def _plain(value: object) -> Json:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, int) else str(value)
+    given = {flag: value for flag, value in values.items() if value not in (None, [])}
+    call: dict[str, Json] = json.loads(json.dumps(given, default=str))
+    return call
 
 
 def load_plugins(arguments: Sequence[str] | None) -> None:

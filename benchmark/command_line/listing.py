@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
-from benchmark.store.environment import ROOT, machine
+from benchmark.store.environment import ROOT
 from benchmark.store.plan import read_plan
 from benchmark.store.remarks import remarks_on
 from benchmark.store.trials import read_trials
@@ -45,11 +44,6 @@ def listing(kind: str) -> list[str]:
     if kind == "datasets":
         return list(catalog.available())
     return list(available("backbones" if kind == "backbones" else "methods"))
-
-
-def system_information() -> list[str]:
-    """Versions and machine as JSON."""
-    return [json.dumps(machine(), indent=1)]
 
 
 def status_lines(store: RunStore) -> list[str]:
