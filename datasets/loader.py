@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from datasets.spec import ONLY
+from datasets.spec import ONLY, apart
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from datasets.spec import EncodedSchema
+
+
+NOT_READ = ("eval_domain_id", "label")  # by a model: the last columns, which metrics need
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,13 @@ class EncodedRows:
 
 
 def column_names(schema: EncodedSchema) -> tuple[str, ...]:
-    """Names of the columns of the encoded matrix, in order."""
+    """Names of the columns of the encoded matrix, in order; fields keep those of the log."""
     slots = (
         f"{bag}[{slot}]"
         for bag, length in zip(schema.bags, schema.bag_lengths, strict=True)
         for slot in range(length)
     )
-    return (*schema.fields, *slots, "domain_id", "task_id", "eval_domain_id", "label")
+    names = [*schema.fields]
+    for name in (*slots, "domain_id", "task_id", *NOT_READ):
+        names.append(apart(name, {*names, *schema.bags}))
+    return tuple(names)

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.cache import shared_folder
+from datasets.encoding.domains import values_of_domains
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
 from datasets.files import file_digest, json_digest
-from datasets.raw.tables import named
 from datasets.spec import (
     UNSEEN,
     DataError,
@@ -88,7 +88,7 @@ class PreparedData:
 
         Call it only where there are candidates.
         """
-        return pl.read_parquet(self.directory / CANDIDATES)
+        return pl.read_parquet(self.directory / CANDIDATES, glob=False)
 
     def similarity(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The planted similarity of domains: eval_domain_id (n,), matrix (n, n) float32.
@@ -108,8 +108,11 @@ class PreparedData:
         return tuple(np.split(np.load(self.directory / "frequencies.npy"), np.cumsum(sizes)[:-1]))
 
     def domains(self) -> pl.DataFrame:
-        """One row per `eval_domain_id`: the partition's values, and each split's volume."""
-        return pl.read_parquet(self.directory / "domains.parquet")
+        """One row per `eval_domain_id`: the partition's values, and each split's volume.
+
+        The values are found by place, see `values_of_domains`.
+        """
+        return pl.read_parquet(self.directory / "domains.parquet", glob=False)
 
     def coarser_domains(self, columns: Collection[str]) -> np.ndarray:
         """The id that some of the partition's columns give to each `eval_domain_id`, int32.
@@ -126,16 +129,19 @@ class PreparedData:
                 f"data set {self.spec.name!r}: coarser domains are made of one or more of the"
                 f" domain columns {', '.join(partition)}, got {list(columns)}"
             )
-        own = [named(name) for name in partition if name in columns]
         table = self.domains()
+        values = values_of_domains(table, partition)
+        own = {str(i): values[name] for i, name in enumerate(partition) if name in columns}
+        joint = pl.DataFrame(own)
         ids = (
-            table.group_by(own)
+            joint.with_columns(table["train_impressions"])
+            .group_by([*own])
             .agg(pl.col("train_impressions").sum())
             .filter(pl.col("train_impressions") > 0)
             .sort("train_impressions", *own, descending=[True, *(False for _ in own)])
             .with_row_index("domain_id", offset=1)
         )
-        found = table.select(own).join(ids, on=own, how="left", maintain_order="left")
+        found = joint.join(ids, on=[*own], how="left", maintain_order="left")
         return found["domain_id"].fill_null(UNSEEN).to_numpy().astype(np.int32)
 
 

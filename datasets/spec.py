@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from datasets.provenance import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdSource = Literal["domain_id", "task_id", "coarser", "none"]
@@ -16,10 +19,21 @@ SplitVariant = Literal["shuffled", "cut 1", "cut 2", "cut 3"]  # of a log that h
 SplitKind = Literal["time", "shuffle", SplitVariant]
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
 ONLY = 1  # id of every row where methods see no domain
+DOMAIN_IDS = ("eval_domain_id", "domain_id")  # first in tables of domains; values follow them
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
 VARIANTS: tuple[SplitVariant, ...] = get_args(SplitVariant)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SEPARATORS = ("/", "\\", "+", "\0")  # of folders, and of the columns of a partition
+
+
+def apart(name: str, taken: Collection[str]) -> str:
+    """The name with as few underscores behind it as tell it from all names that are taken.
+
+    The one rule where columns of a log and of ours stand in one table: nobody's name is forbidden.
+    """
+    while name in taken:
+        name += "_"
+    return name
 
 
 class DataError(ValueError):

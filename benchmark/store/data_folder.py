@@ -13,8 +13,11 @@ from scipy import sparse
 from benchmark.metrics import domain_metrics, evaluate, expected_domain_metrics
 from benchmark.store.files import write_arrays, write_parquet, write_text
 from benchmark.store.records import SCHEMA
+from datasets.spec import apart
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from benchmark.config import Json
@@ -117,7 +120,7 @@ def domain_table(
     columns = domain_metrics(test["label"].to_numpy(), logit, domain, domains.height)
     if p_click is not None:
         columns |= expected_domain_metrics(p_click, logit, domain, domains.height)
-    return domains.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    return _with_metrics(domains, columns)
 
 
 def _truth(data: PreparedData, p_click: np.ndarray) -> pl.DataFrame:
@@ -141,9 +144,17 @@ def _with_ceiling(domains: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         p_click, _log_odds(p_click), test["eval_domain_id"].to_numpy(), domains.height
     )
     names = {"expected_clicks": "test_expected_clicks"}
-    return domains.with_columns(
-        **{names.get(name, f"ceiling_{name}"): pl.Series(values) for name, values in scores.items()}
+    return _with_metrics(
+        domains, {names.get(name, f"ceiling_{name}"): values for name, values in scores.items()}
     )
+
+
+def _with_metrics(table: pl.DataFrame, metrics: Mapping[str, NDArray[np.generic]]) -> pl.DataFrame:
+    """A table of domains with further columns of ours, for which those of the log step aside."""
+    taken = {*table.columns, *metrics}
+    aside = {name: apart(name, taken) for name in table.columns if name in metrics}
+    own = [pl.Series(name, values) for name, values in metrics.items()]
+    return table.rename(aside).with_columns(own)
 
 
 def _log_odds(p_click: np.ndarray) -> np.ndarray:

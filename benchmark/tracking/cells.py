@@ -82,7 +82,7 @@ class ShownRun:
             yield name, value, 0
         for path in self.files:
             if path.name == HISTORY:
-                yield from _history(pl.read_csv(path, infer_schema_length=None))
+                yield from _history(pl.read_csv(path, infer_schema_length=None, glob=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

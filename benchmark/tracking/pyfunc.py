@@ -15,7 +15,7 @@ from benchmark.store.records import SCHEMA, WEIGHTS
 from benchmark.training.build import assemble, seen_schema
 from benchmark.training.scoring import predict
 from benchmark.training.weights import predictor_of
-from datasets.loader import EncodedRows, column_names
+from datasets.loader import NOT_READ, EncodedRows, column_names
 from datasets.spec import EncodedSchema
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIG = "config.json"  # in the folder of a kept model, beside weights and schema
-NOT_READ = ("eval_domain_id", "label")  # by a model: metrics need them
 
 
 class KeptModel:
@@ -65,4 +64,4 @@ def read_schema(path: Path) -> EncodedSchema:
 
 def input_columns(schema: EncodedSchema) -> list[str]:
     """The columns of the encoded rows that a model reads, in order."""
-    return [name for name in column_names(schema) if name not in NOT_READ]
+    return [*column_names(schema)[: -len(NOT_READ)]]

@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.vocabulary import MISSING
-from datasets.raw.tables import named
+from datasets.spec import DOMAIN_IDS, apart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets.encoding.splits import RowOrder
     from datasets.encoding.vocabulary import Tokens
 
@@ -21,7 +23,11 @@ DENSE = 4  # a table of all keys is kept up to so many of them per row
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """Domain ids of the rows, and one table row per domain."""
+    """Domain ids of the rows, and one table row per domain.
+
+    In the table the columns of the log follow our ids; one whose name a column of ours has too
+    steps aside (`spec.apart`), so that they are found by their place, see `values_of_domains`.
+    """
 
     domain_id: np.ndarray  # (N,) int32; 0 is unseen in train
     eval_domain_id: np.ndarray  # (N,) int32; every tuple has its own
@@ -43,14 +49,15 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
     for name, column in columns.items():
         parents, positions = _refine(group, column, rows.order)
         members = {other: values[parents] for other, values in members.items()} | {name: positions}
-    values = {name: column.tokens.gather(members[name]) for name, column in columns.items()}
+    values = {
+        str(place): column.tokens.gather(members[name])
+        for place, (name, column) in enumerate(columns.items())
+    }
     counts = _volumes(group, rows, label, len(members[next(iter(members))]))
     table = (
         pl.DataFrame(values | counts)
         .with_row_index("group")
-        .sort(
-            "train_impressions", *map(named, columns), descending=[True, *(False for _ in columns)]
-        )
+        .sort("train_impressions", *values, descending=[True, *(False for _ in values)])
         .with_row_index("eval_domain_id")
         .with_columns(pl.col("eval_domain_id").cast(pl.Int32))
         .with_columns(
@@ -63,11 +70,21 @@ def number_domains(columns: dict[str, Tokens], rows: RowOrder, label: np.ndarray
     eval_of_group[table["group"].to_numpy()] = table["eval_domain_id"].to_numpy()
     eval_domain_id = eval_of_group[group]
     domain_id = table["domain_id"].to_numpy().astype(np.int32)[eval_domain_id]
-    return Domains(
-        domain_id,
-        eval_domain_id,
-        table.select("eval_domain_id", "domain_id", *map(named, columns), *counts),
-    )
+    ours = {*DOMAIN_IDS, *counts}
+    shown = {
+        place: apart(name, ours | (columns.keys() - {name}))
+        for place, name in zip(values, columns, strict=True)
+    }
+    table = table.select(*DOMAIN_IDS, *values, *counts).rename(shown)
+    return Domains(domain_id, eval_domain_id, table)
+
+
+def values_of_domains(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The values of a table of domains, under the names that the log has; `columns` are all."""
+    first = len(DOMAIN_IDS)
+    values = table[:, first : first + len(columns)]
+    values.columns = [*columns]
+    return values
 
 
 def _refine(group: np.ndarray, column: Tokens, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

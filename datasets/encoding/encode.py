@@ -17,7 +17,12 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.card import card_of_codes, card_of_rows
-from datasets.encoding.domains import Domains, cluster_codes, number_domains
+from datasets.encoding.domains import (
+    Domains,
+    cluster_codes,
+    number_domains,
+    values_of_domains,
+)
 from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.times import time_keys
@@ -165,7 +170,8 @@ def _check_domains(spec: DatasetSpec, name: str, domains: Domains, rows: RowOrde
     """Nothing differs between domains where there is but one."""
     if domains.num_seen > 1:
         return
-    only = domains.table.row(0, named=True)  # of most train impressions
+    values_of = values_of_domains(domains.table, spec.partition.columns)
+    only = values_of.row(0, named=True)  # of most train impressions
     values = ", ".join(f"{column} = {only[column]!r}" for column in spec.partition.columns)
     raise DataError(
         f"{name}: the domain columns {spec.partition.name} make one single domain of the"
@@ -266,7 +272,7 @@ def _check_candidates(
     counts = domains.table.select(pl.col("^.*_impressions$")).sum_horizontal().to_numpy()
     strange = np.flatnonzero(counts[of_candidates] == 0)
     if strange.size:
-        values = domains.table.select(columns).row(int(of_candidates[strange[0]]))
+        values = values_of_domains(domains.table, columns).row(int(of_candidates[strange[0]]))
         raise DataError(
             f"{strange.size} candidates of the A/B test are of domains without an impression, such"
             f" as {', '.join(values)}; draw requests from the impressions of the log"

@@ -10,12 +10,11 @@ import jinja2
 import numpy as np
 import polars as pl
 
+from datasets.encoding.domains import values_of_domains
 from datasets.profiling.partitions import Skew, skew_of
 from datasets.spec import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from datasets.prepare import PreparedData
     from datasets.provenance import Source
     from datasets.raw.raw_log import CatalogEntry, RawLog
@@ -120,9 +119,10 @@ def _domains(data: PreparedData) -> DomainPart:
     table = data.domains()
     is_new = (pl.col("train_impressions") == 0) & (pl.col("test_impressions") > 0)
     new = table.filter(is_new)
-    total = pl.sum_horizontal(f"{split}_impressions" for split in SPLITS)
-    top = table.with_columns(rows=total).sort("rows", descending=True, maintain_order=True)
-    num_rows = max(1, int(top["rows"].sum()))
+    rows = table.select(pl.sum_horizontal(f"{split}_impressions" for split in SPLITS)).to_series()
+    top = np.argsort(-rows.to_numpy().astype(np.int64), kind="stable")[:TOP_DOMAINS].tolist()
+    values = values_of_domains(table, data.spec.partition.columns)
+    num_rows = max(1, int(rows.sum()))
     return DomainPart(
         skew={
             split: skew_of(
@@ -134,13 +134,15 @@ def _domains(data: PreparedData) -> DomainPart:
         new_in_test=len(new),
         rows_of_new=int(new["test_impressions"].sum()),
         top=tuple(
-            _domain(row, data.spec.partition.columns, num_rows)
-            for row in top.head(TOP_DOMAINS).iter_rows(named=True)
+            _domain(values.row(place), table.row(place, named=True), rows[place], num_rows)
+            for place in top
         ),
     )
 
 
-def _domain(row: dict[str, Any], columns: Sequence[str], num_rows: int) -> dict[str, Any]:
+def _domain(
+    values: tuple[str, ...], row: dict[str, Any], rows: int, num_rows: int
+) -> dict[str, Any]:
     """The values, volume and click rate of a domain, over all splits and per split."""
     rates = {
         split: row[f"{split}_clicks"] / row[f"{split}_impressions"]
@@ -149,9 +151,9 @@ def _domain(row: dict[str, Any], columns: Sequence[str], num_rows: int) -> dict[
         for split in SPLITS
     }
     return {
-        "values": [row[column] or "(missing)" for column in columns],
-        "rows": row["rows"],
-        "share": row["rows"] / num_rows,
+        "values": [value or "(missing)" for value in values],
+        "rows": rows,
+        "share": rows / num_rows,
         "rates": rates,
     }
 

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from datasets.profiling.names import domain_score
-from datasets.raw.tables import named
 from datasets.spec import DataError, DomainPartition
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ MAX_VALUES = 1_000  # of a column that may be a domain column
 MAX_DOMAINS = 10_000
 MAX_LISTED = 8
 MIN_SECOND_SHARE = 0.01  # of rows outside the largest domain
-LABEL = "__label__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +86,7 @@ def candidate_partitions(
     few = [column for column in few if 1 < column.distinct <= MAX_VALUES] or sorted(
         few, key=lambda column: column.distinct
     )[:1]
-    labelled = rows.with_columns(pl.Series(LABEL, label))
-    singles = [_measure(labelled, (column.name,)) for column in few]
+    singles = [_measure(rows, label, (column.name,)) for column in few]
     singles = [single for single in singles if single.largest_share <= 1 - MIN_SECOND_SHARE]
     if not singles:
         raise DataError(
@@ -98,7 +95,7 @@ def candidate_partitions(
         )
     singles.sort(key=_preference)
     joint = [
-        _measure(labelled, tuple(single.columns[0] for single in singles[:size]))
+        _measure(rows, label, tuple(single.columns[0] for single in singles[:size]))
         for size in (2, 3)
         if len(singles) >= size
     ]
@@ -129,9 +126,12 @@ def _is_nameable(column: Column) -> bool:
     return True
 
 
-def _measure(labelled: pl.DataFrame, columns: tuple[str, ...]) -> Candidate:
-    domains = labelled.group_by(map(named, columns)).agg(
-        pl.len().alias("rows"), pl.col(LABEL).sum().cast(pl.Int64).alias("clicks")
+def _measure(rows_of: pl.DataFrame, label: np.ndarray, columns: tuple[str, ...]) -> Candidate:
+    values = {str(place): rows_of[name] for place, name in enumerate(columns)}
+    domains = (
+        pl.DataFrame(values | {"label": label})
+        .group_by([*values])
+        .agg(pl.len().alias("rows"), pl.col("label").sum().cast(pl.Int64).alias("clicks"))
     )
     rows, clicks = domains["rows"].to_numpy().astype(np.int64), domains["clicks"].to_numpy()
     mean = clicks.sum() / rows.sum()

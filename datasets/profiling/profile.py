@@ -14,7 +14,7 @@ import polars as pl
 from datasets.catalog.custom import PARQUET
 from datasets.raw.tables import ParquetTable, Table, TextTable, is_pattern, named, open_bytes
 from datasets.raw.values import as_text
-from datasets.spec import DataError
+from datasets.spec import DataError, apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ HEAD_BYTES = 1 << 20
 HEAD_LINES = 200
 LIST_SEPARATOR = ";"
 NOT_TEXT = (pl.Struct, pl.Binary, pl.Object, pl.Array)
-ROW = "__row__"
 SAMPLE_SEED, CONTENT_SEED = 1, 2
 MAX_DIGESTS = 20_000_000  # digests of rows that are held to count duplicates: 160 MB
 
@@ -208,16 +207,17 @@ def profile_log(files: LogFiles, max_rows: int) -> LogProfile:
         *(named(name).null_count().alias(f"missing {name}") for name in files.shared),
         *(named(name).approx_n_unique().alias(f"distinct {name}") for name in files.shared),
     )
-    sample = frame.with_row_index(ROW)
+    row = apart("row", files.shared)
+    sample = frame.with_row_index(row)
     if num_rows > max_rows:
-        sample = sample.filter(_is_in_share(pl.col(ROW).hash(SAMPLE_SEED), max_rows / num_rows))
+        sample = sample.filter(_is_in_share(pl.col(row).hash(SAMPLE_SEED), max_rows / num_rows))
     digests = frame.select(pl.struct(pl.all()).hash(CONTENT_SEED))
     digest_share = min(1.0, MAX_DIGESTS / num_rows)
     if digest_share < 1.0:  # copies of a row have one digest: all of them are kept or none
         digests = digests.filter(_is_in_share(pl.all(), digest_share))
     counted, rows, kept = _collect(files, [counts, sample, digests])
     repeated = 1 - kept.to_series().n_unique() / len(kept)
-    rows = rows.sort(ROW).drop(ROW).head(max_rows)
+    rows = rows.sort(row).drop(row).head(max_rows)
     return LogProfile(
         num_rows=num_rows,
         rows=rows,

@@ -326,8 +326,9 @@ class ParquetTable:
             DataError: the file is not a Parquet file, or has no row.
         """
         try:
-            dtypes = dict(pl.read_parquet_schema(path))
-            num_rows = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+            frame = pl.scan_parquet(path, glob=False)
+            dtypes = dict(frame.collect_schema())
+            num_rows = int(frame.select(pl.len()).collect().item())
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
             raise DataError(

@@ -77,7 +77,7 @@ def _write(folder: Path, world: World, num_rows: int) -> dict[str, Any]:
 
 
 def _similarity(path: Path, world: World) -> Similarity:
-    domains = pl.read_parquet(path).head(MAX_SIMILAR)
+    domains = pl.read_parquet(path, glob=False).head(MAX_SIMILAR)
     columns = [field.name for field in world.layout.domain_fields]
     effects = domains.drop(columns).to_numpy()
     unit = effects / np.linalg.norm(effects, axis=1, keepdims=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -29,6 +29,7 @@ TITLES = {
     "permuted": "labels permuted",
 }
 LEAST_ROWS = 50  # test rows of a domain whose mask is judged
+SEPARATOR = " \N{MIDDLE DOT} "  # between the values of a domain's name
 MOST_DOMAINS = 100  # those with the most test rows
 LEAST_CONTRASTED = 3  # domains: D_a, one like it and another
 LEAST_DOMAINS = 8  # of a correlation over their pairs
@@ -146,14 +147,19 @@ def _domains(runs: Runs, log: Log) -> JudgedDomains | None:
     ].sort_values("test_impressions", ascending=False, kind="stable")[:MOST_DOMAINS]
     ids = table["eval_domain_id"].to_numpy(np.intp)
     position = pd.Index(known).get_indexer(ids)
-    columns = log.partition.split("+")
+    values = runs.values_of_domains(fingerprint, log.family).loc[table.index]
     return JudgedDomains(
         eval_domain_id=ids,
-        names=[" \N{MIDDLE DOT} ".join(map(str, row)) for row in table[columns].to_numpy()],
-        codes=np.column_stack([pd.factorize(table[name])[0] for name in columns]),
+        names=[_name_of(row) for row in values.to_numpy()],
+        codes=np.column_stack([pd.factorize(values[name])[0] for name in values]),
         similarity=similarity[source][np.ix_(position, position)].astype(np.float64),
         source=source,
     )
+
+
+def _name_of(values: Iterable[object]) -> str:
+    """The name of a domain, which `SEPARATOR` cuts into its values again."""
+    return SEPARATOR.join(str(value).replace(SEPARATOR, SEPARATOR.strip()) for value in values)
 
 
 def _rankings(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.differences import compared, with_own_statistics
-from reports.reading.keys import BLOCK, CELL, family_of
+from reports.reading.keys import BLOCK, CELL, Family, family_of
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 
@@ -50,7 +50,7 @@ def _seen(runs: Runs) -> pd.DataFrame:
         if config.method != BASELINE and (config.has_own_domains or is_last):
             found[cell.key] = (family_of(config), config.domain_columns)
     families = {family for family, _ in found.values()}
-    tables = {family: runs.domains_by_draw(family) for family in families}
+    tables = {family: _values_in_train(runs, family) for family in families}
     rows = [
         [*key, "+".join(columns), len(columns), _num_domains(tables[family], columns)]
         for key, (family, columns) in found.items()
@@ -59,6 +59,13 @@ def _seen(runs: Runs) -> pd.DataFrame:
 
 
 def _num_domains(draws: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> int:
-    """The number of joint values of the columns in train, mean over the draws as whole number."""
-    in_train = [domains[domains["train_impressions"] > 0] for domains in draws]
-    return round(float(np.mean([len(one[[*columns]].drop_duplicates()) for one in in_train])))
+    """The number of joint values of the columns, mean over the draws as whole number."""
+    return round(float(np.mean([len(one[[*columns]].drop_duplicates()) for one in draws])))
+
+
+def _values_in_train(runs: Runs, family: Family) -> list[pd.DataFrame]:
+    """The values of the domains of train, draw by draw."""
+    return [
+        runs.values_of_domains(log, family)[runs.domains(log)["train_impressions"] > 0]
+        for log in runs.families[family].values()
+    ]

@@ -38,10 +38,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     logs = runs.study("main").fingerprints or runs.fingerprints
     frames = []
     for log, fingerprint in logs.items():
-        domains = _totals(runs.domains(fingerprint))
+        totals = _totals(runs.domains(fingerprint))
+        values = runs.values_of_domains(fingerprint, log.family)
         for column in _columns(runs, log.family):
             place = {**log._asdict(), "column": column}
-            numbers = _by_value(domains, column)
+            numbers = _by_value(totals, values[column])
             frames.append(numbers.assign(**place)[[*place, *numbers]])
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
@@ -58,12 +59,12 @@ def _totals(domains: pd.DataFrame) -> pd.DataFrame:
         name: domains[[f"{split}_{name}" for split in SPLITS]].sum(axis=1)
         for name in ("impressions", "clicks")
     }
-    return domains.assign(**counts)
+    return pd.DataFrame(counts)
 
 
-def _by_value(domains: pd.DataFrame, column: str) -> pd.DataFrame:
+def _by_value(totals: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
     """Share of the volume and CTR of each value of a column, the 20 largest and the rest."""
-    sums = domains.groupby(column)[["impressions", "clicks"]].sum()
+    sums = totals.groupby(values.to_numpy()).sum()
     sums = sums.sort_values("impressions", ascending=False, kind="stable")
     sums = sums.set_axis(sums.index.astype(str)).assign(values=1)
     sums = sums[sums["impressions"] > 0]

@@ -18,6 +18,7 @@ from reports.analysis.masks import (
     FORM,
     LEAST_CONTRASTED,
     LEAST_ROWS,
+    SEPARATOR,
     STUDY,
     MaskedModel,
     masked_models,
@@ -33,7 +34,6 @@ _FRAME, _ROW = 1.3, 0.035  # inches, around a heat map and of a domain
 _LEAST_HEIGHT = 1.3  # inches, of a heat map
 _MOST_NAMED = 12  # domains
 _STRIP = 0.025  # of the width, for each domain column
-_SEPARATOR = " \N{MIDDLE DOT} "  # between the values of a domain's name
 _COLUMNS = [*FORM, "layer", "width", "draw", "seed", "domain", "name", "pruned_neurons"]
 
 
@@ -79,7 +79,7 @@ def _draw_model(part: SubFigure, rows: pd.DataFrame, columns: list[str]) -> None
     pruned = _masks(rows)
     domains, neurons = (clustered(pdist(masks, "hamming")) for masks in (pruned, pruned.T))
     *strips, heat = part.subplots(1, len(columns) + 1, width_ratios=[_STRIP] * len(columns) + [1.0])
-    values = rows["name"].astype(str).str.split(_SEPARATOR, expand=True).iloc[domains]
+    values = rows["name"].astype(str).str.split(SEPARATOR, expand=True).iloc[domains]
     for place, (strip, column) in enumerate(zip(strips, columns, strict=True)):
         codes = pd.factorize(values[place], sort=True)[0][:, np.newaxis]
         _draw_map(strip, codes, sns.color_palette("husl", int(codes.max()) + 1))

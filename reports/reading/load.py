@@ -18,7 +18,7 @@ from benchmark.protocol import PRESETS
 from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
 from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore, SlotState
-from datasets.spec import SplitKind
+from datasets.spec import DOMAIN_IDS, SplitKind
 from reports.reading.keys import (
     BLOCK,
     CELL,
@@ -244,9 +244,15 @@ class Runs:
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split.
 
-        A row's position is its `eval_domain_id`.
+        A row's position is its `eval_domain_id`. Values are found by their place.
         """
         return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+
+    def values_of_domains(self, fingerprint: str, family: Family) -> pd.DataFrame:
+        """The values of each domain, under the names that the log has, in rows as of `domains`."""
+        columns, first = family.partition.split("+"), len(DOMAIN_IDS)
+        values = self.domains(fingerprint).iloc[:, first : first + len(columns)]
+        return values.set_axis(columns, axis="columns")
 
     def domains_by_draw(self, family: Family) -> list[pd.DataFrame]:
         """The `domains` of each draw of a log."""

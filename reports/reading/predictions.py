@@ -113,7 +113,7 @@ def scored_rows(file: File) -> ScoredRows:
     Raises:
         RecordError: a logit is nan or infinite.
     """
-    rows = pl.read_parquet(file.path).filter(pl.col("split") == "test")
+    rows = pl.read_parquet(file.path, glob=False).filter(pl.col("split") == "test")
     _refuse_broken(file.path, rows["logit"].to_numpy())
     return ScoredRows(
         label=rows["label"].to_numpy(),

@@ -56,6 +56,16 @@ def test_masks_are_means_over_the_rows_of_each_domain():
     np.testing.assert_allclose(masks["layer1_sparsity"], [0.25, np.nan, 0.5])
 
 
+def test_a_column_of_the_log_steps_aside_for_a_metric():
+    domains = pl.DataFrame({"eval_domain_id": [0], "domain_id": [1], "auc": ["a"], "auc_": ["b"]})
+    test = pl.DataFrame({"eval_domain_id": [0, 0], "label": [0, 1], "logit": [0.0, 1.0]})
+
+    table = domain_table(domains, test, p_click=None)
+
+    assert table.columns[2:4] == ["auc__", "auc_"]
+    assert table.select("auc__", "auc_", "auc").row(0) == ("a", "b", 1.0)
+
+
 def test_domain_table_says_nan_where_a_domain_has_one_class_or_no_rows():
     domains = pl.DataFrame({"eval_domain_id": [0, 1, 2], "test_impressions": [2, 1, 0]})
     test = pl.DataFrame(

@@ -263,6 +263,14 @@ def test_names_that_polars_takes_for_patterns(proposed, log, tmp_path):
     assert prepared(text, tmp_path).schema.field_sizes[0] == 4
 
 
+@pytest.mark.parametrize("name", ["row", "__row__", "label", "rows", "clicks", "a.b"])
+def test_a_column_of_any_name_is_described_and_prepared(proposed, log, tmp_path, name):
+    text, _ = proposed(log.rename({"scenario": name}))
+
+    assert tomllib.loads(text)["partition"] == [name]
+    assert prepared(text, tmp_path).domains().columns[2] == name
+
+
 def test_quoted_empty_values_are_missing(proposed, log):
     gappy = log.with_columns(price=pl.when(pl.int_range(pl.len()) % 5 > 0).then("price"))
     text, _ = proposed(gappy, quote_style="always")

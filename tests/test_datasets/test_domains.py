@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasets.encoding.domains import number_domains
+from datasets.encoding.domains import number_domains, values_of_domains
 from datasets.encoding.splits import RowOrder
 from datasets.encoding.vocabulary import tokenize
 
@@ -82,3 +82,26 @@ def test_domains_in_parts_are_the_same(monkeypatch, dense):
 
     assert np.array_equal(parts.eval_domain_id, whole.eval_domain_id)
     assert parts.table.equals(whole.table)
+
+
+OURS = [
+    "group",
+    "0",
+    "eval_domain_id",
+    "domain_id",
+    "train_impressions",
+    "test_clicks",
+    "*",
+]
+
+
+def test_columns_of_any_name_keep_their_values():
+    values = [[f"{number}{place}" for place in "aaaabbbbb"] for number in range(len(OURS))]
+    log = dict(zip(OURS, values, strict=True))
+
+    found = domains_of(**log)
+
+    plain = domains_of(**{f"c{number}": own for number, own in enumerate(values)})
+    assert values_of_domains(found.table, OURS).columns == OURS
+    assert found.table.rows() == plain.table.rows()
+    assert found.eval_domain_id.tolist() == plain.eval_domain_id.tolist()

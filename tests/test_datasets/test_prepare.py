@@ -35,6 +35,18 @@ def wide(tiny):
     )
 
 
+def test_columns_of_the_matrix_keep_the_names_of_the_log(wide, prepare_log):
+    ours = {"site": "domain_id", "item": "tags[0]", "place": "domain_id_", "price": "label"}
+
+    data = prepare_log(
+        wide.rename(ours), features=[*ours.values(), FEATURES[3]], partition=["domain_id"]
+    )
+
+    fields = ("domain_id", "tags[0]", "domain_id_", "label")
+    apart = ("tags[0]_", "tags[1]", "domain_id__", "task_id", "eval_domain_id", "label_")
+    assert column_names(data.schema) == (*fields, *apart)
+
+
 def test_columns_of_the_matrix(prepare_log, wide):
     data = prepare_log(wide, features=FEATURES, partition=["place", "site"])
 

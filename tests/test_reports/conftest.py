@@ -282,7 +282,8 @@ class Folder:
 
     def domains(self) -> pl.DataFrame:
         scores = group_scores(self.label, np.zeros(NUM_ROWS), self.domain)
-        columns = {"eval_domain_id": scores.group, "scenario": [f"s{i}" for i in scores.group]}
+        columns = {"eval_domain_id": scores.group, "domain_id": scores.group + 1}
+        columns["scenario"] = [f"s{i}" for i in scores.group]
         for split, factor in (("train", 4), ("dev", 1), ("test", 1)):
             columns[f"{split}_impressions"] = scores.impressions * factor
             columns[f"{split}_clicks"] = scores.clicks * factor

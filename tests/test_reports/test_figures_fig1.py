@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def domains(values: dict[str, list], impressions: list[int], clicks: list[int]) -> pl.DataFrame:
     """Domains with these impressions and clicks in train, and as many in dev; none in test."""
-    columns = {"eval_domain_id": list(range(len(impressions))), **values}
+    ids = list(range(len(impressions)))
+    columns = {"eval_domain_id": ids, "domain_id": ids, **values}
     for split, factor in (("train", 1), ("dev", 1), ("test", 0)):
         columns[f"{split}_impressions"] = [factor * count for count in impressions]
         columns[f"{split}_clicks"] = [factor * count for count in clicks]

@@ -66,6 +66,8 @@ def nested(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
         "train_impressions": [4, 3, 2, 1, 0],
     }
     table = folder.domains().with_columns(**{k: pl.Series(v) for k, v in values.items()})
+    first = ["eval_domain_id", "domain_id", *list(values)[:3]]
+    table = table.select(*first, pl.exclude(first))
     monkeypatch.setattr(folder, "domains", lambda: table)
     folder.write_data()
     return plan(folder, "partitions", NESTED)

@@ -71,7 +71,7 @@ def make_runs(
     rows = 60 + np.arange(num_domains)
     rows[LARGEST % num_domains], rows[SMALL % num_domains] = 900, 49
     ids = np.arange(num_domains)
-    table = {"eval_domain_id": ids, "scenario": ids // 3, "position": ids % 3}
+    table = {"eval_domain_id": ids, "domain_id": ids + 1, "scenario": ids // 3, "position": ids % 3}
     pd.DataFrame(table | {"test_impressions": rows}).to_parquet(data / "domains.parquet")
     alike = random.random((num_domains, num_domains))
     similarity = {"eval_domain_id": ids, "observed": (alike + alike.T) / 2}
