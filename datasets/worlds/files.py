@@ -16,7 +16,7 @@ from datasets.encoding.cache import shared_folder
 from datasets.raw.raw_log import RawLog, Similarity
 from datasets.raw.tables import ParquetTable
 from datasets.worlds.candidates import make_candidates, request_rows
-from datasets.worlds.simulation import Simulation
+from datasets.worlds.simulation import DECIMALS, Simulation
 from datasets.worlds.world import Impressions, Stream
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ class LogTables:
         clicked = rng.random(len(p_click)) < p_click
         table = self._table(candidates.shown, p_click, clicked, rng)
         table = table.append_column("request_id", pa.array(candidates.request_id))
-        return table.append_column("bid", pa.array(candidates.bid))
+        return table.append_column("bid", pa.array(candidates.bid.round(DECIMALS)))
 
     def of_domains(self) -> pl.DataFrame:
         """One row per domain, the one of most impressions first: values as text, and effects."""
         values = pl.DataFrame(self._domain_values).cast(pl.String)
         effects = self._simulation.effects.vectors()
         names = [f"effect_{place}" for place in range(effects.shape[1])]
-        return values.hstack(pl.DataFrame(effects, schema=names))
+        return values.hstack(pl.DataFrame(effects.round(DECIMALS), schema=names))
 
     def _table(
         self,

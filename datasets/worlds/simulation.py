@@ -17,6 +17,8 @@ from datasets.worlds.world import Impressions, Stream, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DECIMALS = 6  # of stored numbers: the last bits of exp differ between processors
+LEAST = 10.0**-DECIMALS
 BLOCK_ROWS = 1 << 16  # also of the sample that fixes the base rate
 MIN_ROWS = 2_000
 TREND, DRIFT_STD, HOUR_AMPLITUDE = 0.03, 0.1, 0.1  # all in log-odds
@@ -80,8 +82,9 @@ class Simulation:
         return RowBlock(start, shown, p_click, rng.random(len(p_click)) < p_click, rng)
 
     def p_click(self, shown: Impressions) -> np.ndarray:
-        """The true click probability of impressions."""
-        return expit(self.intercept + self._log_odds(shown))
+        """The true click probability of impressions, a number of `DECIMALS` decimals."""
+        p_click = expit(self.intercept + self._log_odds(shown))
+        return np.round(p_click, DECIMALS).clip(LEAST, 1.0 - LEAST)
 
     def match(self, shown: Impressions) -> np.ndarray:
         """The match of users and items in the domains, of unit variance over all impressions."""
