@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -130,6 +131,11 @@ class FileLayout:
     def _check_format(self, layout: str) -> None:
         """A format must read back the day that it writes; one without a year does not."""
         written = pl.Series([PROBE])
+        if re.search(r"(?<!\.)%f", layout):
+            raise DataError(
+                f"timestamp_format {layout!r}: a fraction of a second is '.%f', or '%3f', '%6f' or"
+                " '%9f' for so many digits without a point"
+            )
         try:
             text = written.dt.strftime(layout)
             days = pl.select(read_time(pl.lit(text), layout)).to_series().dt.date()

@@ -156,6 +156,7 @@ def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
         ({"timestamp_format": "%H:%M"}, "timestamp_format '%H:%M' does not describe a date"),
         ({"timestamp_format": "%d/%m"}, "timestamp_format '%d/%m' does not describe a date"),
         ({"timestamp_format": "noon"}, "timestamp_format 'noon' does not describe a date"),
+        ({"timestamp_format": "%Y%m%d%H%M%S%f"}, "timestamp_format '%Y%m%d%H%M%S%f': a fraction"),
         ({"timestamp_format": ""}, "timestamp_format '' does not describe a date"),
     ],
 )
