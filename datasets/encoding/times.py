@@ -116,8 +116,6 @@ def read_time(column: pl.Expr, layout: str) -> pl.Expr:
     """
     layout = layout.replace(".%f", "%.f")  # Python's way to write the fraction of a second
     layout = re.sub("%:*z", "%#z", layout).replace("%Z", "UTC")
-    if re.fullmatch("(%[YymdHMS])+", layout):
-        column = column.str.strip_suffix(".0")  # integers that were written as floats
     if ("%H" in layout or "%I" in layout) and "%M" not in layout:
         column, layout = column + " 00", f"{layout} %M"  # hours alone are no time to Polars
     times = column.str.to_datetime(layout, time_unit="us", strict=False)

@@ -15,11 +15,11 @@ import polars as pl
 from datasets.encoding.vocabulary import bucket_edges, tokenize
 from datasets.profiling import names
 from datasets.profiling.names import is_token
-from datasets.profiling.timeformats import is_named_as_time
+from datasets.profiling.profile import FEW_VALUES, UNIQUE_SHARE
+from datasets.profiling.timeformats import Doubt, TimeColumn
 
 if TYPE_CHECKING:
     from datasets.profiling.profile import LogProfile
-    from datasets.profiling.timeformats import TimeColumn
     from datasets.spec import FeatureKind
 
 SUSPECT_AUC = 0.95
@@ -32,8 +32,6 @@ NO_VALUE = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "\\N", "-", "?",
 BAG_SEPARATORS = ";|, "
 BAG_PROBE = 20_000
 MIN_BAGS, MIN_BAG_SHARE = 6, 0.05
-FEW_VALUES = 20
-UNIQUE_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ def judge(
     label: np.ndarray,
     *,
     is_bag: bool,
-    time: TimeColumn | None,
+    time: TimeColumn | Doubt | None,
 ) -> Column:
     """Judge one column by the rows that have a label; `time` is what it is as a time, if any."""
     column = _kind(profile, name, is_bag=is_bag)
@@ -158,23 +156,13 @@ def judge(
     reason = found.leak and f"LEAK? {found.leak}"
     if column.distinct + (column.missing_share > 0) <= 1:
         reason = "it has one value in all rows"
-    elif not reason and time is not None:
+    elif not reason and isinstance(time, TimeColumn):
         reason = f"a time ({time.kind}); times of test do not occur in train"
-    elif not reason and column.kind != "numeric" and _is_unread_time(name, values):
-        reason = (
-            f"named as a time, in a format that is not known ({values.drop_nulls().first()!r});"
-            " as timestamp it needs timestamp_format"
-        )
+    elif not reason and isinstance(time, Doubt) and time.is_unread:
+        reason = f"named as a time, {time.reason}; as timestamp it needs timestamp_format"
     elif not reason and column.kind != "numeric" and column.distinct >= UNIQUE_SHARE * filled:
         reason = "an id with about one value per row"
     return replace(column, left_out=reason, auc=found.auc)
-
-
-def _is_unread_time(name: str, values: pl.Series) -> bool:
-    """True if a column of many different texts has the name of a time."""
-    texts = values.drop_nulls()
-    is_text = texts.cast(pl.Float64, strict=False).null_count() > len(texts) / 2
-    return is_text and is_named_as_time(name) and texts.n_unique() > FEW_VALUES
 
 
 def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:

@@ -34,7 +34,8 @@ LABELS = (  # the likelier first
 TOKENS = _words(
     "id ids uid iid idx key code type category cat cate level tab hour weekday month zip city"
     " region province country brand shop user item tag class group segment slot position pos"
-    " scenario scene page site channel device os gender occupation version range"
+    " scenario scene page site channel device os gender occupation version range phone"
+    " mobile tel postcode postal ip imei"
 )
 QUANTITIES = _words(
     "ms sec secs second seconds minute minutes hours days duration length len num count cnt price"
@@ -49,6 +50,15 @@ GROUPS = _words(
     "user member gender sex age segment group device platform occupation degree active os"
 )
 USERS = _words("user member visitor uid")
+TIMES = _words(
+    "time timestamp stamp ts date datetime day hour dt created at when epoch utc unix unixtime"
+    " eventtime clicktime logtime requesttime createtime ctime"
+)
+_NO_TIMES = _words("id ids uid code idx zone")  # a time's words may be part of such a name
+_OF_OTHERS = _words(  # dates of a user or an item
+    "birth birthday birthdate born dob yob age register registered registration signup joined"
+    " release released publish published upload uploaded expire expires expiry"
+)
 _ACTIONS = _words(
     "like follow comment forward share hate favorite favourite fav collect cart buy bought"
     " purchase order pay paid conversion convert converted cvr trade install attributed click"
@@ -83,6 +93,25 @@ def is_user(name: str) -> bool:
     """True if a name is that of users themselves, such as `user`, `userId` or `uid`."""
     words = set(words_of(name))
     return not USERS.isdisjoint(words) and words <= USERS | {"id"}
+
+
+def is_named_as_time(name: str) -> bool:
+    """True if a column's name says that it holds the time of its rows."""
+    words = set(words_of(name))
+    return (
+        not TIMES.isdisjoint(words) and _NO_TIMES.isdisjoint(words) and _OF_OTHERS.isdisjoint(words)
+    )
+
+
+def is_hour(name: str) -> bool:
+    """True if `hour` alone names the time: a date with its hour, or the hour of any day."""
+    return TIMES.intersection(words_of(name)) == {"hour"}
+
+
+def is_date_of_another(name: str) -> bool:
+    """True for the name of a user, a group or an attribute, whose date is not that of the row."""
+    words = set(words_of(name))
+    return not (_OF_OTHERS | GROUPS | USERS).isdisjoint(words)
 
 
 def is_token(name: str) -> bool | None:

@@ -25,6 +25,8 @@ HEAD_LINES = 200
 LIST_SEPARATOR = ";"
 NOT_TEXT = (pl.Struct, pl.Binary, pl.Object, pl.Array)
 SAMPLE_SEED, CONTENT_SEED = 1, 2
+FEW_VALUES = 20  # so few are those of an attribute
+UNIQUE_SHARE = 0.95  # of rows with a value of their own: those of an id
 MAX_DIGESTS = 20_000_000  # digests of rows that are held to count duplicates: 160 MB
 
 
@@ -185,6 +187,11 @@ class LogProfile:
     def is_whole(self) -> bool:
         """True if the sample is the log."""
         return len(self.rows) == self.num_rows
+
+    def is_sorted_by(self, name: str) -> bool:
+        """True if all rows of a value stand together, in a column of repeated values."""
+        runs = int(self.rows[name].rle_id().max() or 0) + 1  # type: ignore[arg-type]
+        return runs == self.rows[name].n_unique() < UNIQUE_SHARE * len(self.rows)
 
     @property
     def counts_all_duplicates(self) -> bool:

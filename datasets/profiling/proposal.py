@@ -19,7 +19,7 @@ from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
 from datasets.profiling.names import is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
-from datasets.profiling.timeformats import TimeColumn, recognise
+from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Proposal:
     """All that a TOML file of a log says, and what else its owner should know.
 
     `cluster` is the column of users, if one is evident. `features` are in the order of what each
-    alone says about the label, domain columns first.
+    alone says about the label, domain columns first. `doubts` are columns that look like times.
     """
 
     files: LogFiles
@@ -45,6 +45,7 @@ class Proposal:
     other_labels: tuple[Label, ...]
     time: TimeColumn | None
     other_times: tuple[TimeColumn, ...]
+    doubts: tuple[Doubt, ...]
     cluster: Column | None
     features: tuple[Column, ...]
     left_out: tuple[Column, ...]
@@ -67,9 +68,10 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
     values = label.values_of(profile.rows)
     rows = profile.rows.filter(values.is_not_null())
     clicks = values.drop_nulls().to_numpy().astype(np.int64)
-    times = _times(profile, label, files)
+    times, doubts = _times(profile, label, files)
     time = next((time for time in times if not profile.volumes[time.name].missing), None)
     others = {other.name: other for other in times if other is not time}
+    unsure = {doubt.name: doubt for doubt in doubts}
     columns = [
         judge(
             profile,
@@ -77,7 +79,7 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
             rows,
             clicks,
             is_bag=name in files.bags,
-            time=others.get(name),
+            time=others.get(name) or unsure.get(name),
         )
         for name in files.shared
         if name != label.name and (time is None or name != time.name)
@@ -94,6 +96,7 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
         other_labels=tuple(other for other in candidates_of(profile) if other.name != label.name),
         time=time,
         other_times=tuple(others.values()),
+        doubts=tuple(doubts),
         cluster=next((column for column in kept if _is_cluster(column)), None),
         features=_in_order(kept, partition),
         left_out=tuple(column for column in columns if column.left_out),
@@ -102,12 +105,16 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
     )
 
 
-def _times(profile: LogProfile, label: Label, files: LogFiles) -> list[TimeColumn]:
-    """Columns of times, the best first."""
+def _times(
+    profile: LogProfile, label: Label, files: LogFiles
+) -> tuple[list[TimeColumn], list[Doubt]]:
+    """Columns of times, the best first, and those that only look like times."""
     names = [name for name in files.shared if name != label.name and name not in files.bags]
-    found = [recognise(profile.rows[name]) for name in names]
-    times = [time for time in found if time is not None]
-    return sorted(times, key=lambda time: time.score, reverse=True)
+    found = {name: recognise(profile.rows[name]) for name in names}
+    times = [time for time in found.values() if time is not None]
+    unsure = [doubt_of(profile.rows[name]) for name, time in found.items() if time is None]
+    doubts = [doubt for doubt in unsure if doubt is not None]
+    return sorted(times, key=lambda time: time.score, reverse=True), doubts
 
 
 def _is_cluster(column: Column) -> bool:
@@ -219,13 +226,23 @@ def _label_lines(proposal: Proposal) -> list[str]:
 def _timestamp(proposal: Proposal) -> list[str]:
     time = proposal.time
     if time is None:
-        return ["# no timestamp found: the log is split by a seeded shuffle"]
+        return [f"# no timestamp: {_plain(_no_time(proposal))}; a seeded shuffle splits the log"]
+    guess = f"guess: {time.guess}; " if time.guess else ""
     span = _plain(f"{time.kind}, {time.first} to {time.last}")
-    lines = [f"timestamp = {_quoted(time.name)}  # {span}"]
+    lines = [f"timestamp = {_quoted(time.name)}  # {guess}{span}"]
     if time.layout is not None:
         also = f"  # guess: {time.alternative} fits as well" if time.alternative else ""
         lines.append(f"timestamp_format = {_quoted(time.layout)}{also}")
     return lines
+
+
+def _no_time(proposal: Proposal) -> str:
+    """The reason why there is no timestamp: columns that only look like one, rows by user."""
+    gaps = " without gaps" if proposal.other_times else ""
+    doubts = "".join(f"; {doubt.name} may be one: {doubt.reason}" for doubt in proposal.doubts)
+    user = next(filter(proposal.profile.is_sorted_by, filter(is_user, proposal.files.shared)), None)
+    order = f"; rows are sorted by {user}" if user else ""
+    return f"no column of times{gaps}{doubts}{order}"
 
 
 def _cluster(proposal: Proposal) -> list[str]:
@@ -316,7 +333,7 @@ def _label(proposal: Proposal) -> Iterator[str]:
 
 def _time(proposal: Proposal) -> Iterator[str]:
     if proposal.time is None:
-        yield "time: no column of times without gaps; a seeded shuffle will split the log"
+        yield f"time: {_no_time(proposal)}; a seeded shuffle will split the log"
     else:
         yield f"time: {_span(proposal.time)}"
     for other in proposal.other_times:
@@ -325,9 +342,10 @@ def _time(proposal: Proposal) -> Iterator[str]:
 
 
 def _span(time: TimeColumn) -> str:
-    order = "rows in its order" if time.is_sorted else "rows not in its order"
     either = f" (or {time.alternative})" if time.alternative else ""
-    return f"{time.name}, {time.kind}{either}, {time.first} to {time.last}, {order}"
+    order = "rows in its order" if time.is_sorted else "rows not in its order"
+    guess = " (a guess)" if time.guess else ""
+    return f"{time.name}, {time.kind}{either}, {time.first} to {time.last}, {order}{guess}"
 
 
 def _columns(proposal: Proposal) -> Iterator[str]:

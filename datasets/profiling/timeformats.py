@@ -1,4 +1,8 @@
-"""Recognises columns of times: integer epochs, ISO-8601 and other formats."""
+"""Recognises the column of times: epochs, digits of dates, ISO-8601 and other formats.
+
+A time has a plausible size: dates of 1990 to 2050 that are not all within a moment. And it has a
+name, or the rows are in its order. Ids, users and attributes are never times.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +11,77 @@ from functools import partial
 
 import polars as pl
 
-from datasets.encoding.times import epoch_unit, read_time, readable_time, time_keys
-from datasets.profiling.names import words_of
+from datasets.encoding.times import (
+    EARLIEST,
+    LATEST,
+    MILLION,
+    NAIVE_FORMATS,
+    UNITS,
+    ZONED_FORMATS,
+    epoch_unit,
+    read_time,
+    readable_time,
+    time_keys,
+)
+from datasets.profiling.names import is_date_of_another, is_hour, is_named_as_time, is_token
+from datasets.profiling.profile import FEW_VALUES, UNIQUE_SHARE
 from datasets.spec import DataError
 
-FORMATS = (
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
+DATES = (
     "%Y/%m/%d",
-    "%Y-%m-%d %H",
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%m/%d/%Y %I:%M %p",
     "%d/%m/%Y",
     "%m/%d/%Y",
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
     "%d.%m.%Y",
-    "%Y%m%d %H:%M:%S",
-    "%d %b %Y %H:%M:%S",
-    "%d-%b-%Y %H:%M:%S",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%y/%m/%d",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+    "%y-%m-%d",
+    "%d-%m-%y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%b %d %Y",
+    "%Y-%m-%d",
+    "%Y%m%d",
+)
+CLOCKS = (
+    "",
+    " %H:%M:%S",
+    " %H:%M",
+    " %I:%M:%S %p",
+    " %I:%M %p",
+    " %H:%M:%S.%f",
+    " %H:%M:%S,%3f",
+    " %H:%M:%S %z",
+)
+FORMATS = (
+    *(date + clock for date in DATES for clock in CLOCKS),
+    *(f"{date} %H" for date in DATES if "%Y" in date),  # %y %H would read 2023 as well
     "%d/%b/%Y:%H:%M:%S %z",
     "%a %b %d %H:%M:%S %z %Y",
+    "%a %b %d %H:%M:%S UTC %Y",
+    "%a %b %d %H:%M:%S %Y",
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%d-%b-%y %I.%M.%S.%f %p",
 )
-DIGITS = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d%H")  # sort as integers
-TIME_WORDS = frozenset(
-    ("time", "timestamp", "ts", "date", "datetime", "day", "dt", "created", "at")
-)
+DIGITS = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d", "%y%m%d%H")
 PROBE_VALUES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeColumn:
-    """A column of times; `layout` is None where its times can be read without a format."""
+    """A column of times; `layout` is None where its times can be read without a format.
+
+    `alternative` is another layout that fits as well and that the order of the rows does not rule
+    out.
+    """
 
     name: str
     kind: str
@@ -58,58 +97,184 @@ class TimeColumn:
         """Orders candidates: a telling name, rows in its order, a fine resolution."""
         return is_named_as_time(self.name), self.is_sorted, self.num_distinct
 
+    @property
+    def guess(self) -> str:
+        """The one ground that a time stands on; empty if it has a name and the rows its order."""
+        if not self.is_sorted:
+            return "by its name, rows are not in its order"
+        return "" if is_named_as_time(self.name) else "by the order of the rows, not by its name"
 
-def is_named_as_time(name: str) -> bool:
-    """True if a column's name says that it holds a time."""
-    return not TIME_WORDS.isdisjoint(words_of(name))
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The reason why a column that looks like a time is none; `is_unread` of texts with a name."""
+
+    name: str
+    reason: str
+    is_unread: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The values of a column as microseconds since 1970, by one layout."""
+
+    kind: str
+    layout: str | None
+    micros: pl.Series
+
+    @property
+    def is_sorted(self) -> bool:
+        return self.micros.is_sorted()
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        return _ends(self.micros)
+
+    @property
+    def is_plausible(self) -> bool:
+        """True for dates of 1990 to 2050 that are not all within a second."""
+        low, high = self.ends
+        return low >= EARLIEST * MILLION and high <= LATEST * MILLION and high - low > MILLION
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Orders readings: the one in which the rows are in order, then the shortest span."""
+        low, high = self.ends
+        return not self.is_sorted, high - low
 
 
 def recognise(column: pl.Series) -> TimeColumn | None:
-    """The times that a text column holds, if it holds any."""
+    """The times of a text column, if it holds any that can be those of the rows."""
     filled = column.drop_nulls()
-    if filled.is_empty():
+    found = _readings(filled)
+    if not found:
+        return _counter(filled)
+    best = found[0]
+    if not is_named_as_time(column.name) and not _is_told_by_order(column.name, best):
         return None
-    probe = filled.gather_every(max(1, len(filled) // PROBE_VALUES))
-    if not probe.cast(pl.Int64, strict=False).null_count():
-        integers = filled.cast(pl.Int64, strict=False)
-        return None if integers.null_count() else _integers(column.name, integers)
-    if _keys(probe) is not None:
-        keys = _keys(filled)
-        return None if keys is None else _times(filled, keys, "ISO-8601", None, None)
-    layouts = [layout for layout in FORMATS if _fits(probe, layout)]
-    layouts = [layout for layout in layouts if _fits(filled, layout)]
-    if not layouts:
-        return None
-    times = _read(filled, layouts[0])
-    return _times(filled, times, layouts[0], layouts[0], layouts[1] if layouts[1:] else None)
+    is_open = len(found) > 1 and best.is_sorted == found[1].is_sorted
+    return _time(filled, best, found[1].layout if is_open else None)
 
 
-def _integers(name: str, values: pl.Series) -> TimeColumn | None:
-    """Epochs of a plausible size, digits of a date, or any integers of a column named as time."""
-    low, high = (int(value) for value in (values.min(), values.max()))  # type: ignore[arg-type]
-    rising = values.is_sorted()
-    named = is_named_as_time(name)
-    unit = epoch_unit(low, high)
-    probe = values.gather_every(max(1, len(values) // PROBE_VALUES)).cast(pl.String)
-    digits = next((layout for layout in DIGITS if _fits(probe, layout)), None)
-    if unit is not None and (named or rising) and low != high:
-        kind = f"epoch in {unit}"
-    elif digits is not None and named:
-        kind = f"digits {digits}"
-    elif named and low >= 0 and rising and low != high:
-        kind = "integers in rising order"
+def doubt_of(column: pl.Series) -> Doubt | None:
+    """The doubt about a column that `recognise` knows as none, if it looks like a time at all."""
+    filled = column.drop_nulls()
+    if filled.is_empty() or is_hour(column.name):
+        return None
+    numbers = filled.cast(pl.Float64, strict=False)
+    is_text = numbers.null_count() > len(filled) / 2
+    if is_named_as_time(column.name):
+        finite = numbers.filter(numbers.is_finite())
+        reason = _unread(filled) if is_text else _no_dates(finite)
+        return Doubt(column.name, reason, is_text) if reason else None
+    found = _readings(filled)
+    if not found:
+        return None
+    is_other = is_date_of_another(column.name) or is_token(column.name) is not None
+    if is_text and is_other:
+        reason = "its name is that of an id, a user or an attribute"
+    elif is_text:
+        reason = "neither its name nor the order of the rows tells that it is the time"
+    elif not is_other and found[0].is_sorted and found[0].micros.n_unique() > FEW_VALUES:
+        reason = "it has one value per row, as ids have, and no name of a time"
     else:
         return None
-    return TimeColumn(
-        name=name,
-        kind=kind,
-        layout=None,
-        alternative=None,
-        first=readable_time(str(low)),
-        last=readable_time(str(high)),
-        num_distinct=values.n_unique(),
-        is_sorted=rising,
+    return Doubt(column.name, f"{found[0].kind}, but {reason}", is_unread=False)
+
+
+def _readings(filled: pl.Series) -> list[_Reading]:
+    """All plausible readings of a column without gaps, the best first."""
+    if filled.is_empty():
+        return []
+    probe = filled.gather_every(max(1, len(filled) // PROBE_VALUES))
+    if not probe.cast(pl.Float64, strict=False).null_count():
+        found = _layouts(probe, filled, DIGITS, "digits ") or _without_layout(probe, filled)
+    else:
+        found = _without_layout(probe, filled) or _layouts(probe, filled, FORMATS)
+    return sorted(
+        (reading for reading in found if reading.is_plausible), key=lambda reading: reading.rank
     )
+
+
+def _layouts(
+    probe: pl.Series, filled: pl.Series, layouts: tuple[str, ...], kind: str = ""
+) -> list[_Reading]:
+    """Readings by the layouts that fit, those apart that read the same times."""
+    found: list[_Reading] = []
+    for layout in layouts:
+        if not all(_fits(values, layout) for values in (probe.head(1), probe, filled)):
+            continue
+        micros = _read(filled, layout).to_physical()
+        if not any(micros.equals(other.micros) for other in found):
+            found.append(_Reading(f"{kind}{layout}", layout, micros))
+    return found
+
+
+def _without_layout(probe: pl.Series, filled: pl.Series) -> list[_Reading]:
+    """The reading of epochs or of ISO-8601, as the split by time does it."""
+    keys = None if _keys(probe) is None else _keys(filled)
+    if keys is None:
+        return []
+    numbers = filled.cast(pl.Float64, strict=False)
+    if numbers.null_count():
+        return [_Reading("ISO-8601", None, keys)]
+    unit, shown = epoch_unit(*_ends(keys)), epoch_unit(*_ends(numbers))
+    if unit is None or shown is None:
+        return []
+    size = UNITS[unit]
+    micros = keys // (size // MILLION) if size > MILLION else keys * (MILLION // size)
+    return [_Reading(f"epoch in {shown}", None, micros)]
+
+
+def _counter(filled: pl.Series) -> TimeColumn | None:
+    """Integers that rise with the rows, such as seconds since the start, in a column named so."""
+    if not is_named_as_time(filled.name) or is_hour(filled.name) or filled.n_unique() <= FEW_VALUES:
+        return None
+    if filled.cast(pl.Float64, strict=False).null_count():
+        return None
+    keys = _keys(filled)
+    if keys is None or not keys.is_sorted() or int(keys[0]) < 0:
+        return None
+    return _time(filled, _Reading("integers in rising order", None, keys), None)
+
+
+def _is_told_by_order(name: str, reading: _Reading) -> bool:
+    """True if rows are in the order of a column that is neither an id nor an attribute."""
+    if not reading.is_sorted or is_date_of_another(name) or is_token(name) is not None:
+        return False
+    is_text = not reading.kind.startswith(("epoch", "digits"))
+    return is_text or FEW_VALUES < reading.micros.n_unique() < UNIQUE_SHARE * len(reading.micros)
+
+
+def _unread(filled: pl.Series) -> str:
+    """The text that could not be read as a time, in words; empty for a few words."""
+    first = filled.head(1)
+    layouts = (*NAIVE_FORMATS, *ZONED_FORMATS, *FORMATS)
+    layout = next((layout for layout in layouts if _fits(first, layout)), None)
+    if layout is None and filled.n_unique() <= FEW_VALUES:
+        return ""
+    if layout is None:
+        return f"in a format that is not known ({first.first()!r})"
+    times = _read(filled, layout)
+    strange = filled.filter(times.is_null())
+    if len(strange):
+        return f"in a format that is not known ({strange.first()!r} beside {first.first()!r})"
+    return f"not all within 1990 to 2050 ({filled[int(times.arg_min() or 0)]!r})"
+
+
+def _no_dates(numbers: pl.Series) -> str:
+    """The number that is no date, in words; empty if the column does not look like a time."""
+    if numbers.n_unique() < 2:
+        return ""
+    usual = int(numbers.median())  # type: ignore[arg-type]
+    if epoch_unit(usual, usual) is None and not numbers.is_sorted():
+        return ""
+    ends = " to ".join(f"{end:,}" for end in _ends(numbers))
+    return f"its numbers are no dates of 1990 to 2050 and over a second apart ({ends})"
+
+
+def _ends(values: pl.Series) -> tuple[int, int]:
+    return int(values.min()), int(values.max())  # type: ignore[arg-type]
 
 
 def _read(values: pl.Series, layout: str) -> pl.Series:
@@ -128,16 +293,18 @@ def _keys(values: pl.Series) -> pl.Series | None:
         return None
 
 
-def _times(
-    column: pl.Series, keys: pl.Series, kind: str, layout: str | None, alternative: str | None
-) -> TimeColumn:
+def _time(filled: pl.Series, reading: _Reading, alternative: str | None) -> TimeColumn:
+    ends = (reading.micros.arg_min(), reading.micros.arg_max())
+    first, last = (filled[int(end or 0)] for end in ends)
+    if reading.kind.startswith("epoch"):
+        first, last = readable_time(first), readable_time(last)
     return TimeColumn(
-        name=column.name,
-        kind=kind,
-        layout=layout,
+        name=filled.name,
+        kind=reading.kind,
+        layout=reading.layout,
         alternative=alternative,
-        first=str(column[int(keys.arg_min() or 0)]),
-        last=str(column[int(keys.arg_max() or 0)]),
-        num_distinct=keys.n_unique(),
-        is_sorted=keys.is_sorted(),
+        first=first,
+        last=last,
+        num_distinct=reading.micros.n_unique(),
+        is_sorted=reading.is_sorted,
     )

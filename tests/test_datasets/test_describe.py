@@ -143,7 +143,7 @@ def test_times_with_gaps_are_no_timestamp(proposed, log, tmp_path):
     text, remarks = proposed(log.with_columns(gap))
 
     assert "timestamp" not in tomllib.loads(text)
-    assert "no column of times without gaps" in remarks
+    assert "time: no column of times without gaps; a seeded shuffle" in remarks
     assert prepared(text, tmp_path).card["split_kind"] == "shuffle"
 
 
@@ -240,6 +240,63 @@ def test_times_of_another_format_get_it(proposed, log, tmp_path):
     assert prepared(text, tmp_path).row_ids()[0] == NUM_ROWS - 1
 
 
+TIMES = {
+    "fraction": pl.format("{}.25", "time"),
+    "float": pl.col("time").cast(pl.Float64),
+    "large float": pl.col("time") * 1e9,
+    "zone": pl.from_epoch("time").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo"),
+    "BigQuery": pl.from_epoch("time").dt.strftime("%Y-%m-%d %H:%M:%S UTC"),
+    "two-digit year": pl.from_epoch("time").dt.strftime("%d/%m/%y %H:%M"),
+    "12 hours": pl.from_epoch("time").dt.strftime("%b %d, %Y %I:%M %p"),
+    "comma": pl.from_epoch("time").dt.strftime("%Y-%m-%d %H:%M:%S,000"),
+    "basic": pl.from_epoch("time").dt.strftime("%Y%m%dT%H%M%SZ"),
+}
+
+
+@pytest.mark.parametrize("file", ["shop.csv", "shop.parquet"])
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_times_of_any_writing_split_the_log_by_time(proposed, log, tmp_path, times, file):
+    log = log.sample(fraction=1, shuffle=True, seed=3)
+    order = log["time"].arg_sort().to_list()
+    written = log.with_columns(times.alias("time"))
+    written.write_csv(tmp_path / file) if ".csv" in file else written.write_parquet(tmp_path / file)
+
+    text, _ = proposed(tmp_path / file)
+    data = prepared(text, tmp_path)
+
+    assert data.card["split_kind"] == "time"
+    assert data.row_ids().tolist() == order
+    assert 'timestamp = "time"  # guess: by its name, rows are not in its order; ' in text
+
+
+def test_log_sorted_by_user_without_a_time_is_shuffled(proposed, log, tmp_path):
+    users = pl.col("userId") + 1_000_000_000
+    text, remarks = proposed(log.drop("time").with_columns(users).sort("userId"))
+
+    assert "time: no column of times; rows are sorted by userId; a seeded shuffle" in remarks
+    assert "userId" in tomllib.loads(text)["features"]
+    assert prepared(text, tmp_path).card["split_kind"] == "shuffle"
+
+
+def test_hour_of_avazu_is_the_time(proposed, log, tmp_path):
+    hours = pl.from_epoch("time").dt.strftime("%y%m%d%H").alias("hour")
+    text, _ = proposed(log.with_columns(hours).drop("time"))
+
+    assert tomllib.loads(text)["timestamp_format"] == "%y%m%d%H"
+    assert 'timestamp = "hour"  # digits %y%m%d%H, 20091312 to 20091514\n' in text
+    assert prepared(text, tmp_path).card["split_kind"] == "time"
+
+
+def test_nullable_integers_are_features(proposed, log):
+    levels = log.with_columns(I8=pl.col("userId") % 50 + 0.0, gender=pl.col("userId") % 2 + 0.0)
+    text, remarks = proposed(levels.drop("time"))
+
+    assert "time: no column of times; a seeded shuffle" in remarks
+    assert {"I8", "gender"} <= {
+        part if isinstance(part, str) else part["name"] for part in tomllib.loads(text)["features"]
+    }
+
+
 def test_odd_column_names_survive(proposed, log, tmp_path):
     names = {"scenario": 'the "scene"', "price": "价格, eur", "userId": ""}
     text, _ = proposed(log.rename(names))
@@ -283,7 +340,9 @@ def test_time_of_an_unknown_format_is_left_out_with_a_remark(proposed, log):
     odd = log.with_columns(time=pl.format("week {} of spring", pl.int_range(pl.len()) // 30))
     text, remarks = proposed(odd)
 
-    assert "in a format that is not known ('week 0 of spring')" in remarks
+    reason = "in a format that is not known ('week 0 of spring')"
+    assert f"left out: named as a time, {reason}" in remarks
+    assert f"time: no column of times; time may be one: {reason}; a seeded shuffle" in remarks
     assert "time" not in tomllib.loads(text)["features"]
     assert all(feature["name"] != "time" for feature in tables_of(text))
 

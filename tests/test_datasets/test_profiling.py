@@ -12,7 +12,7 @@ from datasets.profiling.columns import MIN_CLASS_ROWS, NO_VALUE, examine, held_o
 from datasets.profiling.names import follows_click, is_token, is_user, words_of
 from datasets.profiling.partitions import candidate_partitions, skew_of
 from datasets.profiling.profile import LogProfile, Volume
-from datasets.profiling.timeformats import readable_time, recognise
+from datasets.profiling.timeformats import recognise
 
 
 def profile_of(name, values):
@@ -165,56 +165,6 @@ def test_minus_one_among_quantities_is_remarked():
     column = column_of("price", [f"{row / 7:.3f}" for row in range(90)] + ["-1"] * 5)
 
     assert column.lone_negative
-
-
-@pytest.mark.parametrize(
-    ("name", "first", "step", "kind"),
-    [
-        ("time", 1_600_000_000, 5, "epoch in seconds"),
-        ("time_ms", 1_600_000_000_000, 5, "epoch in milliseconds"),
-        ("ts", 1_600_000_000_000_000, 5, "epoch in microseconds"),
-        ("date", 20200101, 1, "digits %Y%m%d"),
-        ("hour_date", 14102100, 1, "digits %y%m%d%H"),
-        ("timestamp", 0, 40, "integers in rising order"),
-        ("anything", 1_600_000_000, 5, "epoch in seconds"),
-        ("item", 5, 1, None),
-    ],
-)
-def test_integers_as_times(name, first, step, kind):
-    found = recognise(pl.Series(name, [str(first + step * row) for row in range(20)]))
-
-    assert (found and found.kind) == kind
-
-
-@pytest.mark.parametrize(
-    ("texts", "layout", "alternative"),
-    [
-        (["2020-05-01T10:00:00Z", "2020-05-02T10:00:00Z"], None, None),
-        (["01/05/2020 10:00", "31/05/2020 10:00"], "%d/%m/%Y %H:%M", None),
-        (["05/01/2020 10:00", "05/31/2020 10:00"], "%m/%d/%Y %H:%M", None),
-        (["01/05/2020 10:00", "02/05/2020 10:00"], "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
-        (["06/Jan/2020:10:00:00 +0100"], "%d/%b/%Y:%H:%M:%S %z", None),
-    ],
-)
-def test_texts_as_times(texts, layout, alternative):
-    found = recognise(pl.Series("when", texts))
-
-    assert (found.layout, found.alternative) == (layout, alternative)
-
-
-def test_ids_of_the_size_of_an_epoch_are_no_time():
-    assert recognise(pl.Series("item", ["1600000000", "1500000000", "1700000000"])) is None
-
-
-def test_text_that_is_no_time():
-    assert recognise(pl.Series("when", ["2020-05-01", "noon"])) is None
-
-
-def test_readable_time():
-    assert readable_time("1537236544") == "2018-09-18 02:09:04 UTC"
-    assert readable_time("1537236544000") == "2018-09-18 02:09:04 UTC"
-    assert readable_time("20180918") == "20180918"
-    assert readable_time("2018-09-18") == "2018-09-18"
 
 
 @pytest.mark.parametrize("num_users", [49, 50])
