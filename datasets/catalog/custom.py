@@ -28,7 +28,7 @@ from datasets.raw.tables import (
     named,
     require_columns,
 )
-from datasets.raw.values import as_text, tokens_of
+from datasets.raw.values import as_text, plain_number, token, tokens_of
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 PROBE = dt.datetime(
@@ -55,7 +55,9 @@ TYPES: dict[str, type | UnionType] = {
 }
 NEEDED = ("name", "label", "files", "partition", "features")
 FEATURE_TYPES: dict[str, type | UnionType] = {
-    field.name: int if isinstance(field.default, int) else str for field in fields(FeatureSpec)
+    **{field.name: int if isinstance(field.default, int) else str for field in fields(FeatureSpec)},
+    "missing": list,
+    "decimal": str,
 }
 TYPE_NAMES: dict[type | UnionType, str] = {
     str: "a text in quotes",
@@ -63,7 +65,36 @@ TYPE_NAMES: dict[type | UnionType, str] = {
     list: "a list in brackets",
     int: "an integer",
 }
+NOTATION = frozenset(("missing", "decimal"))  # keys of a feature that only say how it is written
 PARQUET = (".parquet", ".pq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notation:
+    """How the values of one feature are written, where that is not as usual.
+
+    `missing` are texts that stand for a missing value of this feature. `decimal` is the mark before
+    the fraction of a number, as `plain_number` reads it.
+
+    Raises:
+        DataError: the mark is neither a point nor a comma.
+    """
+
+    name: str
+    missing: tuple[str, ...] = ()
+    decimal: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimal not in ("", ".", ","):
+            raise DataError(
+                f"feature {self.name!r}: decimal must be '.' or ',', got {self.decimal!r}"
+            )
+
+    def values_of(self, column: pl.Expr) -> pl.Expr:
+        """The column with null for the texts of missing values."""
+        texts = pl.Series(self.missing, dtype=pl.String)
+        plain = plain_number(pl.lit(texts), self.decimal) if self.decimal else token(pl.lit(texts))
+        return pl.when(~column.is_in(pl.select(plain).to_series().to_list())).then(column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +102,8 @@ class FileLayout:
     """Files of a log as patterns, their text layout, and the meaning of their values.
 
     `columns` name those of text files without a header. `missing` are texts that stand for a
-    missing value of a feature or a cluster. `positive` are the labels that count as 1, all others
-    as 0; without them labels are 0 and 1.
+    missing value of any feature or the cluster, `notations` say more of single features.
+    `positive` are the labels that count as 1, all others as 0; without them labels are 0 and 1.
 
     Raises:
         DataError: a value is not allowed.
@@ -82,6 +113,7 @@ class FileLayout:
     separator: str = ","
     columns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    notations: tuple[Notation, ...] = ()
     positive: tuple[str, ...] = ()
     timestamp_format: str | None = None
 
@@ -103,6 +135,11 @@ class FileLayout:
             self._check_format(self.timestamp_format)
 
     @property
+    def decimals(self) -> dict[str, str]:
+        """The decimal marks of the features that have one."""
+        return {own.name: own.decimal for own in self.notations if own.decimal}
+
+    @property
     def identity(self) -> str:
         """All but the files that changes what is read; empty if nothing departs from the usual."""
         usual = {field.name: field.default for field in fields(self)}
@@ -120,6 +157,9 @@ class FileLayout:
             frame = frame.with_columns(
                 pl.when(~values.is_in(missing)).then(values) for values in inputs
             )
+        frame = frame.with_columns(
+            own.values_of(named(own.name)) for own in self.notations if own.missing
+        )
         if self.positive:
             frame = frame.with_columns(is_positive(named(spec.label), self.positive))
         if self.timestamp_format is not None and spec.timestamp is not None:
@@ -198,6 +238,11 @@ def _layout(content: dict[str, Any]) -> FileLayout:
         files=(files,) if isinstance(files, str) else _texts(content, "files"),
         columns=_texts(content, "columns"),
         missing=_texts(content, "missing"),
+        notations=tuple(
+            _notation(entry)
+            for entry in content["features"]
+            if isinstance(entry, dict) and not NOTATION.isdisjoint(entry)
+        ),
         positive=tuple(map(str, positive)) if "positive" in content else (),
         **{key: content[key] for key in keys if key in content},
     )
@@ -237,7 +282,22 @@ def _feature(entry: object, place: int) -> FeatureSpec:
     if not isinstance(entry, dict):
         raise DataError(f"feature {place} must be a column name or a table, got {entry!r}")
     _check_keys(entry, FEATURE_TYPES, ("name",), f"feature {place}")
-    return FeatureSpec(**entry)
+    feature = FeatureSpec(**{key: value for key, value in entry.items() if key not in NOTATION})
+    if "decimal" in entry and feature.kind != "numeric":
+        raise DataError(
+            f"feature {feature.name!r}: decimal is of numbers; give it kind = 'numeric' or leave"
+            " decimal out"
+        )
+    return feature
+
+
+def _notation(entry: dict[str, Any]) -> Notation:
+    """How the values of a feature are written, from its table."""
+    try:
+        missing = _texts(entry, "missing")
+    except DataError as error:
+        raise DataError(f"feature {entry['name']!r}: {error}") from None
+    return Notation(name=entry["name"], missing=missing, decimal=entry.get("decimal", ""))
 
 
 def _check_keys(
@@ -261,7 +321,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by
     paths = _find(root, layout.files)
     tables = tuple(_open(path, spec, layout) for path in paths)
     _check_columns(tables, spec.columns)
-    frame = pl.concat([as_text(table.scan(), spec.columns) for table in tables])
+    frame = pl.concat([as_text(table.scan(), spec.columns, layout.decimals) for table in tables])
     return RawLog(
         frame=layout.values_of(frame, spec),
         files=tuple(paths),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,19 +19,27 @@ WHOLE_FLOAT = r"^(-?\d+)\.0+$"
 LIST = r"""^\[((?:[^\[\]]|'[^']*'|"[^"]*")*)\]$"""  # one list, not several
 QUOTED = r"""^(?:'(.*)'|"(.*)")$"""
 MAX_INTEGER = 2.0**63
+NO_DECIMALS: Mapping[str, str] = MappingProxyType({})
 
 
-def as_text(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
+def as_text(
+    frame: pl.LazyFrame, columns: tuple[str, ...], decimals: Mapping[str, str] = NO_DECIMALS
+) -> pl.LazyFrame:
     """These columns as text, one token for every way to write a value, null where it is missing.
 
     Blanks around a value are no part of it. A whole float is the integer that it is. An empty value
-    and the NaN of a Parquet file are missing.
+    and the NaN of a Parquet file are missing. `decimals` are the marks before the fractions of
+    columns of numbers, as `plain_number` reads them.
     """
     floats = selectors.float()
+    others = [name for name in columns if name not in decimals]
     return (
         frame.select(map(named, columns))
         .with_columns(_float_text(floats), (~floats).cast(pl.String))
-        .with_columns(token(selectors.by_name(columns)))
+        .with_columns(
+            token(selectors.by_name(others)),
+            *(plain_number(named(name), mark) for name, mark in decimals.items()),
+        )
     )
 
 
@@ -37,6 +47,27 @@ def token(text: pl.Expr) -> pl.Expr:
     """The text of a value without blanks around it, a whole float as an integer, null if empty."""
     text = text.str.strip_chars()
     return pl.when(text != "").then(text.map_batches(_whole, pl.String, is_elementwise=True))
+
+
+def plain_number(text: pl.Expr, decimal: str) -> pl.Expr:
+    """Numbers with this decimal mark as other readers take them, null if empty.
+
+    Blanks, apostrophes and the other one of point and comma may stand between thousands. A number
+    that is written in another way gets words that make it none; texts stay as they are.
+    """
+    text = text.str.strip_chars()
+    between = r"['\s.]" if decimal == "," else r"['\s,]"
+    digits = rf"(?:\d+|\d{{1,3}}(?:{between}\d{{3}})+)"
+    pattern = rf"^[+-]?(?:{digits}[{decimal}]?|{digits}?[{decimal}]\d+)(?:[eE][+-]?\d+)?$"
+    plain = text.str.replace_all(between, "").str.replace(decimal, ".", literal=True)
+    return (
+        pl.when(text.str.contains(pattern))
+        .then(plain)
+        .when(text.cast(pl.Float64, strict=False).is_not_nan())
+        .then(pl.format("{} (decimal = '{}')", text, pl.lit(decimal)))
+        .when(text != "")
+        .then(text)
+    )
 
 
 def tokens_of(texts: Sequence[str]) -> list[str]:

@@ -129,6 +129,12 @@ def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
         ({"features": "site"}, "features must be a list in brackets"),
         ({"features": [{"name": "site", "min": 2}]}, "feature 1: unknown key 'min'; allowed: name"),
         ({"features": ["site", {"kind": "bag"}]}, "feature 2: key 'name' is missing"),
+        ({"features": [{"name": "site", "missing": []}]}, "feature 'site': missing must be a list"),
+        ({"features": [{"name": "site", "decimal": ","}]}, "feature 'site': decimal is of numbers"),
+        (
+            {"features": ["site", {"name": "n", "kind": "numeric", "decimal": ";"}]},
+            "feature 'n': decimal must be '.' or ','",
+        ),
         ({"features": [3]}, "feature 1 must be a column name or a table, got 3"),
         ({"features": [{"min_count": "2"}]}, "feature 1: min_count must be an integer"),
         ({"features": [{"min_count": True}]}, "feature 1: min_count must be an integer"),
@@ -233,6 +239,58 @@ def test_texts_for_missing_values(prepare_log, tiny):
 
     codes = data.rows()[:, 1]
     assert np.array_equal(codes == 3, np.arange(60) % 4 == 0)  # two buckets, then missing
+
+
+def test_text_for_a_missing_value_of_one_feature_stays_a_value_of_others(prepare_log, tiny):
+    country = tiny.with_columns(
+        site=pl.Series(["NA", "FR"] * 30),
+        price=pl.when(pl.col("time") % 4 == 0).then(pl.lit("NA")).otherwise(pl.col("time")),
+        item=pl.when(pl.col("time") % 5 == 0).then(pl.lit("-1.0")).otherwise("item"),
+    )
+    price = {"name": "price", "kind": "numeric", "num_buckets": 2, "missing": ["NA"]}
+
+    data = prepare_log(country, features=["site", {"name": "item", "missing": ["-1"]}, price])
+
+    codes = data.rows()
+    assert data.domains()["site"].to_list() == ["FR", "NA"]
+    assert np.array_equal(codes[:, 2] == 3, np.arange(60) % 4 == 0)  # two buckets, then missing
+    assert data.schema.field_sizes[1] == 1 + 4 + 1
+
+
+NUMBERS = [f"{1_000 * (row % 7) + row / 8:.3f}" for row in range(60)]
+COMMA = str.maketrans(".,", ",.")
+
+
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_numbers_with_thousands_and_another_decimal_mark(prepare_log, tiny, decimal):
+    plain = {"name": "price", "kind": "numeric", "missing": ["0.000"]}
+    known = prepare_log(
+        tiny.with_columns(price=pl.Series(NUMBERS)), name="plain", features=["site", plain]
+    )
+    texts = [f"{float(number):,.3f}" for number in NUMBERS]
+    texts = [text.translate(COMMA) for text in texts] if decimal == "," else texts
+    price = plain | {"decimal": decimal, "missing": [texts[0]]}
+
+    log = tiny.with_columns(price=pl.Series(texts)).write_csv(separator=";")
+    data = prepare_log(log, separator=";", features=["site", price])
+
+    assert np.array_equal(data.rows(), known.rows())
+
+
+@pytest.mark.parametrize(
+    ("decimal", "value"), [(",", "13.5"), (",", "1,2,3"), (".", "13,5"), (".", "1,23,456")]
+)
+def test_number_with_the_wrong_decimal_mark_is_named(prepare_log, refused, tiny, decimal, value):
+    log = tiny.with_columns(item=pl.lit("1")).with_columns(
+        item=pl.when(pl.col("time") == 4).then(pl.lit(value)).otherwise("item")
+    )
+    price = {"name": "item", "kind": "numeric", "decimal": decimal}
+
+    text = log.write_csv(separator="\t")
+    message = refused(prepare_log, text, separator="\t", features=["site", price])
+
+    assert "log.csv line 6: numeric column 'item' holds" in message
+    assert value in message
 
 
 @pytest.mark.parametrize(
