@@ -14,11 +14,15 @@ import polars as pl
 
 from datasets.encoding.vocabulary import bucket_edges, tokenize
 from datasets.profiling import names
+from datasets.profiling.bags import bag_length, bag_separator
 from datasets.profiling.names import is_token
+from datasets.profiling.numbers import find_numbers
 from datasets.profiling.profile import FEW_VALUES, UNIQUE_SHARE
 from datasets.profiling.timeformats import Doubt, TimeColumn
+from datasets.raw.values import plain_number
 
 if TYPE_CHECKING:
+    from datasets.profiling.numbers import Numbers
     from datasets.profiling.profile import LogProfile
     from datasets.spec import FeatureKind
 
@@ -28,10 +32,6 @@ MIN_EVIDENCE = 20  # rows that depart from a class's usual value
 MIN_RATIO = 20.0  # how much more often they do in the other class
 NUM_BUCKETS = 64
 PRIOR_ROWS = 10.0
-NO_VALUE = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "\\N", "-", "?", "#N/A", "nil")
-BAG_SEPARATORS = ";|, "
-BAG_PROBE = 20_000
-MIN_BAGS, MIN_BAG_SHARE = 6, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Column:
     distinct: int
     missing_share: float
     missing_texts: tuple[str, ...] = ()
+    decimal: str = ""
     separator: str = ";"
     lengths: int = 0
     guess: str = ""
@@ -145,11 +146,9 @@ def judge(
     """Judge one column by the rows that have a label; `time` is what it is as a time, if any."""
     column = _kind(profile, name, is_bag=is_bag)
     if time is not None and column.kind == "bag":  # a date and a time of day, with a space between
-        column = replace(column, kind="categorical")
+        column = replace(column, kind="categorical", guess="")
     found = ColumnPredictor(float("nan"))
-    values = rows[name]
-    if column.missing_texts:
-        values = values.replace(list(column.missing_texts), None)
+    values = _values_of(column, rows[name])
     if column.distinct > 1 or column.missing_share:
         found = examine(values, label, is_numeric=column.kind == "numeric")
     filled = profile.num_rows * (1 - column.missing_share)
@@ -165,6 +164,14 @@ def judge(
     return replace(column, left_out=reason, auc=found.auc)
 
 
+def _values_of(column: Column, texts: pl.Series) -> pl.Series:
+    """The values of a column as the proposed feature has them."""
+    texts = texts.replace(list(column.missing_texts), None)
+    if not column.decimal:
+        return texts
+    return pl.select(plain_number(pl.lit(texts), column.decimal)).to_series()
+
+
 def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:
     volume = profile.volumes[name]
     column = Column(
@@ -175,57 +182,50 @@ def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:
     )
     filled = profile.rows[name].drop_nulls()
     if is_bag:
-        return replace(column, kind="bag", lengths=_longest(filled, ";"))
-    no_value = filled.is_in(NO_VALUE)
-    numbers = filled.filter(~no_value).cast(pl.Float64, strict=False)
-    if numbers.drop_nans().len() and not numbers.null_count() and not numbers.is_infinite().any():
-        numbers = numbers.drop_nans()
-        texts = tuple(sorted(filled.filter(no_value).unique().to_list()))
-        share = column.missing_share + (len(filled) - len(numbers)) / len(profile.rows)
-        column = replace(
-            column,
-            missing_texts=texts,
-            missing_share=share,
-            distinct=max(1, column.distinct - len(texts)),
-        )
-        return _of_numbers(column, numbers)
-    separator = _bag_separator(filled)
+        return replace(column, kind="bag", lengths=bag_length(filled, column.separator))
+    numbers = find_numbers(name, filled)
+    if numbers is not None and numbers.odd_text:
+        return replace(column, guess=f"{numbers.odd_text!r} stands among numbers")
+    if numbers is not None:
+        num_missing = int(filled.is_in(numbers.missing_texts).sum())
+        return _of_numbers(column, numbers, num_missing / len(filled))
+    separator = bag_separator(filled)
     if separator is None:
         return column
-    return replace(column, kind="bag", separator=separator, lengths=_longest(filled, separator))
+    return replace(
+        column,
+        kind="bag",
+        separator=separator,
+        lengths=bag_length(filled, separator),
+        guess=f"a bag, as parts between {separator!r} recur",
+    )
 
 
-def _of_numbers(column: Column, numbers: pl.Series) -> Column:
-    """Quantities have fractions or a telling name; integers without one are taken for tokens."""
-    has_fractions = bool((numbers != numbers.floor()).any())
+def _of_numbers(column: Column, numbers: Numbers, missing_share: float) -> Column:
+    """Quantities have fractions or a telling name; integers without one are taken for tokens.
+
+    `missing_share` is that of the texts for missing values among the values that are not empty.
+    """
+    column = replace(
+        column,
+        missing_texts=numbers.missing_texts,
+        missing_share=column.missing_share + (1 - column.missing_share) * missing_share,
+        distinct=max(1, column.distinct - len(numbers.missing_texts)),
+        guess=numbers.guess,
+    )
+    values = numbers.values
+    has_fractions = bool((values != values.floor()).any())
     named_token = is_token(column.name)
     if column.distinct <= FEW_VALUES or (named_token and not has_fractions):
         return column
-    negative = numbers.filter(numbers.sign() == -1).unique()
-    numeric = replace(column, kind="numeric", lone_negative=negative.to_list() == [-1.0])
-    if has_fractions:
+    lone_negative = values.filter(values < 0).to_list() == [-1.0]
+    numeric = replace(column, kind="numeric", decimal=numbers.decimal, lone_negative=lone_negative)
+    if has_fractions or numbers.decimal:
         return numeric
     if named_token is False:
-        return replace(numeric, guess="integers, by its name a quantity")
-    return replace(column, guess='integers, taken for ids; if a quantity: kind = "numeric"')
+        return _also(numeric, "integers, by its name a quantity")
+    return _also(column, 'integers, taken for ids; if a quantity: kind = "numeric"')
 
 
-def _bag_separator(values: pl.Series) -> str | None:
-    """The mark between tokens of a bag: splitting leaves fewer distinct parts than wholes."""
-    wholes = values.gather_every(max(1, len(values) // BAG_PROBE)).unique()
-    if len(wholes) < MIN_BAGS:
-        return None
-    for separator in BAG_SEPARATORS:
-        if wholes.str.contains(separator, literal=True).sum() < MIN_BAG_SHARE * len(wholes):
-            continue
-        parts = wholes.str.split(separator).explode()
-        parts = parts.filter(parts != "")
-        if parts.n_unique() <= len(wholes) + 2:
-            return separator
-    return None
-
-
-def _longest(values: pl.Series, separator: str) -> int:
-    """Slots that hold all tokens of 95% of the bags."""
-    lengths = values.str.split(separator).list.len()
-    return int(lengths.quantile(0.95, interpolation="higher") or 1)
+def _also(column: Column, guess: str) -> Column:
+    return replace(column, guess="; ".join(filter(None, (column.guess, guess))))

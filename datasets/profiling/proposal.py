@@ -52,11 +52,6 @@ class Proposal:
     partition: Candidate
     partitions: tuple[Candidate, ...]
 
-    @property
-    def missing_texts(self) -> tuple[str, ...]:
-        """Texts that stand for a missing number."""
-        return tuple(sorted({text for column in self.features for text in column.missing_texts}))
-
 
 def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> Proposal:
     """Judge every column of a log.
@@ -204,10 +199,6 @@ def _text_layout(proposal: Proposal) -> list[str]:
             f"columns = {_quoted(list(proposal.files.invented))}  # guess: the first line is data;"
             " rename them as you like"
         )
-    if proposal.missing_texts:
-        lines.append(
-            f"missing = {_quoted(list(proposal.missing_texts))}  # guess: they stand among numbers"
-        )
     return lines
 
 
@@ -263,11 +254,17 @@ def _partition(proposal: Proposal) -> list[str]:
 
 
 def _feature(column: Column) -> str:
-    parts = [f"name = {_quoted(column.name)}", f"kind = {_quoted(column.kind)}"]
+    parts = [f"name = {_quoted(column.name)}"]
+    if column.kind != "categorical":
+        parts.append(f"kind = {_quoted(column.kind)}")
     if column.kind == "bag":
         length = min(max(column.lengths, 1), MAX_BAG_LENGTH)
         parts += [f"separator = {_quoted(column.separator)}", f"max_length = {length}"]
-    entry = _quoted(column.name) if column.kind == "categorical" else f"{{ {', '.join(parts)} }}"
+    if column.decimal:
+        parts.append(f"decimal = {_quoted(column.decimal)}")
+    if column.missing_texts:
+        parts.append(f"missing = {_quoted(list(column.missing_texts))}")
+    entry = f"{{ {', '.join(parts)} }}" if len(parts) > 1 else _quoted(column.name)
     missing = f", {column.missing_share:.1%} missing" if column.missing_share else ""
     guess = f"; guess: {column.guess}" if column.guess else ""
     return f"{entry},  # {column.distinct:,} values{missing}{guess}"

@@ -226,7 +226,8 @@ def test_words_as_labels_and_texts_for_missing_numbers(proposed, log, tmp_path):
     content = tomllib.loads(text)
 
     assert content["positive"] == ["Yes"]
-    assert content["missing"] == ["NA"]
+    price = next(entry for entry in tables_of(text) if entry["name"] == "price")
+    assert price["missing"] == ["NA"]
     assert "10.00%" in next(line for line in remarks.splitlines() if line.startswith("  price"))
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from datasets.describe import main
-from datasets.profiling.columns import MIN_CLASS_ROWS, NO_VALUE, examine, held_out_auc, judge
+from datasets.profiling.columns import MIN_CLASS_ROWS, examine, held_out_auc, judge
 from datasets.profiling.names import follows_click, is_token, is_user, words_of
 from datasets.profiling.partitions import candidate_partitions, skew_of
 from datasets.profiling.profile import LogProfile, Volume
@@ -158,7 +160,7 @@ def test_texts_for_missing_numbers_are_found():
 
     assert column.missing_texts == ("NA", "\\N")
     assert column.missing_share == pytest.approx(0.1)
-    assert set(column.missing_texts) < set(NO_VALUE)
+    assert column.guess == "'NA' and '\\\\N' stand among numbers"
 
 
 def test_minus_one_among_quantities_is_remarked():
@@ -186,3 +188,101 @@ def test_names():
     leaks = ("is_like", "playTime", "watch_time_ms", "noclk", "buys", "long_view")
     assert all(map(follows_click, leaks))
     assert not any(map(follows_click, ("price", "likelihood", "duration_ms", "display")))
+
+
+PLACES = [
+    f"{side} {kind}" for side in ("North", "South", "East") for kind in ("Bay", "Hill", "Inn")
+]
+GENRES = ("Action", "Drama", "War", "Sci-Fi", "Film Noir")
+SOME = [[genre for place, genre in enumerate(GENRES) if row >> place & 1] for row in range(1, 32)]
+
+
+@pytest.mark.parametrize(
+    ("values", "separator"),
+    [
+        ([", ".join(genres) for genres in SOME], ", "),
+        ([",".join(genres) for genres in SOME], ","),
+        ([",".join(genres).replace(",", ", ", 1) for genres in SOME], ","),
+        (["|".join(genres) for genres in SOME], "|"),
+        ([str(genres) for genres in SOME], ", "),
+        ([json.dumps(genres, separators=(",", ":")) for genres in SOME], ","),
+        ([f"[{row % 9 + 1}, {row % 7 + 10}]" for row in range(60)], ", "),
+        ([f"[{row % 9 + 1} {row % 7 + 10}]" for row in range(60)], " "),
+        ([" ".join(f"t{row % n}" for n in (2, 3, 5, 7)) for row in range(300)], " "),
+    ],
+)
+def test_bag_in_text_is_a_guess(values, separator):
+    column = column_of("x", values * 3)
+
+    assert (column.kind, column.separator) == ("bag", separator)
+    assert column.guess == f"a bag, as parts between {separator!r} recur"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        PLACES,
+        [f"{town}, {land}" for town in ["Paris", "Lyon", "Nice", "Brest"] for land in ("FR", "US")],
+        [f"New Port {row} Hill{row % 40}" for row in range(90)],
+        ["fr", "de"] * 9,
+    ],
+)
+def test_names_of_several_words_are_no_bag(values):
+    column = column_of("x", values * 3)
+
+    assert (column.kind, column.guess) == ("categorical", "")
+
+
+PRICES = [row / 7 for row in range(90)]
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2014", "-", "n/a", "unknown", "Keine Angabe", "#VALUE!", "inf"]
+)
+def test_one_text_among_numbers_is_proposed_as_missing(text):
+    column = column_of("price", [f"{price:.3f}" for price in PRICES] + [text] * 10)
+
+    assert (column.kind, column.missing_texts) == ("numeric", (text,))
+    assert column.missing_share == pytest.approx(0.1)
+    assert column.guess == f"{text!r} stands among numbers"
+
+
+def test_text_with_digits_among_numbers_is_a_value():
+    column = column_of("size", [str(row % 10) for row in range(90)] + ["10+"] * 10)
+
+    assert (column.kind, column.missing_texts) == ("categorical", ())
+    assert column.guess == "'10+' stands among numbers"
+
+
+def test_several_texts_among_numbers_are_values():
+    column = column_of("size", [str(row) for row in range(30)] + ["S", "M", "L"] * 10)
+
+    assert (column.kind, column.missing_texts, column.guess) == ("categorical", (), "")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "decimal"),
+    [
+        ("x", [f"{price:.2f}".replace(".", ",") for price in PRICES], ","),
+        ("price", [f"{row / 8:g}".replace(".", ",") for row in range(90)], ","),
+        ("x", [f"{97 * price:,.2f}".translate(str.maketrans(".,", ",.")) for price in PRICES], ","),
+        ("x", [f"{97 * price:,.2f}" for price in PRICES], "."),
+        ("x", [f"{9999 * price:,.0f}" for price in PRICES], "."),
+        ("x", [f"{9999 * price:,.1f}".replace(",", "'") for price in PRICES], "."),
+    ],
+)
+def test_numbers_with_other_marks_are_a_guess(name, values, decimal):
+    column = column_of(name, values + ["n/a"] * 9)
+
+    assert (column.kind, column.decimal) == ("numeric", decimal)
+    assert column.missing_texts == ("n/a",)
+    assert column.guess.startswith("numbers with ")
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("tag", (5, 7)), ("x", (5, 30)), ("category_ids", (5, 7, 3))]
+)
+def test_ids_with_a_comma_between_them_are_no_numbers(name, sizes):
+    values = [",".join(str(row % size) for size in sizes) for row in range(300)]
+
+    assert column_of(name, [*values, "3", "4"]).kind == "bag"
