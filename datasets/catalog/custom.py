@@ -39,6 +39,7 @@ TYPES: dict[str, type | UnionType] = {
     "files": str | list,
     "label": str,
     "positive": list,
+    "positive_from": int | float,
     "timestamp": str,
     "timestamp_format": str,
     "cluster": str,
@@ -64,6 +65,7 @@ TYPE_NAMES: dict[type | UnionType, str] = {
     str | list: "a text in quotes, or a list of them",
     list: "a list in brackets",
     int: "an integer",
+    int | float: "a number",
 }
 NOTATION = frozenset(("missing", "decimal"))  # keys of a feature that only say how it is written
 PARQUET = (".parquet", ".pq")
@@ -103,7 +105,8 @@ class FileLayout:
 
     `columns` name those of text files without a header. `missing` are texts that stand for a
     missing value of any feature or the cluster, `notations` say more of single features.
-    `positive` are the labels that count as 1, all others as 0; without them labels are 0 and 1.
+    `positive` are the labels that count as 1, all others as 0; or all numbers from `positive_from`
+    on do, smaller ones as 0. Without them labels are 0 and 1.
 
     Raises:
         DataError: a value is not allowed.
@@ -115,6 +118,7 @@ class FileLayout:
     missing: tuple[str, ...] = ()
     notations: tuple[Notation, ...] = ()
     positive: tuple[str, ...] = ()
+    positive_from: float | None = None
     timestamp_format: str | None = None
 
     def __post_init__(self) -> None:
@@ -131,6 +135,8 @@ class FileLayout:
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise DataError(f"columns names {', '.join(repeated)} twice; each needs its own name")
+        if self.positive and self.positive_from is not None:
+            raise DataError("say either positive or positive_from, not both")
         if self.timestamp_format is not None:
             self._check_format(self.timestamp_format)
 
@@ -162,6 +168,8 @@ class FileLayout:
         )
         if self.positive:
             frame = frame.with_columns(is_positive(named(spec.label), self.positive))
+        if self.positive_from is not None:
+            frame = frame.with_columns(is_at_least(named(spec.label), self.positive_from))
         if self.timestamp_format is not None and spec.timestamp is not None:
             text = named(spec.timestamp)
             times = read_time(text, self.timestamp_format).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
@@ -200,6 +208,13 @@ def is_positive(label: pl.Expr, positive: tuple[str, ...]) -> pl.Expr:
     return pl.when(label != "").then((is_listed | is_equal).cast(pl.Int8).cast(pl.String))
 
 
+def is_at_least(label: pl.Expr, least: float) -> pl.Expr:
+    """1 for numbers from the least one on, 0 for smaller ones; what is no number stays as it is."""
+    number = label.cast(pl.Float64, strict=False)
+    counted = (number >= least).cast(pl.Int8).cast(pl.String)
+    return pl.when(number.is_finite()).then(counted).otherwise(label)
+
+
 def read_spec(path: Path, reserved: tuple[str, ...] = ()) -> CatalogEntry:
     """The entry that a TOML file describes; its data files lie beside it unless a folder is given.
 
@@ -233,7 +248,7 @@ def _layout(content: dict[str, Any]) -> FileLayout:
     files, positive = content["files"], content.get("positive", ["1"])
     if not positive or not all(isinstance(value, str | int | float) for value in positive):
         raise DataError(f"positive must be a list of one or more labels, got {positive!r}")
-    keys = ("separator", "timestamp_format")
+    keys = ("separator", "positive_from", "timestamp_format")
     return FileLayout(
         files=(files,) if isinstance(files, str) else _texts(content, "files"),
         columns=_texts(content, "columns"),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.catalog.custom import is_positive
+from datasets.catalog.custom import is_at_least, is_positive
 from datasets.encoding.encode import LABELS
 from datasets.profiling.names import LABELS as LABEL_NAMES
-from datasets.profiling.names import label_rank
+from datasets.profiling.names import is_click, label_rank
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -25,22 +25,26 @@ LIKED_SHARE = 0.8  # of the highest rating: 4 of 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """A column with two classes; `positive` are the values of class 1, empty if they are 0 and 1.
+    """A column with two classes, 0 and 1 if nothing else is said.
 
-    `guess` says what was guessed about it, `missing` counts rows without it.
+    `positive` are the values of class 1, or all numbers from `positive_from` on are. `guess` says
+    what was guessed about it, `missing` counts rows without it.
     """
 
     name: str
-    positive: tuple[str, ...]
-    base_rate: float
-    guess: str
-    missing: int
+    positive: tuple[str, ...] = ()
+    positive_from: int | None = None
+    base_rate: float = 0.0
+    guess: str = ""
+    missing: int = 0
 
     def values_of(self, rows: pl.DataFrame) -> pl.Series:
         """1, 0, or null where it is missing."""
+        text = pl.lit(rows[self.name])
         if self.positive:
-            text = pl.select(is_positive(pl.lit(rows[self.name]), self.positive)).to_series()
-            return text.cast(pl.Int8)
+            return pl.select(is_positive(text, self.positive).cast(pl.Int8)).to_series()
+        if self.positive_from is not None:
+            return pl.select(is_at_least(text, self.positive_from).cast(pl.Int8)).to_series()
         return rows[self.name].str.to_lowercase().replace_strict(LABELS, return_dtype=pl.Int8)
 
 
@@ -63,6 +67,9 @@ def choose_label(profile: LogProfile, wanted: str | None) -> Label:
     known = [label for label in found if label_rank(label.name) < len(LABEL_NAMES)]
     if known:
         return known[0]
+    counts = [label for name in profile.volumes if (label := _of_counts(profile, name))]
+    if len(counts) == 1:
+        return counts[0]
     clear = [label for label in found if not label.guess]
     if len(clear) == 1:
         return clear[0]
@@ -80,13 +87,26 @@ def _asked_for(profile: LogProfile, name: str) -> Label:
     if name not in profile.volumes:
         close = difflib.get_close_matches(name, profile.volumes) or list(profile.volumes)
         raise DataError(f"--label: there is no column {name!r}; available: {', '.join(close)}")
-    label = _of_two_values(profile, name) or _of_ratings(profile, name)
+    readings = (_of_counts, _of_two_values, _of_ratings)
+    label = next((label for read in readings if (label := read(profile, name))), None)
     if label is None:
         raise DataError(
             f"--label: column {name!r} has {profile.volumes[name].distinct} distinct values; a"
-            f" label has two, or up to {MAX_RATINGS} numbers"
+            f" label has two, or up to {MAX_RATINGS} numbers, or counts clicks from 0 on"
         )
     return label
+
+
+def _of_counts(profile: LogProfile, name: str) -> Label | None:
+    """Counts from 0 of a column that is named as a click; more than one is a click too."""
+    numbers = profile.rows[name].drop_nulls().unique().cast(pl.Int64, strict=False)
+    if not is_click(name) or numbers.null_count():
+        return None
+    counts = sorted(numbers.to_list())
+    if counts[:1] != [0] or counts[-1] < 2:
+        return None
+    guess = f"counts from 0 to {counts[-1]}, of which 1 and more are a click"
+    return _label(profile, Label(name=name, positive_from=1, guess=guess))
 
 
 def _of_two_values(profile: LogProfile, name: str) -> Label | None:
@@ -94,12 +114,13 @@ def _of_two_values(profile: LogProfile, name: str) -> Label | None:
     if len(values) != 2:
         return None
     if {LABELS.get(value.lower()) for value in values} == {0, 1}:
-        return _label(profile, name, (), "")
+        return _label(profile, Label(name=name))
     for negative, positive in (values, values[::-1]):
         if positive.lower() in POSITIVE and negative.lower() in NEGATIVE:
-            return _label(profile, name, (positive,), "")
+            return _label(profile, Label(name=name, positive=(positive,)))
     rarer = min(values, key=lambda value: (profile.rows[name] == value).sum())
-    return _label(profile, name, (rarer,), f"of {values[0]!r} and {values[1]!r} the rarer")
+    guess = f"of {values[0]!r} and {values[1]!r} the rarer"
+    return _label(profile, Label(name=name, positive=(rarer,), guess=guess))
 
 
 def _of_ratings(profile: LogProfile, name: str) -> Label | None:
@@ -112,11 +133,12 @@ def _of_ratings(profile: LogProfile, name: str) -> Label | None:
     ordered = list(zip(values.gather(order), numbers.gather(order), strict=True))
     liked = tuple(value for value, number in ordered if number >= bar)
     guess = f"ratings from {bar:g} up, of {ordered[0][0]} to {ordered[-1][0]}"
-    return _label(profile, name, liked, guess) if 0 < len(liked) < len(values) else None
+    if not 0 < len(liked) < len(values):
+        return None
+    return _label(profile, Label(name=name, positive=liked, guess=guess))
 
 
-def _label(profile: LogProfile, name: str, positive: tuple[str, ...], guess: str) -> Label:
-    missing = profile.volumes[name].missing
-    label = Label(name=name, positive=positive, base_rate=0.0, guess=guess, missing=missing)
+def _label(profile: LogProfile, label: Label) -> Label:
+    """The label with what the log shows of it."""
     rate = float(label.values_of(profile.rows).mean())  # type: ignore[arg-type]
-    return replace(label, base_rate=rate)
+    return replace(label, base_rate=rate, missing=profile.volumes[label.name].missing)

@@ -59,6 +59,10 @@ _OF_OTHERS = _words(  # dates of a user or an item
     "birth birthday birthdate born dob yob age register registered registration signup joined"
     " release released publish published upload uploaded expire expires expiry"
 )
+_CLICKS = _words(
+    "click clicks clicked clk clks conversion conversions purchase purchases buy buys install"
+    " installs"
+)
 _ACTIONS = _words(
     "like follow comment forward share hate favorite favourite fav collect cart buy bought"
     " purchase order pay paid conversion convert converted cvr trade install attributed click"
@@ -123,6 +127,11 @@ def is_token(name: str) -> bool | None:
         if word in TOKENS or word in QUANTITIES:
             return word in TOKENS
     return None
+
+
+def is_click(name: str) -> bool:
+    """True if a name is that of clicks or their like, such as `click` or `num_clicks`."""
+    return not _CLICKS.isdisjoint(words_of(name))
 
 
 def follows_click(name: str) -> bool:

@@ -208,9 +208,11 @@ def _label_lines(proposal: Proposal) -> list[str]:
     remark = f"  # 1 in {label.base_rate:.2%} of the rows"
     remark += f"; other columns with two values: {_plain(others)}" if others else ""
     lines = [f"label = {_quoted(label.name)}{remark}"]
+    guess = f"  # guess: {_plain(label.guess)}" if label.guess else ""
     if label.positive:
-        guess = f"  # guess: {_plain(label.guess)}" if label.guess else ""
         lines.append(f"positive = {_quoted(list(label.positive))}{guess}")
+    if label.positive_from is not None:
+        lines.append(f"positive_from = {label.positive_from}{guess}")
     return lines
 
 
@@ -318,6 +320,8 @@ def _rows(proposal: Proposal) -> Iterator[str]:
 def _label(proposal: Proposal) -> Iterator[str]:
     label = proposal.label
     ones = f" ({', '.join(label.positive)} count as 1)" if label.positive else ""
+    if label.positive_from is not None:
+        ones = f" ({label.positive_from} and more count as 1)"
     yield f"label: {label.name}{ones}, 1 in {label.base_rate:.2%} of the rows"
     if label.missing:
         yield (

@@ -154,6 +154,8 @@ def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
         ({"positive": []}, "positive must be a list of one or more labels"),
         ({"positive": [["yes"]]}, "positive must be a list of one or more labels"),
         ({"positive": "yes"}, "positive must be a list in brackets"),
+        ({"positive_from": "1"}, "positive_from must be a number, got '1'"),
+        ({"positive_from": 1, "positive": [1]}, "say either positive or positive_from"),
         ({"missing": [1]}, "missing must be a list of one or more texts"),
         ({"columns": ["a", "a"]}, "columns names a twice"),
         ({"files": []}, "files must be a list of one or more texts"),
@@ -209,6 +211,23 @@ def test_listed_labels_count_as_1(prepare_log, tiny, values, positive):
     data = prepare_log(log, positive=positive)
 
     assert labels_of(data) == [int(row % 3 == 0) for row in range(60)]
+
+
+def test_numbers_from_the_least_one_on_count_as_1(prepare_log, tiny):
+    log = tiny.with_columns(click=pl.Series(["3", "0", "0.5", "1.0", "-1"] * 12))
+
+    data = prepare_log(log, positive_from=1)
+
+    assert labels_of(data) == [1, 0, 0, 1, 0] * 12
+
+
+@pytest.mark.parametrize("value", ["many", "nan", "inf"])
+def test_count_that_is_no_number_is_named(prepare_log, refused, tiny, value):
+    log = tiny.with_columns(click=pl.Series(["3", "0", value] * 20))
+
+    message = refused(prepare_log, log, positive_from=1)
+
+    assert f"log.csv line 4: label 'click' is '{value}'" in message
 
 
 @pytest.mark.parametrize("missing", ["", '""'])

@@ -215,6 +215,39 @@ def test_ratings_become_a_label_by_their_high_values(proposed, log, tmp_path):
     assert prepared(text, tmp_path).card["base_rate"]["train"] == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("click", ()), ("num_clicks", ()), ("clicks", ("--label", "clicks"))]
+)
+def test_counts_of_clicks_are_clicks_from_1_on(proposed, log, tmp_path, name, arguments):
+    counts = log.select("time", "scenario", "userId").with_columns(
+        (pl.int_range(pl.len()) % 11 * (pl.int_range(pl.len()) % 3 == 0)).alias(name)
+    )
+    counts[2_700, name] = 70  # in no sample of 500 rows
+
+    text, remarks = proposed(counts, "--rows", 500, *arguments)
+
+    assert (
+        "positive_from = 1  # guess: counts from 0 to 10, of which 1 and more are a click" in text
+    )
+    assert f"label: {name} (1 and more count as 1)" in remarks
+    data = prepared(text, tmp_path)
+    in_file_order = data.rows()[np.argsort(data.row_ids()), -1]
+    assert np.array_equal(in_file_order, counts[name].to_numpy() > 0)
+
+
+@pytest.mark.parametrize("values", [[0, 1, 2, 3, 4], [1, 2, 3], [0.5, 0, 2], [0, -1, 1]])
+def test_ratings_are_no_counts_of_clicks(proposed, log, values):
+    name = "label" if values[-1] == 4 else "click"
+    ratings = log.select("time", "scenario").with_columns(
+        pl.Series(name, [values[row % len(values)] for row in range(NUM_ROWS)])
+    )
+
+    text, _ = proposed(ratings, "--label", name)
+
+    assert "positive_from" not in text
+    assert "positive = " in text
+
+
 def test_words_as_labels_and_texts_for_missing_numbers(proposed, log, tmp_path):
     every_tenth = pl.int_range(pl.len()) % 10 == 0
     words = log.with_columns(
