@@ -95,15 +95,18 @@ def _is_epoch(values: pl.Series) -> pl.Series:
 
 def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
     """Microseconds since 1970, of UTC where the layout has a zone."""
-    texts = column.str.replace(r" ?(UTC|GMT)$", "Z").str.replace(",", ".", literal=True)
+    if column.str.contains_any(["UTC", "GMT", ","]).any():
+        column = column.str.replace(r" ?(UTC|GMT)$", "Z").str.replace(",", ".", literal=True)
     found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
-    for layout in layouts:
+    for layout in sorted(layouts, key=lambda layout: _micros(column.head(1), layout).null_count()):
         if not found.null_count():
             break
-        found = found.fill_null(
-            pl.select(read_time(pl.lit(texts), layout)).to_series().to_physical()
-        )
+        found = found.fill_null(_micros(column, layout))
     return found
+
+
+def _micros(column: pl.Series, layout: str) -> pl.Series:
+    return pl.select(read_time(pl.lit(column), layout)).to_series().to_physical()
 
 
 READERS = (_integers, _millionths, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))

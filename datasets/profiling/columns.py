@@ -18,7 +18,7 @@ from datasets.profiling.bags import bag_length, bag_separator
 from datasets.profiling.names import is_token
 from datasets.profiling.numbers import find_numbers
 from datasets.profiling.profile import FEW_VALUES, UNIQUE_SHARE
-from datasets.profiling.timeformats import Doubt, TimeColumn
+from datasets.profiling.timeformats import Doubt, TimeColumn, holds_dates
 from datasets.raw.values import plain_number
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def judge(
 ) -> Column:
     """Judge one column by the rows that have a label; `time` is what it is as a time, if any."""
     column = _kind(profile, name, is_bag=is_bag)
-    if time is not None and column.kind == "bag":  # a date and a time of day, with a space between
+    if column.kind == "bag" and not is_bag and (time is not None or holds_dates(rows[name])):
         column = replace(column, kind="categorical", guess="")
     found = ColumnPredictor(float("nan"))
     values = _values_of(column, rows[name])
@@ -157,8 +157,8 @@ def judge(
         reason = "it has one value in all rows"
     elif not reason and isinstance(time, TimeColumn):
         reason = f"a time ({time.kind}); times of test do not occur in train"
-    elif not reason and isinstance(time, Doubt) and time.is_unread:
-        reason = f"named as a time, {time.reason}; as timestamp it needs timestamp_format"
+    elif not reason and isinstance(time, Doubt) and time.is_named:
+        reason = f"named as a time, {time.reason}"
     elif not reason and column.kind != "numeric" and column.distinct >= UNIQUE_SHARE * filled:
         reason = "an id with about one value per row"
     return replace(column, left_out=reason, auc=found.auc)

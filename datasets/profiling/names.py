@@ -35,7 +35,7 @@ TOKENS = _words(
     "id ids uid iid idx key code type category cat cate level tab hour weekday month zip city"
     " region province country brand shop user item tag class group segment slot position pos"
     " scenario scene page site channel device os gender occupation version range phone"
-    " mobile tel postcode postal ip imei"
+    " mobile tel postcode postal ip imei session cookie"
 )
 QUANTITIES = _words(
     "ms sec secs second seconds minute minutes hours days duration length len num count cnt price"

@@ -232,7 +232,11 @@ def _timestamp(proposal: Proposal) -> list[str]:
 def _no_time(proposal: Proposal) -> str:
     """The reason why there is no timestamp: columns that only look like one, rows by user."""
     gaps = " without gaps" if proposal.other_times else ""
-    doubts = "".join(f"; {doubt.name} may be one: {doubt.reason}" for doubt in proposal.doubts)
+    doubts = "".join(
+        f"; {doubt.name} may be one ({doubt.reason}): if so, name it as timestamp, texts with their"
+        " timestamp_format"
+        for doubt in proposal.doubts
+    )
     user = next(filter(proposal.profile.is_sorted_by, filter(is_user, proposal.files.shared)), None)
     order = f"; rows are sorted by {user}" if user else ""
     return f"no column of times{gaps}{doubts}{order}"

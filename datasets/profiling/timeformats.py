@@ -71,7 +71,17 @@ FORMATS = (
     "%a, %d %b %Y %H:%M:%S %z",
     "%d-%b-%y %I.%M.%S.%f %p",
 )
-DIGITS = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d", "%y%m%d%H")
+DIGITS = (
+    "%Y%m%d",
+    "%Y%m%d%H",
+    "%Y%m%d%H%M",
+    "%Y%m%d%H%M%S",
+    "%Y%m%d%H%M%S%3f",
+    "%y%m%d",
+    "%y%m%d%H",
+    "%y%m%d%H%M",
+    "%y%m%d%H%M%S",
+)
 PROBE_VALUES = 2_000
 
 
@@ -107,11 +117,11 @@ class TimeColumn:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """The reason why a column that looks like a time is none; `is_unread` of texts with a name."""
+    """The reason why a column that looks like a time is none, and whether its name says time."""
 
     name: str
     reason: str
-    is_unread: bool
+    is_named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,36 +174,39 @@ def doubt_of(column: pl.Series) -> Doubt | None:
     numbers = filled.cast(pl.Float64, strict=False)
     is_text = numbers.null_count() > len(filled) / 2
     if is_named_as_time(column.name):
-        finite = numbers.filter(numbers.is_finite())
-        reason = _unread(filled) if is_text else _no_dates(finite)
-        return Doubt(column.name, reason, is_text) if reason else None
+        reason = _unread(filled) if is_text else _no_dates(filled, numbers)
+        return Doubt(column.name, reason, is_named=True) if reason else None
     found = _readings(filled)
-    if not found:
-        return None
     is_other = is_date_of_another(column.name) or is_token(column.name) is not None
-    if is_text and is_other:
+    if not found or (not is_text and (is_other or found[0].micros.n_unique() <= FEW_VALUES)):
+        return None
+    if is_other:
         reason = "its name is that of an id, a user or an attribute"
-    elif is_text:
-        reason = "neither its name nor the order of the rows tells that it is the time"
-    elif not is_other and found[0].is_sorted and found[0].micros.n_unique() > FEW_VALUES:
+    elif found[0].is_sorted:
         reason = "it has one value per row, as ids have, and no name of a time"
     else:
-        return None
-    return Doubt(column.name, f"{found[0].kind}, but {reason}", is_unread=False)
+        reason = "neither its name nor the order of the rows tells that it is the time"
+    return Doubt(column.name, f"{found[0].kind}, but {reason}", is_named=False)
+
+
+def holds_dates(column: pl.Series) -> bool:
+    """True for dates of any years and any meaning, in a layout that is known."""
+    return bool(_fitting(column.drop_nulls()))
 
 
 def _readings(filled: pl.Series) -> list[_Reading]:
     """All plausible readings of a column without gaps, the best first."""
+    plausible = (reading for reading in _fitting(filled) if reading.is_plausible)
+    return sorted(plausible, key=lambda reading: reading.rank)
+
+
+def _fitting(filled: pl.Series) -> list[_Reading]:
     if filled.is_empty():
         return []
     probe = filled.gather_every(max(1, len(filled) // PROBE_VALUES))
     if not probe.cast(pl.Float64, strict=False).null_count():
-        found = _layouts(probe, filled, DIGITS, "digits ") or _without_layout(probe, filled)
-    else:
-        found = _without_layout(probe, filled) or _layouts(probe, filled, FORMATS)
-    return sorted(
-        (reading for reading in found if reading.is_plausible), key=lambda reading: reading.rank
-    )
+        return _layouts(probe, filled, DIGITS, "digits ") or _without_layout(probe, filled)
+    return _without_layout(probe, filled) or _layouts(probe, filled, FORMATS)
 
 
 def _layouts(
@@ -253,23 +266,28 @@ def _unread(filled: pl.Series) -> str:
     layout = next((layout for layout in layouts if _fits(first, layout)), None)
     if layout is None and filled.n_unique() <= FEW_VALUES:
         return ""
+    if layout is None and any(_fits("2000-01-01 " + first, known) for known in NAIVE_FORMATS):
+        return f"a time of day without its date ({first.first()!r})"
     if layout is None:
         return f"in a format that is not known ({first.first()!r})"
     times = _read(filled, layout)
     strange = filled.filter(times.is_null())
     if len(strange):
-        return f"in a format that is not known ({strange.first()!r} beside {first.first()!r})"
+        return f"{strange.first()!r} is no time like {first.first()!r}"
     return f"not all within 1990 to 2050 ({filled[int(times.arg_min() or 0)]!r})"
 
 
-def _no_dates(numbers: pl.Series) -> str:
+def _no_dates(filled: pl.Series, numbers: pl.Series) -> str:
     """The number that is no date, in words; empty if the column does not look like a time."""
-    if numbers.n_unique() < 2:
+    finite = numbers.filter(numbers.is_finite())
+    if finite.n_unique() < 2:
         return ""
-    usual = int(numbers.median())  # type: ignore[arg-type]
-    if epoch_unit(usual, usual) is None and not numbers.is_sorted():
+    usual = int(finite.median())  # type: ignore[arg-type]
+    if epoch_unit(usual, usual) is None and not finite.is_sorted():
         return ""
-    ends = " to ".join(f"{end:,}" for end in _ends(numbers))
+    if numbers.null_count():
+        return f"{filled.filter(numbers.is_null()).first()!r} is no number like {filled.first()!r}"
+    ends = " to ".join(f"{end:,}" for end in _ends(finite))
     return f"its numbers are no dates of 1990 to 2050 and over a second apart ({ends})"
 
 

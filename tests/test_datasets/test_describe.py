@@ -376,7 +376,7 @@ def test_time_of_an_unknown_format_is_left_out_with_a_remark(proposed, log):
 
     reason = "in a format that is not known ('week 0 of spring')"
     assert f"left out: named as a time, {reason}" in remarks
-    assert f"time: no column of times; time may be one: {reason}; a seeded shuffle" in remarks
+    assert f"time: no column of times; time may be one ({reason}): if so, name it" in remarks
     assert "time" not in tomllib.loads(text)["features"]
     assert all(feature["name"] != "time" for feature in tables_of(text))
 

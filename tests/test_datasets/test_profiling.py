@@ -163,6 +163,12 @@ def test_texts_for_missing_numbers_are_found():
     assert column.guess == "'NA' and '\\\\N' stand among numbers"
 
 
+def test_dates_with_separators_are_no_bags():
+    births = pl.date_range(pl.date(1980, 1, 1), pl.date(1990, 1, 1), eager=True)
+
+    assert column_of("born", births.dt.strftime("%b %d, %Y").to_list()).kind == "categorical"
+
+
 def test_minus_one_among_quantities_is_remarked():
     column = column_of("price", [f"{row / 7:.3f}" for row in range(90)] + ["-1"] * 5)
 

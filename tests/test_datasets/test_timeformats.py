@@ -84,6 +84,8 @@ def test_readable_time():
     ("name", "values", "kind", "layout", "guess"),
     [
         ("hour", rising("%y%m%d%H"), "digits %y%m%d%H", "%y%m%d%H", ""),  # Avazu
+        ("ts", rising("%y%m%d%H%M"), "digits %y%m%d%H%M", "%y%m%d%H%M", ""),
+        ("ts", rising("%Y%m%d%H%M%S%3f"), "digits %Y%m%d%H%M%S%3f", "%Y%m%d%H%M%S%3f", ""),
         ("dt", rising("%y%m%d"), "digits %y%m%d", "%y%m%d", ""),
         ("date", shuffled(rising("%Y%m%d")), "digits %Y%m%d", "%Y%m%d", "by its name"),
         ("context_timestamp", shuffled(epochs(1)), "epoch in seconds", None, "by its name"),  # IAAC
@@ -127,6 +129,7 @@ def test_times_of_real_logs(name, values, kind, layout, guess):
     [
         ("I8", [f"{row % 50}.0" for row in range(300)]),  # pandas: integers with a gap
         ("I8", [f"{row // 2}.0" for row in range(300)]),
+        ("session", [str(1_600_000_000 + row // 4) for row in range(300)]),
         ("gender", ["1.0", "2.0"] * 150),
         ("event_id", [str(10**18 + 7_919 * row) for row in range(300)]),
         ("id", [str(1_650_000_000_000_000_000 + row * 10**12) for row in range(300)]),  # snowflake
@@ -163,8 +166,11 @@ def test_ids_and_attributes_are_no_times_and_raise_no_doubt(name, values):
         ("release_date", rising("%Y-%m-%d"), "ISO-8601, but its name is that of an id, a user or"),
         ("user", rising("%b %d, %Y"), "%b %d, %Y, but its name is that of an id, a user or"),
         ("time", rising("%d.%m. %H:%M"), "a format that is not known ('01.05. 06:00')"),
-        ("time", [*rising("%Y-%m-%d"), "soon"], "not known ('soon' beside '2023-05-01')"),
+        ("time", [*rising("%Y-%m-%d"), "soon"], "'soon' is no time like '2023-05-01'"),
         ("time", [*rising("%Y-%m-%d"), "1900-01-01"], "within 1990 to 2050 ('1900-01-01')"),
+        ("time", rising("%H:%M"), "a time of day without its date ('06:00')"),
+        ("time", [*epochs(1), "NA"], "'NA' is no number like '1682"),
+        ("c5", shuffled(epochs(1)), "epoch in seconds, but neither its name nor the order"),
         ("time", [*epochs(1), "0"], "no dates of 1990 to 2050 and over a second apart (0 to 1,6"),
         ("day", [str(row // 50) for row in range(300)], "over a second apart (0 to 5)"),
     ],
