@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,7 +14,7 @@ import torch
 
 from benchmark.cost.counts import cost_of, latency
 from benchmark.metrics import METRICS
-from benchmark.store.data_folder import SCORED, domain_table
+from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
@@ -27,6 +28,7 @@ from datasets.loader import EncodedRows
 from models.interfaces import check_predictor
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.config import RunConfig
@@ -70,7 +72,7 @@ def run_cell(cell: RunTask) -> None:
         ),
         predictions=predictions,
         masks=masks | initial,
-        candidates=run.candidate_logits(predictor),
+        candidates=scoring.candidate_logits(run.data, partial(predict, predictor, run.rows)),
         weights=run.weights(predictor),
         timing={
             "started": began.isoformat(timespec="seconds"),
@@ -198,18 +200,12 @@ class _Run:
     def predict(self, predictor: Predictor) -> tuple[pl.DataFrame, dict[str, NDArray]]:
         """Stored predictions of dev and test, and the masks on test."""
         meter = MaskMeter(self.model.method, self.data.domains().height)
-        frames = []
-        for split in SCORED:
-            watch = meter if split == "test" else None
-            logit = predict(predictor, self.rows, self.data.split[split], watch)
-            frames.append(scoring.predictions(self.data, split, logit))
-        return pl.concat(frames), meter.masks()
+        test = self.data.split["test"]
 
-    def candidate_logits(self, predictor: Predictor) -> pl.DataFrame | None:
-        """The logits of the candidates of the simulated A/B test; generated logs only."""
-        if not self.data.candidates:
-            return None
-        return pl.DataFrame({"logit": predict(predictor, self.rows, self.data.candidates)})
+        def logits_of(span: range) -> NDArray[np.float32]:
+            return predict(predictor, self.rows, span, meter if span == test else None)
+
+        return scoring.predictions(self.data, logits_of), meter.masks()
 
     def weights(self, predictor: Predictor) -> dict[str, NDArray] | None:
         """The weights of the first run of a main cell, with which the model can be used."""

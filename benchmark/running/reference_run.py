@@ -6,16 +6,19 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from benchmark.references.registry import fit
-from benchmark.store.data_folder import SCORED, domain_table
+from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import keep_trial, summary
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from benchmark.tasks import RunTask, TrialTask
 
 
@@ -29,16 +32,13 @@ def run_cell(cell: RunTask) -> None:
     began, start, data = datetime.now(UTC), time.perf_counter(), cell.data
     scorer = fit(cell.config, data, cell.config.seed)
     trained = time.perf_counter()
-    rows, frames = data.rows(), []
-    for split in SCORED:
-        span = data.split[split]
-        logit = scorer(rows[span.start : span.stop]).astype("float32")
-        frames.append(scoring.predictions(data, split, logit))
-    predictions = pl.concat(frames)
-    candidates = None
-    if data.candidates:
-        logit = scorer(rows[data.candidates.start : data.candidates.stop]).astype("float32")
-        candidates = pl.DataFrame({"logit": logit})
+    rows = data.rows()
+
+    def logits_of(span: range) -> NDArray[np.float32]:
+        return scorer(rows[span.start : span.stop]).astype(np.float32)
+
+    predictions = scoring.predictions(data, logits_of)
+    candidates = scoring.candidate_logits(data, logits_of)
     test, known = predictions.filter(split="test"), scoring.p_click(data, "test")
     metrics = scoring.scores(data, predictions)
     evaluated = time.perf_counter()

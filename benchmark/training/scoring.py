@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from datasets.spec import SplitName
     from models.interfaces import DomainMethod, Predictor
 
+    LogitsOf = Callable[[range], NDArray[np.float32]]  # of the rows in a span
+
 BATCH_SIZE = 8192  # rows; a size, not a choice of the protocol: predictions do not depend on it
 Scores = dict[str, dict[str, float | int]]
 
@@ -103,9 +105,17 @@ def p_click(data: PreparedData, split: SplitName) -> NDArray | None:
     return None if known is None else known[span.start : span.stop]
 
 
-def predictions(data: PreparedData, split: SplitName, logit: NDArray) -> pl.DataFrame:
-    """The stored predictions of a split: its `known_rows` and their logits."""
-    return known_rows(data, split).with_columns(logit=pl.Series(logit))
+def predictions(data: PreparedData, logits_of: LogitsOf) -> pl.DataFrame:
+    """The stored predictions: the `known_rows` of dev and test, and their logits."""
+    return pl.concat(
+        known_rows(data, split).with_columns(logit=pl.Series(logits_of(data.split[split])))
+        for split in SCORED
+    )
+
+
+def candidate_logits(data: PreparedData, logits_of: LogitsOf) -> pl.DataFrame | None:
+    """The logits of the candidates of the simulated A/B test; generated logs only."""
+    return pl.DataFrame({"logit": logits_of(data.candidates)}) if data.candidates else None
 
 
 def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:
