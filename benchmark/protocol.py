@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from models.config_values import check_at_least
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -44,9 +46,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         counts = ("max_epochs", "evaluations_per_epoch", "patience_epochs")
-        for name in ("embedding_dim", "batch_size", *counts):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_at_least(self, 1, "embedding_dim", "batch_size", *counts)
         for name in ("learning_rate", "embedding_std"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

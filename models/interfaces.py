@@ -141,7 +141,11 @@ class AffineLinear(DomainLinear):
 
     def initialise(self, generator: torch.Generator) -> None:
         """He-uniform weights under relu, else Xavier-uniform; zero bias."""
-        fill_weight(self.affine.weight, self.activation, generator)
+        weight = self.affine.weight
+        if self.activation == "relu":
+            nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+        else:
+            nn.init.xavier_uniform_(weight, generator=generator)
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
@@ -357,11 +361,3 @@ class Backbone(nn.Module):
     def forward(self, context: DomainContext) -> Tensor:
         """Logits (B,)."""
         raise NotImplementedError
-
-
-def fill_weight(weight: Tensor, activation: Activation | None, generator: torch.Generator) -> None:
-    """He-uniform under relu, else Xavier-uniform; `weight` is torch's (out, in)."""
-    if activation == "relu":
-        nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
-    else:
-        nn.init.xavier_uniform_(weight, generator=generator)
