@@ -139,10 +139,10 @@ def protocol_of(batch_size: int) -> Protocol:
 
 
 def training_step(
-    model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit, order: torch.Generator
+    model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit
 ) -> Callable[[], None]:
     """One step as the trainer makes it: gather, forward, backward, optimiser, schedules."""
-    batches = all_batches(model, split, order)
+    batches = all_batches(model, split, torch.Generator().manual_seed(0))
 
     def step() -> None:
         model.method.update(model, next(batches), optimizer)

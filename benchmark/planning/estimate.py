@@ -6,8 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-import torch
-
 from benchmark.cost.counts import seconds_of
 from benchmark.cost.random_log import model_on, random_rows, random_schema, training_step
 from benchmark.protocol import with_setting
@@ -81,7 +79,7 @@ def estimate_seconds(
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
     model, optimizer = model_on(schema, protocol, backbone, method)
-    step = training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+    step = training_step(model, optimizer, split)
     step_seconds = seconds_of(step, NUM_STEPS)
     model.eval()
     row_seconds = seconds_of(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS

@@ -11,7 +11,6 @@ from timeit import timeit
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from benchmark.cost.random_log import (
     ad_log_schema,
@@ -112,4 +111,4 @@ def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
     schema = ad_log_schema(NUM_DOMAINS)
     model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", "plain")
     split = TrainSplit(EncodedRows(rows, schema), range(len(rows)), batch_size)
-    return training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+    return training_step(model, optimizer, split)

@@ -154,4 +154,4 @@ def _factors(schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
 def _step(method: str, schema: EncodedSchema, batch_size: int) -> Callable[[], None]:
     model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", method)
     split = TrainSplit(random_rows(schema, NUM_ROWS), range(NUM_ROWS), batch_size)
-    return training_step(model, optimizer, split, torch.Generator().manual_seed(0))
+    return training_step(model, optimizer, split)
