@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import SECOND_SEARCH, Json, RunConfig, log_name
@@ -190,8 +191,8 @@ def read_plan(out: Path) -> Plan:
     path = out / PLAN
     if not path.exists():
         raise RecordError(
-            f"no runs in {out}; run `python run_all.py --out {out}` first, or see a sample:"
-            " `python run_all.py --report-only --out reports/reference`"
+            f"no runs in {out}; run `python run_all.py --out {quote(str(out))}` first, or see a"
+            " sample: `python run_all.py --report-only --out reports/reference`"
         )
     content = read_versioned(path)
     with named_damage(path):

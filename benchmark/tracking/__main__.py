@@ -12,7 +12,7 @@ from benchmark.store.environment import ROOT
 from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
 from benchmark.tracking.database import DATABASE
-from benchmark.tracking.tracker import Tracker
+from benchmark.tracking.tracker import Tracker, masked
 from datasets.command_line import OK, Parser, exit_code
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def _import(out: Path, tracking_uri: str | None, *, is_rebuilt: bool) -> int:
             sys.stdout.write(f"the former database is {former}\n")
     else:
         tracker.sync(plan)
-    sys.stdout.write(f"imported into {tracking_uri or out / DATABASE}\n")
+    place = masked(tracking_uri) if tracking_uri else out / DATABASE
+    sys.stdout.write(f"imported into {place}\n")
     return OK
 
 

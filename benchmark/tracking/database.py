@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
+from urllib.parse import quote as urlquote
 
 from benchmark.config import ConfigError
 from benchmark.store.files import write_whole
@@ -16,7 +18,7 @@ LOCK_SECONDS = 30.0
 
 def database_uri(out: Path) -> str:
     """The absolute address of the database of an output folder."""
-    return f"sqlite:///{(out / DATABASE).resolve()}"
+    return _address(out / DATABASE)
 
 
 def artifact_root(out: Path) -> Path:
@@ -53,7 +55,8 @@ def refuse_broken(path: Path) -> None:
     if problem:
         raise ConfigError(
             f"{path}: not a usable MLflow database ({problem}); it is left as it is: run `python -m"
-            f" benchmark.tracking --rebuild --out {path.parent}` to make a new one from the runs"
+            f" benchmark.tracking --rebuild --out {quote(str(path.parent))}` to make a new one from"
+            " the runs"
         )
 
 
@@ -82,4 +85,12 @@ def _create(path: Path, artifacts: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow to import
 
     path.unlink(missing_ok=True)  # what a killed process left
-    SqlAlchemyStore(f"sqlite:///{path.resolve()}", str(artifacts)).engine.dispose()
+    SqlAlchemyStore(_address(path), artifacts.as_uri()).engine.dispose()
+
+
+def _address(path: Path) -> str:
+    """A database as SQLAlchemy names it, its path quoted, so that %, ? and # are themselves.
+
+    The driver is named because MLflow makes folders of what follows a bare `sqlite:///`.
+    """
+    return f"sqlite+pysqlite:///{urlquote(str(path.resolve()))}"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 import uuid
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -44,6 +46,7 @@ SETTINGS = {  # of MLflow, read when it is imported or used; what the user has s
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # holds no database that was set aside
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+CREDENTIALS = re.compile(r"//[^/\s]*@")
 CHATTY = ("alembic", "mlflow", "urllib3")
 
 logger = logging.getLogger(__name__)
@@ -107,10 +110,10 @@ class Tracker:
                 "MLflow: %s; the runs are complete without it. Later: python -m benchmark.tracking"
                 " --sync --out %s",
                 one_line(error),
-                self.out,
+                quote(str(self.out)),
             )
             return ""
-        uri = self.uri or f"sqlite:///{self.out / DATABASE}"
+        uri = quote(masked(self.uri) if self.uri else database_uri(self.out))
         return f"browse: mlflow ui --backend-store-uri {uri} (takes about 20 s to start)"
 
     def _write(self, plan: Plan) -> None:
@@ -134,7 +137,7 @@ class Tracker:
                 writer = Writer(store, dataset, artifacts=artifacts, origin=origin)
                 writer.sync(own, found.get(dataset))
         except MlflowException as error:
-            raise ConfigError(f"{uri}: {one_line(error)}") from error
+            raise ConfigError(f"{masked(uri)}: {one_line(error)}") from error
 
     def _origin(self) -> str:
         path = self.out / ORIGIN
@@ -149,8 +152,8 @@ def _check(uri: str) -> None:
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigError(
-            f"--tracking-uri {uri!r}: must be the address of an MLflow server, http://... or"
-            f" https://..., for MLflow no longer keeps runs in folders; {start}"
+            f"--tracking-uri {masked(uri)!r}: must be the address of an MLflow server, http://..."
+            f" or https://..., for MLflow no longer keeps runs in folders; {start}"
         )
     _settle()
     from mlflow import MlflowClient  # slow to import
@@ -161,7 +164,7 @@ def _check(uri: str) -> None:
     except MlflowException as error:
         reason = one_line(error)
         raise ConfigError(
-            f"--tracking-uri {uri}: no MLflow server answers there ({reason}); {start}"
+            f"--tracking-uri {masked(uri)}: no MLflow server answers there ({reason}); {start}"
         ) from None
 
 
@@ -173,7 +176,12 @@ def _settle() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def masked(text: str) -> str:
+    """A text without the user and the password of any address in it."""
+    return CREDENTIALS.sub("//***@", text)
+
+
 def one_line(error: BaseException) -> str:
     """An error as one line, with its type where that says something."""
-    text = " ".join(str(error).split())
+    text = masked(" ".join(str(error).split()))
     return text if isinstance(error, ConfigError) else f"{type(error).__name__}: {text}"

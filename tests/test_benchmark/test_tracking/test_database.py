@@ -1,15 +1,21 @@
 """The database of an output folder: made once, recognised when broken, never destroyed."""
 
+import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from benchmark.config import ConfigError
 from benchmark.store.environment import ROOT
 from benchmark.tracking.__main__ import main
+from benchmark.tracking.database import database_uri, ensure_database
 from benchmark.tracking.tracker import Tracker
 
 
@@ -125,6 +131,44 @@ def test_a_folder_that_cannot_be_written_is_a_problem_in_one_line(grid, monkeypa
 
     (problem,) = caplog.messages
     assert problem.startswith("MLflow: OSError: [Errno 28] No space left on device; the runs are")
+
+
+ODD = "a%20b c?d#e exp[2024]*über;&=+@'"
+
+
+def test_the_database_of_a_folder_of_any_name_lies_in_it(tmp_path):
+    out = tmp_path / ODD
+    out.mkdir()
+
+    ensure_database(out)
+
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
+    assert [path.name for path in out.iterdir()] == ["mlflow.db"]
+    (experiment,) = MlflowClient(database_uri(out)).search_experiments()
+    assert Path(local_file_uri_to_path(experiment.artifact_location)).is_relative_to(out)
+
+
+def test_files_of_runs_in_a_folder_of_any_name_lie_in_it(grid, empty_database, tmp_path):
+    out = tmp_path / ODD
+    shutil.copytree(grid.out, out)
+    (out / "mlflow.db").write_bytes(empty_database.read_bytes())
+
+    hint = Tracker(out, None).finish(grid.plan())
+
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, grid.out.name}
+    assert count_runs(out) > 0
+    assert {*(out / "mlartifacts").rglob("record.json")}
+    command = shlex.split(hint.removeprefix("browse: ").partition(" (")[0])
+    assert command[-1] == database_uri(out)
+
+
+def test_a_password_in_an_address_is_shown_nowhere(tmp_path):
+    uris = ["ftp://me:secret@host", "http://me:sec@ret@127.0.0.1:9/x", "https://secret@127.0.0.1:9"]
+
+    for uri in uris:
+        with pytest.raises(ConfigError, match=r"//\*\*\*@") as caught:
+            Tracker(tmp_path, uri)
+        assert "sec" not in str(caught.value)
 
 
 @pytest.mark.parametrize("uri", ["file:./mlruns", "mlruns", "sqlite:///x.db", "http://"])
