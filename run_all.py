@@ -105,11 +105,10 @@ def selection_of(args: argparse.Namespace) -> Selection:
     )
 
 
-def _named_studies(words: Sequence[str]) -> Sequence[str]:
-    """The names in the words of --only, those of tables and figures as the studies behind them."""
+def _named_studies(names: Sequence[str]) -> Sequence[str]:
+    """The words of --only, those of tables and figures as the studies behind them."""
     from benchmark.planning.studies import STUDIES
 
-    names = [name for word in words for name in word.split(",") if name] or words
     if set(names) <= set(STUDIES):
         return names
     from reports.build import with_studies  # imports every table and figure

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.command_line.listing import LISTS
 from benchmark.planning.studies import STUDIES
@@ -35,6 +35,44 @@ examples:
 exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad input;
 130 interrupted, run again to go on
 """
+
+
+class Words(argparse.Action):
+    """An argument of several words, with blanks or commas between; a file's name is one word."""
+
+    def __init__(
+        self,
+        option_strings: Sequence[str],
+        dest: str,
+        *,
+        metavar: str,
+        help: str,
+        default: Sequence[str] = (),
+        allowed: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            option_strings, dest, nargs="+", default=[*default], metavar=metavar, help=help
+        )
+        self.allowed = allowed
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep each word once."""
+        parts = [[value] if Path(value).is_file() else value.split(",") for value in values or ()]
+        words = [*dict.fromkeys(word for part in parts for word in part if word)]
+        words = words or [*(values or ())]
+        for word in words:
+            if self.allowed and word not in self.allowed:
+                options = ", ".join(self.allowed)
+                raise argparse.ArgumentError(
+                    self, f"invalid choice: {word!r} (choose from {options})"
+                )
+        setattr(namespace, self.dest, words)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -98,7 +136,7 @@ def make_parser() -> Parser:
 
 
 def _add_selection(parser: Parser) -> None:
-    group = parser.add_argument_group("what to run")
+    group = parser.add_argument_group("what to run", "several names have blanks or commas between")
     presets = "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
     group.add_argument(
         "--preset",
@@ -108,7 +146,7 @@ def _add_selection(parser: Parser) -> None:
     )
     group.add_argument(
         "--data",
-        nargs="+",
+        action=Words,
         metavar="NAME[/COLUMN+...]|SPEC.toml",
         help="catalog names, perhaps with a domain partition, or a description of your own log"
         " (default: the preset's generated logs)",
@@ -125,7 +163,12 @@ def _add_selection(parser: Parser) -> None:
     for kind in ("backbones", "methods"):
         names = sorted(available(kind), key=lambda name: name != "dnn")  # the first is ablated
         group.add_argument(
-            f"--{kind}", nargs="+", choices=names, default=names, help="default: all"
+            f"--{kind}",
+            action=Words,
+            allowed=names,
+            default=names,
+            metavar=kind[:-1].upper(),
+            help=f"{', '.join(names)} (default: all)",
         )
     _add_plugin(group)
     _add_budget(group)
@@ -150,12 +193,11 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--only",
-        nargs="+",
+        action=Words,
         default=[],
         metavar="STUDY",
         help=f"studies ({', '.join(STUDIES)}), or tables and figures of the report (--list names"
-        " them), with commas or spaces between (default: all, but mechanisms only with one of its"
-        " worlds in --data)",
+        " them) (default: all, but mechanisms only with one of its worlds in --data)",
     )
     group.add_argument(
         "--embedding-optimizer",

@@ -193,6 +193,24 @@ def test_only_takes_words_with_commas_or_spaces(words, expected):
     assert selection_of(parse(["--only", *words])).studies == expected
 
 
+@pytest.mark.parametrize("flag", ["methods", "backbones", "data"])
+def test_names_have_commas_or_blanks_between(flag):
+    names = {"methods": "plain star", "backbones": "dcnv2 dnn", "data": "iaac kuairand"}[flag]
+    one, other = names.split()
+
+    ways = [[one, other], [f"{one},{other}"], [f"{one},", f"{other},{one}"]]
+    found = [getattr(parse([f"--{flag}", *way]), flag) for way in ways]
+
+    assert found == [[one, other]] * 3
+
+
+def test_a_file_whose_name_has_a_comma_is_one_name(tmp_path):
+    log = tmp_path / "clicks, 2024.toml"
+    log.touch()
+
+    assert parse(["--data", str(log), "iaac,kuairand"]).data == [str(log), "iaac", "kuairand"]
+
+
 def test_studies_are_listed_with_what_they_ask(front_door):
     lines = front_door("--list", "studies").stdout.splitlines()
 
