@@ -249,7 +249,9 @@ def test_command_has_the_flags_of_the_call() -> None:
 )
 def test_command_plans_the_cells_of_the_report(folder: Folder, tmp_path: Path, words: str) -> None:
     planned = planned_by(words.split(), tmp_path)
-    plan = Plan(preset="smoke", slots=planned.slots, studies=planned.studies, call=planned.call)
+    plan = Plan(
+        preset="smoke", slots=planned.slots, studies=planned.studies, call=planned.selection.call
+    )
     write_plan(folder.store, plan)
     for log in planned.data.values():
         store_data(folder.store, log)
