@@ -95,7 +95,8 @@ def _is_epoch(values: pl.Series) -> pl.Series:
 
 def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
     """Microseconds since 1970, of UTC where the layout has a zone."""
-    if column.str.contains_any(["UTC", "GMT", ","]).any():
+    if column.str.contains_any(["UTC", "GMT", ",", "["]).any():
+        column = column.str.replace(r"\[[\w/+-]+\]$", "")  # Java's name of a zone after its offset
         column = column.str.replace(r" ?(UTC|GMT)$", "Z").str.replace(",", ".", literal=True)
     found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
     for layout in sorted(layouts, key=lambda layout: _micros(column.head(1), layout).null_count()):

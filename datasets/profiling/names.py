@@ -51,7 +51,7 @@ GROUPS = _words(
 )
 USERS = _words("user member visitor uid")
 TIMES = _words(
-    "time timestamp stamp ts date datetime day hour dt created at when epoch utc unix unixtime"
+    "time timestamp stamp ts date datetime ds day hour dt created at when epoch utc unix unixtime"
     " eventtime clicktime logtime requesttime createtime ctime"
 )
 _NO_TIMES = _words("id ids uid code idx zone")  # a time's words may be part of such a name

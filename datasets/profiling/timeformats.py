@@ -59,6 +59,7 @@ CLOCKS = (
     " %H:%M:%S.%f",
     " %H:%M:%S,%3f",
     " %H:%M:%S %z",
+    " %H:%M:%S.%f %z",
 )
 FORMATS = (
     *(date + clock for date in DATES for clock in CLOCKS),
@@ -83,6 +84,7 @@ DIGITS = (
     "%y%m%d%H%M%S",
 )
 PROBE_VALUES = 2_000
+WITHIN_A_SECOND = "all its times are within one second"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +276,8 @@ def _unread(filled: pl.Series) -> str:
     strange = filled.filter(times.is_null())
     if len(strange):
         return f"{strange.first()!r} is no time like {first.first()!r}"
-    return f"not all within 1990 to 2050 ({filled[int(times.arg_min() or 0)]!r})"
+    strange = filled.filter(~times.dt.year().is_between(1990, 2049))
+    return f"{strange.first()!r} is no date of 1990 to 2050" if len(strange) else WITHIN_A_SECOND
 
 
 def _no_dates(filled: pl.Series, numbers: pl.Series) -> str:
@@ -287,8 +290,10 @@ def _no_dates(filled: pl.Series, numbers: pl.Series) -> str:
         return ""
     if numbers.null_count():
         return f"{filled.filter(numbers.is_null()).first()!r} is no number like {filled.first()!r}"
-    ends = " to ".join(f"{end:,}" for end in _ends(finite))
-    return f"its numbers are no dates of 1990 to 2050 and over a second apart ({ends})"
+    low, high = _ends(finite)
+    if epoch_unit(low, high) is not None:
+        return WITHIN_A_SECOND
+    return f"its numbers, {low:,} to {high:,}, are no dates of 1990 to 2050"
 
 
 def _ends(values: pl.Series) -> tuple[int, int]:

@@ -105,6 +105,7 @@ def test_readable_time():
         ("event_time", rising("%Y-%m-%d %H:%M:%S UTC"), "ISO-8601", None, ""),  # BigQuery
         ("created_at", rising("%Y-%m-%d %H:%M:%S.123+00"), "ISO-8601", None, ""),  # Postgres
         ("asctime", rising("%Y-%m-%d %H:%M:%S,123"), "ISO-8601", None, "by the order"),  # logging
+        ("ds", rising("%Y-%m-%d"), "ISO-8601", None, ""),  # Hive
         ("c1", rising("%Y%m%dT%H%M%SZ"), "ISO-8601", None, "by the order"),
         ("day", rising("%d/%m/%Y"), "%d/%m/%Y", "%d/%m/%Y", ""),  # Excel, day first
         ("date", rising("%-m/%-d/%y %-H:%M"), "%m/%d/%y %H:%M", "%m/%d/%y %H:%M", ""),
@@ -113,6 +114,7 @@ def test_readable_time():
         ("date", rising("%b %d, %Y"), "%b %d, %Y", "%b %d, %Y", ""),
         ("time", rising("%Y-%m-%d %I:%M %p"), "%Y-%m-%d %I:%M %p", "%Y-%m-%d %I:%M %p", ""),
         ("time", rising("%d-%b-%y %I.%M.%S.000000 %p"), *["%d-%b-%y %I.%M.%S.%f %p"] * 2, ""),
+        ("ts", rising("%Y/%m/%d %H:%M:%S.250 +0000"), *["%Y/%m/%d %H:%M:%S.%f %z"] * 2, ""),
         ("time", rising("%a %b %e %H:%M:%S UTC %Y"), *["%a %b %d %H:%M:%S UTC %Y"] * 2, ""),
     ],
 )
@@ -167,12 +169,13 @@ def test_ids_and_attributes_are_no_times_and_raise_no_doubt(name, values):
         ("user", rising("%b %d, %Y"), "%b %d, %Y, but its name is that of an id, a user or"),
         ("time", rising("%d.%m. %H:%M"), "a format that is not known ('01.05. 06:00')"),
         ("time", [*rising("%Y-%m-%d"), "soon"], "'soon' is no time like '2023-05-01'"),
-        ("time", [*rising("%Y-%m-%d"), "1900-01-01"], "within 1990 to 2050 ('1900-01-01')"),
+        ("time", [*rising("%Y-%m-%d"), "1900-01-01"], "'1900-01-01' is no date of 1990 to 2050"),
         ("time", rising("%H:%M"), "a time of day without its date ('06:00')"),
         ("time", [*epochs(1), "NA"], "'NA' is no number like '1682"),
         ("c5", shuffled(epochs(1)), "epoch in seconds, but neither its name nor the order"),
-        ("time", [*epochs(1), "0"], "no dates of 1990 to 2050 and over a second apart (0 to 1,6"),
-        ("day", [str(row // 50) for row in range(300)], "over a second apart (0 to 5)"),
+        ("time", [*epochs(1), "0"], "its numbers, 0 to 1,6"),
+        ("ts", shuffled([str(1_600_000_000_000 + row) for row in range(300)]), "one second"),
+        ("day", [str(row // 50) for row in range(300)], "its numbers, 0 to 5, are no dates of"),
     ],
 )
 def test_doubts_are_told(name, values, reason):
