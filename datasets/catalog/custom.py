@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from datasets.encoding.times import read_time
+from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import (
@@ -172,7 +172,9 @@ class FileLayout:
             frame = frame.with_columns(is_at_least(named(spec.label), self.positive_from))
         if self.timestamp_format is not None and spec.timestamp is not None:
             text = named(spec.timestamp)
-            times = read_time(text, self.timestamp_format).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+            times = read_time(text, self.timestamp_format)
+            zone = "Z" if has_zone(self.timestamp_format) else ""
+            times = times.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{zone}")
             frame = frame.with_columns(pl.coalesce(times, text))  # what is no time is named later
         return frame
 

@@ -113,6 +113,11 @@ def _micros(column: pl.Series, layout: str) -> pl.Series:
 READERS = (_integers, _millionths, partial(_iso, NAIVE_FORMATS), partial(_iso, ZONED_FORMATS))
 
 
+def has_zone(layout: str) -> bool:
+    """True if times of a layout say their offset from UTC."""
+    return re.search("%[:#]*z|%Z", layout) is not None
+
+
 def read_time(column: pl.Expr, layout: str) -> pl.Expr:
     """Times of a text column, without a zone (UTC if the layout has one); null where unreadable.
 

@@ -338,6 +338,14 @@ def test_time_of_another_format_is_named(prepare_log, tiny):
         prepare_log(log, timestamp_format="%d/%m/%Y %H:%M")
 
 
+def test_time_without_the_zone_of_its_format_is_named(prepare_log, tiny):
+    log = tiny.with_columns(time=pl.lit("2020-04-03 10:00:00 +0200"))
+    log[5, "time"] = "2020-04-03 10:00:00"
+
+    with pytest.raises(DataError, match=r"line 7: .* holds '2020-04-03 10:00:00'; .* with a zone"):
+        prepare_log(log, timestamp_format="%Y-%m-%d %H:%M:%S %z")
+
+
 @pytest.mark.parametrize("layout", FORMATS)
 def test_every_format_that_a_description_may_propose_is_allowed(layout):
     assert FileLayout(files=("log.csv",), timestamp_format=layout).timestamp_format == layout
