@@ -19,6 +19,7 @@ import polars as pl
 
 from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
+from datasets.raw.kinds import is_parquet
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import (
     ParquetTable,
@@ -68,7 +69,6 @@ TYPE_NAMES: dict[type | UnionType, str] = {
     int | float: "a number",
 }
 NOTATION = frozenset(("missing", "decimal"))  # keys of a feature that only say how it is written
-PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,21 +353,21 @@ def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
     found: set[Path] = set()
     for pattern in patterns:
         try:
-            paths = {path for path in root.glob(pattern) if path.is_file()}
+            matching = list(root.glob(pattern))
         except (IndexError, NotImplementedError, ValueError) as error:  # by Python's version
             raise DataError(
                 f"files = {pattern!r} is not a file pattern ({error}); use one such as 'log*.csv'"
             ) from None
+        paths = {path for path in matching if path.is_file()}
         if not paths:
-            raise DataError(
-                f"{root}: no file matches {pattern!r}; correct 'files' or name another folder"
-            )
+            what = f"{pattern!r} matches a folder" if matching else f"no file matches {pattern!r}"
+            raise DataError(f"{root}: {what}; correct 'files' or name another folder")
         found |= paths
     return sorted(found)
 
 
 def _open(path: Path, spec: DatasetSpec, layout: FileLayout) -> Table:
-    if path.suffix in PARQUET:
+    if is_parquet(path):
         bags = {
             feature.name: feature.separator for feature in spec.features if feature.kind == "bag"
         }

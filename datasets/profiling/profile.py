@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.catalog.custom import PARQUET
-from datasets.raw.tables import ParquetTable, Table, TextTable, is_pattern, named, open_bytes
+from datasets.raw.kinds import is_parquet, open_bytes
+from datasets.raw.tables import ParquetTable, Table, TextTable, is_pattern, named
 from datasets.raw.values import as_text
 from datasets.spec import DataError, apart
 
@@ -65,11 +65,13 @@ def find_log(patterns: Sequence[str]) -> list[Path]:
     paths: set[Path] = set()
     for pattern in patterns:
         exact = Path(pattern)
-        found = [exact] if exact.is_file() else [Path(path) for path in glob.glob(pattern)]  # noqa: PTH207
-        found = [path for path in found if path.is_file()]
-        if not found:
+        found = [exact] if exact.exists() else [Path(path) for path in glob.glob(pattern)]  # noqa: PTH207
+        files = {path for path in found if path.is_file()}
+        if not files and found:
+            raise DataError(f"{found[0]}: a folder; name its files, such as '{found[0]}/*'")
+        if not files:
             raise DataError(f"{pattern}: there is no such file; name the files of a log")
-        paths.update(found)
+        paths |= files
     folders = sorted({str(path.parent) for path in paths})
     if len(folders) > 1:
         raise DataError(
@@ -85,9 +87,10 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
     Raises:
         DataError: a file cannot be read, or no separator fits its first lines.
     """
-    text = next((path for path in paths if path.suffix not in PARQUET), None)
+    parquet = [path for path in paths if is_parquet(path)]
+    text = next((path for path in paths if path not in parquet), None)
     separator, invented = (",", ()) if text is None else _guess_layout(text)
-    schemas = {path: ParquetTable.open(path, {}).dtypes for path in paths if path.suffix in PARQUET}
+    schemas = {path: ParquetTable.open(path, {}).dtypes for path in parquet}
     lists = {
         name
         for schema in schemas.values()

@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import polars as pl
 from polars import selectors
 
+from datasets.raw.kinds import open_bytes
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
 BLOCK_BYTES = 1 << 24
 MAX_RECORD_BYTES = 1 << 26
 NEWLINE, CARRIAGE_RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PACKINGS = {".gz": "gzip", ".zst": "zstd"}
 MAX_HEADER_BYTES = 1 << 20
 
 
@@ -39,32 +37,6 @@ class Survey:
 
     num_rows: int
     has_multiline_values: bool
-
-
-@contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The plain bytes of a file; `.gz` and `.zst` are decompressed on the fly.
-
-    Raises:
-        DataError: the compressed stream is damaged or cut short.
-    """
-    import pyarrow as pa
-
-    packing = PACKINGS.get(path.suffix)
-    try:
-        if packing is None:
-            stream: BinaryIO = path.open("rb")
-        else:
-            packed = pa.CompressedInputStream(pa.OSFile(str(path)), packing)
-            stream = cast("BinaryIO", io.BufferedReader(packed))
-        with stream:
-            yield stream
-    except OSError as error:
-        if error.errno is not None:  # of the disk, not of the stream
-            raise
-        raise DataError(
-            f"{path}: the compressed stream is truncated or damaged ({error}); fetch the file again"
-        ) from None
 
 
 class _Surveyor:

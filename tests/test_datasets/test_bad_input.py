@@ -84,7 +84,7 @@ def test_wrong_header_is_named(message_of, header, words):
         (HEADER, "a header but no data row"),
         (HEADER.strip(), "a header but no data row"),
         (HEADER + "\n\n", "a header but no data row"),
-        (b"\xff\xfe1,2\n", "the header is not UTF-8 text"),
+        (b"\xff1,2\n", "the header is not UTF-8 text"),
     ],
 )
 def test_file_without_rows(message_of, log, words):
@@ -113,14 +113,51 @@ PACKED = gzip.compress((HEADER + LINES).encode(), mtime=0)
 
 @pytest.mark.parametrize(
     "packed",
-    [PACKED[:5], PACKED[:60], PACKED[:-9], HEADER.encode()],
-    ids=["head", "start", "without end", "text"],
+    [PACKED[:5], PACKED[:60], PACKED[:-9]],
+    ids=["head", "start", "without end"],
 )
 def test_damaged_gzip(message_of, packed):
     message = message_of(packed, file="log.csv.gz", files="log.csv.gz")
 
     assert "log.csv.gz: the compressed stream is truncated or damaged" in message
     assert "fetch the file again" in message
+
+
+TAR = b"log.csv".ljust(257, b"\0") + b"ustar\x0000"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04", "this is a zip archive or an Excel workbook; unpack it, or"),
+        (TAR, "this is a tar archive; unpack it"),
+        (gzip.compress(TAR), "this is a tar archive within gzip; unpack it"),
+        (gzip.compress(gzip.compress(b"a,b\n")), "this is a file packed twice within gzip;"),
+        (gzip.compress(b"PAR1"), "this is a Parquet file within gzip; unpack it"),
+        (b"BZh91AY&SY", "this is a bzip2 file; unpack it"),
+        (b"\xfd7zXZ\0", "this is an xz file; unpack it"),
+        ("time,site\n".encode("utf-16"), "this is UTF-16 text; save it as UTF-8"),
+        (b'{"time": 1, "site": "s0"}\n', "this is JSON; write it as CSV or Parquet"),
+        (b"PAR1 and no end", "not a readable Parquet file"),
+    ],
+)
+def test_file_of_another_kind_is_named(message_of, content, words):
+    assert f"log.csv: {words}" in message_of(content).replace("by its first bytes ", "")
+
+
+@pytest.mark.parametrize("name", ["part-00000", "log.parq", "log.csv.gz"])
+@pytest.mark.parametrize("kind", ["csv", "gzip", "zstd", "parquet"])
+def test_kind_of_a_file_is_told_by_its_bytes(prepare_log, tiny, tmp_path, name, kind):
+    plain = prepare_log(tiny, name="plain")
+    if kind == "parquet":
+        tiny.write_parquet(tmp_path / "log")
+    else:
+        packing = "uncompressed" if kind == "csv" else kind
+        tiny.write_csv(tmp_path / "log", compression=packing, check_extension=False)
+
+    data = prepare_log((tmp_path / "log").read_bytes(), file=name, files=name)
+
+    assert data.rows().tolist() == plain.rows().tolist()
 
 
 @pytest.mark.parametrize(

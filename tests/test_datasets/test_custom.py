@@ -109,7 +109,7 @@ def test_error_in_parquet_names_the_row(prepare_log, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"no parquet", "not a readable Parquet file"), (None, "has no row")]
+    ("content", "words"), [(b"PAR1", "not a readable Parquet file"), (None, "has no row")]
 )
 def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
     tiny.head(0).write_parquet(tmp_path / "log.parquet")
