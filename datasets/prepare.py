@@ -235,8 +235,8 @@ def _describe(
         "partition": spec.partition.name,
         "representative": spec.representative,
         "files": [
-            {"name": path.name, "sha256": digest}
-            for path, digest in zip(raw.files, digests, strict=True)
+            {"name": name, "sha256": digest}
+            for name, digest in zip(raw.file_names, digests, strict=True)
         ],
         "absent_columns": list(raw.absent),
         "fields_dropped_by_max_fields": dropped,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import re
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -19,19 +20,22 @@ import polars as pl
 
 from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
+from datasets.raw.folders import FolderTable, folder_values
 from datasets.raw.kinds import is_parquet
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import (
     ParquetTable,
-    Table,
+    RawTable,
     TextTable,
     check_folder,
     named,
     require_columns,
+    with_rows,
 )
 from datasets.raw.values import as_text, plain_number, token, tokens_of
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
+logger = logging.getLogger(__name__)
 PROBE = dt.datetime(
     2019, 5, 17, 15, tzinfo=dt.UTC
 )  # a format that has a date and perhaps a time reads it back
@@ -48,6 +52,7 @@ TYPES: dict[str, type | UnionType] = {
     "representative": str,
     "features": list,
     "separator": str,
+    "quote": str,
     "columns": list,
     "missing": list,
     "source": str,
@@ -103,10 +108,11 @@ class Notation:
 class FileLayout:
     """Files of a log as patterns, their text layout, and the meaning of their values.
 
-    `columns` name those of text files without a header. `missing` are texts that stand for a
-    missing value of any feature or the cluster, `notations` say more of single features.
-    `positive` are the labels that count as 1, all others as 0; or all numbers from `positive_from`
-    on do, smaller ones as 0. Without them labels are 0 and 1.
+    `columns` name those of text files without a header; without a `quote` quotes are plain
+    characters. `missing` are texts that stand for a missing value of any feature or the cluster,
+    `notations` say more of single features. `positive` are the labels that count as 1, all others
+    as 0; or all numbers from `positive_from` on do, smaller ones as 0. Without them labels are 0
+    and 1.
 
     Raises:
         DataError: a value is not allowed.
@@ -114,6 +120,7 @@ class FileLayout:
 
     files: tuple[str, ...]
     separator: str = ","
+    quote: str = '"'
     columns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     notations: tuple[Notation, ...] = ()
@@ -126,6 +133,10 @@ class FileLayout:
             raise DataError(
                 "separator must be one ASCII character, no quote or line end, got"
                 f" {self.separator!r}"
+            )
+        if self.quote not in ('"', ""):
+            raise DataError(
+                f'quote must be \'"\', or "" where quotes are plain characters, got {self.quote!r}'
             )
         if not self.files or any(not file or Path(file).is_absolute() for file in self.files):
             raise DataError(
@@ -250,7 +261,7 @@ def _layout(content: dict[str, Any]) -> FileLayout:
     files, positive = content["files"], content.get("positive", ["1"])
     if not positive or not all(isinstance(value, str | int | float) for value in positive):
         raise DataError(f"positive must be a list of one or more labels, got {positive!r}")
-    keys = ("separator", "positive_from", "timestamp_format")
+    keys = ("separator", "quote", "positive_from", "timestamp_format")
     return FileLayout(
         files=(files,) if isinstance(files, str) else _texts(content, "files"),
         columns=_texts(content, "columns"),
@@ -335,15 +346,24 @@ def _check_keys(
 
 def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by: Path) -> RawLog:
     """All files of the patterns one after the other, in the order of their names."""
-    paths = _find(root, layout.files)
-    tables = tuple(_open(path, spec, layout) for path in paths)
+    found = _find(root, layout.files)
+    paths = with_rows(found, has_header=not layout.columns, quote=layout.quote)
+    if empty := sorted(set(found) - set(paths)):
+        logger.warning("left out, as without rows: %s", ", ".join(map(str, empty)))
+    folders = [
+        {key: value for key, value in folder_values(path, root).items() if key in spec.columns}
+        for path in paths
+    ]
+    tables = tuple(
+        _open(path, spec, layout, values) for path, values in zip(paths, folders, strict=True)
+    )
     _check_columns(tables, spec.columns)
     frame = pl.concat([as_text(table.scan(), spec.columns, layout.decimals) for table in tables])
     return RawLog(
         frame=layout.values_of(frame, spec),
         files=tuple(paths),
         tables=tables,
-        identity=layout.identity,
+        identity=layout.identity + (json.dumps(folders) if any(folders) else ""),
         described_by=described_by,
     )
 
@@ -366,16 +386,32 @@ def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted(found)
 
 
-def _open(path: Path, spec: DatasetSpec, layout: FileLayout) -> Table:
+def _open(
+    path: Path, spec: DatasetSpec, layout: FileLayout, folders: dict[str, str | None]
+) -> RawTable:
+    table: RawTable
     if is_parquet(path):
-        bags = {
-            feature.name: feature.separator for feature in spec.features if feature.kind == "bag"
-        }
-        return ParquetTable.open(path, bags)
-    return TextTable.open(path, layout.separator, layout.columns)
+        table = _open_parquet(path, spec)
+    else:
+        table = TextTable.open(path, layout.separator, layout.columns, layout.quote)
+    return FolderTable(table, tuple(folders.items())) if folders else table
 
 
-def _check_columns(tables: tuple[Table, ...], needed: tuple[str, ...]) -> None:
+def _open_parquet(path: Path, spec: DatasetSpec) -> ParquetTable:
+    bags = {feature.name: feature.separator for feature in spec.features if feature.kind == "bag"}
+    table = ParquetTable.open(path, bags)
+    for name in spec.columns:
+        is_list = name in table.bags and name not in bags
+        if is_list or name in table.no_texts:
+            remedy = 'it can be a feature of kind = "bag"' if is_list else "leave it out"
+            raise DataError(
+                f"{path}: column {name!r} is of the type {table.dtypes[name]}, which has no text;"
+                f" {remedy}"
+            )
+    return table
+
+
+def _check_columns(tables: tuple[RawTable, ...], needed: tuple[str, ...]) -> None:
     """Name the file that lacks a column, and one that has it."""
     for table in tables:
         for name in needed:

@@ -76,7 +76,9 @@ def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
     return DataCard(
         facts=data.card,
         source=entry.spec.source,
-        file_sizes={path.name: path.stat().st_size for path in raw.files},
+        file_sizes={
+            name: path.stat().st_size for name, path in zip(raw.file_names, raw.files, strict=True)
+        },
         splits=tuple(
             SplitPart(
                 name=name,

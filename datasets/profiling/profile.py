@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.raw.kinds import is_parquet, open_bytes
-from datasets.raw.tables import ParquetTable, Table, TextTable, is_pattern, named
+from datasets.profiling.layout import TextLayout, guess_layout, open_all
+from datasets.raw.folders import FolderTable, folder_values
+from datasets.raw.kinds import is_parquet
+from datasets.raw.tables import ParquetTable, RawTable, is_pattern, named, with_rows
 from datasets.raw.values import as_text
 from datasets.spec import DataError, apart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-SEPARATORS = "\t,;|\x01 "  # a space comes last: it stands within values too
-HEAD_BYTES = 1 << 20
-HEAD_LINES = 200
 LIST_SEPARATOR = ";"
-NOT_TEXT = (pl.Struct, pl.Binary, pl.Object, pl.Array)
 SAMPLE_SEED, CONTENT_SEED = 1, 2
 FEW_VALUES = 20  # so few are those of an attribute
 UNIQUE_SHARE = 0.95  # of rows with a value of their own: those of an id
@@ -34,17 +32,25 @@ MAX_DIGESTS = 20_000_000  # digests of rows that are held to count duplicates: 1
 class LogFiles:
     """The opened files of one log, in the order of their names.
 
+    `root` is the folder that holds all `paths`, of which those without rows are no `tables`.
     `shared` are the columns that all files have and that can be text, `bags` those that are lists
-    in Parquet files, and `odd` the columns that only some files have or that are no text.
-    `invented` names the columns of text files without a header.
+    in Parquet files, and `odd` the columns that only some files have or that are no text. `layout`
+    is that of text files.
     """
 
-    tables: tuple[Table, ...]
+    root: Path
+    paths: tuple[Path, ...]
+    tables: tuple[RawTable, ...]
     shared: tuple[str, ...]
     odd: tuple[str, ...]
     bags: tuple[str, ...]
-    separator: str
-    invented: tuple[str, ...]
+    layout: TextLayout
+
+    @property
+    def empty(self) -> tuple[Path, ...]:
+        """The files without rows."""
+        filled = {table.path for table in self.tables}
+        return tuple(path for path in self.paths if path not in filled)
 
     @property
     def num_rows(self) -> int:
@@ -57,111 +63,79 @@ class LogFiles:
 
 
 def find_log(patterns: Sequence[str]) -> list[Path]:
-    """The files that names and patterns stand for, all in one folder, in the order of their names.
+    """The files that names and patterns stand for, in the order of their names.
 
     Raises:
-        DataError: a pattern matches no file, or the files lie in several folders.
+        DataError: a pattern matches no file, or the files lie in several folders, which are not all
+            named `key=value` for the same keys.
     """
     paths: set[Path] = set()
     for pattern in patterns:
         exact = Path(pattern)
-        found = [exact] if exact.exists() else [Path(path) for path in glob.glob(pattern)]  # noqa: PTH207
+        found = [exact] if exact.exists() else [*map(Path, glob.glob(pattern, recursive=True))]  # noqa: PTH207
         files = {path for path in found if path.is_file()}
         if not files and found:
             raise DataError(f"{found[0]}: a folder; name its files, such as '{found[0]}/*'")
         if not files:
             raise DataError(f"{pattern}: there is no such file; name the files of a log")
         paths |= files
-    folders = sorted({str(path.parent) for path in paths})
-    if len(folders) > 1:
-        raise DataError(
-            f"the files lie in several folders ({', '.join(folders)}); a log is described within"
-            " one: move or link them into one folder"
-        )
+    _check_folders(paths)
     return sorted(paths)
 
 
+def _check_folders(paths: Collection[Path]) -> None:
+    root = log_folder(paths)
+    keys = {path: tuple(folder_values(path.absolute(), root)) for path in paths}
+    depths = {len(path.absolute().relative_to(root).parts) - 1 for path in paths}
+    if len(set(keys.values())) > 1 or depths != {len(keys[next(iter(paths))])}:
+        folders = sorted({str(path.parent) for path in paths})
+        raise DataError(
+            f"the files lie in several folders ({', '.join(folders)}); folders named key=value, of"
+            " the same keys, are read as columns; otherwise move or link the files into one folder"
+        )
+
+
+def log_folder(paths: Collection[Path]) -> Path:
+    """The folder that holds all files."""
+    return Path(os.path.commonpath([path.absolute().parent for path in paths]))
+
+
 def open_log(paths: Sequence[Path]) -> LogFiles:
-    """Open all files of a log alike.
+    """Open all files of a log alike; those without rows are left out as long as others have some.
 
     Raises:
         DataError: a file cannot be read, or no separator fits its first lines.
     """
-    parquet = [path for path in paths if is_parquet(path)]
-    text = next((path for path in paths if path not in parquet), None)
-    separator, invented = (",", ()) if text is None else _guess_layout(text)
-    schemas = {path: ParquetTable.open(path, {}).dtypes for path in parquet}
-    lists = {
-        name
-        for schema in schemas.values()
-        for name, dtype in schema.items()
-        if isinstance(dtype, pl.List)
-    }
-    not_text = {
-        name
-        for schema in schemas.values()
-        for name, dtype in schema.items()
-        if isinstance(dtype, NOT_TEXT) or getattr(dtype, "inner", None) in (pl.Struct, pl.List)
-    }
-    tables: list[Table] = [
-        ParquetTable.open(path, dict.fromkeys(sorted(lists), LIST_SEPARATOR))
-        if path in schemas
-        else TextTable.open(path, separator, invented)
-        for path in paths
-    ]
-    everywhere = set.intersection(*(set(table.columns) for table in tables)) - not_text
+    filled = with_rows(paths, has_header=False, quote="")
+    texts = [path for path in filled if not is_parquet(path)]
+    layout = guess_layout(texts) if texts else TextLayout()
+    filled = with_rows(filled, has_header=not layout.columns, quote=layout.quote)
+    layout, lines = open_all([path for path in texts if path in set(filled)], layout)
+    typed = [ParquetTable.open(path, {}) for path in filled if path not in set(texts)]
+    bags = {name for table in typed for name in table.bags}
+    no_text = {name for table in typed for name in (*table.no_texts, *table.binaries)}
+    separators = tuple((name, LIST_SEPARATOR) for name in sorted(bags))
+    typed = [replace(table, list_separators=separators) for table in typed]
+    opened: list[RawTable] = [*lines, *typed]
+    root = log_folder(paths)
+    tables = [_in_folders(table, root) for table in sorted(opened, key=lambda table: table.path)]
+    everywhere = set.intersection(*(set(table.columns) for table in tables)) - no_text
     everywhere = {name for name in everywhere if not is_pattern(name)}
     anywhere = dict.fromkeys(name for table in tables for name in table.columns)
     return LogFiles(
+        root=root,
+        paths=tuple(paths),
         tables=tuple(tables),
         shared=tuple(name for name in anywhere if name in everywhere),
         odd=tuple(name for name in anywhere if name not in everywhere),
-        bags=tuple(sorted(lists - not_text)),
-        separator=separator,
-        invented=invented,
+        bags=tuple(sorted(bags - no_text)),
+        layout=layout,
     )
 
 
-def _guess_layout(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The separator of a text file, and names for its columns if its first line is data."""
-    lines = _head(path)
-    widths = {separator: _width(lines, separator) for separator in SEPARATORS}
-    separator = max(SEPARATORS, key=lambda mark: widths[mark])
-    if widths[separator] < 2:
-        raise DataError(
-            f"{path}: no separator splits its first {len(lines)} lines into equally many values;"
-            f" tried {', '.join(map(repr, SEPARATORS))}; is this a table with one row a line?"
-        )
-    first = next(csv.reader(lines, delimiter=separator))
-    if any(_is_number(value) for value in first):
-        return separator, tuple(f"c{place}" for place in range(1, len(first) + 1))
-    return separator, ()
-
-
-def _head(path: Path) -> list[str]:
-    """The first whole lines of a text file."""
-    with open_bytes(path) as stream:
-        content = stream.read(HEAD_BYTES)
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    if len(content) == HEAD_BYTES:
-        lines = lines[:-1]
-    lines = [line for line in lines if line.strip()][:HEAD_LINES]
-    if not lines:
-        raise DataError(f"{path}: the file has no line of text; a log has one row a line")
-    return lines
-
-
-def _width(lines: list[str], separator: str) -> int:
-    """Values of every line, 0 if lines differ."""
-    widths = {len(values) for values in csv.reader(lines, delimiter=separator) if values}
-    return widths.pop() if len(widths) == 1 else 0
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _in_folders(table: RawTable, root: Path) -> RawTable:
+    values = folder_values(table.path.absolute(), root)
+    return FolderTable(table, tuple(values.items())) if values else table
 
 
 @dataclass(frozen=True, slots=True)

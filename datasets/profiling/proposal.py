@@ -8,7 +8,6 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +58,12 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
     Raises:
         DataError: no column can be the label, or none a domain column.
     """
-    label = choose_label(profile, wanted_label)
+    try:
+        label = choose_label(profile, wanted_label)
+    except DataError as error:
+        if not files.layout.columns:
+            raise
+        raise DataError(f"{error} (invented, as the first line holds numbers)") from None
     values = label.values_of(profile.rows)
     rows = profile.rows.filter(values.is_not_null())
     clicks = values.drop_nulls().to_numpy().astype(np.int64)
@@ -128,14 +132,14 @@ def _in_order(columns: list[Column], partition: Candidate) -> tuple[Column, ...]
 
 def toml_text(proposal: Proposal) -> str:
     """The whole file."""
-    paths = [table.path for table in proposal.files.tables]
-    name = log_name(paths)
+    files = proposal.files
+    name = log_name(files.paths, files.root)
     lines = [
         f"# Proposed from {_rows_used(proposal)}. What is marked `guess` deserves a look.",
         f"# Save it beside the log as {name}.toml, then: run_all.py --data {name}.toml",
         "",
         f"name = {_quoted(name)}",
-        f"files = {_quoted(file_pattern(paths))}",
+        f"files = {_quoted(file_pattern(files.paths, files.root))}",
         *_text_layout(proposal),
         *_label_lines(proposal),
         *_timestamp(proposal),
@@ -154,27 +158,28 @@ def toml_text(proposal: Proposal) -> str:
     return "\n".join(lines) + "\n"
 
 
-def log_name(paths: Sequence[Path]) -> str:
-    """A name for the log from what its files share, none that the catalog has."""
-    stems = [path.name.split(".")[0] for path in paths]
+def log_name(paths: Sequence[Path], root: Path) -> str:
+    """A name for the log from what its files share, or of their folder; none of the catalog."""
+    is_spread = len({path.parent for path in paths}) > 1
+    stems = [root.name] if is_spread else [path.name.split(".")[0] for path in paths]
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", _shared_start(stems)).strip("_-") or "my_log"
     return f"{name}_log" if name in available() else name
 
 
-def file_pattern(paths: Sequence[Path]) -> str | list[str]:
+def file_pattern(paths: Sequence[Path], root: Path) -> str | list[str]:
     """The name of one file; a pattern that matches several and no others there, or their names."""
-    names = [path.name for path in paths]
-    if len(names) == 1:
-        return glob.escape(names[0])
+    files = [path.absolute().relative_to(root) for path in paths]
+    exact = [glob.escape(str(file)) for file in files]
+    if len(files) == 1:
+        return exact[0]
+    names = sorted({file.name for file in files})
     start = _shared_start(names)
     end = _shared_start([name[len(start) :][::-1] for name in names])[::-1]
-    pattern = f"{glob.escape(start)}*{glob.escape(end)}"
-    matching = [
-        path.name
-        for path in paths[0].parent.iterdir()
-        if path.is_file() and fnmatchcase(path.name, pattern)
-    ]
-    return pattern if sorted(matching) == sorted(names) else [glob.escape(name) for name in names]
+    name = glob.escape(names[0]) if len(names) == 1 else f"{glob.escape(start)}*{glob.escape(end)}"
+    folders = [f"{glob.escape(part.partition('=')[0])}=*" for part in files[0].parts[:-1]]
+    pattern = "/".join([*folders, name])
+    matching = {path for path in root.glob(pattern) if path.is_file()}
+    return pattern if matching == {root / file for file in files} else exact
 
 
 def _shared_start(texts: Sequence[str]) -> str:
@@ -191,13 +196,17 @@ def _rows_used(proposal: Proposal) -> str:
 
 
 def _text_layout(proposal: Proposal) -> list[str]:
-    lines = []
-    if proposal.files.separator != ",":
-        lines.append(f"separator = {_quoted(proposal.files.separator)}")
-    if proposal.files.invented:
+    lines, layout = [], proposal.files.layout
+    if layout.separator != ",":
+        lines.append(f"separator = {_quoted(layout.separator)}")
+    if not layout.quote:
+        lines.append('quote = ""  # guess: quotes are plain characters, as every line fits so')
+    if layout.numbered:
+        lines.append("# guess: the first line is a header, though numbers are in it")
+    if layout.columns:
         lines.append(
-            f"columns = {_quoted(list(proposal.files.invented))}  # guess: the first line is data;"
-            " rename them as you like"
+            f"columns = {_quoted(list(layout.columns))}  # guess: the first line is data; rename"
+            " them as you like, or remove this line if it is a header"
         )
     return lines
 
@@ -288,25 +297,41 @@ def _plain(text: str) -> str:
 
 def remarks(proposal: Proposal) -> Iterator[str]:
     """Line by line: rows, label, time, columns, partitions, and what looks wrong."""
-    yield from _rows(proposal)
-    yield from _label(proposal)
-    yield from _time(proposal)
-    yield from _columns(proposal)
-    yield from _partitions(proposal)
-    yield from _leaks(proposal)
+    parts = (
+        _files(proposal.files),
+        _rows(proposal),
+        _label(proposal),
+        _time(proposal),
+        _columns(proposal),
+        _partitions(proposal),
+        _leaks(proposal),
+    )
+    return map(_plain, itertools.chain(*parts))
+
+
+def _files(files: LogFiles) -> Iterator[str]:
+    yield "files: " + ", ".join(str(table.path) for table in files.tables)
+    if files.empty:
+        yield f"  left out, as without rows: {', '.join(map(str, files.empty))}"
+    if files.layout.columns:
+        yield "  the first line holds numbers, so it is taken for data; columns get invented names"
+    if files.layout.numbered:
+        yield "  the first line is taken for a header: it holds numbers, but is unlike other lines"
+    if files.layout.misfit:
+        yield f"  quotes are taken for plain characters; else {files.layout.misfit}"
+    for table in files.tables:
+        if table.remark:
+            yield f"  {table.remark}"
 
 
 def _rows(proposal: Proposal) -> Iterator[str]:
     profile, files = proposal.profile, proposal.files
-    yield "files: " + ", ".join(str(table.path) for table in files.tables)
     yield f"rows: {profile.num_rows:,}; every line was read, missing values count over all of them"
     if not profile.is_whole:
         yield (
             f"  all else is from {len(profile.rows):,} rows, drawn at random from the whole log;"
             " distinct values are estimates over all rows, up to about 5% off"
         )
-    if files.invented:
-        yield "  the first line holds numbers, so it is taken for data; columns get invented names"
     if files.odd:
         yield (
             "  not usable, as not every file has them, they are no text or are named from ^ to $:"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from datasets.raw.tables import Table
+    from datasets.raw.tables import RawTable
     from datasets.spec import DatasetSpec
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class RawLog:
 
     frame: pl.LazyFrame
     files: tuple[Path, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[RawTable, ...] = ()
     absent: tuple[str, ...] = ()
     described_by: Path | None = None
     truth: str | None = None
@@ -54,10 +59,19 @@ class RawLog:
     similarity: Similarity | None = None
     identity: str = ""
 
+    @property
+    def file_names(self) -> list[str]:
+        """The names of the files, with their folders where they lie in several."""
+        root = os.path.commonpath([path.parent for path in self.files]) if self.files else ""
+        return [str(path.relative_to(root)) for path in self.files]
+
     def check(self) -> None:
         """Read every line once; a malformed one is a `DataError` with its line number."""
         for table in self.tables:
             _ = table.num_rows
+            if table.remark:
+                remedy = '; quote = "" makes quotes plain characters' if self.described_by else ""
+                logger.warning("%s%s", table.remark, remedy)
 
     def locate(self, row: int) -> str:
         """File and line of a 0-based row."""

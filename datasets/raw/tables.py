@@ -9,34 +9,75 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Protocol
 
 import numpy as np
 import polars as pl
 from polars import selectors
 
-from datasets.raw.kinds import open_bytes
+from datasets.raw.kinds import is_parquet, open_bytes
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 BLOCK_BYTES = 1 << 24
 MAX_RECORD_BYTES = 1 << 26
+PROBE_BYTES = 1 << 16
 NEWLINE, CARRIAGE_RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES = 1 << 20
+LONE_RETURN = re.compile(r"\r(?!\n)")
+LONE_RETURNS = "carriage returns stand alone, as old line ends do; convert them to line ends (\\n)"
+STRAY_QUOTE = (
+    "a quote stands inside a value; quote the whole value and double it, or take quotes for plain"
+    ' characters (quote = "" in a TOML file)'
+)
+OPEN_QUOTE = "a quote is opened and never closed; close it or double it"
+csv.field_size_limit(MAX_RECORD_BYTES)
+
+
+class RawTable(Protocol):
+    """One file of a log."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    @property
+    def num_rows(self) -> int:
+        """Data rows, after a check of them."""
+
+    @property
+    def remark(self) -> str:
+        """What deserves a look in a file without an error; known after the check."""
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows in file order."""
+
+    def locate(self, row: int) -> str:
+        """The file and line of a 0-based data row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The number of data rows of a checked file, and whether a value runs over several lines."""
+    """The number of data rows of a checked file.
+
+    Quoted values of `num_long` rows run over several lines; the first such row begins in line
+    `first_long`.
+    """
 
     num_rows: int
-    has_multiline_values: bool
+    num_long: int = 0
+    first_long: int = 0
 
 
 class _Surveyor:
@@ -46,11 +87,15 @@ class _Surveyor:
         self.path = table.path
         self.separator = ord(table.separator)
         self.num_columns = len(table.columns)
-        self.names = "the header names" if table.has_header else "the list of columns names"
+        self.names = "the header names" if table.header_lines else "the list of columns names"
+        self.has_quotes = bool(table.quote)
+        self.header_lines = table.header_lines
         self.num_records = 0
         self.num_lines = 0
         self.num_blank = 0
         self.first_blank_line = 0
+        self.num_long = 0
+        self.first_long = 0
         self._carry = b""
 
     def feed(self, block: bytes) -> None:
@@ -59,7 +104,7 @@ class _Surveyor:
         data = self._carry + (block.removeprefix(BYTE_ORDER_MARK) if at_start else block)
         values = np.frombuffer(data, np.uint8)
         delimiters = np.flatnonzero((values == self.separator) | (values == NEWLINE))
-        has_quotes = QUOTE in data
+        has_quotes = self.has_quotes and QUOTE in data
         if has_quotes:
             delimiters = self._outside_quotes(data, values, delimiters)
         ends = np.flatnonzero(values[delimiters] == NEWLINE)  # of delimiters: where records end
@@ -67,6 +112,8 @@ class _Surveyor:
         if cut:
             self._check_text(data, cut)
             self._check_records(data, values, delimiters, ends)
+            if has_quotes:
+                self._count_long(data, values[:cut], delimiters[ends])
             self.num_lines += data.count(b"\n", 0, cut) if has_quotes else int(ends.size)
         self._carry = data[cut:]
         if len(self._carry) > MAX_RECORD_BYTES:
@@ -82,7 +129,18 @@ class _Surveyor:
             return
         self.feed(b"\n")
         if self._carry:
-            self._fail(0, self._carry, "a quote is opened and never closed; close it or double it")
+            self._fail(0, self._carry, OPEN_QUOTE)
+
+    def _count_long(self, data: bytes, values: np.ndarray, stops: np.ndarray) -> None:
+        """Count the rows that run over several lines; a header is none."""
+        lines = np.searchsorted(stops, np.flatnonzero(values == NEWLINE))
+        long = np.flatnonzero(np.bincount(lines, minlength=len(stops)) > 1)
+        if self.header_lines and not self.num_lines:
+            long = long[long > 0]
+        if long.size and not self.num_long:
+            end = int(stops[long[0] - 1]) + 1 if long[0] else 0
+            self.first_long = self.num_lines + data.count(b"\n", 0, end) + 1
+        self.num_long += int(long.size)
 
     def _check_records(
         self, data: bytes, values: np.ndarray, delimiters: np.ndarray, ends: np.ndarray
@@ -97,11 +155,14 @@ class _Surveyor:
         self._check_blanks(data, starts, is_blank, filled)
         wrong = filled[num_values[filled] != self.num_columns]
         if wrong.size:
+            first = wrong[0]
+            line = data[starts[first] : starts[first] + lengths[first]]
+            is_cut = LONE_RETURN.search(line.decode())
             self._fail(
-                int(starts[wrong[0]]),
+                int(starts[first]),
                 data,
-                f"the line has {num_values[wrong[0]]} values, {self.names} {self.num_columns};"
-                " repair or remove the line",
+                f"the line has {num_values[first]} values, {self.names} {self.num_columns};"
+                f" {LONE_RETURNS if is_cut else 'repair or remove the line'}",
             )
         void = filled[lengths[filled] == self.num_columns - 1]  # nothing but separators
         if void.size:
@@ -136,11 +197,7 @@ class _Surveyor:
             *closing[closing < len(values) - 1][~np.isin(after, edges)][:1],
         ]
         if stray:
-            self._fail(
-                int(min(stray)),
-                data,
-                "a quote stands inside a value; quote the whole value and double it",
-            )
+            self._fail(int(min(stray)), data, STRAY_QUOTE)
         return delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
 
     def _check_text(self, data: bytes, end: int) -> None:
@@ -164,15 +221,21 @@ class _Surveyor:
 
 @dataclass(frozen=True)
 class TextTable:
-    """One delimited text file; an empty value is missing."""
+    """One delimited text file; an empty value is missing.
+
+    Without a `quote` quotes are plain characters.
+    """
 
     path: Path
     separator: str
     columns: tuple[str, ...]
-    has_header: bool = True
+    header_lines: int = 1
+    quote: str = '"'
 
     @classmethod
-    def open(cls, path: Path, separator: str = ",", columns: tuple[str, ...] = ()) -> TextTable:
+    def open(
+        cls, path: Path, separator: str = ",", columns: tuple[str, ...] = (), quote: str = '"'
+    ) -> TextTable:
         """Read the first line only, names without blanks around them.
 
         `columns` name those of a file without a header.
@@ -182,29 +245,30 @@ class TextTable:
                 there are not as many `columns` as values.
         """
         with open_bytes(path) as stream:
-            line = stream.readline(MAX_HEADER_BYTES)
-        first = _first_line(path, line, separator)
+            record = _first_record(stream, quote)
+        first = _first_values(path, record, separator, quote)
         if columns and len(first) != len(columns):
             raise DataError(
                 f"{path} line 1: the line has {len(first)} values, the list of columns names"
                 f" {len(columns)}; correct the list or the separator"
             )
         if columns:
-            return cls(path, separator, columns, has_header=False)
+            return cls(path, separator, columns, 0, quote)
         repeated = sorted({column for column in first if first.count(column) > 1})
         if repeated:
             raise DataError(
                 f"{path} line 1: columns named twice: {', '.join(repeated)}; every column needs a"
                 " name of its own"
             )
-        return cls(path, separator, first)
+        return cls(path, separator, first, record.rstrip(b"\r\n").count(b"\n") + 1, quote)
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order, every value a string; blank lines at the end are left out."""
         frame = pl.scan_csv(
             self.path,
             separator=self.separator,
-            has_header=self.has_header,
+            has_header=self.header_lines > 0,
+            quote_char=self.quote or None,
             new_columns=list(self.columns),
             infer_schema=False,
             glob=False,
@@ -224,24 +288,35 @@ class TextTable:
             while block := stream.read(BLOCK_BYTES):
                 surveyor.feed(block)
             surveyor.finish()
-        num_rows = surveyor.num_records - self.has_header
+        num_rows = surveyor.num_records - (self.header_lines > 0)
         if num_rows < 1:
             raise DataError(
-                f"{self.path}: the file has {'a header but ' if self.has_header else ''}no data"
+                f"{self.path}: the file has {'a header but ' if self.header_lines else ''}no data"
                 " row; at least one line of data is needed"
             )
-        return Survey(num_rows, surveyor.num_lines > surveyor.num_records + surveyor.num_blank)
+        return Survey(num_rows, surveyor.num_long, surveyor.first_long)
 
     @property
     def num_rows(self) -> int:
         """Data rows, after a check of every line."""
         return self.survey.num_rows
 
+    @property
+    def remark(self) -> str:
+        """Where quoted values run over several lines; empty where none does."""
+        survey = self.survey
+        if not survey.num_long:
+            return ""
+        return (
+            f"{self.path} line {survey.first_long}: a quoted value runs over several lines, the"
+            f" first of {survey.num_long:,} that do"
+        )
+
     def locate(self, row: int) -> str:
         """The file and line of a 0-based data row."""
-        if self.survey.has_multiline_values:
+        if self.survey.num_long:
             return f"{self.path} data row {row + 1}"
-        return f"{self.path} line {row + 1 + self.has_header}"
+        return f"{self.path} line {row + 1 + self.header_lines}"
 
 
 @dataclass(frozen=True)
@@ -252,9 +327,11 @@ class DecodedTable(TextTable):
     """
 
     @classmethod
-    def open(cls, path: Path, separator: str = "::", columns: tuple[str, ...] = ()) -> DecodedTable:
+    def open(
+        cls, path: Path, separator: str = "::", columns: tuple[str, ...] = (), quote: str = ""
+    ) -> DecodedTable:
         """Name the columns; nothing is read yet."""
-        return cls(path, separator, columns, has_header=False)
+        return cls(path, separator, columns, 0, quote)
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order, every value a string."""
@@ -263,7 +340,7 @@ class DecodedTable(TextTable):
     @cached_property
     def survey(self) -> Survey:
         """The row count, after a check of every line."""
-        return Survey(len(self._frame), has_multiline_values=False)
+        return Survey(len(self._frame))
 
     @cached_property
     def _frame(self) -> pl.DataFrame:
@@ -297,23 +374,46 @@ class ParquetTable:
         Raises:
             DataError: the file is not a Parquet file, or has no row.
         """
-        try:
-            frame = pl.scan_parquet(path, glob=False)
-            dtypes = dict(frame.collect_schema())
-            num_rows = int(frame.select(pl.len()).collect().item())
-        except pl.exceptions.PolarsError as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{path}: not a readable Parquet file ({reason}); write it again"
-            ) from None
+        dtypes, num_rows = _footer(path)
         if not num_rows:
             raise DataError(f"{path}: the file has no row; at least one is needed")
         return cls(path, dtypes, num_rows, tuple(list_separators.items()))
 
     @property
+    def remark(self) -> str:
+        """Nothing."""
+        return ""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(self.dtypes)
+
+    @property
+    def bags(self) -> tuple[str, ...]:
+        """The columns of lists of texts or numbers."""
+        inner = {name: getattr(dtype, "inner", None) for name, dtype in self.dtypes.items()}
+        return tuple(
+            name
+            for name, dtype in inner.items()
+            if isinstance(self.dtypes[name], pl.List)
+            and isinstance(dtype, pl.DataType)
+            and (dtype.is_numeric() or dtype == pl.String)
+        )
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """The columns of bytes, which are text if they happen to be UTF-8."""
+        return tuple(name for name, dtype in self.dtypes.items() if dtype == pl.Binary)
+
+    @property
+    def no_texts(self) -> tuple[str, ...]:
+        """The columns whose values have no text: maps, structs, lists of those, durations."""
+        return tuple(
+            name
+            for name, dtype in self.dtypes.items()
+            if (dtype.is_nested() and name not in self.bags) or dtype in (pl.Duration, pl.Object)
+        )
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order; lists as text, times with a zone as UTC without one."""
@@ -332,7 +432,28 @@ class ParquetTable:
         return f"{self.path} row {row + 1}"
 
 
-Table = TextTable | ParquetTable
+def _footer(path: Path) -> tuple[dict[str, pl.DataType], int]:
+    """The columns of a Parquet file and its number of rows."""
+    frame = pl.scan_parquet(path, glob=False)
+    try:
+        return dict(frame.collect_schema()), int(frame.select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a readable Parquet file ({reason}); write it again") from None
+
+
+def with_rows(paths: Sequence[Path], *, has_header: bool, quote: str) -> list[Path]:
+    """The files of a log that have rows; all of them if none has any."""
+
+    def is_filled(path: Path) -> bool:
+        if is_parquet(path):
+            return _footer(path)[1] > 0
+        with open_bytes(path) as stream:
+            if has_header:
+                _first_record(stream, quote)
+            return any(part.strip() for part in iter(lambda: stream.read(PROBE_BYTES), b""))
+
+    return [path for path in paths if is_filled(path)] or list(paths)
 
 
 def named(name: str) -> pl.Expr:
@@ -353,7 +474,7 @@ def check_folder(root: Path) -> None:
 
 
 def require_columns(
-    table: Table, needed: Iterable[str], optional: Iterable[str] = ()
+    table: RawTable, needed: Iterable[str], optional: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """The optional columns that a table lacks.
 
@@ -378,22 +499,45 @@ def require_columns(
     return tuple(missing)
 
 
-def _first_line(path: Path, line: bytes, separator: str) -> tuple[str, ...]:
-    if not line.strip():
-        state = "its first line is blank" if line else "the file is empty"
+def _first_record(stream: BinaryIO, quote: str) -> bytes:
+    """The first line, or more of them where a quoted value holds line ends."""
+    record = line = stream.readline(MAX_HEADER_BYTES)
+    num_quotes = line.count(b'"')
+    while quote and num_quotes % 2 and line:
+        line = stream.readline(MAX_HEADER_BYTES - len(record))
+        record += line
+        num_quotes += line.count(b'"')
+    return record
+
+
+def _first_values(path: Path, record: bytes, separator: str, quote: str) -> tuple[str, ...]:
+    if not record.strip():
+        state = "its first line is blank" if record else "the file is empty"
         raise DataError(f"{path}: {state}; a header line and data lines are needed")
     try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
+        text = record.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise DataError(
             f"{path} line 1: the header is not UTF-8 text; save the file as UTF-8"
         ) from None
-    if len(line) == MAX_HEADER_BYTES:
+    if quote and text.count(quote) % 2:
+        raise DataError(f"{path} line 1: {OPEN_QUOTE}")
+    try:
+        values = next(csv.reader([text], delimiter=separator, quoting=quoting(quote)))
+    except csv.Error:
+        problem = LONE_RETURNS if LONE_RETURN.search(text) else STRAY_QUOTE
+        raise DataError(f"{path} line 1: {problem}") from None
+    if len(record) == MAX_HEADER_BYTES:
         raise DataError(
             f"{path} line 1: the header is longer than {MAX_HEADER_BYTES} bytes; is this a text"
             " file?"
         )
-    return tuple(name.strip() for name in next(csv.reader([text], delimiter=separator)))
+    return tuple(name.strip() for name in values)
+
+
+def quoting(quote: str) -> Literal[0, 3]:
+    """The rule of the csv module for text with or without quotes."""
+    return csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
 
 
 def _lines(path: Path) -> list[str]:

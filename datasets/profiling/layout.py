@@ -1,0 +1,146 @@
+"""Guesses how the text files of an unknown log are laid out: separator, quotes and header."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from datasets.raw.kinds import open_bytes
+from datasets.raw.tables import LONE_RETURNS, TextTable, quoting
+from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SEPARATORS = "\t,;|\x01 "  # a space comes last: it stands within values too
+HEAD_BYTES = 1 << 20
+HEAD_LINES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLayout:
+    """The layout of all text files of a log.
+
+    `columns` are invented names where the first line is data. `numbered` says that a first line
+    with numbers is taken for a header, `misfit` why quotes are taken for plain characters.
+    """
+
+    separator: str = ","
+    quote: str = '"'
+    columns: tuple[str, ...] = ()
+    numbered: bool = False
+    misfit: str = ""
+
+    def open(self, path: Path) -> TextTable:
+        """A file of this layout."""
+        return TextTable.open(path, self.separator, self.columns, self.quote)
+
+
+def guess_layout(paths: Sequence[Path]) -> TextLayout:
+    """The layout by the first lines of the first file that has more than one.
+
+    Raises:
+        DataError: no separator fits these lines.
+    """
+    heads = ((path, _head(path)) for path in paths)
+    path, lines = next((head for head in heads if len(head[1]) > 1), (paths[0], _head(paths[0])))
+    if not lines:
+        raise DataError(f"{path}: the file has no line of text; a log has one row a line")
+    for quote in ('"', ""):
+        by_mark = {mark: _records(path, lines, mark, quote) for mark in SEPARATORS}
+        widths = {mark: _width(records) for mark, records in by_mark.items()}
+        separator = max(widths, key=widths.__getitem__)
+        if widths[separator] < 2:
+            continue
+        first, *rows = by_mark[separator]
+        layout = TextLayout(separator=separator, quote=quote)
+        if not any(map(_is_number, first)):
+            return layout
+        if _is_header(first, rows):
+            return replace(layout, numbered=True)
+        return replace(layout, columns=tuple(f"c{place + 1}" for place in range(len(first))))
+    raise DataError(
+        f"{path}: no separator splits its first {len(lines)} lines into equally many values;"
+        f" tried {', '.join(map(repr, SEPARATORS))}; is this a table with one row a line?"
+    )
+
+
+def open_all(paths: Sequence[Path], layout: TextLayout) -> tuple[TextLayout, list[TextTable]]:
+    """The layout after a check of every line, and the files in it.
+
+    Where quotes join lines or stand within values, and every line fits without them, they are plain
+    characters. A file whose first line has quotes means them.
+
+    Raises:
+        DataError: a header cannot be read.
+    """
+    tables = [layout.open(path) for path in paths]
+    if not (misfit := _misfit(tables)) or any('"' in "".join(_head(path)[:1]) for path in paths):
+        return layout, tables
+    plain = replace(layout, quote="", misfit=misfit)
+    others = [plain.open(path) for path in paths]
+    return (layout, tables) if _misfit(others) else (plain, others)
+
+
+def _misfit(tables: Sequence[TextTable]) -> str:
+    """What is wrong, or odd, in the lines of files; empty if nothing is."""
+    try:
+        return next(filter(None, (table.remark for table in tables)), "")
+    except DataError as error:
+        return str(error)
+
+
+def _head(path: Path) -> list[str]:
+    """The first whole lines of a text file."""
+    with open_bytes(path) as stream:
+        content = stream.read(HEAD_BYTES)
+    lines = content.decode("utf-8-sig", errors="replace").split("\n")
+    if len(content) == HEAD_BYTES and len(lines) > 1:
+        lines = lines[:-1]
+    return [line.removesuffix("\r") for line in lines if line.strip()][:HEAD_LINES]
+
+
+def _records(path: Path, lines: list[str], separator: str, quote: str) -> list[list[str]]:
+    """The values of every line; the last record may be cut, so it counts only if it is alone."""
+    reader = csv.reader(lines, delimiter=separator, quoting=quoting(quote))
+    try:
+        records = [values for values in reader if values]
+    except csv.Error:
+        raise DataError(f"{path} line {reader.line_num}: {LONE_RETURNS}") from None
+    return records[:-1] if len(records) == HEAD_LINES else records
+
+
+def _width(records: list[list[str]]) -> int:
+    """Values of every record, 0 if they differ."""
+    widths = set(map(len, records))
+    return widths.pop() if len(widths) == 1 else 0
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _is_header(first: list[str], rows: list[list[str]]) -> bool:
+    """True of a first line with numbers that names columns.
+
+    It counts them, or its values are all different, none is one of the at most two values of the
+    column below it, and one is a text above numbers or a third value there.
+    """
+    if len(set(first)) < len(first):
+        return False
+    if first in ([str(place + start) for place in range(len(first))] for start in (0, 1)):
+        return len(first) > 2
+    columns = [set(column) for column in zip(*rows, strict=True)]
+    pairs = [(name.strip(), values) for name, values in zip(first, columns, strict=False)]
+    if any(len(values) <= 2 and name in values for name, values in pairs):
+        return False
+    return any(
+        len(values) == 2 or (name and not _is_number(name) and all(map(_is_number, values)))
+        for name, values in pairs
+    )
