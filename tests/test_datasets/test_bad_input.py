@@ -124,23 +124,21 @@ def test_damaged_gzip(message_of, packed):
 
 
 TAR = b"log.csv".ljust(257, b"\0") + b"ustar\x0000"
+STRANGERS = {
+    "zip": (b"PK\x03\x04", "this is a zip archive or an Excel workbook; unpack it, or"),
+    "tar": (TAR, "this is a tar archive; unpack it"),
+    "tar.gz": (gzip.compress(TAR), "this is a tar archive within gzip; unpack it"),
+    "gz.gz": (gzip.compress(gzip.compress(b"a")), "this is a file packed twice within gzip;"),
+    "parquet.gz": (gzip.compress(b"PAR1"), "this is a Parquet file within gzip; unpack it"),
+    "bz2": (b"BZh91AY&SY", "this is a bzip2 file; unpack it"),
+    "xz": (b"\xfd7zXZ\0", "this is an xz file; unpack it"),
+    "utf16": ("time,site\n".encode("utf-16"), "this is UTF-16 text; save it as UTF-8"),
+    "json": (b'{"time": 1, "site": "s0"}\n', "this is JSON; write it as CSV or Parquet"),
+    "cut parquet": (b"PAR1 and no end", "not a readable Parquet file"),
+}
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"PK\x03\x04", "this is a zip archive or an Excel workbook; unpack it, or"),
-        (TAR, "this is a tar archive; unpack it"),
-        (gzip.compress(TAR), "this is a tar archive within gzip; unpack it"),
-        (gzip.compress(gzip.compress(b"a,b\n")), "this is a file packed twice within gzip;"),
-        (gzip.compress(b"PAR1"), "this is a Parquet file within gzip; unpack it"),
-        (b"BZh91AY&SY", "this is a bzip2 file; unpack it"),
-        (b"\xfd7zXZ\0", "this is an xz file; unpack it"),
-        ("time,site\n".encode("utf-16"), "this is UTF-16 text; save it as UTF-8"),
-        (b'{"time": 1, "site": "s0"}\n', "this is JSON; write it as CSV or Parquet"),
-        (b"PAR1 and no end", "not a readable Parquet file"),
-    ],
-)
+@pytest.mark.parametrize(("content", "words"), STRANGERS.values(), ids=STRANGERS)
 def test_file_of_another_kind_is_named(message_of, content, words):
     assert f"log.csv: {words}" in message_of(content).replace("by its first bytes ", "")
 
