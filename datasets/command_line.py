@@ -48,8 +48,9 @@ def exit_code(
     `place` is named where an error of a file names none, `hint` after Ctrl-C. What `act` prints is
     written with escapes where the terminal's encoding lacks a letter.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return act()
     except errors as error:

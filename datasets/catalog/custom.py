@@ -20,7 +20,7 @@ import polars as pl
 
 from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
-from datasets.raw.folders import FolderTable, folder_values
+from datasets.raw.folders import FolderTable, folder_values, is_meant
 from datasets.raw.kinds import is_parquet
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import (
@@ -378,9 +378,10 @@ def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
             raise DataError(
                 f"files = {pattern!r} is not a file pattern ({error}); use one such as 'log*.csv'"
             ) from None
-        paths = {path for path in matching if path.is_file()}
+        paths = {path for path in matching if is_meant(path, pattern)}
         if not paths:
-            what = f"{pattern!r} matches a folder" if matching else f"no file matches {pattern!r}"
+            is_folder = any(path.is_dir() for path in matching)
+            what = f"{pattern!r} matches a folder" if is_folder else f"no file matches {pattern!r}"
             raise DataError(f"{root}: {what}; correct 'files' or name another folder")
         found |= paths
     return sorted(found)

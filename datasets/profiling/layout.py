@@ -49,19 +49,22 @@ def guess_layout(paths: Sequence[Path]) -> TextLayout:
     path, lines = next((head for head in heads if len(head[1]) > 1), (paths[0], _head(paths[0])))
     if not lines:
         raise DataError(f"{path}: the file has no line of text; a log has one row a line")
-    for quote in ('"', ""):
-        by_mark = {mark: _records(path, lines, mark, quote) for mark in SEPARATORS}
+    for quote in ('"', "") if '"' not in lines[0] else ('"',):
+        by_mark = {mark: _records(lines, mark, quote) for mark in SEPARATORS}
         widths = {mark: _width(records) for mark, records in by_mark.items()}
         separator = max(widths, key=widths.__getitem__)
         if widths[separator] < 2:
             continue
         first, *rows = by_mark[separator]
-        layout = TextLayout(separator=separator, quote=quote)
+        misfit = "" if quote else "no separator fits the first lines"
+        layout = TextLayout(separator=separator, quote=quote, misfit=misfit)
         if not any(map(_is_number, first)):
             return layout
         if _is_header(first, rows):
             return replace(layout, numbered=True)
         return replace(layout, columns=tuple(f"c{place + 1}" for place in range(len(first))))
+    if place := next((place for place, line in enumerate(lines, 1) if "\r" in line), 0):
+        raise DataError(f"{path} line {place}: {LONE_RETURNS}")
     raise DataError(
         f"{path}: no separator splits its first {len(lines)} lines into equally many values;"
         f" tried {', '.join(map(repr, SEPARATORS))}; is this a table with one row a line?"
@@ -103,14 +106,13 @@ def _head(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines if line.strip()][:HEAD_LINES]
 
 
-def _records(path: Path, lines: list[str], separator: str, quote: str) -> list[list[str]]:
-    """The values of every line; the last record may be cut, so it counts only if it is alone."""
-    reader = csv.reader(lines, delimiter=separator, quoting=quoting(quote))
-    try:
-        records = [values for values in reader if values]
-    except csv.Error:
-        raise DataError(f"{path} line {reader.line_num}: {LONE_RETURNS}") from None
-    return records[:-1] if len(records) == HEAD_LINES else records
+def _records(lines: list[str], separator: str, quote: str) -> list[list[str]]:
+    """The values of every line; the last record may be cut, so it counts among two at most."""
+    reader = csv.reader(
+        (line.replace("\r", " ") for line in lines), delimiter=separator, quoting=quoting(quote)
+    )
+    records = [values for values in reader if values]
+    return records[:-1] if len(records) > 2 else records
 
 
 def _width(records: list[list[str]]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.profiling.layout import TextLayout, guess_layout, open_all
-from datasets.raw.folders import FolderTable, folder_values
+from datasets.raw.folders import FolderTable, folder_values, is_meant
 from datasets.raw.kinds import is_parquet
 from datasets.raw.tables import ParquetTable, RawTable, is_pattern, named, with_rows
 from datasets.raw.values import as_text
@@ -73,14 +73,20 @@ def find_log(patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         exact = Path(pattern)
         found = [exact] if exact.exists() else [*map(Path, glob.glob(pattern, recursive=True))]  # noqa: PTH207
-        files = {path for path in found if path.is_file()}
-        if not files and found:
-            raise DataError(f"{found[0]}: a folder; name its files, such as '{found[0]}/*'")
+        files = {path for path in found if is_meant(path, pattern)}
+        if folder := next((path for path in found if path.is_dir() and not files), None):
+            raise DataError(f"{folder}: a folder; name its files, such as '{folder}/**/*'")
         if not files:
             raise DataError(f"{pattern}: there is no such file; name the files of a log")
+        if unwritable := next((path for path in files if not _is_utf8(path.name)), None):
+            raise DataError(f"{unwritable}: the file's name is not UTF-8; rename it")
         paths |= files
     _check_folders(paths)
     return sorted(paths)
+
+
+def _is_utf8(name: str) -> bool:
+    return name.encode(errors="ignore").decode() == name
 
 
 def _check_folders(paths: Collection[Path]) -> None:

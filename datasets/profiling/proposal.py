@@ -19,6 +19,7 @@ from datasets.profiling.labels import Label, candidates_of, choose_label
 from datasets.profiling.names import is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
 from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise
+from datasets.raw.folders import is_meant
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -134,9 +135,11 @@ def toml_text(proposal: Proposal) -> str:
     """The whole file."""
     files = proposal.files
     name = log_name(files.paths, files.root)
+    is_spread = {path.absolute().parent for path in files.paths} != {files.root}
+    place = f"in the folder {files.root.name}" if is_spread else "beside the log"
     lines = [
         f"# Proposed from {_rows_used(proposal)}. What is marked `guess` deserves a look.",
-        f"# Save it beside the log as {name}.toml, then: run_all.py --data {name}.toml",
+        _plain(f"# Save it {place} as {name}.toml, then: run_all.py --data {name}.toml"),
         "",
         f"name = {_quoted(name)}",
         f"files = {_quoted(file_pattern(files.paths, files.root))}",
@@ -178,7 +181,7 @@ def file_pattern(paths: Sequence[Path], root: Path) -> str | list[str]:
     name = glob.escape(names[0]) if len(names) == 1 else f"{glob.escape(start)}*{glob.escape(end)}"
     folders = [f"{glob.escape(part.partition('=')[0])}=*" for part in files[0].parts[:-1]]
     pattern = "/".join([*folders, name])
-    matching = {path for path in root.glob(pattern) if path.is_file()}
+    matching = {path for path in root.glob(pattern) if is_meant(path, pattern)}
     return pattern if matching == {root / file for file in files} else exact
 
 

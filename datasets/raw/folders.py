@@ -1,9 +1,10 @@
-"""Columns that stand in the names of folders, `key=value`, as Hive and Spark write them."""
+"""The folders of a log as Hive and Spark write them: the files meant, and columns in names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from datasets.raw.tables import RawTable
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def is_meant(path: Path, pattern: str) -> bool:
+    """True of a file that a pattern means.
+
+    Names from `.` or `_` on, such as `_SUCCESS`, are those of tools; their pattern must begin so.
+    """
+    is_marked = path.name.startswith((".", "_"))
+    return path.is_file() and (not is_marked or PurePath(pattern).name.startswith((".", "_")))
 
 
 def folder_values(path: Path, root: Path) -> dict[str, str | None]:

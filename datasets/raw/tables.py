@@ -112,9 +112,10 @@ class _Surveyor:
         if cut:
             self._check_text(data, cut)
             self._check_records(data, values, delimiters, ends)
-            if has_quotes:
+            num_lines = data.count(b"\n", 0, cut) if has_quotes else int(ends.size)
+            if num_lines > ends.size:
                 self._count_long(data, values[:cut], delimiters[ends])
-            self.num_lines += data.count(b"\n", 0, cut) if has_quotes else int(ends.size)
+            self.num_lines += num_lines
         self._carry = data[cut:]
         if len(self._carry) > MAX_RECORD_BYTES:
             self._fail(
@@ -258,7 +259,7 @@ class TextTable:
         if repeated:
             raise DataError(
                 f"{path} line 1: columns named twice: {', '.join(repeated)}; every column needs a"
-                " name of its own"
+                " name of its own, blanks around it aside"
             )
         return cls(path, separator, first, record.rstrip(b"\r\n").count(b"\n") + 1, quote)
 

@@ -413,8 +413,8 @@ def test_unusable_log_is_one_clear_line(capsys, tmp_path, content, words):
     ("arguments", "words"),
     [
         (["nowhere.csv"], "there is no such file"),
-        (["sub"], "sub: a folder; name its files, such as 'sub/*'"),
-        (["s*b"], "sub: a folder; name its files, such as 'sub/*'"),
+        (["sub"], "sub: a folder; name its files, such as 'sub/**/*'"),
+        (["s*b"], "sub: a folder; name its files, such as 'sub/**/*'"),
         (["log.csv", "sub/log.csv"], "several folders"),
         (["log.csv", "--label", "clik"], "no column 'clik'; available: click"),
         (["log.csv", "--label", "item"], "'item' has 30 distinct values"),

@@ -99,6 +99,17 @@ def test_parquet_parts_without_rows_are_left_out(describe, log, tmp_path):
     assert data.card["rows_in_log"] == NUM_ROWS
 
 
+def test_marks_of_tools_are_no_files_of_a_log(describe, log, tmp_path):
+    write_folders(log, tmp_path / "t", "csv")
+    for name in ("_SUCCESS", "scene=home/.0.crc", "scene=home/_committed_7"):
+        (tmp_path / "t" / name).write_bytes(b'{"added": [1]}')
+
+    proposal, _, data = describe("t/**", tmp_path / "t")
+
+    assert proposal["partition"] == ["scene"]
+    assert data.card["rows_in_log"] == NUM_ROWS
+
+
 def test_part_of_one_line_is_no_empty_one_without_a_header(describe, log, tmp_path):
     log[:1].write_csv(tmp_path / "part-0.csv", include_header=False)
     log[1:].write_csv(tmp_path / "part-1.csv", include_header=False)
@@ -188,6 +199,7 @@ STRAY = {
     "joined lines": ['"Alias, season one', 'say "yes" twice', '"Best" of'],
     "one in a value": ['5" screen'],
     "never closed": ['"open'],
+    "in two columns": [],
     "at the ends": ['24" and 27"', '"A" or "B"'],
 }
 
@@ -197,13 +209,17 @@ def test_quotes_that_are_no_quotes(describe, log, tmp_path, titles):
     lines = log.write_csv(separator="\t", quote_style="never").splitlines()
     for place, title in enumerate(titles):
         lines[50 + 30 * place] = lines[50 + 30 * place].rpartition("\t")[0] + f"\t{title}"
+    if not titles:
+        lines[50] = lines[50].replace("\tu", '\t"u')
+        lines[60] = lines[60].replace("\tthing", '\t"thing')
     (tmp_path / "log.tsv").write_text("\n".join(lines) + "\n")
 
     proposal, remarks, data = describe("log.tsv")
 
     assert proposal["quote"] == ""
     assert "quotes are taken for plain characters; else " in remarks
-    assert f"characters; else {tmp_path / 'log.tsv'} line " in remarks
+    words = f"{tmp_path / 'log.tsv'} line " if titles else "no separator fits the first lines"
+    assert f"characters; else {words}" in remarks
     assert data.card["rows_in_log"] == NUM_ROWS
 
 
@@ -240,6 +256,14 @@ def test_quote_of_another_kind_is_refused(prepare_log, refused, tiny):
     assert "quote must be '\"'" in refused(prepare_log, tiny, quote="'")
 
 
+@pytest.mark.parametrize("mark", ["\x0b", "\x1c", "\x85", "\u2028", "\r"])
+def test_marks_that_end_no_line_are_read(describe, log, tmp_path, mark):
+    titles = pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(f"one{mark}two"))
+    log.with_columns(title=titles.otherwise("title")).write_csv(tmp_path / "log.csv")
+
+    assert describe("log.csv")[2].card["rows_in_log"] == NUM_ROWS
+
+
 @pytest.mark.parametrize(("end", "line"), [("\r", 1), ("\n", 2)])
 def test_lone_carriage_returns_are_named(refusal, log, tmp_path, end, line):
     header, _, rows = log.write_csv().partition("\n")
@@ -263,6 +287,18 @@ def test_very_long_values_are_read(describe, log, tmp_path):
     log.with_columns(title=long).write_csv(tmp_path / "log.csv")
 
     assert describe("log.csv")[2].card["rows_in_log"] == NUM_ROWS
+
+
+def test_names_that_differ_in_blanks_only_are_named(refusal, log, tmp_path):
+    log.rename({"title": "user "}).write_csv(tmp_path / "log.csv")
+
+    assert "log.csv line 1: columns named twice: user; every" in refusal("log.csv")
+
+
+def test_name_of_a_file_that_is_not_utf8(refusal, log, tmp_path):
+    (tmp_path / "log\udcff.csv").write_text(log.write_csv())
+
+    assert "the file's name is not UTF-8; rename it" in refusal("log*.csv")
 
 
 def test_header_over_several_lines(describe, log, tmp_path, caplog):
