@@ -39,6 +39,10 @@ def apart(name: str, taken: Collection[str]) -> str:
 class DataError(ValueError):
     """Bad input: the message is one line that says what, where, the value and what is allowed."""
 
+    def __str__(self) -> str:
+        """The message; line breaks of a name or a value in it are blanks."""
+        return " ".join(super().__str__().split("\n"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
