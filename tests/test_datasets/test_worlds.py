@@ -200,7 +200,7 @@ def test_bias_world_shifts_all_rows_of_a_domain_alike():
 
     level = simulation.effects.level
     expected = level[other] - level[shown.domain]
-    usual = (0.01 < simulation.p_click(shown)) & (np.abs(change) < 2.0)  # rounded to 1e-6
+    usual = (simulation.p_click(shown) > 0.01) & (np.abs(change) < 2.0)  # rounded to 1e-6
     assert usual.mean() > 0.5
     assert np.allclose(change[usual], expected[usual], atol=1e-3)
     assert np.ptp(level) > 1.0
