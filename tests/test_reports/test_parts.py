@@ -46,6 +46,9 @@ def planned(folder_of: type[Folder], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize("name", sorted(load_tables().keys() - OF_THEIR_OWN))
 def test_table_arranges_what_it_tabulates(studies: Runs, name: str) -> None:
     numbers = PARTS[name].tabulate(studies)
+    if not {*studies.studies} & {*PARTS[name].studies}:  # a study of one's own
+        assert numbers.empty
+        return
     layout = PARTS[name].arrange(numbers)
 
     rows = [row for block in layout.blocks for row in block.rows]
