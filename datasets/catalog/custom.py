@@ -409,6 +409,13 @@ def _open_parquet(path: Path, spec: DatasetSpec) -> ParquetTable:
                 f"{path}: column {name!r} is of the type {table.dtypes[name]}, which has no text;"
                 f" {remedy}"
             )
+    for name in set(bags) & set(table.bags):
+        row = table.row_with_element(name, bags[name])
+        if row is not None:
+            raise DataError(
+                f"{table.locate(row)}: an element of the list {name!r} holds the separator"
+                f" {bags[name]!r}; give the feature one that no element holds"
+            )
     return table
 
 

@@ -140,12 +140,19 @@ def judge(
     rows: pl.DataFrame,
     label: np.ndarray,
     *,
-    is_bag: bool,
+    list_separator: str | None,
     time: TimeColumn | Doubt | None,
 ) -> Column:
-    """Judge one column by the rows that have a label; `time` is what it is as a time, if any."""
-    column = _kind(profile, name, is_bag=is_bag)
-    if column.kind == "bag" and not is_bag and (time is not None or holds_dates(rows[name])):
+    """Judge one column by the rows that have a label; `time` is what it is as a time, if any.
+
+    `list_separator` stands between the elements of a column of lists.
+    """
+    column = _kind(profile, name, list_separator)
+    if (
+        column.kind == "bag"
+        and list_separator is None
+        and (time is not None or holds_dates(rows[name]))
+    ):
         column = replace(column, kind="categorical", guess="")
     found = ColumnPredictor(float("nan"))
     values = _values_of(column, rows[name])
@@ -172,7 +179,7 @@ def _values_of(column: Column, texts: pl.Series) -> pl.Series:
     return pl.select(plain_number(pl.lit(texts), column.decimal)).to_series()
 
 
-def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:
+def _kind(profile: LogProfile, name: str, list_separator: str | None) -> Column:
     volume = profile.volumes[name]
     column = Column(
         name=name,
@@ -181,8 +188,9 @@ def _kind(profile: LogProfile, name: str, *, is_bag: bool) -> Column:
         missing_share=volume.missing / profile.num_rows,
     )
     filled = profile.rows[name].drop_nulls()
-    if is_bag:
-        return replace(column, kind="bag", lengths=bag_length(filled, column.separator))
+    if list_separator is not None:
+        length = bag_length(filled, list_separator)
+        return replace(column, kind="bag", separator=list_separator, lengths=length)
     numbers = find_numbers(name, filled)
     if numbers is not None and numbers.odd_text:
         return replace(column, guess=f"{numbers.odd_text!r} stands among numbers")

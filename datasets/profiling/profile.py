@@ -21,7 +21,7 @@ from datasets.spec import DataError, apart
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-LIST_SEPARATOR = ";"
+LIST_SEPARATORS = ";|,\t\x01"  # between the elements of a list, none of which holds it
 SAMPLE_SEED, CONTENT_SEED = 1, 2
 FEW_VALUES = 20  # so few are those of an attribute
 UNIQUE_SHARE = 0.95  # of rows with a value of their own: those of an id
@@ -34,8 +34,8 @@ class LogFiles:
 
     `root` is the folder that holds all `paths`, of which those without rows are no `tables`.
     `shared` are the columns that all files have and that can be text, `bags` those that are lists
-    in Parquet files, and `odd` the columns that only some files have or that are no text. `layout`
-    is that of text files.
+    in Parquet files, with a mark that no element holds, and `odd` the columns that only some files
+    have or that are no text. `layout` is that of text files.
     """
 
     root: Path
@@ -43,7 +43,7 @@ class LogFiles:
     tables: tuple[RawTable, ...]
     shared: tuple[str, ...]
     odd: tuple[str, ...]
-    bags: tuple[str, ...]
+    bags: dict[str, str]
     layout: TextLayout
 
     @property
@@ -118,10 +118,9 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
     filled = with_rows(filled, has_header=not layout.columns, quote=layout.quote)
     layout, lines = open_all([path for path in texts if path in set(filled)], layout)
     typed = [ParquetTable.open(path, {}) for path in filled if path not in set(texts)]
-    bags = {name for table in typed for name in table.bags}
+    bags = {name: _list_separator(typed, name) for table in typed for name in table.bags}
     no_text = {name for table in typed for name in (*table.no_texts, *table.binaries)}
-    separators = tuple((name, LIST_SEPARATOR) for name in sorted(bags))
-    typed = [replace(table, list_separators=separators) for table in typed]
+    typed = [replace(table, list_separators=tuple(bags.items())) for table in typed]
     opened: list[RawTable] = [*lines, *typed]
     root = log_folder(paths)
     tables = [_in_folders(table, root) for table in sorted(opened, key=lambda table: table.path)]
@@ -134,8 +133,20 @@ def open_log(paths: Sequence[Path]) -> LogFiles:
         tables=tuple(tables),
         shared=tuple(name for name in anywhere if name in everywhere),
         odd=tuple(name for name in anywhere if name not in everywhere),
-        bags=tuple(sorted(bags - no_text)),
+        bags={name: mark for name, mark in bags.items() if name not in no_text},
         layout=layout,
+    )
+
+
+def _list_separator(tables: Sequence[ParquetTable], name: str) -> str:
+    """A mark that no element of a column of lists holds."""
+    own = [table for table in tables if name in table.bags]
+    for mark in LIST_SEPARATORS:
+        if all(table.row_with_element(name, mark) is None for table in own):
+            return mark
+    raise DataError(
+        f"{own[0].path}: elements of the list {name!r} hold all of the separators"
+        f" {', '.join(map(repr, LIST_SEPARATORS))}; write one of them in another way"
     )
 
 

@@ -78,7 +78,7 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
             name,
             rows,
             clicks,
-            is_bag=name in files.bags,
+            list_separator=files.bags.get(name),
             time=others.get(name) or unsure.get(name),
         )
         for name in files.shared

@@ -416,6 +416,18 @@ class ParquetTable:
             if (dtype.is_nested() and name not in self.bags) or dtype in (pl.Duration, pl.Object)
         )
 
+    def row_with_element(self, name: str, text: str) -> int | None:
+        """The first row whose list of this column has an element with this text in it."""
+        holds = (
+            named(name)
+            .cast(pl.List(pl.String))
+            .list.eval(pl.element().str.contains(text, literal=True))
+        )
+        rows = pl.scan_parquet(self.path, glob=False).select(holds=holds.list.any())
+        found = rows.with_row_index("row").filter("holds").select("row").head(1)
+        row = found.collect(engine="streaming").to_series()
+        return None if row.is_empty() else int(row[0])
+
     def scan(self) -> pl.LazyFrame:
         """All rows in file order; lists as text, times with a zone as UTC without one."""
         lists = [

@@ -265,6 +265,35 @@ def test_words_as_labels_and_texts_for_missing_numbers(proposed, log, tmp_path):
     assert prepared(text, tmp_path).card["rows_in_log"] == NUM_ROWS
 
 
+def test_texts_of_several_notations_arrive_as_the_values_of_typed_columns(proposed, log, tmp_path):
+    plain = log.select("time", "scenario", "price", "tags", "userId", "click").with_columns(
+        pl.when(pl.col("time") % 7 > 0).then("price").alias("price"),
+        pl.when(pl.col("time") % 5 > 0).then("userId").alias("userId"),
+    )
+    prices = pl.col("price").cast(pl.String).str.replace(".", ",", literal=True).fill_null("NA")
+    lists = pl.Series("tags", [str(tags.split(";")) for tags in log["tags"]])
+    users = pl.format("{}.0", "userId")
+    known = prepared(proposed(plain)[0], tmp_path)
+
+    text, _ = proposed(plain.with_columns(prices, lists, users), separator=";", file="eu.csv")
+
+    by_name = {entry["name"]: entry for entry in tables_of(text)}
+    assert (by_name["price"]["decimal"], by_name["price"]["missing"]) == (",", ["NA"])
+    assert by_name["tags"]["separator"] == ", "
+    assert np.array_equal(prepared(text, tmp_path).rows(), known.rows())
+
+
+def test_separator_of_lists_is_in_no_element(proposed, log, tmp_path):
+    lists = pl.concat_list(pl.format("{};x", "scenario"), pl.lit("a|b"))
+    log.with_columns(tags=lists).write_parquet(tmp_path / "shop.parquet")
+
+    text, _ = proposed(tmp_path / "shop.parquet")
+
+    tags = next(entry for entry in tables_of(text) if entry["name"] == "tags")
+    assert tags == {"name": "tags", "kind": "bag", "separator": ",", "max_length": 2}
+    assert prepared(text, tmp_path).schema.bag_sizes == (5,)
+
+
 def test_times_of_another_format_get_it(proposed, log, tmp_path):
     times = pl.from_epoch("time").dt.strftime("%d/%m/%Y %H:%M")
     text, remarks = proposed(log.reverse().with_columns(times.alias("time")))

@@ -31,7 +31,7 @@ def profile_of(name, values):
 def column_of(name, values):
     profile = profile_of(name, values)
     label = np.arange(len(values)) % 2
-    return judge(profile, name, profile.rows, label, is_bag=False, time=None)
+    return judge(profile, name, profile.rows, label, list_separator=None, time=None)
 
 
 def test_skew_by_hand():
@@ -147,7 +147,7 @@ def test_further_time_is_left_out():
         "when",
         profile.rows,
         label,
-        is_bag=False,
+        list_separator=None,
         time=recognise(profile.rows["when"]),
     )
 

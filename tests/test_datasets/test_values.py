@@ -146,6 +146,19 @@ def test_tokens_of_a_bag(bag, separator, tokens):
     assert places.tolist() == [0, *[1] * len(tokens), 3]
 
 
+def test_element_that_holds_the_separator_is_named(prepare_log, refused, tiny, tmp_path):
+    lists = [["a", None, "b"]] * 7 + [["a", "b;c"]] + [[]] * 52
+    tiny.with_columns(tags=pl.Series(lists)).write_parquet(tmp_path / "log.parquet")
+    tags = {"name": "tags", "kind": "bag"}
+    keys = {"file": "unused.txt", "files": "log.parquet"}
+
+    message = refused(prepare_log, "", features=["site", tags], **keys)
+    data = prepare_log("", features=["site", tags | {"separator": "|"}], **keys)
+
+    assert "log.parquet row 8: an element of the list 'tags' holds the separator ';'" in message
+    assert data.schema.bag_sizes == (1 + 3,)
+
+
 def test_lists_as_python_writes_them_are_the_bags_of_parquet(prepare_log, tiny, tmp_path):
     lists = [[str(row % 3), "x y"][: row % 4] for row in range(60)]
     features = ["site", {"name": "tags", "kind": "bag", "separator": ","}]
