@@ -130,7 +130,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.store.trials import read_given
     from benchmark.tracking.tracker import Tracker
     from reports.analysis_plan import register
-    from reports.build import build, load_parts
+    from reports.build import build, failed_parts, load_parts
 
     check_device(args.device)
     load_parts()  # what is wrong with one of them is said before the first run
@@ -159,10 +159,12 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         write_journals(store.out, plan)
     if tracker and (hint := tracker.finish(plan)):
         print(hint)
-    problems = grid.problems()
+    problems, lost = grid.problems(), failed_parts(store.out)
     if problems:
         print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
-    return FAILED if problems else OK
+    if lost:
+        print(f"{len(lost)} parts of the report failed. First: {lost[0]}")
+    return FAILED if problems or lost else OK
 
 
 def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, PreparedData]:

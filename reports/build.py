@@ -6,11 +6,12 @@ import importlib
 import json
 import logging
 import pkgutil
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import traceback
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -24,6 +25,7 @@ from benchmark.store.trials import trial_path
 from datasets.files import file_digest, locked
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
+from reports.look.fonts import remark, undrawn
 from reports.look.part import Figure, in_page_order, rendered
 from reports.look.table import Table, to_latex, to_markdown
 from reports.page.content import SAMPLE, Section, render_page
@@ -33,9 +35,20 @@ from reports.reading.warnings import warnings_of
 
 PAGE = "index.html"
 MANIFEST = "manifest.json"
+ERROR = ".error.txt"  # ends the name of a file with the traceback of a part that failed
 MOST_LOGGED = 20  # warnings
 
 logger = logging.getLogger(__name__)
+
+
+class _Manifest(TypedDict):
+    """What was written, and of what."""
+
+    input: str  # digest of all that it was made of
+    analysis_plan: str
+    failed: list[str]  # a line for each table and figure
+    undrawn: list[str]  # letters
+    files: dict[str, str]  # digests
 
 
 def build(out: Path) -> Path:
@@ -43,6 +56,7 @@ def build(out: Path) -> Path:
 
     Nothing is written when neither the input nor this package nor the written files have changed
     since the last time. The manifest comes last, so that an interrupted build is done again.
+    A table or figure that fails costs its own section and is tried again at every call.
 
     Raises:
         RecordError: there is no plan, or it cannot be read.
@@ -53,17 +67,11 @@ def build(out: Path) -> Path:
     with locked(out / ".report.lock"), threadpool_limits(1):  # many small products: faster so
         warnings = warnings_of(runs)
         digest = _input_digest(runs, warnings)
-        previous = _read_manifest(folder)
-        if previous is None or previous["input"] != digest:
-            files = _files(runs, warnings)
-            for name, content in files.items():
-                write_whole(folder / name, partial(Path.write_bytes, data=content))
-            for name in set(previous["files"] if previous else []) - set(files):
-                (folder / name).unlink(missing_ok=True)
-            digests = {name: file_digest(folder / name) for name in files}
-            manifest = {"input": digest, "analysis_plan": plan_digest(), "files": digests}
-            text = json.dumps(manifest, indent=1)
-            write_text(folder / MANIFEST, text + "\n")
+        manifest = _read_manifest(folder)
+        if manifest is None or not _is_current(manifest, digest):
+            manifest = _write(folder, _made(runs, warnings), manifest) | {"input": digest}
+            write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    warnings = [*manifest["failed"], *_remarks(manifest["undrawn"]), *warnings]
     for line in warnings[:MOST_LOGGED]:
         logger.warning("%s", line)
     if len(warnings) > MOST_LOGGED:
@@ -72,7 +80,7 @@ def build(out: Path) -> Path:
 
 
 def problems_of(out: Path) -> list[str]:
-    """Failed cells and unequal budgets of the last call, one line each.
+    """Failed cells, unequal budgets and failed parts of the report, one line each.
 
     Raises:
         RecordError: there is no plan, or it cannot be read.
@@ -83,7 +91,13 @@ def problems_of(out: Path) -> list[str]:
         for slot, config in plan.slots.items()
         if (plan.state_of(slot) or store.marked_state(config)) == "failed"
     ]
-    return failed + budget_errors(read_searches(out, plan))
+    return [*failed, *budget_errors(read_searches(out, plan)), *failed_parts(out)]
+
+
+def failed_parts(out: Path) -> list[str]:
+    """The tables and figures that failed in the last build, one line each."""
+    manifest = _read_manifest(out / "report")
+    return manifest["failed"] if manifest else []
 
 
 def load_parts() -> dict[str, Table | Figure]:
@@ -125,18 +139,79 @@ def _exported(kind: str, constant: str) -> dict[str, Any]:
     return found
 
 
-def _files(runs: Runs, warnings: list[str]) -> dict[str, bytes]:
-    """All files of the report, the page last."""
-    files: dict[str, bytes] = {}
-    sections = []
-    for name, part in load_parts().items():
+@dataclass(slots=True)
+class _Report:
+    """A report as it is made: its files, its sections, and what a reader must be told."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    undrawn: set[str] = field(default_factory=set)  # letters
+
+    def add(self, name: str, part: Table | Figure, runs: Runs) -> None:
+        """Add a table or figure that has rows."""
         numbers = part.tabulate(runs)
-        if len(numbers):
-            own, section = _section(name, part, numbers)
-            files |= own
-            sections.append(section)
-    files[PAGE] = render_page(runs, sections, warnings).encode()
-    return files
+        if not len(numbers):
+            return
+        files = {path: text.encode() for path, text in texts_of(name, part, numbers).items()}
+        section = Section(name=name, title=part.title, studies=part.studies, files=tuple(files))
+        if isinstance(part, Table):
+            section = replace(section, layout=part.arrange(numbers))
+        else:
+            images, notes = rendered(part, numbers), part.notes(numbers)
+            files = {f"figures/{name}.{k}": getattr(images, k) for k in ("png", "pdf")} | files
+            section = replace(section, files=tuple(files), image=images.png, notes=notes)
+            self.undrawn |= images.undrawn
+        self.files |= files
+        self.sections.append(section)
+
+
+def _made(runs: Runs, warnings: list[str]) -> _Report:
+    """All files of the report, the page last."""
+    report = _Report()
+    for name, part in load_parts().items():
+        try:
+            report.add(name, part, runs)
+        except Exception as error:  # whatever one part raises, the others are of use
+            path = error_file(name, part)
+            report.files[path] = traceback.format_exc().encode()
+            report.failed.append(
+                f"{name} failed and is left out ({type(error).__name__}:"
+                f" {' '.join(str(error).split())}); the traceback is in report/{path}"
+            )
+    told = [*report.failed, *_remarks(report.undrawn), *warnings]
+    report.files[PAGE] = render_page(runs, report.sections, told).encode()
+    return report
+
+
+def error_file(name: str, part: Table | Figure) -> str:
+    """The place of the traceback of a part that fails."""
+    return f"{'tables' if isinstance(part, Table) else 'figures'}/{name}{ERROR}"
+
+
+def _remarks(letters: Collection[str]) -> list[str]:
+    return [remark(letters)] if letters else []
+
+
+def _write(folder: Path, report: _Report, previous: _Manifest | None) -> _Manifest:
+    """Write the files of a report, remove those of the previous one; its manifest."""
+    for name, content in report.files.items():
+        write_whole(folder / name, partial(Path.write_bytes, data=content))
+    for name in set(previous["files"] if previous else []) - set(report.files):
+        (folder / name).unlink(missing_ok=True)
+    return {
+        "input": "",
+        "analysis_plan": plan_digest(),
+        "failed": report.failed,
+        "undrawn": sorted(report.undrawn),
+        "files": {name: file_digest(folder / name) for name in report.files},
+    }
+
+
+def _is_current(manifest: _Manifest, digest: str) -> bool:
+    """True of a whole report of this input; fonts that came since draw letters that were boxes."""
+    letters = set(manifest["undrawn"])
+    return manifest["input"] == digest and not manifest["failed"] and undrawn(letters) == letters
 
 
 def texts_of(name: str, part: Table | Figure, numbers: pd.DataFrame) -> dict[str, str]:
@@ -150,20 +225,6 @@ def texts_of(name: str, part: Table | Figure, numbers: pd.DataFrame) -> dict[str
         f"tables/{name}.md": to_markdown(part.title, layout),
         f"tables/{name}.tex": to_latex(part.title, layout),
     }
-
-
-def _section(
-    name: str, part: Table | Figure, numbers: pd.DataFrame
-) -> tuple[dict[str, bytes], Section]:
-    """The files of a part, and its section of the page."""
-    files = {path: text.encode() for path, text in texts_of(name, part, numbers).items()}
-    section = Section(name=name, title=part.title, studies=part.studies, files=tuple(files))
-    if isinstance(part, Table):
-        return files, replace(section, layout=part.arrange(numbers))
-    images = rendered(part, numbers)
-    files = {f"figures/{name}.{kind}": image for kind, image in images.items()} | files
-    notes = part.notes(numbers)
-    return files, replace(section, files=tuple(files), image=images["png"], notes=notes)
 
 
 def _input_digest(runs: Runs, warnings: list[str]) -> str:
@@ -204,14 +265,15 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
     )
 
 
-def _read_manifest(folder: Path) -> dict[str, dict[str, str] | str] | None:
+def _read_manifest(folder: Path) -> _Manifest | None:
     """The manifest of the last build; None if it is absent, broken, or a file has changed."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: _Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         is_whole = all(
             file_digest(folder / name) == digest for name, digest in manifest["files"].items()
         )
         is_whole &= isinstance(manifest["input"], str)
+        is_whole &= all(isinstance(manifest[name], list) for name in ("failed", "undrawn"))
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
     return manifest if is_whole else None

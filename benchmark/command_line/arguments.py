@@ -32,8 +32,8 @@ examples:
   python run_all.py --only controls    one study alone; --list studies says what each asks
   python run_all.py --report-only      the report again, from the run folders
 
-exit codes: 0 ok; 1 some cells failed, the report is written; 2 usage or bad input;
-130 interrupted, run again to go on
+exit codes: 0 ok; 1 some cells or parts of the report failed, it is written without them;
+2 usage or bad input; 130 interrupted, run again to go on
 """
 
 

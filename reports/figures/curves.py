@@ -20,8 +20,12 @@ from reports.reading.load import Runs
 
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}
 _SCHEDULES: dict[str, dict[str, Any]] = {
-    "alpha": {"label": r"$\alpha$", "color": "#0072b2", "marker": "."},
-    "penalty_weight": {"label": r"$\hat{\lambda}$", "color": "#5e3c99", "marker": "x"},
+    "alpha": {"label": "\N{GREEK SMALL LETTER ALPHA}", "color": "#0072b2", "marker": "."},
+    "penalty_weight": {
+        "label": "\N{GREEK SMALL LETTER LAMDA}\N{COMBINING CIRCUMFLEX ACCENT}",
+        "color": "#5e3c99",
+        "marker": "x",
+    },
 }
 _LAYER = "sparsity/"  # then its name
 _BANDS = ("r_min", "r_max")

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
 from datasets.spec import SPLITS
-from reports.look.panels import titled_parts
+from reports.look.panels import cut, titled_parts
 from reports.look.part import Figure
 from reports.reading.keys import DATA, Family, family_of
 from reports.reading.load import Runs
@@ -25,7 +25,7 @@ _MOST_VALUES = 20
 _MOST_COLUMNS = 4
 _MOST_DATA = 2  # data sets that fit on a page
 _BAR, _FRAME, _TITLE = 0.13, 0.65, 0.25  # inches: of a value, around a panel, of a data set
-_LONGEST = 16  # characters of a value
+_LONGEST, _LONGEST_COLUMN = 16, 30  # characters of a value, and of the name of a column
 _VOLUME, _REST, _CTR = "#8c8c8c", "#d0d0d0", "#0072b2"
 
 
@@ -131,7 +131,8 @@ def _draw_column(volume: Axes, ctr: Axes, rows: pd.DataFrame) -> None:
     colours = [_VOLUME if values == 1 else _REST for values in rows["values"]]
     volume.barh(places, 100.0 * rows["volume_share"], color=colours, height=0.75)
     volume.set_yticks(places, [_label(row) for row in rows.to_dict("records")])
-    volume.set_title(f"{rows['column'].iloc[0]}: {rows['values'].sum():,} values", loc="left")
+    column = cut(str(rows["column"].iloc[0]), _LONGEST_COLUMN)
+    volume.set_title(f"{column}: {rows['values'].sum():,} values", loc="left")
     volume.set_xlabel("share of impressions, %")
     percent = 100.0 * rows[["ctr", "ctr_low", "ctr_high"]]
     reach = [percent["ctr"] - percent["ctr_low"], percent["ctr_high"] - percent["ctr"]]
@@ -151,8 +152,7 @@ def _draw_column(volume: Axes, ctr: Axes, rows: pd.DataFrame) -> None:
 def _label(row: dict[Any, Any]) -> str:
     if row["values"] > 1:
         return f"{row['values']:,} others"
-    value = str(row["value"])
-    return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return cut(str(row["value"]), _LONGEST)
 
 
 def notes(table: pd.DataFrame) -> list[str]:

@@ -30,7 +30,7 @@ from reports.analysis.masks import (
     contrasted,
     masked_models,
 )
-from reports.look.panels import counts_text, titled_parts
+from reports.look.panels import counts_text, cut, titled_parts
 from reports.look.part import Figure
 from reports.look.table import number
 from reports.reading.keys import REPLICATE
@@ -43,7 +43,7 @@ _PAIRS_PER_BIN = 5
 _ROLES = ("own", "similar", "different")
 STRIPS, CONTRAST, PAIRS, CURVE = "strips", "contrast", "pairs", "curve"
 MOST_MODELS = 2  # that fit on a printed page
-_NAMES = {"own": r"$D_a$", "similar": r"$\hat{D}_a$", "different": r"$D_b$"}
+_NAMES = {"own": "D_a", "similar": "D\N{COMBINING CIRCUMFLEX ACCENT}_a", "different": "D_b"}
 KEPT, PRUNED = "#d55e00", "#cccccc"
 _LOOKS: dict[str, dict[str, Any]] = {
     "trained": {"color": KEPT, "marker": "o"},
@@ -53,7 +53,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
 _HEIGHTS = (1.15, 2.7)  # inches, of the strips and of the panels below
 _GAP = 0.22  # between the kinds of a pair of domains, pairs being 1 apart
 _SHIFT = 0.012  # between the kinds of a bin
-_LONGEST = 30  # characters of a domain's name
+LONGEST = 30  # characters of a domain's name
 _MOST_LABELS = 12  # below each other, beside the heat map
 _MOST_PARTED = 200  # neurons with a line between them
 
@@ -230,17 +230,14 @@ def _draw_strips(panel: Axes, rows: pd.DataFrame, layer: str) -> None:
     for edge in (1, 2):
         panel.axhline(edge, color="white", linewidth=3)
     names = rows.groupby("role")["name"].first().astype(str)
-    panel.set_yticks([0.5, 1.5, 2.5], [f"{_NAMES[role]}  {short(names[role])}" for role in _NAMES])
+    panel.set_yticks(
+        [0.5, 1.5, 2.5], [f"{_NAMES[role]}  {cut(names[role], LONGEST)}" for role in _NAMES]
+    )
     panel.set_xlabel(f"the {width} neurons of {layer}, sorted: pruned (grey) or kept (colour)")
     panel.set_xticks([])
     panel.tick_params(length=0)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
-
-
-def short(name: str) -> str:
-    """The beginning of a name that would leave the strips no room."""
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:

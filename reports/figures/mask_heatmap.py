@@ -23,8 +23,15 @@ from reports.analysis.masks import (
     MaskedModel,
     masked_models,
 )
-from reports.figures.fig3a import KEPT, MOST_MODELS, PRUNED, clustered, models_by_title, short
-from reports.look.panels import titled_parts
+from reports.figures.fig3a import (
+    KEPT,
+    LONGEST,
+    MOST_MODELS,
+    PRUNED,
+    clustered,
+    models_by_title,
+)
+from reports.look.panels import cut, titled_parts
 from reports.look.part import Figure
 from reports.reading.load import Runs
 
@@ -83,7 +90,7 @@ def _draw_model(part: SubFigure, rows: pd.DataFrame, columns: list[str]) -> None
     for place, (strip, column) in enumerate(zip(strips, columns, strict=True)):
         codes = pd.factorize(values[place], sort=True)[0][:, np.newaxis]
         _draw_map(strip, codes, sns.color_palette("husl", int(codes.max()) + 1))
-        strip.set_xlabel(column, rotation=90)
+        strip.set_xlabel(cut(column, LONGEST), rotation=90)
     _draw_map(heat, pruned[np.ix_(domains, neurons)].astype(np.int8), [KEPT, PRUNED])
     first = rows.iloc[0]
     heat.set_xlabel(f"the {first['width']} neurons of {first['layer']}, clustered")
@@ -93,7 +100,9 @@ def _draw_model(part: SubFigure, rows: pd.DataFrame, columns: list[str]) -> None
     else:
         names = rows["name"].astype(str).iloc[domains]
         heat.yaxis.tick_right()
-        heat.set_yticks(np.arange(len(rows)) + 0.5, map(short, names), rotation=0)
+        heat.set_yticks(
+            np.arange(len(rows)) + 0.5, [cut(name, LONGEST) for name in names], rotation=0
+        )
 
 
 def _draw_map(panel: Axes, values: NDArray[np.integer], colours: Sequence[Colour]) -> None:

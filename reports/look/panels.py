@@ -30,6 +30,7 @@ GAP_NOTE = (
 )
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _MOST_DECADES = 3  # with ticks at 3, 30, 300 too
+_LONGEST = 105  # characters that a page is wide
 _LEAST_ROOM = 1.25  # factor beyond the values, which may all be equal
 
 
@@ -40,8 +41,14 @@ def titled_parts(
     canvas = Canvas(figsize=(PAGE, sum(heights) + below), layout="constrained")
     parts = [*canvas.subfigures(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0]]
     for part, title in zip(parts, titles, strict=True):
-        part.suptitle(title, x=0.01, ha="left", fontsize="medium")
+        part.suptitle(cut(title, _LONGEST), x=0.01, ha="left", fontsize="medium")
     return canvas, parts
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning of a text on one line, with an ellipsis where it is longer than `most`."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def block_parts(

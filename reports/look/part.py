@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
+from reports.look.fonts import further_fonts, undrawn
 from reports.look.style import DPI, house_style
 from reports.reading.load import Runs
 
@@ -80,14 +83,31 @@ class Figure(ReportPart):
     notes: Callable[[pd.DataFrame], list[str]]
 
 
-def rendered(figure: Figure, table: pd.DataFrame) -> dict[str, bytes]:
-    """The figure as `png` and `pdf`; equal tables give equal bytes."""
-    files = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """A figure as it is kept; `undrawn` are the letters that no installed font has."""
+
+    png: bytes
+    pdf: bytes
+    undrawn: frozenset[str]
+
+
+def rendered(figure: Figure, table: pd.DataFrame) -> Images:
+    """The images of a figure; equal tables give equal bytes."""
     with house_style():
         canvas = figure.draw(table)
-        for kind in ("png", "pdf"):
-            stream = io.BytesIO()
-            stamp = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-            canvas.savefig(stream, format=kind, dpi=DPI, metadata=stamp)
-            files[kind] = stream.getvalue()
-    return files
+        letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
+        if further := further_fonts(letters):
+            mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *further]
+            canvas = figure.draw(table)
+        return Images(
+            png=_saved(canvas, "png", {"Software": None}),
+            pdf=_saved(canvas, "pdf", {"CreationDate": None}),
+            undrawn=frozenset(undrawn(letters)),
+        )
+
+
+def _saved(canvas: Canvas, kind: str, stamp: dict[str, None]) -> bytes:
+    stream = io.BytesIO()
+    canvas.savefig(stream, format=kind, dpi=DPI, metadata=stamp)
+    return stream.getvalue()

@@ -43,6 +43,7 @@ STYLE: dict[Any, Any] = {
     "errorbar.capsize": 2.0,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # names and values of a log are drawn as they stand
     "pdf.fonttype": 42,  # text stays text
     "svg.hashsalt": "0",
 }
@@ -55,6 +56,7 @@ def house_style() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         warnings.filterwarnings("error", message=".*[Tt]ight layout not applied.*")
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # `fonts.remark` says so
         yield
 
 

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from datasets.files import file_digest
-from reports.build import MANIFEST, load_parts, texts_of
-from reports.look.table import Table
+from reports.build import ERROR, MANIFEST, error_file, load_parts, texts_of
 from reports.reading.findings import Findings, is_close
 from reports.reading.folders import files_below
 from reports.reading.load import Runs
@@ -31,12 +30,16 @@ def check_report(runs: Runs, findings: Findings) -> None:
         return
     expected: dict[str, str] = {}
     for name, part in load_parts().items():
+        place = folder / error_file(name, part)
+        if place.is_file():
+            reason = place.read_text(encoding="utf-8").strip().splitlines()[-1]
+            findings.differences.append(f"{findings.name_of(place)}: {name} failed: {reason}")
+            continue
         try:
             numbers = part.tabulate(runs)
             expected |= {} if numbers.empty else texts_of(name, part, numbers)
-        except UNREADABLE as error:
-            kind = "tables" if isinstance(part, Table) else "figures"
-            findings.damaged(folder / kind / name, error)
+        except Exception as error:  # whatever one part raises, the others can be checked
+            findings.damaged(place, error)
     for name, text in expected.items():
         _check_text(folder / name, text, findings)
     _name_others(folder, expected, findings)
@@ -49,7 +52,7 @@ def _name_others(folder: Path, expected: Collection[str], findings: Findings) ->
         for path in files_below(folder / part):
             name = path.relative_to(folder)
             is_drawn = path.suffix in PICTURES and name.with_suffix(".csv").as_posix() in expected
-            if name.as_posix() not in expected and not is_drawn:
+            if name.as_posix() not in expected and not is_drawn and not path.name.endswith(ERROR):
                 findings.foreign(path)
 
 

@@ -241,5 +241,5 @@ def test_figure_of_a_table_without_intervals_is_drawn() -> None:
     table = made((1.0, math.nan, math.nan), (1.0, math.nan, math.nan), (0.0, math.nan, math.nan))
     both = pd.concat([table, table.assign(metric="gauc")], ignore_index=True)
 
-    assert rendered(FIGURE, both)["png"][:4] == b"\x89PNG"
+    assert rendered(FIGURE, both).png[:4] == b"\x89PNG"
     assert "(4)" in FIGURE.notes(both)[0]

@@ -55,4 +55,4 @@ def test_clear_gains_have_colour_and_all_known_ones_are_printed(table: pd.DataFr
 
 
 def test_no_clear_gain_is_drawn_too(table: pd.DataFrame) -> None:
-    assert rendered(FIGURE, table.assign(is_clear=False))["png"]
+    assert rendered(FIGURE, table.assign(is_clear=False)).png

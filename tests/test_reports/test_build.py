@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,11 @@ import pandas as pd
 import pytest
 
 from reports import tables
-from reports.build import build, load_tables
+from reports.build import build, failed_parts, load_tables
+from reports.figures import fig1
 from reports.reading.load import load_runs
+from reports.tables import cost, coverage
+from reports.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,6 +195,69 @@ def test_build_removes_tables_that_are_gone(finished: Folder) -> None:
 
     assert "0 of 4 runs are finished" in page.read_text(encoding="utf-8")
     assert not list((page.parent / "tables").iterdir())
+
+
+class Broken:
+    """Makes the table `coverage`, or the drawing of figure 1, fail as long as it is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_set = True
+        figure = replace(fig1.FIGURE, draw=self.failing(fig1.FIGURE.draw))
+        table = replace(coverage.TABLE, tabulate=self.failing(coverage.TABLE.tabulate))
+        monkeypatch.setattr("reports.build.load_figures", lambda: {"fig1": figure})
+        tables = {"coverage": table, "cost": cost.TABLE}
+        monkeypatch.setattr("reports.build.load_tables", lambda: tables)
+
+    def failing(self, function: Callable) -> Callable:
+        def call(*arguments: object) -> object:
+            if self.is_set:
+                raise ZeroDivisionError("no\ncolumn <x>")
+            return function(*arguments)
+
+        return call
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Broken:
+    return Broken(monkeypatch)
+
+
+def test_a_part_that_fails_costs_its_own_section(
+    finished: Folder, broken: Broken, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = build(finished.store.out)
+
+    line = "coverage failed and is left out (ZeroDivisionError: no column <x>); the traceback is in"
+    text = page.read_text(encoding="utf-8")
+    assert line.replace("<x>", "&lt;x&gt;") in text
+    assert f"{line} report/tables/coverage.error.txt" in caplog.messages
+    assert "in call" in (page.parent / "figures" / "fig1.error.txt").read_text()
+    assert 'id="cost"' in text
+    assert 'id="coverage"' not in text
+    assert [line.split()[0] for line in failed_parts(finished.store.out)] == ["fig1", "coverage"]
+
+
+def test_a_part_that_failed_is_made_once_it_can_be(finished: Folder, broken: Broken) -> None:
+    page = build(finished.store.out)
+    broken.is_set = False
+
+    build(finished.store.out)
+
+    assert failed_parts(finished.store.out) == []
+    assert "failed and is left out" not in page.read_text(encoding="utf-8")
+    assert not list(page.parent.rglob("*.error.txt"))
+    assert (page.parent / "figures" / "fig1.png").is_file()
+
+
+def test_a_part_that_failed_shows_in_the_exit_code(
+    finished: Folder, broken: Broken, front_door: Callable
+) -> None:
+    done = front_door("--report-only", "--out", finished.store.out)
+    failed = [line for line in verify(finished.store.out).differences if "failed" in line]
+
+    assert done.returncode == 1
+    assert "2 problems. First: fig1 failed" in done.stdout
+    assert "report/tables/coverage.error.txt: coverage failed: " in failed[0] + failed[1]
 
 
 def test_reports_import_nothing_heavy() -> None:

@@ -91,10 +91,10 @@ def test_figure_renders_with_one_value_or_one_class(folder, impressions, clicks)
     names = [f"a value with a very long name {i}" for i in range(len(impressions))]
     table = table_of(folder, domains({"scenario": names}, impressions, clicks))
 
-    files = rendered(FIGURE, table)
+    images = rendered(FIGURE, table)
 
-    assert files["png"].startswith(b"\x89PNG")
-    assert files["pdf"].startswith(b"%PDF")
+    assert images.png.startswith(b"\x89PNG")
+    assert images.pdf.startswith(b"%PDF")
 
 
 def test_figure_of_five_columns_draws_four_and_says_so(folder):

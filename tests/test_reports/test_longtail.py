@@ -139,7 +139,7 @@ def test_only_common_seeds_are_pairs(folder: Folder):
     assert set(table["pairs"]) == {1}
     assert table["auc_delta_e4_mean"].notna().any()
     assert table["auc_delta_e4_low"].isna().all()  # one seed has no interval
-    assert rendered(FIGURE, table)["png"]
+    assert rendered(FIGURE, table).png
 
 
 @pytest.mark.parametrize("missing", ["plain", "adasparse"])

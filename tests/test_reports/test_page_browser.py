@@ -120,9 +120,7 @@ def custom_sections() -> list[Section]:
         Section(name="mixed", title="Mixed", layout=table(rows, rows[::-1]), studies=("main",)),
         Section(name="wide", title="Wide", layout=table(wide)),
         Section(name="claims-like", title="Claims", layout=table(claims, wraps=frozenset({0, 1}))),
-        Section(
-            name="figure", title="Figure", image=rendered(figure, None)["png"], studies=("main",)
-        ),
+        Section(name="figure", title="Figure", image=rendered(figure, None).png, studies=("main",)),
     ]
 
 

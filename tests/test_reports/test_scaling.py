@@ -81,7 +81,7 @@ def test_figure_has_a_panel_per_quantity(counted: Folder, has_times: bool, num_p
 
     canvas = FIGURE.draw(table)
 
-    assert rendered(FIGURE, table)["png"]
+    assert rendered(FIGURE, table).png
     assert len(canvas.axes) == num_panels
     labels = [text.get_text() for text in canvas.legends[0].get_texts()]
     assert labels == ["plain", "STAR", "claimed, O(D ...)"]

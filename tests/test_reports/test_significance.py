@@ -49,7 +49,7 @@ def test_incomplete_blocks_are_left_out(folder: Folder) -> None:
     assert set(table["blocks"]) == {1}
     assert table["critical_difference"].isna().all()
     assert "too few for a critical difference" in FIGURE.notes(table)[-1]
-    assert rendered(FIGURE, table)["png"].startswith(b"\x89PNG")
+    assert rendered(FIGURE, table).png.startswith(b"\x89PNG")
 
 
 def test_one_method_has_no_ranks(folder: Folder) -> None:

@@ -28,7 +28,7 @@ def test_too_few_domains_are_told_and_drawn(make: Callable[..., Runs], num_domai
     assert "Too few" in words_of(table)
     assert np.isnan(mask_row(table, "layer1")["trained_mean"])
     assert "too few" in "\n".join(FIGURE.notes(numbers))
-    assert rendered(FIGURE, numbers)["png"]
+    assert rendered(FIGURE, numbers).png
 
 
 @pytest.mark.parametrize("labels", [GIVEN, {1: ("given",)}])
@@ -36,9 +36,9 @@ def test_figure_is_drawn_from_its_csv_file(make: Callable[..., Runs], labels: di
     table = FIGURE.tabulate(make(labels=labels))
     text = table.to_csv(index=False)
 
-    files = rendered(FIGURE, pd.read_csv(io.StringIO(text)))
+    images = rendered(FIGURE, pd.read_csv(io.StringIO(text)))
 
-    assert files["pdf"]
+    assert images.pdf
     assert set(table["layer"]) == {"layer1"}  # the widest hidden one
 
 
