@@ -21,7 +21,7 @@ from benchmark.training.build import build, coarser_ids, domain_donors, seen_sch
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import MaskMeter, keep_trial, predict, summary
-from benchmark.training.seeding import generator, permute_labels, seed_dropout
+from benchmark.training.seeding import generator, permute_labels, seed_global_streams
 from benchmark.training.trainer import DevScores, TrainSplit, train
 from benchmark.training.weights import weights_of
 from datasets.loader import EncodedRows
@@ -126,6 +126,7 @@ class _Run:
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
         base_rate = scoring.labels(self.data, "train").mean().item()
+        seed_global_streams(config.seed)  # and again before training, whatever building draws
         self.model = build(self.config, schema, base_rate).to(device)
 
     def initial_masks(self) -> dict[str, NDArray]:
@@ -146,7 +147,7 @@ class _Run:
 
     def train(self) -> Training:
         config, model = self.config, self.model
-        seed_dropout(config.seed)
+        seed_global_streams(config.seed)
         counts = [torch.from_numpy(count) for count in self.data.frequencies()]
         optimizer = make_optimizer(
             model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,14 +35,16 @@ def initialise(model: nn.Module, seed: int) -> None:
             module.initialise(generator(seed, f"initial/{name}"))
 
 
-def seed_dropout(seed: int) -> None:
-    """Fix torch's global stream, which dropout masks are drawn from."""
+def seed_global_streams(seed: int) -> None:
+    """Fix the global streams: torch's, of dropout masks, and those that a model may draw from."""
     torch.manual_seed(derived_seed(seed, "dropout"))
+    np.random.seed(derived_seed(seed, "numpy") % 2**32)  # noqa: NPY002 (a model's own noise)
+    random.seed(derived_seed(seed, "python"))
 
 
 def permute_labels(rows: NDArray[np.int32], seed: int) -> None:
     """Shuffle the last column of encoded rows (N, C) in place, within each eval domain."""
     domain, label = rows[:, -2], rows[:, -1]
-    random = np.random.default_rng(derived_seed(seed, "labels"))
-    shuffled = np.lexsort((random.random(len(rows)), domain))
+    draws = np.random.default_rng(derived_seed(seed, "labels")).random(len(rows))
+    shuffled = np.lexsort((draws, domain))
     rows[np.argsort(domain, kind="stable"), -1] = label[shuffled]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,6 +23,7 @@ from models.contract.subject import (
     WatchedAdam,
     blaming,
     fill_by_name,
+    seeded,
     train_briefly,
     with_unseen_domain,
 )
@@ -359,6 +362,25 @@ def check_initial_values(subject: Subject) -> None:
         raise CheckFailure(f"initial values depend on more than the generator: {differing}")
 
 
+def check_repeats(subject: Subject) -> None:
+    """Two trainings from one seed, in other states of the process, agree bit by bit."""
+    found = []
+    for _ in range(2):
+        torch.rand(1), np.random.random(), random.random()  # noqa: NPY002
+        with seeded(), blaming("training and predicting"):
+            model, rows = subject.trained(), RandomRows(256)
+            logit = model.method.adapt(model, rows)(rows.all()).detach()
+        found.append(_state(model) | {"a logit": logit})
+    first, second = found
+    differing = [name for name in first if not torch.equal(first[name], second[name])]
+    if differing:
+        raise CheckFailure(
+            f"two trainings from one seed differ in {', '.join(differing)}: something draws from a"
+            " source that no seed fixes, such as os.urandom, the time or a generator made without"
+            " one; draw from torch's, numpy's or Python's global generator, which a run seeds"
+        )
+
+
 def check_adapt(subject: Subject) -> None:
     """`adapt` leaves the model as it is; its predictor sees rows by themselves, and is kept."""
     model, rows = subject.trained().double(), RandomRows(256)
@@ -393,8 +415,7 @@ def check_task_ids(subject: Subject) -> None:
     for num_tasks in (subject.schema.num_tasks, 2):
         model, rows = subject.model(), RandomRows(256)
         rows.task_id = rows.task_id.clamp(max=num_tasks - 1)
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(0)  # of what is random in training
+        with seeded():  # what is random in training
             train_briefly(model, rows)
         predict = model.method.adapt(model.eval(), rows)
         with blaming("predicting"), torch.inference_mode():
@@ -477,6 +498,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "eval passes": check_eval_passes,
     "schedules": check_schedules,
     "state_dict": check_state_dict,
+    "repeats": check_repeats,
     "deep copy": check_copy,
     "initial values": check_initial_values,
     "penalty": check_penalty,

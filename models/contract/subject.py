@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +58,21 @@ def blaming(what: str) -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(error).split())
         raise CheckFailure(f"{what} raises {type(error).__name__}: {text}") from error
+
+
+@contextmanager
+def seeded(seed: int = 0) -> Iterator[None]:
+    """Seed torch's, numpy's and Python's global generators, as a run does; put them back after."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (what methods draw from)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy)  # noqa: NPY002
+            random.setstate(python)
 
 
 class RandomRows:

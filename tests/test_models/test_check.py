@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import subprocess
 import sys
+import time
 from dataclasses import make_dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -236,11 +240,46 @@ class RandomInTraining(OnHidden):
     layer = Noisy
 
 
-def test_method_that_is_random_in_training_passes_everything():
-    subject = Subject(load_backbone("dnn"), entry_of(RandomInTraining))
+class OfNumpyAndPython(HiddenLayer):
+    def forward(self, h, context):
+        noise = random.random() * np.random.random()  # noqa: NPY002
+        return h * (1.0 + 0.01 * noise) if self.training else h
+
+
+class SeededElsewhere(OnHidden):
+    layer = OfNumpyAndPython
+
+
+@pytest.mark.parametrize("method", [RandomInTraining, SeededElsewhere])
+def test_method_that_is_random_in_training_passes_everything(method):
+    subject = Subject(load_backbone("dnn"), entry_of(method))
 
     for check in CHECKS.values():
         check(subject)
+
+
+OWN_GENERATOR = np.random.default_rng(0)  # goes on from one training to the next
+SOURCES = {
+    "os.urandom": lambda: os.urandom(1)[0] / 256.0,
+    "the time": lambda: time.perf_counter_ns() % 1000 / 1000.0,
+    "a new generator": lambda: np.random.default_rng().random(),
+    "a lasting generator": OWN_GENERATOR.random,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_noise_that_no_seed_fixes_is_named(source):
+    class Unseeded(HiddenLayer):
+        def forward(self, h, context):
+            return h * (1.0 + 0.01 * SOURCES[source]()) if self.training else h
+
+    class Method(OnHidden):
+        layer = Unseeded
+
+    found = failures(entry_of(Method))
+
+    assert "two trainings from one seed differ in embedding.weight" in found["repeats"]
+    assert "no seed fixes, such as os.urandom, the time" in found["repeats"]
 
 
 class LateSchedule(Faulty):
