@@ -104,7 +104,7 @@ def _staging_error(raw: RawLog, path: Path, error: Exception) -> Exception:
 
 def _unreadable(raw: RawLog, reason: str) -> DataError:
     names = ", ".join(str(path) for path in raw.files)
-    return DataError(f"{names}: cannot be read ({reason}); check quotes and separators")
+    return DataError(f"{names}: cannot be read ({reason}); is it damaged?")
 
 
 class CodeFile:

@@ -49,23 +49,40 @@ def guess_layout(paths: Sequence[Path]) -> TextLayout:
     path, lines = next((head for head in heads if len(head[1]) > 1), (paths[0], _head(paths[0])))
     if not lines:
         raise DataError(f"{path}: the file has no line of text; a log has one row a line")
-    for quote in ('"', "") if '"' not in lines[0] else ('"',):
+    means_quotes = '"' in lines[0]
+    for quote in ('"', ""):
         by_mark = {mark: _records(lines, mark, quote) for mark in SEPARATORS}
         widths = {mark: _width(records) for mark, records in by_mark.items()}
         separator = max(widths, key=widths.__getitem__)
         if widths[separator] < 2:
             continue
         first, *rows = by_mark[separator]
-        misfit = "" if quote else "no separator fits the first lines"
-        layout = TextLayout(separator=separator, quote=quote, misfit=misfit)
+        layout = TextLayout(separator=separator)
+        if not quote and not means_quotes:
+            layout = replace(layout, quote="", misfit="no separator fits the first lines")
         if not any(map(_is_number, first)):
             return layout
         if _is_header(first, rows):
             return replace(layout, numbered=True)
         return replace(layout, columns=tuple(f"c{place + 1}" for place in range(len(first))))
+    raise _no_fit(path, lines)
+
+
+def _no_fit(path: Path, lines: list[str]) -> DataError:
+    """The error of lines of different lengths, with the first that differs from most others."""
     if place := next((place for place, line in enumerate(lines, 1) if "\r" in line), 0):
-        raise DataError(f"{path} line {place}: {LONE_RETURNS}")
-    raise DataError(
+        return DataError(f"{path} line {place}: {LONE_RETURNS}")
+    for separator in SEPARATORS:
+        widths = list(map(len, _records(lines, separator, "")))
+        usual = max(widths, key=widths.count)
+        if usual > 1 and len(widths) / 2 < widths.count(usual) < len(widths):
+            place = next(place for place, width in enumerate(widths) if width != usual)
+            return DataError(
+                f"{path}: line {lines[place][:80]!r} has {widths[place]} values separated by"
+                f" {separator!r}, most of the first {len(lines)} lines have {usual}; repair or"
+                " remove it"
+            )
+    return DataError(
         f"{path}: no separator splits its first {len(lines)} lines into equally many values;"
         f" tried {', '.join(map(repr, SEPARATORS))}; is this a table with one row a line?"
     )

@@ -76,6 +76,8 @@ def find_log(patterns: Sequence[str]) -> list[Path]:
         files = {path for path in found if is_meant(path, pattern)}
         if folder := next((path for path in found if path.is_dir() and not files), None):
             raise DataError(f"{folder}: a folder; name its files, such as '{folder}/**/*'")
+        if found and not files:
+            raise DataError(f"{found[0]}: no plain file but a pipe or device; save it as a file")
         if not files:
             raise DataError(f"{pattern}: there is no such file; name the files of a log")
         if unwritable := next((path for path in files if not _is_utf8(path.name)), None):
@@ -233,7 +235,7 @@ def _collect(files: LogFiles, queries: list[pl.LazyFrame]) -> list[pl.DataFrame]
     except pl.exceptions.PolarsError as error:
         names = ", ".join(str(table.path) for table in files.tables)
         reason = str(error).splitlines()[0]
-        raise DataError(f"{names}: cannot be read ({reason}); check quotes, types") from None
+        raise DataError(f"{names}: cannot be read ({reason}); is it damaged?") from None
 
 
 def _is_in_share(digest: pl.Expr, share: float) -> pl.Expr:

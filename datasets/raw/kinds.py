@@ -34,7 +34,9 @@ STRANGERS = {
     rb"\xd0\xcf\x11\xe0\xa1\xb1": ("an old Excel workbook", WRITE),
     rb"SQLite format 3\x00": ("a SQLite database", WRITE),
     rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"": ("JSON", WRITE),
-    rb"\xff\xfe|\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
+    rb"\xff\xfe|\xfe\xff|(\x00[ -~]){4}|([ -~]\x00){4}": ("UTF-16 text", "save it as UTF-8"),
+    rb"\s*<(?i:!doctype|html|\?xml)": ("a web page or XML", "fetch the file itself"),
+    rb"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself: git lfs pull"),
 }
 
 

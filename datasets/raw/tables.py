@@ -258,8 +258,8 @@ class TextTable:
         repeated = sorted({column for column in first if first.count(column) > 1})
         if repeated:
             raise DataError(
-                f"{path} line 1: columns named twice: {', '.join(repeated)}; every column needs a"
-                " name of its own, blanks around it aside"
+                f"{path} line 1: columns named twice: {', '.join(map(repr, repeated))}; every"
+                " column needs a name of its own, blanks around it aside"
             )
         return cls(path, separator, first, record.rstrip(b"\r\n").count(b"\n") + 1, quote)
 

@@ -68,7 +68,7 @@ def test_bytes_that_are_not_utf8_are_named(message_of):
     [
         ("time,site,itm,click", "column 'item' is missing; the closest names there: itm"),
         ("time,site,item,clicked", "column 'click' is missing; the closest names there: clicked"),
-        ("time,site,site,click", "line 1: columns named twice: site"),
+        ("time,site,site,click", "line 1: columns named twice: 'site'"),
         ("time;site;item;click", "column 'click' is missing"),
     ],
 )
@@ -134,6 +134,9 @@ STRANGERS = {
     "xz": (b"\xfd7zXZ\0", "this is an xz file; unpack it"),
     "utf16": ("time,site\n".encode("utf-16"), "this is UTF-16 text; save it as UTF-8"),
     "json": (b'{"time": 1, "site": "s0"}\n', "this is JSON; write it as CSV or Parquet"),
+    "utf16 without mark": ("time,site\n".encode("utf-16-le"), "this is UTF-16 text; save it"),
+    "page": (b"\n<!DOCTYPE html>\n<html>", "this is a web page or XML; fetch the file itself"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\n", "this is a pointer of Git LFS;"),
     "cut parquet": (b"PAR1 and no end", "not a readable Parquet file"),
 }
 

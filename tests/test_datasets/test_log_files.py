@@ -236,8 +236,9 @@ def test_quoted_values_of_several_lines_are_remarked(describe, log, tmp_path, ca
     assert data.card["rows_in_log"] == NUM_ROWS
 
 
-def test_one_wrong_quote_in_a_file_that_means_its_quotes(refusal, log, tmp_path):
-    text = log.write_csv(quote_style="always").replace('"thing 3"', '"thing "3""', 1)
+@pytest.mark.parametrize("wrong", ['"thing "3""', '"thing "3"', '"thing 3', 'thing 3"'])
+def test_one_wrong_quote_in_a_file_that_means_its_quotes(refusal, log, tmp_path, wrong):
+    text = log.write_csv(quote_style="always").replace('"thing 3"', wrong, 1)
     (tmp_path / "log.csv").write_text(text)
 
     assert "a quote stands inside a value" in refusal("log.csv")
@@ -254,6 +255,15 @@ def test_quotes_as_the_toml_file_says(prepare_log, tiny, quote):
 
 def test_quote_of_another_kind_is_refused(prepare_log, refused, tiny):
     assert "quote must be '\"'" in refused(prepare_log, tiny, quote="'")
+
+
+@pytest.mark.parametrize("line", ["sep=;", "# made by a tool", "click;time;scene;user"])
+def test_line_that_is_unlike_the_others_is_shown(refusal, log, tmp_path, line):
+    (tmp_path / "log.csv").write_text(f"{line}\n" + log.write_csv(separator=";"))
+
+    assert f"log.csv: line {line!r} has {line.count(';') + 1} values separated by ';', most" in (
+        refusal("log.csv")
+    )
 
 
 @pytest.mark.parametrize("mark", ["\x0b", "\x1c", "\x85", "\u2028", "\r"])
@@ -292,7 +302,7 @@ def test_very_long_values_are_read(describe, log, tmp_path):
 def test_names_that_differ_in_blanks_only_are_named(refusal, log, tmp_path):
     log.rename({"title": "user "}).write_csv(tmp_path / "log.csv")
 
-    assert "log.csv line 1: columns named twice: user; every" in refusal("log.csv")
+    assert "log.csv line 1: columns named twice: 'user'; every" in refusal("log.csv")
 
 
 def test_name_of_a_file_that_is_not_utf8(refusal, log, tmp_path):
