@@ -22,7 +22,7 @@ import polars as pl
 
 from datasets.provenance import Source
 from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
-from datasets.raw.tables import TextTable
+from datasets.raw.text import TextTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:

@@ -20,18 +20,12 @@ import polars as pl
 
 from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
-from datasets.raw.folders import FolderTable, folder_values, is_meant
+from datasets.raw.folders import FolderTable, folder_values, is_meant, with_rows
 from datasets.raw.kinds import is_parquet
+from datasets.raw.parquet import ParquetTable
 from datasets.raw.raw_log import CatalogEntry, RawLog
-from datasets.raw.tables import (
-    ParquetTable,
-    RawTable,
-    TextTable,
-    check_folder,
-    named,
-    require_columns,
-    with_rows,
-)
+from datasets.raw.tables import RawTable, check_folder, named, require_columns
+from datasets.raw.text import TextTable
 from datasets.raw.values import as_text, plain_number, token, tokens_of
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 

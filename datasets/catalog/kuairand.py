@@ -19,7 +19,8 @@ import polars as pl
 
 from datasets.provenance import Download, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
-from datasets.raw.tables import TextTable, require_columns
+from datasets.raw.tables import require_columns
+from datasets.raw.text import TextTable
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import polars as pl
 
 from datasets.provenance import Download, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
-from datasets.raw.tables import DecodedTable
+from datasets.raw.text import DecodedTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:

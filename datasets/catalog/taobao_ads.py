@@ -15,7 +15,8 @@ import polars as pl
 
 from datasets.provenance import Source
 from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
-from datasets.raw.tables import TextTable, require_columns
+from datasets.raw.tables import require_columns
+from datasets.raw.text import TextTable
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:

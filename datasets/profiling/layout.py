@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from datasets.raw.kinds import open_bytes
-from datasets.raw.tables import LONE_RETURNS, TextTable, quoting
+from datasets.raw.text import LONE_RETURNS, TextTable, quoting
 from datasets.spec import DataError
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.profiling.layout import TextLayout, guess_layout, open_all
-from datasets.raw.folders import FolderTable, folder_values, is_meant
+from datasets.raw.folders import FolderTable, folder_values, is_meant, with_rows
 from datasets.raw.kinds import is_parquet
-from datasets.raw.tables import ParquetTable, RawTable, is_pattern, named, with_rows
+from datasets.raw.parquet import ParquetTable
+from datasets.raw.tables import RawTable, is_pattern, named
 from datasets.raw.values import as_text
 from datasets.spec import DataError, apart
 

@@ -1,4 +1,4 @@
-"""The folders of a log as Hive and Spark write them: the files meant, and columns in names."""
+"""The folders of a log as Hive and Spark write them: which files count, and columns in names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from datasets.raw.kinds import is_parquet
+from datasets.raw.parquet import footer
 from datasets.raw.tables import named
+from datasets.raw.text import has_rows
 from datasets.raw.values import token
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from datasets.raw.tables import RawTable
@@ -29,6 +33,20 @@ def is_meant(path: Path, pattern: str) -> bool:
     """
     is_marked = path.name.startswith((".", "_"))
     return path.is_file() and (not is_marked or PurePath(pattern).name.startswith((".", "_")))
+
+
+def with_rows(paths: Sequence[Path], *, has_header: bool, quote: str) -> list[Path]:
+    """The files of a log that have rows; all of them if none has any."""
+    filled = [
+        path
+        for path in paths
+        if (
+            footer(path)[1]
+            if is_parquet(path)
+            else has_rows(path, has_header=has_header, quote=quote)
+        )
+    ]
+    return filled or list(paths)
 
 
 def folder_values(path: Path, root: Path) -> dict[str, str | None]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from datasets.raw.raw_log import RawLog
-from datasets.raw.tables import TextTable, check_folder, require_columns
+from datasets.raw.tables import check_folder, require_columns
+from datasets.raw.text import TextTable
 from datasets.spec import DataError
 
 if TYPE_CHECKING:

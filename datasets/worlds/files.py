@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets.encoding.cache import shared_folder
+from datasets.raw.parquet import ParquetTable
 from datasets.raw.raw_log import RawLog, Similarity
-from datasets.raw.tables import ParquetTable
 from datasets.worlds.candidates import make_candidates, request_rows
 from datasets.worlds.simulation import DECIMALS, Simulation
 from datasets.worlds.world import Impressions, Stream

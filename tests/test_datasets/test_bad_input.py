@@ -43,7 +43,7 @@ def test_wrong_line_is_named(message_of, line, words, line_end):
 
 @pytest.mark.parametrize("block", [10, 33, 1 << 24])
 def test_wrong_line_is_named_whatever_the_blocks(message_of, monkeypatch, block):
-    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", block)
+    monkeypatch.setattr("datasets.raw.text.BLOCK_BYTES", block)
 
     assert "line 32: " in message_of(HEADER + LINES + "1,s0\n" + LINES)
     assert "line 32: the line is blank" in message_of(HEADER + LINES + "\n" + LINES)
@@ -181,7 +181,7 @@ def test_harmless_differences_of_files(prepare_log, log):
 
 
 def test_quoted_values_may_hold_separators_quotes_and_lines(prepare_log, monkeypatch):
-    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", 40)
+    monkeypatch.setattr("datasets.raw.text.BLOCK_BYTES", 40)
 
     data = prepare_log(HEADER + LINES.replace("s1", '"a,""b""\nc"'))
 

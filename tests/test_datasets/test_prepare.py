@@ -233,7 +233,7 @@ def test_small_blocks_write_the_same_files(prepare_log, wide, monkeypatch):
     monkeypatch.setattr("datasets.encoding.staging.READ_ROWS", 11)
     monkeypatch.setattr("datasets.encoding.vocabulary.PART_ROWS", 5)
     monkeypatch.setattr("datasets.encoding.domains.PART_ROWS", 5)
-    monkeypatch.setattr("datasets.raw.tables.BLOCK_BYTES", 50)
+    monkeypatch.setattr("datasets.raw.text.BLOCK_BYTES", 50)
     keys = {"features": FEATURES, "partition": ["place", "site"], "options": options}
     blocks = prepare_log(shuffled, name="other", **keys)
 

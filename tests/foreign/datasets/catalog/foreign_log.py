@@ -8,7 +8,8 @@ import polars as pl
 
 from datasets.provenance import Source
 from datasets.raw.raw_log import RawLog
-from datasets.raw.tables import TextTable, check_folder, require_columns
+from datasets.raw.tables import check_folder, require_columns
+from datasets.raw.text import TextTable
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec
 
 FILE = "foreign.csv"
