@@ -155,7 +155,7 @@ def check_frame(frame, table):
             assert found.to_list() == [token_of(cell) for cell in table.columns[name]]
 
 
-@settings(EXAMPLES, max_examples=700)
+@settings(EXAMPLES, max_examples=900)
 @given(table=tables(), file=st.sampled_from(["log.csv", "log.parquet"]))
 def test_cell_of_a_random_table_arrives_as_its_token(tmp_path, write_toml, table, file):
     if file == "log.csv":
@@ -193,7 +193,7 @@ def check_proposed(table, feature, found):
             assert text == expected
 
 
-@settings(EXAMPLES, max_examples=500)
+@settings(EXAMPLES, max_examples=300)
 @given(table=tables())
 def test_proposal_of_a_random_table_reads_its_cells(tmp_path, table):
     (tmp_path / "log.csv").write_bytes(table.text().encode(table.encoding))
