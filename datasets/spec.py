@@ -147,7 +147,7 @@ class DatasetSpec:
                 " letter or a digit; it names folders"
             )
         features = [feature.name for feature in self.features]
-        names = [self.label, *([self.timestamp] if self.timestamp else []), *features]
+        names = [self.label, *([self.timestamp] if self.timestamp is not None else []), *features]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError(
@@ -185,7 +185,7 @@ class DatasetSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read of the log, each once: label, timestamp and inputs."""
-        return (self.label, *([self.timestamp] if self.timestamp else []), *self.inputs)
+        return (self.label, *([self.timestamp] if self.timestamp is not None else []), *self.inputs)
 
     @property
     def domain_columns(self) -> tuple[str, ...]:

@@ -330,6 +330,13 @@ def test_times_of_a_given_format(prepare_log, tiny, written, layout):
     assert data.row_ids().tolist() == list(range(60))[::-1]
 
 
+def test_timestamp_of_an_empty_name_is_a_column_like_others(prepare_log, refused, tiny):
+    data = prepare_log(tiny.reverse().rename({"time": ""}), timestamp="")
+
+    assert data.row_ids().tolist() == list(range(60))[::-1]
+    assert "column '' is missing" in refused(prepare_log, tiny, timestamp="")
+
+
 def test_time_of_another_format_is_named(prepare_log, tiny):
     log = tiny.with_columns(time=pl.lit("03/04/2020 10:00"))
     log[5, "time"] = "noon"
