@@ -121,7 +121,7 @@ def test_value_of_blanks_is_missing(prepare_log, tiny):
 def test_names_that_blanks_alone_tell_apart_are_named_twice(prepare_log, refused, tiny):
     text = tiny.write_csv().replace("item", " site", 1)
 
-    assert "columns named twice: site" in refused(prepare_log, text)
+    assert "columns named twice: 'site'" in refused(prepare_log, text)
 
 
 @pytest.mark.parametrize(
