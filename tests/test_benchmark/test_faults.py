@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -47,6 +48,19 @@ def test_full_disk_while_writing_runs_is_one_line_and_leaves_no_halves(
     )
 
     assert_one_clear_line(done, out)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the superuser")
+def test_a_folder_that_cannot_be_written_is_one_line(front_door, tiny_log):
+    out = tiny_log.parent / "out"
+    out.mkdir(mode=0o500)
+
+    done = front_door("--preset", "smoke", "--data", tiny_log, "--out", out)
+
+    assert done.returncode == 2
+    assert f"{out}" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def halves_in(cache):

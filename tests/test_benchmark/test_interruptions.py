@@ -14,6 +14,8 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
+from reports.verify import verify
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 EIGHT_CELLS = ("--only", "main", "--methods", "plain", "adasparse")
 
@@ -102,6 +104,13 @@ def tables_of(out):
     return {name: frame.drop(times).write_csv() for name, frame in frames.items()}
 
 
+def set_clock_back(out):
+    """What is there seems to be of tomorrow, as after a clock is set back by a day."""
+    tomorrow = time.time() + 86_400
+    for path in out.rglob("*"):
+        os.utime(path, (tomorrow, tomorrow))
+
+
 @pytest.mark.slow
 def test_tree_killed_at_random_moments_ends_like_an_uninterrupted_one(
     started, run_all, tiny_log, finished
@@ -123,6 +132,46 @@ def test_tree_killed_at_random_moments_ends_like_an_uninterrupted_one(
     assert records_of(out) == records_of(finished[0])
     assert tables_of(out) == tables_of(finished[0])
     assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("all_figures")
+def test_killed_at_any_moment_under_a_clock_that_goes_back_nothing_is_lost(
+    started, run_all, tiny_log, finished
+):
+    out, rng = tiny_log.parent / "out", random.Random(11)
+    kept = {}
+    for _ in range(12):
+        process = started("--out", out)
+        time.sleep(rng.uniform(0.5, 9.0))  # imports, preparation, tuning, runs or report
+        for pid in (process.pid, *filter(is_worker, children_of(process.pid))):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+        assert kept.items() <= records_of(out).items()
+        kept = records_of(out)
+        set_clock_back(out)
+
+    assert resume(run_all, tiny_log, out).returncode == 0
+    assert trials_of(out) == trials_of(finished[0])
+    assert records_of(out) == records_of(finished[0])
+    assert tables_of(out) == tables_of(finished[0])
+    assert verify(out).differences == []
+
+
+@pytest.mark.slow
+def test_of_two_programs_on_a_folder_one_works_and_the_other_leaves(started, tiny_log, finished):
+    out = tiny_log.parent / "out"
+
+    both = [started("--out", out) for _ in range(2)]
+    errors = [process.communicate(timeout=200)[1] for process in both]
+
+    (refused,) = [place for place, process in enumerate(both) if process.returncode]
+    assert both[refused].returncode == 2
+    assert "another run is writing here" in errors[refused]
+    assert len(errors[refused].strip().splitlines()) == 1
+    assert records_of(out) == records_of(finished[0])
+    assert tables_of(out) == tables_of(finished[0])
 
 
 @pytest.mark.slow
