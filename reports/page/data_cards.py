@@ -13,6 +13,7 @@ from reports.reading.load import Card, Runs
 from reports.reading.names import data_title, joined
 
 MOST_NAMED = 8  # features
+LEAST_SHARE = 0.001  # of values, that is named
 SPLIT_WORDS = {
     "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
     " last sixth test; rows with one timestamp stay together",
@@ -90,10 +91,15 @@ def _domains_text(draws: Sequence[pd.DataFrame]) -> str:
 
 def _unseen_text(card: Card) -> str:
     """The features with the largest shares of values in test that train does not know."""
-    shares = {name: unseen["test"] for name, unseen in card["unseen"].items() if unseen["test"]}
+    shares = {name: unseen["test"] for name, unseen in card["unseen"].items()}
+    shares = {name: share for name, share in shares.items() if share >= LEAST_SHARE}
     most = sorted(shares, key=lambda name: -shares[name])[:MOST_NAMED]
     named = ", ".join(f"{name} {number(100 * shares[name], 1)}%" for name in most)
-    return f"share of the values in test that train lacks: {named}" if named else "none in test"
+    return (
+        f"share of the values in test that train lacks: {named}"
+        if named
+        else f"less than {LEAST_SHARE:.1%} of any feature in test"
+    )
 
 
 def _facts(card: Card, draws: Sequence[pd.DataFrame]) -> dict[str, str]:
