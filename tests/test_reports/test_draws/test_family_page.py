@@ -105,10 +105,13 @@ def test_one_draw_has_the_numbers_of_a_log_without_draws(folder_of, tmp_path, wh
 def test_card_of_a_family_has_the_range_of_its_draws(whole_family, runs):
     card = next(card for card in data_cards(runs) if card["name"] == "world")
 
+    clicks = sorted(int(folder.label.sum()) for folder in whole_family.draws)
     rates = sorted(100 * folder.label.mean() for folder in whole_family.draws)
     assert card["facts"]["Draws"] == "1, 2, 3, each a log of its own"
     assert card["rows"][2][1] == "300"
-    assert card["rows"][2][2] == f"{rates[0]:.2f}% to {rates[-1]:.2f}%"
+    assert card["rows"][2][2] == f"{clicks[0]} to {clicks[-1]}"
+    assert card["rows"][2][3] == f"{rates[0]:.2f}% to {rates[-1]:.2f}%"
+    assert card["rows"][2][-2:] == ["test: first", "test: last"]
 
 
 def differences(family: Family) -> list[str]:
