@@ -45,7 +45,7 @@ def exit_code(
     """The exit code that `act` returns, or that of an error, which is printed as one line.
 
     Errors of files and those of the kinds `errors` can be mended by the user; others pass through.
-    `place` is named where an error of a file names none, `hint` after Ctrl-C. What `act` prints is
+    `place` is named where an error of a file names none, `hint` after Ctrl-C. Output of `act` is
     written with escapes where the terminal's encoding lacks a letter.
     """
     for stream in (sys.stdout, sys.stderr):

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Manifest(TypedDict):
-    """What was written, and of what."""
+    """The written files, their input, and what a reader must be told."""
 
     input: str  # digest of all that it was made of
     analysis_plan: str

@@ -1,7 +1,7 @@
 """Writes the evidence for a paper as one zip: `python -m reports.bundle DIR`.
 
-Equal stores give equal bytes: names are sorted, and times and modes of files fixed. What MLflow and
-Optuna hold are copies, and stay out. Weights are part of it: the seal of a record covers them.
+Equal stores give equal bytes: names are sorted, and times and modes of files fixed. MLflow's and
+Optuna's files are copies, and stay out. Weights are part of it: the seal of a record covers them.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _count(states: Sequence[SlotState]) -> str:
 
 
 def card_lines(card: Mapping[str, Any]) -> list[str]:
-    """What was read of a log: rows and clicks by split, times, and what deserves a look."""
+    """Lines on a log as it was read: rows and clicks by split, times, and odd findings."""
     name, rows, rates = card["name"], card["rows"], card["base_rate"]
     splits = [f"{split} {rows[split]:,} rows, {rates[split]:.2%} clicks" for split in rows]
     lines = [f"{name}: {'; '.join(splits)}; {SPLIT_WORDS[card['split_kind']]}"]
@@ -104,6 +104,6 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
     lines += [f"times ({card['timestamp']}): {'; '.join(times)}"] if times else []
     lines += remarks_on(card)
     if count := card["duplicate_rows"]:
-        share = count / card["rows_in_log"]
-        lines.append(f"{count:,} rows ({share:.2%}) repeat an earlier one in all columns")
+        share = f"{count / card['rows_in_log']:.2%}"
+        lines.append(f"{count:,} rows ({share}) repeat an earlier one in all columns that are read")
     return [f"  {line}" for line in lines]

@@ -72,7 +72,7 @@ NOTATION = frozenset(("missing", "decimal"))  # keys of a feature that only say 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notation:
-    """How the values of one feature are written, where that is not as usual.
+    """The writing of one feature's values, where it is not the usual one.
 
     `missing` are texts that stand for a missing value of this feature. `decimal` is the mark before
     the fraction of a number, as `plain_number` reads it.
@@ -314,7 +314,7 @@ def _feature(entry: object, place: int) -> FeatureSpec:
 
 
 def _notation(entry: dict[str, Any]) -> Notation:
-    """How the values of a feature are written, from its table."""
+    """The writing of a feature's values, from its table."""
     try:
         missing = _texts(entry, "missing")
     except DataError as error:

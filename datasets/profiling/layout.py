@@ -106,7 +106,7 @@ def open_all(paths: Sequence[Path], layout: TextLayout) -> tuple[TextLayout, lis
 
 
 def _misfit(tables: Sequence[TextTable]) -> str:
-    """What is wrong, or odd, in the lines of files; empty if nothing is."""
+    """The first fault or remark in the lines of files; empty without one."""
     try:
         return next(filter(None, (table.remark for table in tables)), "")
     except DataError as error:

@@ -75,7 +75,7 @@ class FolderTable:
 
     @property
     def remark(self) -> str:
-        """That of the file."""
+        """The remark of the file."""
         return self.table.remark
 
     @cached_property

@@ -38,7 +38,7 @@ class ParquetTable:
 
     @property
     def remark(self) -> str:
-        """Nothing."""
+        """Empty: nothing in such a file deserves a remark."""
         return ""
 
     @property

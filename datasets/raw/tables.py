@@ -32,7 +32,7 @@ class RawTable(Protocol):
 
     @property
     def remark(self) -> str:
-        """What deserves a look in a file without an error; known after the check."""
+        """The oddity of a file without an error, empty without one; known after the check."""
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order."""

@@ -275,7 +275,7 @@ class TextTable:
 
     @property
     def remark(self) -> str:
-        """Where quoted values run over several lines; empty where none does."""
+        """The place where quoted values run over several lines; empty where none does."""
         survey = self.survey
         if not survey.num_long:
             return ""

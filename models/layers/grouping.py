@@ -87,7 +87,7 @@ class Groups:
 
 
 class OfLastIds(Generic[FoundT]):
-    """What was found for the ids that came last, so that the layers of a pass share it."""
+    """The finding for the ids that came last, which the layers of a pass share."""
 
     def __init__(self, find: Callable[[Tensor], FoundT]) -> None:
         self._find = find

@@ -118,8 +118,8 @@ def compare(runs: Runs) -> pd.DataFrame:
     methods.
     `t_p` and `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these
     very models for other test rows, `delong_runs` counts the runs in which that test finds a
-    difference by itself. `mde_e4` is the least true difference that `two_way_p` would find. What is
-    undefined is nan.
+    difference by itself. `mde_e4` is the least true difference that `two_way_p` would find. An
+    undefined value is nan.
 
     Of several draws all intervals and tests are over the means of the draws, but for `delong_p`,
     which is one of the rows of a single log and is undefined.

@@ -88,7 +88,7 @@ def mean_interval(values: pd.Series) -> Interval:
 def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: str) -> Interval:
     """The mean of a cell's metric, with the reach of its difference to the plain backbone.
 
-    What a draw or a seed does alike to both cancels in the difference. The interval excludes the
+    The part that a draw or a seed adds to both cancels in the difference. The interval excludes the
     plain backbone's mean where that of the difference excludes 0, if both have the same runs. It is
     undefined for the plain backbone itself.
     """
@@ -125,8 +125,8 @@ def compared(runs: Runs) -> pd.DataFrame:
     """One row per planned cell of a study: its scores, and the differences to two others.
 
     `<metric>_delta_plain_e4_*` are those to the plain backbone, `<metric>_delta_main_e4_*` those to
-    the main cell that the study changed, a width-matched plain network's being `OWN`. What
-    would be compared with itself is nan. `capped` is the share of runs that the cap on epochs
+    the main cell that the study changed, a width-matched plain network's being `OWN`. A
+    cell's difference to itself is nan. `capped` is the share of runs that the cap on epochs
     stopped.
     """
     scores = runs.metrics()

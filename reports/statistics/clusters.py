@@ -92,7 +92,7 @@ def rows_component(
     end of a block. Of blocks and users it is the sum of both less that of their cells, as rows of
     one cell are in both (Cameron, Gelbach and Miller, JBES 29, 2011), and never less than either.
 
-    What is only in single seeds is left out: their spread holds it. Where the estimate is not
+    Noise of single seeds is left out: their spread holds it. Where the estimate is not
     positive, the variance of the seeds' mean stands for it, which holds that part a second time.
     Degrees of freedom are those of the fewest clusters. It is unknown of fewer than two clusters
     and where it is 0, which is no certainty.

@@ -222,7 +222,7 @@ def tuning_component(differences: NDArray[np.float64]) -> Component:
     A search moves the mean of each model by a chance of its own. The differences between the runs
     with the values of one search and of another hold it twice, beside the noise of training: the
     mean square of models less the residual one, over 2 S, is its variance, 0 at least, and a
-    difference of two models holds it twice. What all models have in common cancels.
+    difference of two models holds it twice. A part that all models have in common cancels.
 
     Args:
         differences: (M, S) per model and replicate; of fewer than two of either it is unknown.

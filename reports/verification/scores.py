@@ -288,7 +288,7 @@ def _p_click(log: CheckedLog, split: str, rows: pl.DataFrame) -> np.ndarray | No
 def _check_choice(record: RunRecord, findings: Findings) -> None:
     """The checkpoint was chosen by dev alone: the history has no test, and its best is the run's.
 
-    What the history says of dev at the best step are the metrics of the record.
+    The metrics of dev in the history at the best step are those of the record.
     """
     path = record.path / RECORD
     history = pl.read_csv(record.path / HISTORY, infer_schema_length=None, glob=False)

@@ -40,7 +40,7 @@ def test_a_run_says_what_it_read():
         "  the 1,500 earliest train rows are left out",
         "  times (at): train a to b; dev c to d; test e to f",
         f"  {remarks_on(CARD)[0]}",
-        "  75 rows (1.00%) repeat an earlier one in all columns",
+        "  75 rows (1.00%) repeat an earlier one in all columns that are read",
     ]
 
 
