@@ -10,8 +10,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from datasets import fetch
-from datasets.fetch import unpack
+from datasets.raw import archives
+from datasets.raw.archives import unpack
 from datasets.spec import DataError
 
 KINDS = ("log.zip", "log.tar.gz")
@@ -121,7 +121,7 @@ def test_entry_that_comes_twice_is_refused(tmp_path, folder, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_size_that_is_unpacked_is_bounded(tmp_path, folder, kind, monkeypatch):
-    monkeypatch.setattr(fetch, "ALLOWANCE", 0)
+    monkeypatch.setattr(archives, "ALLOWANCE", 0)
     path = write(tmp_path / kind, [("ml/u.data", bytes(20_000_000))])
 
     assert "unpacks to more than 50 times its own size" in refusal_of(path, folder)
