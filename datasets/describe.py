@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         "log",
         nargs="*",
         metavar="LOG",
-        help="files of one log (CSV and the like, also .gz or .zst; Parquet), or patterns",
+        help="files of one log (CSV and the like, or Parquet; packed ones and archives of one file"
+        " too), or patterns",
     )
     parser.add_argument("--label", metavar="COLUMN", help="the label, if its name does not tell")
     parser.add_argument(

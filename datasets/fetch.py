@@ -121,7 +121,7 @@ class RawFolder:
         if not download.members:
             shutil.copyfile(file, staging / download.name)
         else:
-            unpack(file, names.get, staging)
+            unpack(file, lambda entry: names.get(entry.path), staging)
             pooch.make_registry(staging, self._registry(download))
         if lacking := [member for member, name in names.items() if not (staging / name).exists()]:
             raise DataError(
@@ -133,7 +133,7 @@ class RawFolder:
     def _unpack_by_name(self, file: Path, staging: Path) -> None:
         """Unpack whatever expected files an archive of unknown layout holds."""
         names = {name: name for name in self._digests}
-        unpack(file, lambda path: names.get(PurePosixPath(path).name), staging)
+        unpack(file, lambda entry: names.get(PurePosixPath(entry.path).name), staging)
         if not any(staging.iterdir()):
             raise DataError(f"{file}: the archive holds none of {', '.join(names)}")
         self._install(staging)

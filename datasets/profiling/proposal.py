@@ -20,6 +20,7 @@ from datasets.profiling.names import is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
 from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise
 from datasets.raw.folders import is_meant
+from datasets.raw.packed import plain_file
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -314,6 +315,12 @@ def remarks(proposal: Proposal) -> Iterator[str]:
 
 def _files(files: LogFiles) -> Iterator[str]:
     yield "files: " + ", ".join(str(table.path) for table in files.tables)
+    copies = {path: plain_file(path) for path in files.paths}
+    yield from (
+        f"  {path.name} is read from an unpacked copy, {copy}; delete it when done"
+        for path, copy in copies.items()
+        if copy != path
+    )
     if files.empty:
         yield f"  left out, as without rows: {', '.join(map(str, files.empty))}"
     if files.layout.columns:

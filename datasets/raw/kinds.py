@@ -7,13 +7,14 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from datasets.raw.packed import plain_file
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HEAD_BYTES = 512  # the name of a tar archive's format ends at byte 262
+HEAD_BYTES = 512
 PARQUET = b"PAR1"
 PACKINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # read on the fly
 UNPACK, WRITE = "unpack it", "write it as CSV or Parquet"
@@ -36,13 +37,14 @@ STRANGERS = {
     rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"": ("JSON", WRITE),
     rb"\xff\xfe|\xfe\xff|(\x00[ -~]){4}|([ -~]\x00){4}": ("UTF-16 text", "save it as UTF-8"),
     rb"\s*<(?i:!doctype|html|\?xml)": ("a web page or XML", "fetch the file itself"),
+    rb"\x00{16}": ("zero bytes, as of an empty tar archive", "fetch it again"),
     rb"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself: git lfs pull"),
 }
 
 
 def is_parquet(path: Path) -> bool:
     """True of a Parquet file; all others are read as text."""
-    with path.open("rb") as stream:
+    with plain_file(path).open("rb") as stream:
         return stream.read(len(PARQUET)) == PARQUET
 
 
@@ -55,16 +57,18 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """
     import pyarrow as pa
 
-    with path.open("rb") as plain:
+    file = plain_file(path)
+    with file.open("rb") as plain:
         packing = next((name for magic, name in PACKINGS.items() if _starts(plain, magic)), None)
     try:
         if packing is None:
-            stream = path.open("rb")
+            stream = file.open("rb")
         else:
-            packed = pa.CompressedInputStream(pa.OSFile(str(path)), packing)
+            packed = pa.CompressedInputStream(pa.OSFile(str(file)), packing)
             stream = io.BufferedReader(cast("io.RawIOBase", packed))
         with stream:
-            _check_text(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES], packing)
+            within = packing or ("an archive" if file != path else "")
+            _check_text(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES], within)
             yield stream
     except OSError as error:
         if error.errno is not None:  # of the disk, not of the stream
@@ -78,8 +82,8 @@ def _starts(stream: io.BufferedReader, magic: bytes) -> bool:
     return stream.peek(len(magic)).startswith(magic)
 
 
-def _check_text(path: Path, head: bytes, packing: str | None) -> None:
+def _check_text(path: Path, head: bytes, within: str) -> None:
     for pattern, (kind, remedy) in STRANGERS.items():
         if re.match(pattern, head, re.DOTALL):
-            within = f" within {packing}" if packing else ""
-            raise DataError(f"{path}: by its first bytes this is {kind}{within}; {remedy}")
+            where = f" within {within}" if within else ""
+            raise DataError(f"{path}: by its first bytes this is {kind}{where}; {remedy}")

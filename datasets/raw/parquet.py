@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars import selectors
 
+from datasets.raw.packed import plain_file
 from datasets.raw.tables import named
 from datasets.spec import DataError
 
@@ -79,7 +80,7 @@ class ParquetTable:
             .cast(pl.List(pl.String))
             .list.eval(pl.element().str.contains(text, literal=True))
         )
-        rows = pl.scan_parquet(self.path, glob=False).select(holds=holds.list.any())
+        rows = pl.scan_parquet(plain_file(self.path), glob=False).select(holds=holds.list.any())
         found = rows.with_row_index("row").filter("holds").select("row").head(1)
         row = found.collect(engine="streaming").to_series()
         return None if row.is_empty() else int(row[0])
@@ -92,7 +93,7 @@ class ParquetTable:
             if isinstance(self.dtypes.get(name), pl.List)
         ]
         zoned = selectors.datetime(time_zone="*")
-        return pl.scan_parquet(self.path, glob=False).with_columns(
+        return pl.scan_parquet(plain_file(self.path), glob=False).with_columns(
             *lists, zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         )
 
@@ -103,7 +104,7 @@ class ParquetTable:
 
 def footer(path: Path) -> tuple[dict[str, pl.DataType], int]:
     """The columns of a Parquet file and its number of rows."""
-    frame = pl.scan_parquet(path, glob=False)
+    frame = pl.scan_parquet(plain_file(path), glob=False)
     try:
         return dict(frame.collect_schema()), int(frame.select(pl.len()).collect().item())
     except pl.exceptions.PolarsError as error:

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from datasets.raw.kinds import open_bytes
+from datasets.raw.packed import plain_file
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class TextTable:
     def scan(self) -> pl.LazyFrame:
         """All rows in file order, every value a string; blank lines at the end are left out."""
         frame = pl.scan_csv(
-            self.path,
+            plain_file(self.path),
             separator=self.separator,
             has_header=self.header_lines > 0,
             quote_char=self.quote or None,

@@ -13,6 +13,7 @@ from datasets import catalog
 from datasets.catalog import custom
 from datasets.catalog import kuairand as kuairand_log
 from datasets.prepare import prepare
+from datasets.raw import packed
 from datasets.spec import DataError, PrepareOptions
 
 KEYS = {
@@ -44,6 +45,14 @@ def write_toml(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def copies(monkeypatch, tmp_path_factory):
+    """The folder of copies of archives, of one test alone."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    monkeypatch.setattr(packed, "COPIES", folder)
+    return folder
 
 
 @pytest.fixture

@@ -125,13 +125,14 @@ def test_damaged_gzip(message_of, packed):
 
 TAR = b"log.csv".ljust(257, b"\0") + b"ustar\x0000"
 STRANGERS = {
-    "zip": (b"PK\x03\x04", "this is a zip archive or an Excel workbook; unpack it, or"),
-    "tar": (TAR, "this is a tar archive; unpack it"),
-    "tar.gz": (gzip.compress(TAR), "this is a tar archive within gzip; unpack it"),
+    "cut zip": (b"PK\x03\x04", "cannot be unpacked (File is not a zip file); fetch it again"),
+    "cut tar": (TAR, "cannot be unpacked (truncated header); fetch it again"),
+    "cut tar.gz": (gzip.compress(TAR), "cannot be unpacked (truncated header); fetch it again"),
+    "empty tar": (bytes(10_240), "this is zero bytes, as of an empty tar archive; fetch it again"),
     "gz.gz": (gzip.compress(gzip.compress(b"a")), "this is a file packed twice within gzip;"),
     "parquet.gz": (gzip.compress(b"PAR1"), "this is a Parquet file within gzip; unpack it"),
-    "bz2": (b"BZh91AY&SY", "this is a bzip2 file; unpack it"),
-    "xz": (b"\xfd7zXZ\0", "this is an xz file; unpack it"),
+    "cut bz2": (b"BZh91AY&SY", "cannot be unpacked (Compressed file ended before the end"),
+    "cut xz": (b"\xfd7zXZ\0", "cannot be unpacked (Compressed file ended before the end"),
     "utf16": ("time,site\n".encode("utf-16"), "this is UTF-16 text; save it as UTF-8"),
     "json": (b'{"time": 1, "site": "s0"}\n', "this is JSON; write it as CSV or Parquet"),
     "utf16 without mark": ("time,site\n".encode("utf-16-le"), "this is UTF-16 text; save it"),

@@ -16,7 +16,7 @@ from datasets.spec import DataError
 
 KINDS = ("log.zip", "log.tar.gz")
 FILES = {"ml/u.data": b"1\t2\t3\n" * 100, "ml/u.user": b"7|23\n", "ml/README": b"read me"}
-NAMES = {"ml/u.data": "u.data", "ml/u.user": "u.user"}.get
+NAMES = {"ml/u.data": "u.data", "ml/u.user": "u.user"}
 
 
 def write_zip(path, files):
@@ -48,7 +48,11 @@ def folder(tmp_path):
     assert list((tmp_path / "deep").iterdir()) == [folder]
 
 
-def refusal_of(path, folder, name_of=NAMES):
+def name_of(entry):
+    return NAMES.get(entry.path)
+
+
+def refusal_of(path, folder):
     with pytest.raises(DataError) as caught:
         unpack(path, name_of, folder)
     assert str(caught.value).startswith(f"{path}: ")
@@ -62,7 +66,7 @@ def test_chosen_entries_alone_are_written(tmp_path, folder, kind, prefix):
     files = [(prefix + name, part) for name, part in FILES.items()]
     path = write(tmp_path / kind, files)
 
-    unpack(path, NAMES, folder)
+    unpack(path, name_of, folder)
 
     written = {file.name: file.read_bytes() for file in folder.iterdir()}
     assert written == {"u.data": FILES["ml/u.data"], "u.user": FILES["ml/u.user"]}
@@ -97,7 +101,7 @@ def test_tar_file_behind_a_link_does_not_follow_it(tmp_path, folder):
         archive.addfile(link)
         archive.addfile(tarfile.TarInfo("ml/u.data"))
 
-    unpack(tmp_path / "log.tar.gz", NAMES, folder)
+    unpack(tmp_path / "log.tar.gz", name_of, folder)
 
     assert [path.name for path in folder.iterdir()] == ["u.data"]
 
@@ -130,7 +134,7 @@ def test_size_that_is_unpacked_is_bounded(tmp_path, folder, kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("content", [b"", b"<html>log in first</html>", bytes(5_000)])
+@pytest.mark.parametrize("content", [b"", b"<html>log in first</html>", b"\xff" * 5_000])
 def test_file_that_is_no_archive_is_refused(tmp_path, folder, kind, content):
     (tmp_path / kind).write_bytes(content)
 
@@ -162,7 +166,7 @@ def test_encrypted_zip_is_refused(tmp_path, folder):
     content[content.index(b"PK\x03\x04") + 6] |= 1
     path.write_bytes(content)
 
-    assert "encrypted" in refusal_of(path, folder)
+    assert "entry 'ml/u.data' is encrypted; nothing is unpacked" in refusal_of(path, folder)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,5 +185,5 @@ def test_damaged_archive_is_refused_or_unpacked(tmp_path, kind):
         folder.mkdir()
 
         with suppress(DataError):
-            unpack(path, NAMES, folder)
+            unpack(path, name_of, folder)
         assert {file.name for file in folder.iterdir()} <= {"u.data", "u.user"}
