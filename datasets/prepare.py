@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from datasets.raw.raw_log import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 5  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 6  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WHOLE_FLOAT = r"^(-?\d+)\.0+$"
-LIST = r"""^\[((?:[^\[\]]|'[^']*'|"[^"]*")*)\]$"""  # one list, not several
+IN_QUOTES = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # as Python and JSON write a text
+LIST = rf"^\[((?:[^\[\]]|{IN_QUOTES})*)\]$"  # one list, not several
 QUOTED = r"""^(?:'(.*)'|"(.*)")$"""
 MAX_INTEGER = 2.0**63
 NO_DECIMALS: Mapping[str, str] = MappingProxyType({})
@@ -84,11 +86,17 @@ def split_bags(bags: pl.Series, separator: str) -> tuple[np.ndarray, pl.Series]:
     """The place of the bag of every token, rising, and the tokens.
 
     A bag may be written as a list of Python or JSON: square brackets around it, and quotes around
-    its tokens, are no part of them. Each token is one as `token` reads it; empty ones are left out.
+    its tokens, are no part of them; within these quotes a separator is a part of a token. Each
+    token is one as `token` reads it; empty ones are left out.
     """
-    if bags.str.starts_with("[").any():
+    bags = bags.fill_null("")
+    is_list = bags.str.starts_with("[") & bags.str.contains(LIST)
+    if is_list.any():
+        is_quoted = is_list & bags.str.contains_any(["'", '"'])
         bags = bags.str.replace(LIST, "$1")
-    parts = bags.fill_null("").str.split(separator)
+        parts = _split_lists(bags, is_quoted, separator)
+    else:
+        parts = bags.str.split(separator)
     place = np.repeat(np.arange(len(bags)), parts.list.len().to_numpy())
     words = parts.explode()
     if words.str.contains_any(["'", '"']).any():
@@ -96,6 +104,20 @@ def split_bags(bags: pl.Series, separator: str) -> tuple[np.ndarray, pl.Series]:
     words = pl.select(token(pl.lit(words))).to_series()
     is_filled = words.is_not_null()
     return place[is_filled.to_numpy()], words.filter(is_filled)
+
+
+def _split_lists(bags: pl.Series, is_quoted: pl.Series, separator: str) -> pl.Series:
+    """Split at all separators, but for those within the quotes of quoted lists.
+
+    A comma ends a quoted token whatever the separator is, as in Python and JSON.
+    """
+    mark = separator.strip() or separator  # blanks around a token are no part of it
+    end = re.escape(mark)
+    tokens = pl.lit(bags).str.extract_all(rf"(?s)\s*(?:{IN_QUOTES})\s*(?:{end}|,|$)|.*?(?:{end}|$)")
+    plain = tokens.list.eval(pl.element().str.strip_suffix(mark).str.strip_suffix(","))
+    return pl.select(
+        pl.when(pl.lit(is_quoted)).then(plain).otherwise(pl.lit(bags).str.split(separator))
+    ).to_series()
 
 
 def _float_text(number: pl.Expr) -> pl.Expr:

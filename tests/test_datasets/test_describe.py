@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -185,6 +186,18 @@ def test_parquet_of_lists_booleans_and_times(proposed, log, tmp_path):
     assert "nested" in remarks
     assert data.schema.bags == ("tags",)
     assert data.schema.bag_sizes == (6,)
+
+
+@pytest.mark.parametrize("write", [str, json.dumps], ids=["Python", "JSON"])
+def test_lists_of_texts_with_commas_are_bags_of_these_texts(proposed, log, tmp_path, write):
+    words = ["Action, Adventure", "a|b", "Drama", "it's, so", "War"]
+    lists = [[words[row % 5], words[(row + row % 3) % 5]][: 1 + row % 2] for row in range(NUM_ROWS)]
+    text, _ = proposed(log.with_columns(tags=pl.Series(list(map(write, lists)))))
+
+    data = prepared(text, tmp_path)
+
+    assert next(part for part in tables_of(text) if part["name"] == "tags")["max_length"] == 2
+    assert data.schema.bag_sizes == (1 + len(words),)
 
 
 def test_file_without_header_gets_names(proposed, log, tmp_path):
