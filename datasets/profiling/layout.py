@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SEPARATORS = "\t,;|\x01 "  # a space comes last: it stands within values too
 HEAD_BYTES = 1 << 20
 HEAD_LINES = 200
+MANY_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,17 +147,31 @@ def _is_number(text: str) -> bool:
 
 
 def _is_header(first: list[str], rows: list[list[str]]) -> bool:
-    """True of a first line with numbers that names columns.
+    """True of a first line with numbers that names columns: its values are all different.
 
-    It counts them, or its values are all different, none is one of the at most two values of the
-    column below it, and one is a text above numbers or a third value there.
+    A count of the columns is a header above many columns, above texts, or if none of its numbers
+    comes again in the column below it. Another line has a text above numbers or a third value above
+    two, and stands above none of at most two values; if it is of numbers alone, none comes again.
     """
+    first = [name.strip() for name in first]
     if len(set(first)) < len(first):
         return False
-    if first in ([str(place + start) for place in range(len(first))] for start in (0, 1)):
-        return len(first) > 2
-    columns = [set(column) for column in zip(*rows, strict=True)]
-    pairs = [(name.strip(), values) for name, values in zip(first, columns, strict=False)]
+    counts = first in ([str(place + start) for place in range(len(first))] for start in (0, 1))
+    if counts and len(first) >= MANY_COLUMNS:  # no row of data counts so far
+        return True
+    columns = [set(map(str.strip, column)) for column in zip(*rows, strict=True)]
+    pairs = list(zip(first, columns, strict=False))
+    is_repeated = any(name in values for name, values in pairs)
+    if counts:
+        is_over_text = any(values and not any(map(_is_number, values)) for values in columns)
+        return len(first) > 2 and (is_over_text or not is_repeated)
+    if all(map(_is_number, first)) and is_repeated:
+        return False
+    return _names_numbers(pairs)
+
+
+def _names_numbers(pairs: list[tuple[str, set[str]]]) -> bool:
+    """True if the values below a first line tell that it is none of them."""
     if any(len(values) <= 2 and name in values for name, values in pairs):
         return False
     return any(

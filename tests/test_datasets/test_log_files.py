@@ -14,6 +14,7 @@ from datasets.catalog import custom
 from datasets.describe import main
 from datasets.prepare import prepare
 from datasets.profiling.data_card import card_of
+from datasets.profiling.layout import guess_layout
 from datasets.raw.folders import folder_values
 from datasets.spec import PrepareOptions
 
@@ -340,6 +341,30 @@ def test_header_of_numbers_is_a_header(describe, log, tmp_path, names):
     assert proposal["label"] == names[0]
     assert "the first line is taken for a header" in remarks
     assert data.card["rows_in_log"] == NUM_ROWS
+
+
+NUMBERED = {  # the first line, two lines that come again and again, and whether it is a header
+    "count of many": ("0,1,2,3,4,5,6,7", "0,1,5,2,0,1,0,3", "1,1,2,3,4,0,6,7", True),
+    "count above texts": ("0,1,2", "0,u7,9", "1,u5,3", True),
+    "count that never comes again": ("1,2,3", "0,7,9", "4,5,6", True),
+    "count that comes again": ("1,2,3,4", "1,7,5,2", "0,2,3,1", False),
+    "count from 0 that comes again": ("0,1,2", "1,3,4", "0,2,2", False),
+    "count of two": ("1,2", "0,7", "3,5", False),
+    "numbers that come again": ("3,4,9", "1,5,9", "0,4,8", False),
+    "third values above two": ("101,205,301", "0,7,9", "1,5,8", True),
+}
+
+
+@pytest.mark.parametrize(("first", "one", "other", "is_header"), NUMBERED.values(), ids=NUMBERED)
+def test_first_line_of_numbers_is_a_header_if_nothing_speaks_against_it(
+    tmp_path, first, one, other, is_header
+):
+    (tmp_path / "log.csv").write_text("\n".join([first, *[one, other] * 9]))
+
+    layout = guess_layout([tmp_path / "log.csv"])
+
+    assert layout.numbered == is_header
+    assert bool(layout.columns) != is_header
 
 
 @pytest.mark.parametrize("value", ["", "unknown", "NA"])
