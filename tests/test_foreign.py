@@ -7,6 +7,7 @@ gets them, and nothing else in it changes: its quick suite passes, and a run has
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,10 @@ def test_whole_suite_passes_with_foreign_files(copy: Path) -> None:
     run(copy, "-m", "pytest", *options)
 
 
-def test_a_run_has_all_of_them(copy: Path, tmp_path: Path) -> None:
-    raw, out = tmp_path / "raw", tmp_path / "out"
-    raw.mkdir()
+@pytest.fixture(scope="module")
+def out(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a run with the foreign files."""
+    raw, out = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("made") / "out"
     rows = (f"{i % 3},{i % 7},{i},{int(i * 7 % 11 < 3)}" for i in range(LOG_ROWS))
     (raw / "foreign.csv").write_text("\n".join(["place,item,time,is_click", *rows]) + "\n")
 
@@ -81,6 +83,18 @@ def test_a_run_has_all_of_them(copy: Path, tmp_path: Path) -> None:
         *("foreign_shift", "foreign_prior", "--trials", "0", "--only", "main,foreign_bars"),
     )
 
+    return out
+
+
+def shown(out: Path, name: str) -> list[dict[str, str]]:
+    """The rows of a table as its Markdown file shows them, but headings of blocks."""
+    text = (out / "report" / "tables" / f"{name}.md").read_text(encoding="utf-8")
+    lines = [line.strip("| ") for line in text.splitlines() if line.startswith("|")]
+    heads, _, *rows = (re.split(r" \| ", line) for line in lines)
+    return [dict(zip(heads, row, strict=True)) for row in rows if not row[0].startswith("**")]
+
+
+def test_a_run_has_all_of_them(copy: Path, out: Path) -> None:
     table = pd.read_csv(out / "report" / "tables" / "table1.csv")
     assert set(table["backbone"]) == {"foreign_wide"}
     assert {"foreign_shift", "foreign_prior"} <= set(table["method"])
@@ -91,3 +105,24 @@ def test_a_run_has_all_of_them(copy: Path, tmp_path: Path) -> None:
     assert "+Shift" in page
     assert "Brier" in page
     run(copy, "-m", "reports.verify", out)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "heading"),
+    [
+        ("table1", "foreign_brier_delta_mean", "Δ Brier"),
+        ("foreign_scores", "foreign_brier_delta_plain_mean", "Δ plain Brier"),
+    ],
+)
+def test_differences_of_the_metric_are_shown_in_its_unit(
+    out: Path, name: str, column: str, heading: str
+) -> None:
+    kept = pd.read_csv(out / "report" / "tables" / f"{name}.csv")[column].dropna()
+
+    texts = [row[heading].split(" ")[0] for row in shown(out, name) if row[heading].strip()]
+
+    assert texts == [f"{1e5 * gap:+,.1f}".replace("-", "\N{MINUS SIGN}") for gap in kept]
+    assert any(text.strip("+\N{MINUS SIGN}0.") for text in texts)
+    notes = (out / "report" / "tables" / f"{name}.md").read_text(encoding="utf-8")
+    assert "units of 0.0001 (" in notes
+    assert "GAUC) and 0.00001 (Brier)" in notes

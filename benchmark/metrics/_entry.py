@@ -27,10 +27,14 @@ class Metric:
     computes the metric once a cluster.
 
     `has_expected` is for metrics that take true click probabilities in place of the labels, and
-    are then the expected metric. Differences are shown in units of 0.0001; `widest` is the largest
-    possible one. A metric that is no score is in records alone. One that is a score is a column of
-    every table of scores, is compared in Table 1 and tested; `is_gain` adds it to the differences
-    that the tables of studies show.
+    are then the expected metric. Tables hold differences as they are and show them in units of
+    `difference_unit`, with one digit; `widest` is the largest possible one, not in these units. A
+    metric that is no score is in records alone. One that is a score is a column of every table of
+    scores, is compared in Table 1 and tested; `is_gain` adds it to the differences that the tables
+    of studies show.
+
+    Raises:
+        ValueError: `difference_unit` is no finite number above 0.
     """
 
     title: str
@@ -40,10 +44,18 @@ class Metric:
     has_expected: bool = False
     lower_is_better: bool = False
     widest: float = math.inf
+    difference_unit: float = 1e-4
     digits: int = 4
     order: int = 9  # of the columns; of equal numbers by name
     is_score: bool = True
     is_gain: bool = True
+
+    def __post_init__(self) -> None:
+        unit = self.difference_unit
+        if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0.0 < unit < math.inf:
+            raise ValueError(
+                f"{self.title}: difference_unit must be a finite number above 0, got {unit!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

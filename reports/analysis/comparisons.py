@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from benchmark.config import OWN, SECOND_SEARCH
 from benchmark.metrics import METRICS, SCORES
 from benchmark.store.records import RunRecord
-from reports.analysis.differences import SCALE
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import CELL, DATA, Block, Replicate, draw_of
 from reports.reading.load import Runs
@@ -112,13 +111,12 @@ def compare(runs: Runs) -> pd.DataFrame:
     comparison and metric, over the `pairs` of runs with a common draw and seed, `test` being its
     number.
 
-    `delta_e4_*` is the method minus the other, in units of 0.0001: mean and 95% interval for other
-    seeds, other test rows and, if `has_tuning`, other tuned values, with its standard `error_e4`,
-    its degrees of `freedom` and `two_way_p`; the spread of the seeds is pooled over the block's
-    methods.
+    `delta_*` is the method minus the other: mean and 95% interval for other seeds, other test rows
+    and, if `has_tuning`, other tuned values, with its standard `error`, its degrees of `freedom`
+    and `two_way_p`; the spread of the seeds is pooled over the block's methods.
     `t_p` and `wilcoxon_p` test the seeds' differences alone. `delong_p` tests the mean AUC of these
     very models for other test rows, `delong_runs` counts the runs in which that test finds a
-    difference by itself. `mde_e4` is the least true difference that `two_way_p` would find. An
+    difference by itself. `mde` is the least true difference that `two_way_p` would find. An
     undefined value is nan.
 
     Of several draws all intervals and tests are over the means of the draws, but for `delong_p`,
@@ -239,12 +237,12 @@ def _tests(both: Pairs, metric: str, peers: Peers) -> dict[str, object]:
     found = _estimate(both, metric, peers, peers.tuning(metric))
     return {
         "pairs": len(both),
-        **found.interval().times(SCALE).named("delta_e4"),
-        "error_e4": found.error * SCALE,
+        **found.interval().named("delta"),
+        "error": found.error,
         "freedom": found.freedom,
         "has_tuning": found.tuning != NONE,
         "two_way_p": found.p_value,
-        "mde_e4": found.detectable * SCALE,
+        "mde": found.detectable,
         "t_p": paired_p_value(deltas),
         "wilcoxon_p": wilcoxon_p_value(deltas),
         **(_delong(both) if metric == "auc" else {"delong_p": np.nan, "delong_runs": np.nan}),
@@ -281,5 +279,5 @@ def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
         family=f"{len(first)} tests of {block_title(rows.iloc[0])}",
     )
     sign = [-1.0 if METRICS[metric].lower_is_better else 1.0 for metric in rows["metric"]]
-    is_better = sign * rows["delta_e4_mean"] > 0.0
+    is_better = sign * rows["delta_mean"] > 0.0
     return rows.assign(star=is_better & (rows["two_way_p_holm"] < TEST_LEVEL))

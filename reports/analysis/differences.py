@@ -25,7 +25,6 @@ SHARE_NOTE = (
     " test rows nor of the draw, or over the draws; none is corrected for the number of"
     f" comparisons. Blank where in any run less than {LEAST_WAY} lies between."
 )
-SCALE = 1e4  # of the differences
 PLAIN = {"method": BASELINE, "changes": ""}  # the cell of a backbone that others are compared with
 OWN_SHARE = "whole_statistics"  # in the history of a method that normalises by task
 
@@ -53,10 +52,10 @@ def averages(own: pd.DataFrame) -> dict[str, object]:
 
 
 def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, object]:
-    """`<metric>_<name>_e4_mean` and `_std` over the draws and seeds that both have."""
+    """`<metric>_<name>_mean` and `_std` over the draws and seeds that both have."""
     row: dict[str, object] = {}
     for metric in SCORES:
-        row |= moments(f"{metric}_{name}_e4", run_deltas(own, other, metric) * SCALE)
+        row |= moments(f"{metric}_{name}", run_deltas(own, other, metric))
     return row
 
 
@@ -124,10 +123,9 @@ def moments(name: str, values: pd.Series) -> dict[str, object]:
 def compared(runs: Runs) -> pd.DataFrame:
     """One row per planned cell of a study: its scores, and the differences to two others.
 
-    `<metric>_delta_plain_e4_*` are those to the plain backbone, `<metric>_delta_main_e4_*` those to
-    the main cell that the study changed, a width-matched plain network's being `OWN`. A
-    cell's difference to itself is nan. `capped` is the share of runs that the cap on epochs
-    stopped.
+    `<metric>_delta_plain_*` are those to the plain backbone, `<metric>_delta_main_*` those to the
+    main cell that the study changed, a width-matched plain network's being `OWN`. A cell's
+    difference to itself is nan. `capped` is the share of runs that the cap on epochs stopped.
     """
     scores = runs.metrics()
     if scores.empty:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from benchmark.metrics import group_scores, mean_influences, metric_of
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import Peers, peers_of
-from reports.analysis.differences import SCALE
 from reports.reading.keys import Replicate
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
@@ -55,7 +54,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per bin and model of `main` but the plain backbone, over the runs that both have.
 
     `domains` are all of the bin, `gauc_domains` those with both classes in test, totals over the
-    draws, each of which has its own bins. The gains, `<metric>_delta_e4_*`, are nan where the bin
+    draws, each of which has its own bins. The gains, `<metric>_delta_*`, are nan where the bin
     lacks a class.
     """
     everything, runs = runs, runs.study("main")
@@ -181,7 +180,7 @@ def _gains(
         for metric in METRICS:
             tuning = tuning_of(number, metric)
             interval = bin_gain(own, plain, number, metric, tuning).interval()
-            rows[-1] |= interval.times(SCALE).named(f"{metric}_delta_e4")
+            rows[-1] |= interval.named(f"{metric}_delta")
     return rows
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark.config import SECOND_SEARCH
 from benchmark.metrics import SCORES
 from reports.analysis.comparisons import peers_of
-from reports.analysis.differences import SCALE, differences, rows_of, run_pairs
+from reports.analysis.differences import differences, rows_of, run_pairs
 from reports.reading.keys import BLOCK, MODEL, Block
 from reports.reading.load import Runs
 from reports.statistics.estimates import NONE
@@ -20,10 +20,10 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
     """One row per model that is searched twice, over the `runs` that both its cells have.
 
     `<metric>_first` and `<metric>_second` are the means on test with the values of either search,
-    `<metric>_delta_e4_mean` and `_std` are second minus first, run by run, in units of 0.0001.
-    `<metric>_anew_e4` is the standard deviation by which a comparison of two models of the backbone
-    changes when both are searched anew: before and after it holds the luck of two searches each.
-    `planned_runs` and `draws` are those of the second search.
+    `<metric>_delta_mean` and `_std` are second minus first, run by run. `<metric>_anew` is the
+    standard deviation by which a comparison of two models of the backbone changes when both are
+    searched anew: before and after it holds the luck of two searches each. `planned_runs` and
+    `draws` are those of the second search.
     """
     everything, runs = runs, runs.study(STUDY)
     scores = runs.metrics()
@@ -42,8 +42,8 @@ def compare_searches(runs: Runs) -> pd.DataFrame:
         for metric in SCORES:
             pairs = run_pairs(second, first, metric).mean(skipna=False)
             found = peers.tuning(metric)
-            size = np.nan if found == NONE else SCALE * np.sqrt(2.0 * found.variance)
-            row[f"{metric}_anew_e4"] = size
+            size = np.nan if found == NONE else np.sqrt(2.0 * found.variance)
+            row[f"{metric}_anew"] = size
             row |= {f"{metric}_first": pairs["other"], f"{metric}_second": pairs["own"]}
         rows.append(row | differences(second, first, "delta"))
     return pd.DataFrame(rows)

@@ -12,7 +12,6 @@ import pandas as pd
 
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import estimate, peers_of
-from reports.analysis.differences import SCALE
 from reports.claims.evidence import Evidence
 from reports.look.table import number
 from reports.reading.exclusions import is_capped, marked
@@ -38,7 +37,7 @@ _SENTENCE_METRIC, _DIGITS = "auc", 4
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per method with a placebo and metric, over the `runs` that all three arms have.
 
-    `<arm>_mean` are the scores of `method`, `placebo` and `plain` on test. `<part>_e4_mean`, `_low`
+    `<arm>_mean` are the scores of `method`, `placebo` and `plain` on test. `<part>_mean`, `_low`
     and `_high` are the differences of `PARTS`, each with its 95% interval as in
     `comparisons.estimate`, and `share_*` that of awareness in the gain, nan where the gain is not
     clearly above 0. `added_parameters` are those of the rows of e_d that the placebo alone has.
@@ -89,7 +88,7 @@ def _row(arms: Arms, metric: str, tuning: Component) -> dict[str, object]:
         for part, (left, right) in PARTS.items()
     }
     for part, value in found.items():
-        row |= value.interval().times(SCALE).named(f"{part}_e4")
+        row |= value.interval().named(part)
     is_clear = found["gain"].interval().low > 0.0
     share = share_of(found["awareness"], found["gain"], found["capacity"])
     row |= (share if is_clear else NO_INTERVAL).named("share")
@@ -122,7 +121,7 @@ def answers(table: pd.DataFrame) -> list[str]:
 def _answer(row: Mapping[Hashable, Any]) -> str:
     method, backbone = (name_of(name) for name in (row["method"], row["backbone"]))
     title = marked(f"{method} on {backbone}", row)
-    low, high = row["gain_e4_low"], row["gain_e4_high"]
+    low, high = row["gain_low"], row["gain_high"]
     if math.isnan(low):
         return (
             f"{title}: not known; it takes two draws or seeds of the method, its placebo and the"
@@ -166,12 +165,12 @@ def _clear_part(row: Mapping[Hashable, float], name: str) -> str:
 
 def _sign(row: Mapping[Hashable, float], name: str) -> int:
     """The sign of a part whose interval excludes 0; 0 if it holds 0, or if there is none."""
-    return int(row[f"{name}_e4_low"] > 0.0) - int(row[f"{name}_e4_high"] < 0.0)
+    return int(row[f"{name}_low"] > 0.0) - int(row[f"{name}_high"] < 0.0)
 
 
 def _amount(row: Mapping[Hashable, float], name: str, sign: float = 1.0) -> str:
     """A difference and its interval, or those of its negative, in units of the metric."""
-    mean, *ends = (sign * row[f"{name}_e4_{end}"] / SCALE for end in ("mean", "low", "high"))
+    mean, *ends = (sign * row[f"{name}_{end}"] for end in ("mean", "low", "high"))
     if math.isnan(ends[0]):
         return number(mean, _DIGITS)
     low, high = (number(end, _DIGITS) for end in sorted(ends))

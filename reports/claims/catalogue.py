@@ -22,14 +22,13 @@ from reports.analysis.sparsity import band_margins, reached
 from reports.analysis_plan import ANALYSIS
 from reports.claims.evidence import ComparedModel, Evidence, absent, blocked_by, counted
 from reports.claims.paper import generated, individual, paper_log, paper_values
-from reports.claims.verdicts import COUNTED, Part
+from reports.claims.verdicts import COUNTED, METRICS, Part
 from reports.reading.exclusions import are_capped, cap_warning, few_test_rows
 from reports.reading.keys import CELL, MODEL, family_of
 from reports.reading.names import FORMS, name_of
 from reports.statistics.bins import TRAIN_GROUPS, bins_by_domain, train_groups_by_domain
 from reports.statistics.paired_tests import paired_interval
 
-METRICS = ("auc", "gauc")
 SIZES = {"production": ("dcnv2", "dnn"), "public": ("dnn", "dcnv2")}  # better, worse
 BOTH_LOGS = "logs for both of the paper's"
 PARTIAL_FORMS = ("binarization", "scaling")
@@ -191,6 +190,7 @@ def _in_groups(
                 f" GAUC of {names[number]}",
                 measure=found.interval,
                 estimate=found,
+                unit="gauc",
                 needs=f"two seeds or more of both, with both classes in {names[number]}",
                 blocked=blocked_by(subjects[method], subjects[other]) or few[number],
                 replicates=evidence.replicates,

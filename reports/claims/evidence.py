@@ -107,6 +107,7 @@ class Evidence:
             estimate=found,
             paper=paper,
             expected=expected,
+            unit=metric,
             needs=needs,
             blocked=blocked_by(left, right),
             replicates=self.replicates,

@@ -28,6 +28,7 @@ BudgetSize = Literal["none", "small", "full"]  # of what verdicts rest on
 
 LEVEL = ANALYSIS.levels.claim  # one-sided
 SHOWN_LEVEL = 1.0 - 2.0 * LEVEL  # of the interval by which a part is seen
+METRICS = ("auc", "gauc")  # of which differences are judged
 COUNTED = "times"  # the unit of what follows from counts alone, on every log
 MOST_NEEDED = 1_000  # seeds or draws that an estimate is worth printing for
 MARGIN, NOTHING = ANALYSIS.margins.equal, ANALYSIS.margins.nothing  # of AUC and GAUC
@@ -70,7 +71,7 @@ class Part:
     """A difference that the paper says something about, in the direction that it claims.
 
     `measure` gives its interval at a level, for `replicates`; `estimate` is what the interval is
-    made of, if it is not Student's of their mean. `unit` is "e-4" for differences of metrics, else
+    made of, if it is not Student's of their mean. `unit` is the metric of a difference, else
     what `measure` counts in: `COUNTED` are powers of ten of a multiple of `limit`. `paper` is the
     paper's own difference, nan where it prints none, for readers alone. A `p_value` of a further
     test has to be known and significant too before anything is settled. `needs` says what a missing
@@ -82,7 +83,7 @@ class Part:
     measure: Callable[[float], Interval]
     paper: float = math.nan
     expected: Expected = "above"
-    unit: str = "e-4"
+    unit: str = "auc"
     limit: float = 1.0
     p_value: float | None = None
     needs: str = ""
@@ -94,7 +95,7 @@ class Part:
     @property
     def margin(self) -> float:
         """The least difference of AUC and GAUC that counts; 0 for other quantities."""
-        return MARGIN if self.unit == "e-4" else 0.0
+        return MARGIN if self.unit in METRICS else 0.0
 
     def among(self, num_parts: int) -> JudgedPart:
         """The part as one of so many of a claim."""

@@ -16,10 +16,12 @@ from reports.look.panels import bin_labels, block_rows, counts_text, left_out
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.table import number
+from reports.look.units import units_text
 from reports.reading.keys import BLOCK
 from reports.reading.load import Runs
 from reports.statistics.bins import BINS_NOTE
 
+_UNITS = units_text(SCORES[name] for name in METRICS)
 _ROW, _FRAME = 0.28, 0.85  # inches, of a method and of what is around a panel
 _COLOURS = "vlag_r"  # blue is a gain, red a loss
 _MUTED, _MUTED_TEXT = "#f0f0f0", "#777777"
@@ -28,7 +30,7 @@ _FACTS = [*BLOCK, "method", "draws", "bin", "domains", "test_rows", "pairs"]
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """One row per metric, method and bin: the gains of `long_tail.tabulate`, in units of 0.0001.
+    """One row per metric, method and bin: the gains of `long_tail.tabulate`.
 
     `is_clear` says whether the interval of a gain excludes 0; an undefined gain is nan.
     """
@@ -38,12 +40,12 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     parts = [
         gains[_FACTS].assign(
             metric=metric,
-            **{f"gain_e4_{end}": gains[f"{metric}_delta_e4_{end}"] for end in _ENDS},
+            **{f"gain_{end}": gains[f"{metric}_delta_{end}"] for end in _ENDS},
         )
         for metric in METRICS
     ]
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(is_clear=(table["gain_e4_low"] > 0.0) | (table["gain_e4_high"] < 0.0))
+    return table.assign(is_clear=(table["gain_low"] > 0.0) | (table["gain_high"] < 0.0))
 
 
 def draw(table: pd.DataFrame) -> Canvas:
@@ -52,21 +54,22 @@ def draw(table: pd.DataFrame) -> Canvas:
     canvas, blocks = block_rows(table, len(METRICS), _FRAME + _ROW * most)
     for panels, block in blocks:
         for panel, metric in zip(panels, METRICS, strict=True):
-            _draw_panel(panel, block[block["metric"] == metric])
-            panel.set_title(f"Gain in test {SCORES[metric].title}, in 0.0001")
+            one = SCORES[metric]
+            _draw_panel(panel, block[block["metric"] == metric], one.difference_unit)
+            panel.set_title(f"Gain in test {one.title}, in {units_text([one])}")
         panels[1].tick_params(labelleft=False)
     return canvas
 
 
-def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
+def _draw_panel(panel: Axes, rows: pd.DataFrame, unit: float) -> None:
     import seaborn as sns  # slow to import, and needed for drawing alone
 
     gains, clear = (
         rows.pivot_table(index="method", columns="bin", values=name, dropna=False, sort=False)
-        for name in ("gain_e4_mean", "is_clear")
+        for name in ("gain_mean", "is_clear")
     )
     methods = in_order(gains.index)
-    gains = gains.loc[methods]
+    gains = gains.loc[methods] / unit
     is_clear = clear.loc[methods].astype(bool)
     texts = gains.map(lambda gain: number(gain, 1, signed=True))
     most = np.nanmax(np.abs(gains[is_clear].to_numpy()), initial=0.1)
@@ -85,7 +88,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     return [
-        "Gain of each method over the plain backbone in units of 0.0001, mean over the runs that"
+        f"Gain of each method over the plain backbone in units of {_UNITS}, mean over the runs that"
         f" both have ({counts_text(table['pairs'])}): GAUC over the domains of a bin and AUC of all"
         " its rows. Blue is a gain, red a loss; grey is a gain whose 95% interval holds 0, or that"
         " has none; blank: the bin lacks a class. Figure 3b shows the intervals.",

@@ -20,8 +20,10 @@ from reports.look.panels import (
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
+from reports.look.units import units_text
 from reports.statistics.bins import BINS_NOTE
 
+_UNITS = units_text(SCORES[name] for name in METRICS)
 _HEIGHT = 2.5  # inches
 _SPAN = 0.7  # of the place of a bin that its methods take
 
@@ -38,26 +40,28 @@ def draw(table: pd.DataFrame) -> Canvas:
 
 
 def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]) -> None:
+    one = SCORES[metric]
     step = _SPAN / len(methods)
     for number, method in enumerate(methods):
-        own = rows[(rows["method"] == method) & rows[f"{metric}_delta_e4_mean"].notna()]
+        own = rows[(rows["method"] == method) & rows[f"{metric}_delta_mean"].notna()]
         shift = (number - (len(methods) - 1) / 2.0) * step
         style: dict[str, Any] = {**look_of(method), "linestyle": "none"}
-        draw_intervals(panel, own["bin"] + shift, own, f"{metric}_delta_e4", style)
+        place = own["bin"] + shift
+        draw_intervals(panel, place, own, f"{metric}_delta", style, unit=one.difference_unit)
     labels = bin_labels(rows)
     panel.set_xticks([*labels], labels.values())
     panel.set_xlim(0.5, len(labels) + 0.5)
     panel.axhline(0.0, color="black", linewidth=0.8)
     panel.grid(visible=False, axis="x")
     panel.set_xlabel("bin, its domains, its test rows")
-    panel.set_ylabel(f"test {SCORES[metric].title}, gain in 0.0001")
+    panel.set_ylabel(f"test {one.title}, gain in {units_text([one])}")
 
 
 def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     return [
-        "Gain of each method over the plain backbone, in units of 0.0001: GAUC over the domains of"
-        " a bin and AUC of all its rows, mean over the runs that both have"
+        f"Gain of each method over the plain backbone, in units of {_UNITS}: GAUC over the domains"
+        " of a bin and AUC of all its rows, mean over the runs that both have"
         f" ({counts_text(table['pairs'])}). The line at 0 is the plain backbone. No point: the bin"
         " lacks a class, or the two have no draw and seed in common.",
         BINS_NOTE,

@@ -13,6 +13,7 @@ from reports.claims.awareness import METRICS, PARTS, WORDS, tabulate
 from reports.look.panels import block_rows, counts_text, left_out
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
+from reports.look.units import units_text
 from reports.reading.keys import BLOCK
 
 _ROW = 0.135  # inches, of one part of a method
@@ -33,22 +34,22 @@ def draw(table: pd.DataFrame) -> Canvas:
     for panels, block in blocks:
         methods = in_order(block["method"])
         for panel, metric in zip(panels, METRICS, strict=True):
-            rows = block[block["metric"] == metric].set_index("method")
-            _draw_panel(panel, rows.loc[methods])
-            panel.set_xlabel(f"Difference in {SCORES[metric].title}, in 0.0001")
+            one, rows = SCORES[metric], block[block["metric"] == metric].set_index("method")
+            _draw_panel(panel, rows.loc[methods], one.difference_unit)
+            panel.set_xlabel(f"Difference in {one.title}, in {units_text([one])}")
         panels[1].tick_params(axis="y", labelleft=False)
     return canvas
 
 
-def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
-    """The parts of the gain of each method, from the top down."""
+def _draw_panel(panel: Axes, rows: pd.DataFrame, unit: float) -> None:
+    """The parts of the gain of each method in a unit, from the top down."""
     places, names = [], []
     for index, (method, row) in enumerate(rows.iterrows()):
         look = look_of(str(method))
         label = look.pop("label")
         for part, name in enumerate(PARTS):
             place = index * (len(PARTS) + _GAP) + part
-            mean, low, high = (row[f"{name}_e4_{end}"] for end in ("mean", "low", "high"))
+            mean, low, high = (row[f"{name}_{end}"] / unit for end in ("mean", "low", "high"))
             style: dict[str, Any] = look | _STYLES[name]
             style |= {"xerr": [[mean - low], [high - mean]]} if low < high else {}
             panel.errorbar([mean], [place], linestyle="none", **style)

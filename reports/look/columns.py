@@ -93,22 +93,30 @@ def _model_title(row: Row) -> str:
 MODEL = model(_model_title)
 
 
-def number(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
-    """The numbers of one column of the table."""
-    return text(title, lambda row: formats.number(row[name], digits, signed=signed))
+def number(
+    title: str, name: str, digits: int, *, signed: bool = False, unit: float = 1.0
+) -> TableColumn:
+    """The numbers of one column of the table, in a unit."""
+    return text(title, lambda row: formats.number(row[name], digits, signed=signed, unit=unit))
 
 
-def spread(title: str, name: str, digits: int, *, signed: bool = False) -> TableColumn:
-    """`<name>_mean` ± `<name>_std`."""
-    return text(
-        title,
-        lambda row: formats.spread(row[f"{name}_mean"], row[f"{name}_std"], digits, signed=signed),
-    )
+def spread(
+    title: str, name: str, digits: int, *, signed: bool = False, unit: float = 1.0
+) -> TableColumn:
+    """`<name>_mean` ± `<name>_std`, in a unit."""
+
+    def entry(row: Row) -> str:
+        moments = row[f"{name}_mean"], row[f"{name}_std"]
+        return formats.spread(*moments, digits, signed=signed, unit=unit)
+
+    return text(title, entry)
 
 
-def interval(title: str, name: str, digits: int, *, signed: bool = True) -> TableColumn:
-    """`<name>_mean` with its interval."""
-    return text(title, lambda row: interval_text(row, name, digits, signed=signed))
+def interval(
+    title: str, name: str, digits: int, *, signed: bool = True, unit: float = 1.0
+) -> TableColumn:
+    """`<name>_mean` with its interval, in a unit."""
+    return text(title, lambda row: interval_text(row, name, digits, signed=signed, unit=unit))
 
 
 def with_chance(name: str, one: TableColumn) -> TableColumn:

@@ -89,11 +89,17 @@ def counts_text(counts: Iterable[int]) -> str:
 
 
 def draw_intervals(
-    panel: Axes, x: Iterable[float], rows: pd.DataFrame, name: str, style: Mapping[str, Any]
+    panel: Axes,
+    x: Iterable[float],
+    rows: pd.DataFrame,
+    name: str,
+    style: Mapping[str, Any],
+    *,
+    unit: float = 1.0,
 ) -> None:
-    """Means of `<name>` at positions x, each with its interval where that is defined."""
-    mean = rows[f"{name}_mean"]
-    reach = [mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean]
+    """Means of `<name>` in a unit at positions x, each with its interval where that is defined."""
+    mean, low, high = (rows[f"{name}_{end}"] / unit for end in ("mean", "low", "high"))
+    reach = [mean - low, high - mean]
     has_any = reach[0].notna().any()
     errors: dict[str, Any] = {"yerr": reach, "elinewidth": 0.8} if has_any else {}
     panel.errorbar(list(x), mean, **errors, **style)

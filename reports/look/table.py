@@ -70,18 +70,20 @@ class Table(ReportPart):
     arrange: Callable[[pd.DataFrame], TableLayout]
 
 
-def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """A rounded number, `n/a` when it is undefined."""
+def number(value: float, digits: int, *, signed: bool = False, unit: float = 1.0) -> str:
+    """A number in a unit, rounded; `n/a` when it is undefined."""
     if pd.isna(value):
         return UNDEFINED
-    text = f"{value:{'+' if signed else ''},.{digits}f}"
+    text = f"{value / unit:{'+' if signed else ''},.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def spread(mean: float, std: float, digits: int, *, signed: bool = False) -> str:
-    """Mean and standard deviation; the mean alone where the deviation is undefined."""
-    text = number(mean, digits, signed=signed)
-    return text if math.isnan(std) or math.isnan(mean) else f"{text} ± {number(std, digits)}"
+def spread(mean: float, std: float, digits: int, *, signed: bool = False, unit: float = 1.0) -> str:
+    """Mean and standard deviation in a unit; the mean alone where the deviation is undefined."""
+    text = number(mean, digits, signed=signed, unit=unit)
+    if math.isnan(std) or math.isnan(mean):
+        return text
+    return f"{text} ± {number(std, digits, unit=unit)}"
 
 
 def p_value(value: float) -> str:
@@ -153,10 +155,16 @@ def _latex(entry: Entry) -> str:
 
 
 def interval_text(
-    row: Mapping[Hashable, float], name: str, digits: int, *, signed: bool = True
+    row: Mapping[Hashable, float],
+    name: str,
+    digits: int,
+    *,
+    signed: bool = True,
+    unit: float = 1.0,
 ) -> str:
-    """A difference and its interval, the difference alone where that is undefined."""
+    """A difference and its interval in a unit, the difference alone where that is undefined."""
     mean, low, high = (
-        number(row[f"{name}_{part}"], digits, signed=signed) for part in ("mean", "low", "high")
+        number(row[f"{name}_{part}"], digits, signed=signed, unit=unit)
+        for part in ("mean", "low", "high")
     )
     return mean if math.isnan(row[f"{name}_low"]) else f"{mean} [{low}, {high}]"

@@ -7,12 +7,14 @@ from typing import Literal
 
 import pandas as pd
 
-from benchmark.metrics import GAINS
+from benchmark.metrics import GAINS, Metric
 from reports.analysis.differences import OWN_SHARE, is_plain
 from reports.analysis.sparsity import SPARSITY, layers_of
 from reports.look import columns
 from reports.look.table import TableLayout
+from reports.look.units import units_text
 
+GAIN_UNITS = units_text(GAINS.values())
 _ITSELF: dict[str, Callable[[columns.Row], bool]] = {  # where there is nothing to compare with
     "plain": is_plain,
     "main": lambda row: row["changes"] == "",
@@ -44,10 +46,15 @@ def study_layout(
 def delta_columns(against: Literal["plain", "main"], words: str) -> list[columns.TableColumn]:
     """The gains of `compared`, to the plain backbone or the main cell."""
     gains = [
-        columns.spread(f"{words} {metric.title}", f"{name}_delta_{against}_e4", 1, signed=True)
+        difference(f"{words} {metric.title}", f"{name}_delta_{against}", metric)
         for name, metric in GAINS.items()
     ]
     return [columns.blank_where(_ITSELF[against], one) for one in gains]
+
+
+def difference(title: str, name: str, metric: Metric) -> columns.TableColumn:
+    """The mean differences of a metric ± their standard deviation."""
+    return columns.spread(title, name, 1, signed=True, unit=metric.difference_unit)
 
 
 def sparsity_columns(table: pd.DataFrame) -> list[columns.TableColumn]:

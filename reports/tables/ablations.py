@@ -8,12 +8,12 @@ import pandas as pd
 
 from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look.table import Table, TableLayout
-from reports.tables._study import sparsity_columns, study_layout
+from reports.tables._study import GAIN_UNITS, sparsity_columns, study_layout
 
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
-    " units of 0.0001, taken run by run.",
+    f" units of {GAIN_UNITS}, taken run by run.",
     "All else is as tuned for Table 1 (see the settings of each model). Where tuning itself chose"
     " what a row changes, the row's runs are those of Table 1 and its Δ main is 0.0, and no row has"
     " the default. Alpha 5 from the start is alpha 5 at the end too, whatever was tuned.",

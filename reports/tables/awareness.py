@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pandas as pd
 
 from benchmark.metrics import SCORES
-from reports.claims.awareness import PARTS, answers, tabulate
+from reports.claims.awareness import METRICS, PARTS, answers, tabulate
 from reports.look import columns
 from reports.look.table import Table, TableLayout, interval_text
+from reports.look.units import units_text
 
+_UNITS = units_text(SCORES[name] for name in METRICS)
 _NO_SHARE = "\N{EN DASH}"
 _NOTES = [
     "Test split. The placebo of a method is the method with as many domains and tasks of the same"
@@ -18,8 +21,8 @@ _NOTES = [
     " another row, by a hash. The inputs are the same in all three arms, the row's own domain"
     " columns among them, and GAUC is over the true domains.",
     "Gain = method \N{MINUS SIGN} plain, awareness = method \N{MINUS SIGN} placebo, capacity ="
-    " placebo \N{MINUS SIGN} plain; the first is the sum of the others. In units of 0.0001, run by"
-    " run over the draws and seeds of all three arms, with 95% intervals for other draws, or for"
+    f" placebo \N{MINUS SIGN} plain; the first is the sum of the others. In units of {_UNITS}, run"
+    " by run over the draws and seeds of all three arms, with 95% intervals for other draws, or for"
     " other seeds and other test rows where a log was drawn once; none is corrected for the number"
     " of comparisons. The scores of the arms are in awareness.csv.",
     "Share: awareness / gain with Fieller's 95% confidence set (1954). It is not defined"
@@ -31,6 +34,10 @@ _NOTES = [
 ]
 
 
+def _difference(part: str, row: columns.Row) -> str:
+    return interval_text(row, part, 1, unit=SCORES[row["metric"]].difference_unit)
+
+
 def _share_text(row: columns.Row) -> str:
     is_undefined = math.isnan(row["share_low"])
     return _NO_SHARE if is_undefined else interval_text(row, "share", 2, signed=False)
@@ -39,7 +46,7 @@ def _share_text(row: columns.Row) -> str:
 _COLUMNS = [
     columns.MODEL,
     columns.text("Metric", lambda row: SCORES[row["metric"]].title),
-    *(columns.interval(part.capitalize(), f"{part}_e4", 1) for part in PARTS),
+    *(columns.text(part.capitalize(), partial(_difference, part)) for part in PARTS),
     columns.text("Share", _share_text),
     columns.number("Added parameters", "added_parameters", 0),
     columns.RUNS,

@@ -11,12 +11,12 @@ from reports.analysis.sparsity import LAYERS_NOTE, compared_by_sparsity
 from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.names import title_of
-from reports.tables._study import sparsity_columns, study_layout
+from reports.tables._study import GAIN_UNITS, sparsity_columns, study_layout
 
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, which prunes nothing, Δ main that to"
-    " AdaSparse as in Table 1, in units of 0.0001, taken run by run.",
+    f" AdaSparse as in Table 1, in units of {GAIN_UNITS}, taken run by run.",
     LAYERS_NOTE,
     "All but the bounds is as in the main cell, tuned values included. Bounds are what training"
     " aims at, not what it is held to: where few layers are in the band, compare by the sparsity"

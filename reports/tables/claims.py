@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pandas as pd
 
+from benchmark.metrics import SCORES
 from reports.analysis_plan import ANALYSIS, PlannedClaim
 from reports.claims.catalogue import BESIDE, CONTRADICTIONS, PARTS
 from reports.claims.evidence import Evidence, absent, budget_of
 from reports.claims.verdicts import (
     COUNTED,
+    METRICS,
     NOT_TESTABLE,
     RULE,
     SHOWN_LEVEL,
@@ -23,6 +25,7 @@ from reports.claims.verdicts import (
 )
 from reports.look import columns
 from reports.look.table import Entry, Table, TableLayout, interval_text, number
+from reports.look.units import units_text
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import DATA
 from reports.reading.load import Runs
@@ -38,12 +41,13 @@ _COLUMNS = [
     columns.text("The paper", lambda row: f"{row['evidence']} ({row['where']})"),
     columns.text("To settle it", lambda row: row["to_settle"]),
 ]
-_DIGITS = {"e-4": 1, "correlation": 3, "ratio": 3}
+_DIGITS = 3  # of correlations and ratios
+_UNITS = units_text(SCORES[name] for name in METRICS)
 _NOTES = [
     RULE,
     "Here: how many parts of a claim are seen, refuted and open, then at most"
     f" {MOST_LISTED} of them, the refuted first, then open ones: mean and {SHOWN_LEVEL:.0%}"
-    " interval, AUC and GAUC in units of 0.0001 on test; corrected intervals are in claims.csv."
+    f" interval, AUC and GAUC in units of {_UNITS} on test; corrected intervals are in claims.csv."
     " Masks: t interval over the seeds, or over the draws, settled only if the permutation test of"
     " the table of masks is significant too. Counts have no"
     " interval, follow from the models alone and are the same on every log. All parts are in"
@@ -169,9 +173,10 @@ def _part(row: dict) -> str:
     if row["unit"] == COUNTED:
         multiple = row["limit"] * 10.0 ** row["mean"]
         return f"{row['part']}: {multiple:,.2f}"
-    scale, digits = (1e4 if row["unit"] == "e-4" else 1.0), _DIGITS[row["unit"]]
-    text = interval_text({f"here_{end}": scale * row[end] for end in ENDS}, "here", digits)
-    paper = number(scale * row["paper"], digits, signed=True)
+    is_metric = row["unit"] in METRICS
+    unit, digits = (SCORES[row["unit"]].difference_unit, 1) if is_metric else (1.0, _DIGITS)
+    text = interval_text({f"here_{end}": row[end] for end in ENDS}, "here", digits, unit=unit)
+    paper = number(row["paper"], digits, signed=True, unit=unit)
     return f"{row['part']}: {text}" + ("" if math.isnan(row["paper"]) else f", paper {paper}")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import METRICS, SCORES
 from reports.analysis.comparisons import compare
 from reports.analysis.retuned import num_searches, search_notes
 from reports.look import columns
 from reports.look.part import draws_note
-from reports.look.table import Entry, Table, TableLayout, number, p_value
+from reports.look.table import Entry, Table, TableLayout, interval_text, number, p_value
+from reports.look.units import units_text
 from reports.reading.load import Runs
 from reports.reading.names import title_of
 from reports.statistics.estimates import POOLING_LEVEL
@@ -24,13 +25,14 @@ _P_VALUES = {
     "t_p_holm": "p t (Holm)",
     "wilcoxon_p": "p Wilcoxon",
 }
+_UNITS = units_text(SCORES.values())
 _NOTES = [
     "Test split. Each method against its plain backbone; then AdaSparse, and whatever has the best"
     " mean of a column of Table 1, against the second best, which is the other method with the best"
     " mean AUC on dev, so that test rows do not choose the rival. They do choose the best.",
-    "Δ: first minus second, run by run, in units of 0.0001, with its 95% interval for other seeds"
-    " and other test rows. The spread of the seeds is that of the two methods, unless it is small"
-    f" beside that of all methods of the block (F test at {POOLING_LEVEL:g}); then it is the"
+    f"Δ: first minus second, run by run, in units of {_UNITS}, with its 95% interval for other"
+    " seeds and other test rows. The spread of the seeds is that of the two methods, unless it is"
+    f" small beside that of all methods of the block (F test at {POOLING_LEVEL:g}); then it is the"
     " residual mean square of methods and seeds. What all seeds share,"
     " the choice of the test rows, is the covariance of the seeds' differences over blocks of"
     " time (random groups of rows where the log has no times), and over users where the log"
@@ -74,6 +76,10 @@ def _delong(row: columns.Row) -> str:
     return f"{p_value(value)} ({num:.0f})"
 
 
+def _unit(row: columns.Row) -> float:
+    return METRICS[row["metric"]].difference_unit
+
+
 _COLUMNS = [
     columns.text("Test", lambda row: Entry(str(row["test"]), anchor=f"test-{row['test']}")),
     columns.text("Comparison", lambda row: f"{_title(row, '')} vs {_title(row, 'other')}"),
@@ -81,10 +87,10 @@ _COLUMNS = [
     columns.text(
         "Metric", lambda row: METRICS[row["metric"]].title + (" *" if row["star"] else "")
     ),
-    columns.interval("Δ", "delta_e4", 1),
+    columns.text("Δ", lambda row: interval_text(row, "delta", 1, unit=_unit(row))),
     *(columns.where_known(name, columns.p_value(title, name)) for name, title in _P_VALUES.items()),
     columns.text("p DeLong", _delong),
-    columns.number("Detectable", "mde_e4", 1),
+    columns.text("Detectable", lambda row: number(row["mde"], 1, unit=_unit(row))),
     columns.RUNS,
 ]
 
@@ -101,15 +107,16 @@ def _detectable_note(table: pd.DataFrame) -> str:
     """A sentence on the least difference that this report could have found."""
     parts = []
     for metric, rows in table.groupby("metric", sort=False):
-        least = rows["mde_e4"].to_numpy(np.float64)
+        least, one = rows["mde"].to_numpy(np.float64), METRICS[str(metric)]
         if not np.isnan(least).all():
-            parts.append(f"{number(float(np.nanmedian(least)), 1)} of {METRICS[str(metric)].title}")
+            median = number(float(np.nanmedian(least)), 1, unit=one.difference_unit)
+            parts.append(f"{median} of {one.title}")
     pairs = " or ".join(map(str, sorted(set(table["pairs"]))))
     if not parts:
         return "What could be found: nothing, as no two models share two runs."
     return (
         f"With {pairs} runs of both this report cannot be relied on to see a difference of less"
-        f" than {', '.join(parts)} (medians over the comparisons, in units of 0.0001)."
+        f" than {', '.join(parts)} (medians over the comparisons, in units of {_UNITS})."
     )
 
 

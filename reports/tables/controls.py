@@ -11,7 +11,7 @@ from reports.look import columns
 from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 from reports.reading.load import Runs
-from reports.tables._study import OWN_NOTE, OWN_STATISTICS, study_layout
+from reports.tables._study import GAIN_UNITS, OWN_NOTE, OWN_STATISTICS, study_layout
 
 _COUNTED = {"dense_parameters": "Dense parameters", "domain_parameters": "Domain parameters"}
 _NOTES = [
@@ -19,8 +19,8 @@ _NOTES = [
     " the runs; bold is the best mean of a block. Dense parameters are those that every row uses,"
     " domain parameters those that grow with the number of domains or tasks.",
     "Δ plain is the difference to the plain backbone, Δ main that to the same method without the"
-    " change, in units of 0.0001, taken run by run. For the width-matched plain network, whose"
-    " hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
+    f" change, in units of {GAIN_UNITS}, taken run by run. For the width-matched plain network,"
+    " whose hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
     " difference to +AdaSparse.",
     "AdaSparse has two controls here: itself told no domain, its pruner reading h only, and the"
     " width-matched plain network. What part of each method's gain is domain awareness is told by"

@@ -6,18 +6,19 @@ import pandas as pd
 
 from benchmark.metrics import GAINS
 from datasets.spec import SPLITS
-from reports.analysis.differences import SCALE, rows_of, run_deltas
+from reports.analysis.differences import rows_of, run_deltas
 from reports.look import columns
 from reports.look.table import Entry, Table, TableLayout, number, spread
 from reports.reading.keys import MODEL, Family
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, title_of
+from reports.tables._study import GAIN_UNITS
 
 _NOTES = [
     "Each generated log that was drawn more than once. Rows, domains and click rate are of train,"
     " dev and test together; the rest is of test. Ceiling: the score of the true click probability."
-    " The plain backbone's scores, and Δ, the gain of each method over it in units of 0.0001, are"
-    " means over the seeds of the draw.",
+    " The plain backbone's scores, and Δ, the gain of each method over it in units of"
+    f" {GAIN_UNITS}, are means over the seeds of the draw.",
     "Last row: mean ± sample standard deviation over the draws. Intervals of all other tables are"
     " over these draws.",
 ]
@@ -26,7 +27,7 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per draw of a log with several, backbone and method.
 
-    `<metric>_mean` is over the `runs` on the draw, `<metric>_delta_e4_mean` over those with a seed
+    `<metric>_mean` is over the `runs` on the draw, `<metric>_delta_mean` over those with a seed
     that the plain backbone has too; undefined ones are nan.
     """
     runs = runs.study("main")
@@ -64,9 +65,9 @@ def _counts(domains: pd.DataFrame) -> dict[str, object]:
 def _scores(own: pd.DataFrame, plain: pd.DataFrame) -> dict[str, object]:
     row: dict[str, object] = {"runs": len(own)}
     for metric in GAINS:
-        delta = run_deltas(own, plain, metric) * SCALE
+        delta = run_deltas(own, plain, metric)
         row[f"{metric}_mean"] = own[metric].mean()
-        row[f"{metric}_delta_e4_mean"] = delta.mean()
+        row[f"{metric}_delta_mean"] = delta.mean()
     return row
 
 
@@ -78,14 +79,20 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         columns.TableColumn("Draw", _titles),
         _column("Rows", "rows", 0),
         _column("Domains", "domains", 0),
-        _column("Click rate, %", "click_rate", 2, unit=100.0),
+        _column("Click rate, %", "click_rate", 2, unit=0.01),
         *(_column(f"Ceiling {one.title}", f"ceiling_{name}", one.digits) for name, one in metrics),
         *(
             _column(f"Plain {one.title}", f"{name}_mean", one.digits, BASELINE)
             for name, one in metrics
         ),
         *(
-            _column(f"Δ {title_of('', method)} {one.title}", f"{name}_delta_e4_mean", 1, method)
+            _column(
+                f"Δ {title_of('', method)} {one.title}",
+                f"{name}_delta_mean",
+                1,
+                method,
+                unit=one.difference_unit,
+            )
             for method in methods
             for name, one in metrics
         ),
@@ -105,10 +112,10 @@ def _column(
 
     def entries(block: pd.DataFrame) -> list[Entry]:
         own = block[block["method"] == method] if method else block.drop_duplicates("draw")
-        values = unit * own.set_index("draw")[name].reindex(sorted(set(block["draw"])))
+        values = own.set_index("draw")[name].reindex(sorted(set(block["draw"])))
         ends = values.mean(skipna=False), values.std(skipna=False)
-        texts = [number(value, digits, signed=signed) for value in values]
-        return [*map(Entry, texts), Entry(spread(*ends, digits, signed=signed))]
+        texts = [number(value, digits, signed=signed, unit=unit) for value in values]
+        return [*map(Entry, texts), Entry(spread(*ends, digits, signed=signed, unit=unit))]
 
     return columns.TableColumn(title, entries)
 

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from benchmark.metrics import METRICS, metric_of
 from reports.analysis.differences import (
-    SCALE,
     mean_interval,
     moments,
     plain_of,
@@ -18,12 +18,14 @@ from reports.analysis.differences import (
 )
 from reports.look import columns
 from reports.look.table import Table
+from reports.look.units import units_text
 from reports.reading.keys import BLOCK, CELL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import CEILING, block_title
 from reports.statistics.bins import TRAIN_GROUPS, counts_of, train_groups_by_domain
 
 _SOURCE = {"gauc": "auc", "expected_gauc": "expected_auc", "expected_logloss": "expected_logloss"}
+_UNITS = units_text([METRICS["gauc"], METRICS["logloss"]])
 _EXPECTED = ("expected_gauc", "expected_logloss")
 _NOTES = [
     "Domains of the test split by their train rows; no model has seen a row of a domain without"
@@ -33,7 +35,7 @@ _NOTES = [
     "Expected metrics, where the true click probability p is known, count a row p times as a click"
     " and 1 - p times as none. They are defined in every domain with at least two rows, and the"
     " true probability itself is their ceiling.",
-    "Δ is the difference to the plain backbone in units of 0.0001, taken run by run, with its"
+    f"Δ is the difference to the plain backbone in units of {_UNITS}, taken run by run, with its"
     " 95% t interval over the seeds. That holds the noise of training, not that of the test rows,"
     " which is large where a group has few, and is not corrected for the number of comparisons.",
 ]
@@ -42,7 +44,7 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per data set, backbone, group of domains and model, then the group's `ceiling`.
 
-    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_e4_mean`, `_low`
+    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_mean`, `_low`
     and `_high` over the seeds that the baseline shares. Undefined numbers are nan.
     """
     runs = runs.study("emerging")
@@ -98,8 +100,8 @@ def _model_row(scores: pd.DataFrame, method: str, group: str) -> dict[str, objec
     own, plain = rows_of(scores, keys), plain_of(scores, keys)
     row: dict[str, object] = {"method": method, "runs": len(own)}
     for name in _SOURCE:
-        gain = mean_interval(SCALE * run_deltas(own, plain, name))
-        row |= moments(name, own[name]) | gain.named(f"{name}_delta_e4")
+        gain = mean_interval(run_deltas(own, plain, name))
+        row |= moments(name, own[name]) | gain.named(f"{name}_delta")
     return row
 
 
@@ -109,6 +111,10 @@ def _ceiling(domains: Sequence[pd.DataFrame]) -> dict[str, object]:
         f"{name}_mean": np.mean([_average(one, f"ceiling_{_SOURCE[name]}") for one in domains])
         for name in _EXPECTED
     }
+
+
+def _difference(title: str, name: str) -> columns.TableColumn:
+    return columns.interval(title, f"{name}_delta", 1, unit=metric_of(name).difference_unit)
 
 
 _COLUMNS = [
@@ -123,9 +129,9 @@ _COLUMNS = [
     columns.spread("Expected GAUC", "expected_gauc", 4),
     columns.spread("Expected LogLoss", "expected_logloss", 5),
     *columns.of_methods(
-        columns.interval("Δ GAUC", "gauc_delta_e4", 1),
-        columns.interval("Δ expected GAUC", "expected_gauc_delta_e4", 1),
-        columns.interval("Δ expected LogLoss", "expected_logloss_delta_e4", 1),
+        _difference("Δ GAUC", "gauc"),
+        _difference("Δ expected GAUC", "expected_gauc"),
+        _difference("Δ expected LogLoss", "expected_logloss"),
     ),
     columns.RUNS,
 ]

@@ -10,13 +10,13 @@ from reports.look.table import Table, TableLayout
 from reports.reading.keys import CELL
 from reports.reading.load import Runs
 from reports.reading.names import title_of
-from reports.tables._study import study_layout
+from reports.tables._study import GAIN_UNITS, study_layout
 
 _MAIN = "Fusion"
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     f" Δ plain is the difference to the plain backbone, Δ {_MAIN} that to {_MAIN}, in units of"
-    " 0.0001, taken run by run.",
+    f" {GAIN_UNITS}, taken run by run.",
     "Binarization prunes neurons and leaves the others as they are, Scaling weighs all and prunes"
     f" none, {_MAIN}, which is AdaSparse as in Table 1, does both. Binarization and Scaling have"
     f" the other settings of {_MAIN}, tuned values included.",

@@ -11,16 +11,17 @@ from benchmark.config import SECOND_SEARCH
 from benchmark.metrics import METRICS
 from benchmark.store.plan import Search
 from benchmark.store.trials import best_of
-from reports.analysis.differences import SCALE
 from reports.look import columns
 from reports.look.table import Table, TableLayout, number
+from reports.look.units import units_text
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, data_title, networks, rank, title_of
 
 EXPECTED = "expected_best_"
-_VALUE_DIGITS = METRICS["auc"].digits
+_SCORE = METRICS["auc"]  # on dev, by which trials are chosen
+_VALUE_DIGITS = _SCORE.digits
 _CHANGES = {1: "", 2: SECOND_SEARCH}  # of the cells that have a search's values
 _SEARCH = [*MODEL, "search"]
 _TUNING = {  # name: heading, digits
@@ -33,9 +34,10 @@ _TUNING = {  # name: heading, digits
     "seconds": ("Seconds", 1),
     "paper_value": ("Paper's values", _VALUE_DIGITS),
     "best_value": ("Best", _VALUE_DIGITS),
-    "delta_e4": ("Δ", 1),
+    "delta": ("Δ", 1),
     "best_trial": ("Best trial", 0),
 }
+_UNITS = {"delta": _SCORE.difference_unit}
 _FINAL = ("final_sample_visits", "final_seconds")
 _WORK = {  # of a whole budget, which is compared with plain's
     "optimizer_steps": "optimiser steps",
@@ -62,8 +64,9 @@ _NOTES = [
     " backward pass of a row: MAML has k + 1 for each row in the loss, for its k inner steps pass"
     " rows too. Seconds depend on the machine.",
     "Paper's values: the dev value of trial 0, which has all values as the papers of method and"
-    " backbone give them. Best: that of the chosen trial; Δ is the difference in units of 0.0001."
-    " The choice was made on the same dev rows, so the best value is optimistic.",
+    " backbone give them. Best: that of the chosen trial; Δ is the difference in units of"
+    f" {units_text([_SCORE])}. The choice was made on the same dev rows, so the best value is"
+    " optimistic.",
     "Best of n: the expected highest dev value of n trials (Dodge et al., 2019), as if they were"
     " drawn independently, with replacement, from the values of the complete trials. They were"
     " not: trial 0 is given, and what TPE proposes depends on the trials before.",
@@ -114,7 +117,9 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         columns.text("Trials", partial(_count, "trials")),
         columns.number("Failed", "failed_trials", 0),
         *(
-            columns.number(heading, name, digits, signed=name == "delta_e4")
+            columns.number(
+                heading, name, digits, signed=name == "delta", unit=_UNITS.get(name, 1.0)
+            )
             for name, (heading, digits) in _TUNING.items()
         ),
         *(
@@ -181,7 +186,7 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
         },
         "paper_value": entry.paper_value,
         "best_value": best_value,
-        "delta_e4": SCALE * (best_value - entry.paper_value),
+        "delta": best_value - entry.paper_value,
         "best_trial": best.index if best else None,
         **{f"{EXPECTED}{size}": expected_best(values, size) for size in sizes},
     }

@@ -9,7 +9,6 @@ import pandas as pd
 
 from benchmark.metrics import metric_of
 from reports.analysis.differences import (
-    SCALE,
     SHARE_NOTE,
     achieved_share,
     independent,
@@ -22,6 +21,7 @@ from reports.analysis.differences import (
 from reports.look import columns
 from reports.look.part import draws_note
 from reports.look.table import Table, TableLayout, number, p_value
+from reports.look.units import units_text
 from reports.reading.exclusions import capped_note, capped_share
 from reports.reading.keys import CELL, MODEL
 from reports.reading.load import Runs
@@ -36,7 +36,7 @@ from reports.statistics.paired_tests import (
 )
 
 _METRIC = "expected_gauc"
-_DIGITS = metric_of(_METRIC).digits
+_ENTRY = metric_of(_METRIC)
 NULL_WORLD = "synthetic_none"
 _COMPARISONS = ("plain", "control")
 _DIFFERENCES = {
@@ -51,10 +51,10 @@ _NOTES = [
     " rows are of one domain and one task, and e_d is empty (AdaSparse's pruner and APG's condition"
     " read the layer's input alone). The domain columns stay ordinary inputs. Δ control is what"
     " knowing the domain is worth to a method, Δ plain what the method is worth as a whole.",
-    "Δ in units of 0.0001, taken run by run, with the 95% t interval over the seeds of a world that"
-    " was drawn once, or over its draws; p of the two-sided paired t test after Holm's correction"
-    " over all comparisons of this table. Over seeds they hold the noise of training, not that of"
-    " the test rows, nor of the draw.",
+    f"Δ in units of {units_text([_ENTRY])}, taken run by run, with the 95% t interval over the"
+    " seeds of a world that was drawn once, or over its draws; p of the two-sided paired t test"
+    " after Holm's correction over all comparisons of this table. Over seeds they hold the noise of"
+    " training, not that of the test rows, nor of the draw.",
     SHARE_NOTE,
 ]
 
@@ -62,10 +62,10 @@ _NOTES = [
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per world, backbone and method, then the ceiling of the world.
 
-    `delta_<plain or control>_e4_mean`, `_low` and `_high` are the differences over the seeds that
-    both have, with `_p` the p value alone, `_p_holm` corrected over this table, `_p_holm_null`
+    `delta_<plain or control>_mean`, `_low` and `_high` are the differences over the seeds that both
+    have, with `_p` the p value alone, `_p_holm` corrected over this table, `_p_holm_null`
     corrected over the comparisons of methods with their controls in the null world, and
-    `_detectable_e4` the least true difference that the test would find.
+    `_detectable` the least true difference that the test would find.
     """
     runs = runs.study("mechanisms")
     scores = runs.metrics()
@@ -99,11 +99,10 @@ def _row(
     row |= achieved_share(own, others["plain"], _METRIC, best).named(f"{_METRIC}_share")
     for name, other in others.items():
         deltas = independent(run_deltas(own, other, _METRIC))
-        widest = metric_of(_METRIC).widest
-        interval = paired_interval(deltas).clipped(-widest, widest).times(SCALE)
-        row |= interval.named(f"delta_{name}_e4")
+        interval = paired_interval(deltas).clipped(-_ENTRY.widest, _ENTRY.widest)
+        row |= interval.named(f"delta_{name}")
         row[f"delta_{name}_p"] = paired_p_value(deltas)
-        row[f"delta_{name}_detectable_e4"] = minimum_detectable(deltas * SCALE)
+        row[f"delta_{name}_detectable"] = minimum_detectable(deltas)
     return row
 
 
@@ -134,48 +133,52 @@ def _worlds_note(table: pd.DataFrame) -> str:
     )
 
 
+def _difference(value: float) -> str:
+    return number(value, 1, unit=_ENTRY.difference_unit)
+
+
 def _null_note(table: pd.DataFrame) -> str:
     """A note on methods that beat their control where there is no domain to know."""
     rows = table[(table["dataset"] == NULL_WORLD) & table["delta_control_p"].notna()]
     if rows.empty:
         return f"Null world: {NULL_WORLD} has no method that shares two runs with its control."
-    beats_control = (rows["delta_control_e4_mean"] > 0.0) & (
+    beats_control = (rows["delta_control_mean"] > 0.0) & (
         rows["delta_control_p_holm_null"] < TEST_LEVEL
     )
     winners = [name_of(name) for name in rows.loc[beats_control, "method"]]
-    top = max(rows.to_dict("records"), key=lambda row: row["delta_control_e4_mean"])
+    top = max(rows.to_dict("records"), key=lambda row: row["delta_control_mean"])
     return (
         f"Null world, where knowing the domain is worth nothing: of {len(rows)} methods"
         f" {len(winners) or 'none'} beat their control at the level {TEST_LEVEL} after Holm's"
         f" correction over these alone{': ' if winners else ''}{', '.join(winners)}. The largest"
-        f" advantage is {number(top['delta_control_e4_mean'], 1)} of"
+        f" advantage is {_difference(top['delta_control_mean'])} of"
         f" {name_of(top['method'])}, uncorrected p"
         f" {p_value(top['delta_control_p'])}; an advantage of less than"
-        f" {number(float(rows['delta_control_detectable_e4'].median()), 1)} (median over the"
+        f" {_difference(float(rows['delta_control_detectable'].median()))} (median over the"
         " methods) would mostly be missed even without the correction."
     )
 
 
 def _detectable_note(table: pd.DataFrame) -> str:
     """A note on the least difference that the comparisons could have found."""
-    names = [f"delta_{name}_detectable_e4" for name in _COMPARISONS]
+    names = [f"delta_{name}_detectable" for name in _COMPARISONS]
     values = table[names].to_numpy(np.float64)
     least = values[~np.isnan(values)]
     if not least.size:
         return "Minimum detectable difference: no comparison has two runs."
     return (
         f"Minimum detectable difference of one comparison, with power {POWER} at the level"
-        f" {TEST_LEVEL} before correction, in units of 0.0001: median"
-        f" {number(float(np.median(least)), 1)}, largest {number(float(least.max()), 1)} of"
+        f" {TEST_LEVEL} before correction, in units of {units_text([_ENTRY])}: median"
+        f" {_difference(float(np.median(least)))}, largest {_difference(float(least.max()))} of"
         f" {least.size}."
     )
 
 
 _COLUMNS = [
     columns.MODEL,
-    columns.spread("Expected GAUC", _METRIC, _DIGITS),
+    columns.spread("Expected GAUC", _METRIC, _ENTRY.digits),
     *columns.of_methods(
-        columns.spread("Its control", f"control_{_METRIC}", _DIGITS),
+        columns.spread("Its control", f"control_{_METRIC}", _ENTRY.digits),
     ),
     columns.where_known(f"{_METRIC}_share_mean", columns.interval("Share", f"{_METRIC}_share", 2)),
     *columns.of_methods(
@@ -183,7 +186,7 @@ _COLUMNS = [
             one
             for name in _COMPARISONS
             for one in (
-                columns.interval(f"Δ {name}", f"delta_{name}_e4", 1),
+                columns.interval(f"Δ {name}", f"delta_{name}", 1, unit=_ENTRY.difference_unit),
                 columns.p_value("p (Holm)", f"delta_{name}_p_holm"),
             )
         ),

@@ -10,7 +10,7 @@ from reports.look.table import Table, TableLayout
 from reports.reading.exclusions import marked
 from reports.reading.keys import BLOCK
 from reports.reading.names import block_title, joined, title_of
-from reports.tables._study import OWN_NOTE, OWN_STATISTICS, delta_columns
+from reports.tables._study import GAIN_UNITS, OWN_NOTE, OWN_STATISTICS, delta_columns
 
 _MEAN_NOTE = "Of several draws the number of domains in a heading is the mean."
 _NOTES = [
@@ -22,8 +22,8 @@ _NOTES = [
     " column; APG and AdaSparse with all columns are the cells of Table 1. Settings are those of"
     " Table 1, tuned values included.",
     "Mean ± sample standard deviation over the runs; bold is the best mean of a block. Δ is the"
-    " difference to the plain backbone, the same runs in every block, in units of 0.0001, taken"
-    " run by run.",
+    " difference to the plain backbone, the same runs in every block, in units of"
+    f" {GAIN_UNITS}, taken run by run.",
     OWN_NOTE,
 ]
 

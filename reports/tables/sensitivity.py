@@ -13,7 +13,7 @@ from scipy import stats
 from benchmark.metrics import METRICS
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import estimate
-from reports.analysis.differences import SCALE, mean_interval, moments, rows_of
+from reports.analysis.differences import mean_interval, moments, rows_of
 from reports.look import columns
 from reports.look.part import draws_note
 from reports.look.table import (
@@ -26,6 +26,7 @@ from reports.look.table import (
     number,
     spread,
 )
+from reports.look.units import units_text
 from reports.reading.exclusions import capped_note, capped_share, marked
 from reports.reading.keys import BLOCK, CELL, Replicate
 from reports.reading.load import Runs
@@ -34,6 +35,7 @@ from reports.statistics.estimates import Component, Estimate
 from reports.statistics.paired_tests import Interval
 
 METRIC = "auc"
+_ENTRY = METRICS[METRIC]
 Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
 _AS_USUAL = "as in Table 1"
 _NO_CHANGE = "no change seen"
@@ -41,8 +43,9 @@ _NOTES = [
     "Test split. A setting is the same for all methods; their hyper-parameters are those found for"
     " Table 1, and no setting has a search of its own. Plain: the AUC of the plain backbone, mean ±"
     " sample standard deviation over the runs. Δ: the difference of a method to it under the same"
-    " setting, in units of 0.0001 of AUC, with its 95% interval. It is bold where it differs from"
-    " the Δ of the first row: the interval of the difference of the two excludes 0.",
+    f" setting, in units of {units_text([_ENTRY])} of AUC, with its 95% interval. It is bold"
+    " where it differs from the Δ of the first row: the interval of the difference of the two"
+    " excludes 0.",
     "Order: the methods by their mean AUC, the best first; tau: Kendall's rank correlation with the"
     " order of the first row. Two methods have changed their order where they have changed places"
     " and the interval of the change of their difference excludes 0: one is above the other where"
@@ -101,7 +104,7 @@ def independent_change(own: Estimate, base: Estimate) -> Interval:
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per log, backbone, setting (`changes`, empty as in Table 1) and method.
 
-    `delta_e4_*` is the difference to the plain backbone under the setting, `change_e4_*` what it is
+    `delta_*` is the difference to the plain backbone under the setting, `change_*` what it is
     more than under the first one. `order`, `tau` and `turned`, the pairs whose order has changed,
     in words, are those of the setting.
     """
@@ -129,8 +132,7 @@ def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
         gap_of(models.get(method, {}), {} if method == BASELINE else models.get(BASELINE, {}))
         for models in (own, base)
     )
-    change = change_of(gap, first).times(SCALE)
-    return gap.estimate.interval().times(SCALE).named("delta_e4") | change.named("change_e4")
+    return gap.estimate.interval().named("delta") | change_of(gap, first).named("change")
 
 
 def _order(own: Models, base: Models) -> dict[str, object]:
@@ -212,7 +214,7 @@ def _entries(rows: pd.DataFrame, methods: list[str]) -> list[Entry]:
     worst: dict[Hashable, float] = {"capped": float(rows["capped"].max())}
     return [
         Entry(marked(plain["changes"] or _AS_USUAL, worst)),
-        Entry(spread(plain[f"{METRIC}_mean"], plain[f"{METRIC}_std"], METRICS[METRIC].digits)),
+        Entry(spread(plain[f"{METRIC}_mean"], plain[f"{METRIC}_std"], _ENTRY.digits)),
         *(_gap_entry(by_method.get(method)) for method in methods),
         Entry(plain["order"]),
         Entry(number(plain["tau"], 2)),
@@ -226,7 +228,8 @@ def _gap_entry(row: dict | None) -> Entry:
     if row is None:
         return Entry("")
     return Entry(
-        interval_text(row, "delta_e4", 1), row["change_e4_low"] > 0.0 or row["change_e4_high"] < 0.0
+        interval_text(row, "delta", 1, unit=_ENTRY.difference_unit),
+        row["change_low"] > 0.0 or row["change_high"] < 0.0,
     )
 
 
@@ -237,7 +240,7 @@ def _answer(rows: pd.DataFrame) -> str:
     turned = str(rows["turned"].iloc[0])
     if turned:
         return turned
-    return UNDEFINED if rows["change_e4_low"].isna().all() else _NO_CHANGE
+    return UNDEFINED if rows["change_low"].isna().all() else _NO_CHANGE
 
 
 def _moves(block: pd.DataFrame) -> str:
@@ -247,9 +250,9 @@ def _moves(block: pd.DataFrame) -> str:
     where = block_title(block.iloc[0])
     if means.isna().any():
         return f"{where}: not all methods have a finished run under the settings of Table 1."
-    spread_of_methods = float(means.max() - means.min()) * SCALE
-    is_clear = (block["change_e4_low"] > 0.0) | (block["change_e4_high"] < 0.0)
-    moved = block[is_clear & (block["change_e4_mean"].abs() > spread_of_methods)]
+    spread_of_methods = float(means.max() - means.min())
+    is_clear = (block["change_low"] > 0.0) | (block["change_high"] < 0.0)
+    moved = block[is_clear & (block["change_mean"].abs() > spread_of_methods)]
     found = [
         f"{changes} ({', '.join(map(_move, rows.to_dict('records')))})"
         for changes, rows in moved.groupby("changes", sort=False)
@@ -258,33 +261,37 @@ def _moves(block: pd.DataFrame) -> str:
     verdict = verdict + "; ".join(found) if found else "No setting clearly moves a Δ by more"
     return (
         f"{where}: under the settings of Table 1 the best of {len(first)} methods, the plain"
-        f" backbone among them, is {number(spread_of_methods, 1)} above the worst. {verdict}."
+        f" backbone among them, is {_difference(spread_of_methods)} above the worst. {verdict}."
         f"{_level(block, first)}"
     )
 
 
 def _move(row: dict) -> str:
     title = name_of(row["method"])
-    return f"{title} {number(row['change_e4_mean'], 1, signed=True)}"
+    return f"{title} {_difference(row['change_mean'], signed=True)}"
+
+
+def _difference(value: float, *, signed: bool = False) -> str:
+    return number(value, 1, signed=signed, unit=_ENTRY.difference_unit)
 
 
 def _level(block: pd.DataFrame, first: pd.DataFrame) -> str:
     """A sentence on the largest move of the plain backbone; empty without another setting."""
     plain = block[(block["method"] == BASELINE) & (block["changes"] != "")]
     base = first.loc[first["method"] == BASELINE, f"{METRIC}_mean"].iloc[0]
-    moves = ((plain[f"{METRIC}_mean"] - base) * SCALE).dropna()
+    moves = (plain[f"{METRIC}_mean"] - base).dropna()
     if moves.empty:
         return ""
     most = moves.abs().idxmax()
     return (
         " The AUC of the plain backbone itself moves most under"
-        f" {plain.loc[most, 'changes']}: {number(moves[most], 1, signed=True)}."
+        f" {plain.loc[most, 'changes']}: {_difference(moves[most], signed=True)}."
     )
 
 
 def _count_note(table: pd.DataFrame) -> str:
     """A note on the number of changes that were looked at."""
-    count = int(table["change_e4_low"].notna().sum())
+    count = int(table["change_low"].notna().sum())
     return (
         f"{count} changes of a Δ have an interval. None is corrected for the others: where nothing"
         f" changes, about {number(0.05 * count, 1)} of them exclude 0."

@@ -12,12 +12,13 @@ import pandas as pd
 
 from benchmark.metrics import SCORES
 from reports.analysis.comparisons import compare
-from reports.analysis.differences import SCALE, averages, differences, plain_of, rows_of, run_pairs
+from reports.analysis.differences import averages, differences, plain_of, rows_of, run_pairs
 from reports.analysis.retuned import num_searches, search_notes
 from reports.claims.paper import paper_log, paper_scores
 from reports.look import columns
 from reports.look.part import draws_note
 from reports.look.table import Entry, Table, TableLayout, interval_text, number
+from reports.look.units import units_text
 from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA, MODEL
 from reports.reading.load import Runs
@@ -26,13 +27,14 @@ from reports.statistics.paired_tests import TEST_LEVEL
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _FIRST = "logloss"
-_ENDS = ("delta_e4_low", "delta_e4_high")
+_ENDS = ("delta_low", "delta_high")
 _LOWER = joined([metric.title for metric in SCORES.values() if metric.lower_is_better])
+_UNITS = units_text(SCORES.values())
 _PAPER_DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
 _NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a"
     f" block. For {_LOWER} lower is better.",
-    "Δ is the difference to the plain backbone in units of 0.0001, taken run by run: two runs"
+    f"Δ is the difference to the plain backbone in units of {_UNITS}, taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
     " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
     " number of comparisons; the notes of the table of tests say how.",
@@ -42,9 +44,9 @@ _NOTES = [
     " found at all.",
 ]
 _PAPER_NOTE = (
-    "Paper: Δ in units of 0.0001 between the numbers that AdaSparse's Table 1 prints, then the"
-    " number itself, with its asterisk. It is another log: only signs, order and rough sizes of the"
-    " differences can be compared."
+    f"Paper: Δ in units of {units_text(SCORES[name] for name in _PRINTED)} between the numbers"
+    " that AdaSparse's Table 1 prints, then the number itself, with its asterisk. It is another"
+    " log: only signs, order and rough sizes of the differences can be compared."
 )
 _REFERENCE_NOTE = (
     "References: what one would pick instead of a network, on the same rows, codes, metrics and"
@@ -61,11 +63,11 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
     That is the mean of the ceilings of the draws. `capped` is the share of runs that the cap on
     epochs stopped.
-    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_e4_mean` and
+    `<metric>_mean` and `_std` are over the finished `runs`, `<metric>_delta_mean` and
     `_std` over the `pairs` that share a seed with the baseline; `_low` and `_high` bound the
     interval of `comparisons`, `<metric>_test` is its number there. `<metric>_star_test` is the
     number of the comparison with the second best where that earns a star. `paper_<metric>` and its
-    `_delta_e4` are the paper's. Undefined numbers are nan. `searches` is how many each network had,
+    `_delta` are the paper's. Undefined numbers are nan. `searches` is how many each network had,
     and `has_tuning` says whether the intervals contain what they add.
     """
     tests = compare(runs)
@@ -125,7 +127,7 @@ def _printed(keys: Mapping[str, str]) -> dict[str, object]:
     row: dict[str, object] = {}
     for metric in _PRINTED:
         row[f"paper_{metric}"] = own[metric]
-        row[f"paper_{metric}_delta_e4"] = SCALE * (own[metric] - plain[metric])
+        row[f"paper_{metric}_delta"] = own[metric] - plain[metric]
         row[f"paper_{metric}_star"] = metric in own["starred"]
     return row
 
@@ -193,7 +195,8 @@ def _compared(metric: str, title: str) -> list[columns.TableColumn]:
 def _delta(metric: str, row: columns.Row) -> Entry:
     test = row[f"{metric}_test"]
     link: str = "" if pd.isna(test) else f"test-{test}"
-    return Entry(interval_text(row, f"{metric}_delta_e4", 1), link=link)
+    unit = SCORES[metric].difference_unit
+    return Entry(interval_text(row, f"{metric}_delta", 1, unit=unit), link=link)
 
 
 def _paper_text(metric: str, row: columns.Row) -> str:
@@ -201,7 +204,8 @@ def _paper_text(metric: str, row: columns.Row) -> str:
     name = f"paper_{metric}"
     star = "*" if row[f"{name}_star"] else ""
     printed = f"({number(row[name], _PAPER_DIGITS[metric])}{star})"
-    delta = number(row[f"{name}_delta_e4"], 1, signed=True)
+    unit = SCORES[metric].difference_unit
+    delta = number(row[f"{name}_delta"], 1, signed=True, unit=unit)
     return printed if row["method"] == BASELINE else f"{delta} {printed}"
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.analysis.differences import SCALE
+from benchmark.metrics import METRICS
 from reports.analysis.domain_gains import JUDGED_NOTE, DomainGains, domain_gains
 from reports.look import columns
 from reports.look.table import Table, TableBlock, TableLayout, number
+from reports.look.units import units_text
 from reports.reading.keys import MODEL
 from reports.reading.load import Runs
 from reports.reading.names import joined, model_title
@@ -23,6 +24,7 @@ _COUNTS = {
     "test_impressions": "Test rows",
     "test_clicks": "Test clicks",
 }
+_AUC = METRICS["auc"]
 _DRAWS = (
     "A domain belongs to one draw of a generated log, which its row names: its numbers are over the"
     " seeds of that draw. Counts of domains, and their share of the rows, are over all draws."
@@ -31,10 +33,11 @@ _NOTES = [
     f"Per model the {_SHOWN} domains with most test rows among those whose test AUC, mean over the"
     " seeds, is below that of the plain backbone. " + JUDGED_NOTE + " A domain is named by the"
     " values of the columns that its heading lists.",
-    "AUC: means over the runs that both models have. Δ is the difference in units of 0.0001, taken"
-    " run by run, with its 95% t interval over the runs of one log. That holds the noise of"
-    " training alone: a domain of few clicks has an AUC that other test rows would move much"
-    " further. Of many domains some are worse by chance; the table of UPR says how many.",
+    "AUC: means over the runs that both models have. Δ is the difference in units of"
+    f" {units_text([_AUC])}, taken run by run, with its 95% t interval over the runs of one log."
+    " That holds the noise of training alone: a domain of few clicks has an AUC that other test"
+    " rows would move much further. Of many domains some are worse by chance; the table of UPR says"
+    " how many.",
     "The CSV file has the judged domains that got better too.",
 ]
 
@@ -78,7 +81,7 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
             **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
-            **interval.clipped(-1.0, 1.0).times(SCALE).named("auc_delta_e4"),
+            **interval.clipped(-1.0, 1.0).named("auc_delta"),
             "is_worse": bool(gains.gain[:, place].mean() < -TIE),
         }
         for place, record in enumerate(gains.domains.to_dict("records"))
@@ -94,7 +97,7 @@ _COLUMNS = [
     *(columns.number(title, name, 0) for name, title in _COUNTS.items()),
     columns.number("AUC plain", "plain_auc", 4),
     columns.number("AUC", "auc", 4),
-    columns.interval("Δ AUC", "auc_delta_e4", 0),
+    columns.interval("Δ AUC", "auc_delta", 0, unit=_AUC.difference_unit),
 ]
 
 

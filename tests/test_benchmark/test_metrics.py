@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmark import metrics
-from benchmark.metrics import LogitError, evaluate, expected_scores, group_scores, probability
+from benchmark.metrics import (
+    LogitError,
+    Metric,
+    evaluate,
+    expected_scores,
+    group_scores,
+    probability,
+)
 from benchmark.metrics.auc import auc
 from benchmark.metrics.calibration import calibration
 from benchmark.metrics.logloss import row_logloss
@@ -228,6 +235,14 @@ def test_logits_that_are_not_finite_are_refused(metric, broken, dtype):
 
     with pytest.raises(LogitError, match="2 of 4 logits are nan or infinite"):
         metric(label, logit)
+
+
+@pytest.mark.parametrize("unit", [0.0, -1e-4, np.nan, np.inf, "0.01", True, None])
+def test_unit_of_differences_is_a_finite_number_above_zero(unit):
+    message = f"^Lift: difference_unit must be a finite number above 0, got {unit!r}$"
+
+    with pytest.raises(ValueError, match=message):
+        Metric(title="Lift", of_rows=auc, difference_unit=unit)
 
 
 def test_file_without_an_entry_is_no_metric(tmp_path, monkeypatch):

@@ -33,19 +33,19 @@ def test_gains_are_those_of_figure_3b(runs: Runs, table: pd.DataFrame) -> None:
     gains = long_tail.tabulate(runs)
 
     for metric in ("gauc", "auc"):
-        own = table.loc[table["metric"] == metric, "gain_e4_mean"]
-        np.testing.assert_array_equal(own, gains[f"{metric}_delta_e4_mean"])
+        own = table.loc[table["metric"] == metric, "gain_mean"]
+        np.testing.assert_array_equal(own, gains[f"{metric}_delta_mean"])
 
 
 def test_gain_is_clear_where_its_interval_excludes_zero(table: pd.DataFrame) -> None:
-    excludes = table["gain_e4_low"] * table["gain_e4_high"] > 0.0
+    excludes = table["gain_low"] * table["gain_high"] > 0.0
 
     assert table["is_clear"].tolist() == excludes.tolist()
 
 
 def test_clear_gains_have_colour_and_all_known_ones_are_printed(table: pd.DataFrame) -> None:
-    one = table[(table["backbone"] == "dnn") & table["gain_e4_mean"].notna()]
-    clear = one.assign(is_clear=[True, *[False] * (len(one) - 1)], gain_e4_mean=12.34)
+    one = table[(table["backbone"] == "dnn") & table["gain_mean"].notna()]
+    clear = one.assign(is_clear=[True, *[False] * (len(one) - 1)], gain_mean=0.001234)
 
     canvas = FIGURE.draw(clear)
 

@@ -43,10 +43,10 @@ def test_compare_tests_each_method_against_its_backbone(
 
     row = row_of(table, backbone="dnn", method="adasparse", kind="baseline", metric="auc")
     deltas = folder.over_seeds("auc", "adasparse") - folder.over_seeds("auc", "plain")
-    assert row["delta_e4_mean"] == pytest.approx(1e4 * deltas.mean())
-    assert row["delta_e4_low"] < row["delta_e4_mean"] < row["delta_e4_high"]
+    assert row["delta_mean"] == pytest.approx(deltas.mean())
+    assert row["delta_low"] < row["delta_mean"] < row["delta_high"]
     assert row["t_p"] == pytest.approx(paired_p_value(deltas))
-    assert row["error_e4"] > 9_990 * deltas.std(ddof=1) / np.sqrt(3)
+    assert row["error"] > 0.999 * deltas.std(ddof=1) / np.sqrt(3)
     assert np.isnan(row["wilcoxon_p"])
     assert (row["pairs"], row["other"]) == (3, "plain")
     assert table["test"].tolist() == list(range(1, len(table) + 1))
@@ -105,7 +105,7 @@ def test_holm_covers_the_block_and_counts_a_pair_once(table: pd.DataFrame) -> No
 def test_star_needs_the_corrected_two_way_test(table: pd.DataFrame) -> None:
 
     sign = [-1.0 if METRICS[name].lower_is_better else 1.0 for name in table["metric"]]
-    is_better = sign * table["delta_e4_mean"] > 0.0
+    is_better = sign * table["delta_mean"] > 0.0
     expected = is_better & (table["two_way_p_holm"] < 0.05)
     assert table["star"].tolist() == expected.tolist()
     assert 0 < table["star"].sum() < len(table)
@@ -138,8 +138,8 @@ def test_estimate_is_that_of_the_table(finished: Folder) -> None:
     row = row_of(compare(runs), backbone="dnn", method="adasparse", kind="baseline", metric="gauc")
     interval = found.interval()
     differences = (interval.mean, interval.low, interval.high, found.detectable)
-    names = ["delta_e4_mean", "delta_e4_low", "delta_e4_high", "mde_e4"]
-    assert row[names].tolist() == [1e4 * difference for difference in differences]
+    names = ["delta_mean", "delta_low", "delta_high", "mde"]
+    assert row[names].tolist() == [*differences]
     assert row[["two_way_p", "pairs"]].tolist() == [found.p_value, 3]
 
 
@@ -151,7 +151,7 @@ def test_comparison_of_cells_without_common_runs_is_undefined(folder: Folder) ->
     row = row_of(compare(runs), backbone="dnn", kind="baseline", metric="auc")
 
     assert row["pairs"] == estimate(records_of(runs, PRUNED), {}, "auc").num == 0
-    assert np.isnan([row["delta_e4_mean"], row["delta_e4_low"], row["t_p"], row["delong_p"]]).all()
+    assert np.isnan([row["delta_mean"], row["delta_low"], row["t_p"], row["delong_p"]]).all()
 
 
 def test_comparison_of_one_seed_has_delongs_test_alone(folder: Folder) -> None:
@@ -161,8 +161,8 @@ def test_comparison_of_one_seed_has_delongs_test_alone(folder: Folder) -> None:
         compare(load_runs(folder.store.out)), backbone="dnn", kind="baseline", metric="auc"
     )
 
-    assert row["delta_e4_mean"] != 0.0
-    assert np.isnan([row["delta_e4_low"], row["t_p"], row["mde_e4"]]).all()
+    assert row["delta_mean"] != 0.0
+    assert np.isnan([row["delta_low"], row["t_p"], row["mde"]]).all()
     assert 0.0 <= row["delong_p"] <= 1.0
 
 
@@ -184,7 +184,7 @@ def test_comparisons_follow_changed_predictions(finished: Folder) -> None:
 
     keys = {"backbone": "dnn", "method": "adasparse", "kind": "baseline", "metric": "auc"}
     assert row_of(after, **keys)["delong_p"] != row_of(before, **keys)["delong_p"]
-    assert row_of(after, **keys)["error_e4"] != row_of(before, **keys)["error_e4"]
+    assert row_of(after, **keys)["error"] != row_of(before, **keys)["error"]
 
 
 def test_undefined_metrics_have_no_interval_and_no_star(folder: Folder) -> None:
@@ -192,7 +192,7 @@ def test_undefined_metrics_have_no_interval_and_no_star(folder: Folder) -> None:
 
     rows = compare(load_runs(folder.store.out)).query("metric == 'gauc'")
 
-    assert rows[["delta_e4_mean", "delta_e4_low", "t_p", "t_p_holm"]].isna().all(axis=None)
+    assert rows[["delta_mean", "delta_low", "t_p", "t_p_holm"]].isna().all(axis=None)
     assert not rows["star"].any()
 
 

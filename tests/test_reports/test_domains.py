@@ -118,10 +118,10 @@ def test_worse_domains_are_listed_by_test_rows(monkeypatch: pytest.MonkeyPatch) 
         "tab=2, age=b",
     ]
     assert table["is_worse"].tolist() == [False, True, True, False]
-    assert table["auc_delta_e4_mean"].tolist() == pytest.approx([1000, -500, -1000, 0])
-    half = 1500 * stats.t.ppf(0.975, 1)  # half the spread of two values is their standard error
-    assert half > 10_000  # no AUC can be so much worse
-    assert table["auc_delta_e4_low"].iloc[1] == -10_000
+    assert table["auc_delta_mean"].tolist() == pytest.approx([0.1, -0.05, -0.1, 0])
+    half = 0.15 * stats.t.ppf(0.975, 1)  # half the spread of two values is their standard error
+    assert half > 1.0  # no AUC can be so much worse
+    assert table["auc_delta_low"].iloc[1] == -1.0
     block = worse_domains.arrange(table).blocks[0]
     assert [row[0].text for row in block.rows] == [joined("1b"), joined("2a")]
     assert "2 of 4 judged domains got worse, with 50.0% of their test rows; 2 runs" in block.heading

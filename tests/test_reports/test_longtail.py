@@ -108,15 +108,15 @@ def test_gain_is_the_mean_difference_of_the_seeds_that_both_have(finished: Folde
         )
         for method in ("plain", "adasparse")
     }
-    gain = 1e4 * (scores["adasparse"] - scores["plain"]).mean(axis=0)
+    gain = (scores["adasparse"] - scores["plain"]).mean(axis=0)
     assert own["method"].unique().tolist() == ["adasparse"]
     assert own["pairs"].tolist() == [3] * NUM_BINS
     for j, metric in enumerate(METRICS):
-        mean = own[f"{metric}_delta_e4_mean"]
+        mean = own[f"{metric}_delta_mean"]
         np.testing.assert_allclose(mean, gain[:, j])
         has_score = mean.notna()
-        assert (own[f"{metric}_delta_e4_low"] < mean)[has_score].all()
-        assert (own[f"{metric}_delta_e4_high"] > mean)[has_score].all()
+        assert (own[f"{metric}_delta_low"] < mean)[has_score].all()
+        assert (own[f"{metric}_delta_high"] > mean)[has_score].all()
 
 
 def test_counts_of_bins_are_those_of_the_log(finished: Folder):
@@ -137,8 +137,8 @@ def test_only_common_seeds_are_pairs(folder: Folder):
     table = tabulate(load_runs(folder.store.out))
 
     assert set(table["pairs"]) == {1}
-    assert table["auc_delta_e4_mean"].notna().any()
-    assert table["auc_delta_e4_low"].isna().all()  # one seed has no interval
+    assert table["auc_delta_mean"].notna().any()
+    assert table["auc_delta_low"].isna().all()  # one seed has no interval
     assert rendered(FIGURE, table).png
 
 

@@ -25,7 +25,7 @@ SHOWN = {  # what a table prints of its numbers, where that is not all of them
     "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),
 }
 SPREADS = ("_std", "_low", "_high", "_p", "_p_holm")
-GAINS = ("_delta_e4_mean", "_delta_plain_e4_mean", "_uplift_percent_mean", "gauc_share_mean")
+GAINS = ("_delta_mean", "_delta_plain_mean", "_uplift_percent_mean", "gauc_share_mean")
 OF_ROWS = {"delong_p", "sign_test_p", "ctr_low", "ctr_high"}  # known of a single run
 OF_ROWS |= {f"{name}_{end}" for name in ("cost", "sparsity") for end in ("low", "high")}
 SMALL_PLANS = {

@@ -75,7 +75,7 @@ def test_comparison_and_claim_pool_the_spread_of_the_seeds(
     row = compare(studies).query(
         "method == 'adasparse' and kind == 'baseline' and metric == 'gauc'"
     )
-    assert row["error_e4"].tolist() == [1e4 * found.error]
+    assert row["error"].tolist() == [found.error]
 
 
 def test_changed_cells_have_their_own_spread(studies: Runs) -> None:

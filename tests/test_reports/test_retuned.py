@@ -14,6 +14,7 @@ from reports.analysis.retuned import compare_searches
 from reports.reading.keys import Block
 from reports.reading.load import load_runs
 from reports.tables import comparisons, retuned, table1
+from reports.tables._study import GAIN_UNITS
 from tests.test_reports.conftest import row_of
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def test_searches_are_compared_run_by_run(studied: Folder) -> None:
     row = row_of(table, method="maml")
     assert (row["runs"], row["planned_runs"]) == (3, 3)
     assert [row["gauc_first"], row["gauc_second"]] == pytest.approx(scores.mean(axis=1).tolist())
-    gaps = 1e4 * (scores[1] - scores[0])
-    assert row["gauc_delta_e4_mean"] == pytest.approx(gaps.mean())
-    assert row["gauc_delta_e4_std"] == pytest.approx(gaps.std(ddof=1))
+    gaps = scores[1] - scores[0]
+    assert row["gauc_delta_mean"] == pytest.approx(gaps.mean())
+    assert row["gauc_delta_std"] == pytest.approx(gaps.std(ddof=1))
 
 
 def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
@@ -45,14 +46,17 @@ def test_sentence_says_how_much_a_comparison_changes(studied: Folder) -> None:
     note = retuned.arrange(compare_searches(runs)).notes[0]
 
     peers = peers_of(runs, Block("world", "scenario", "dnn"))
-    sizes = {GAINS[m].title: 1e4 * np.sqrt(2.0 * peers.tuning(m).variance) for m in GAINS}
+    sizes = {
+        metric.title: np.sqrt(2.0 * peers.tuning(name).variance) / metric.difference_unit
+        for name, metric in GAINS.items()
+    }
     words = [
         f"{size:.1f} of {title}" if size else f"nothing that is seen of {title}"
         for title, size in sizes.items()
     ]
     assert note == (
         "world (domains: scenario), DNN: a comparison of two models changes by about"
-        f" {' and '.join(words)}, in units of 0.0001, when both are searched anew (3 models)."
+        f" {' and '.join(words)}, in units of {GAIN_UNITS}, when both are searched anew (3 models)."
     )
 
 
@@ -62,7 +66,7 @@ def test_one_seed_says_nothing_of_the_luck_of_a_search(studied: Folder) -> None:
 
     table = compare_searches(replace(runs, cells=cells))
 
-    assert table["auc_anew_e4"].isna().all()
+    assert table["auc_anew"].isna().all()
     assert "when both are searched anew" not in " ".join(retuned.arrange(table).notes[:1])
 
 
@@ -74,7 +78,7 @@ def test_models_without_common_runs_are_no_part_of_the_sentence(studied: Folder)
     table = compare_searches(load_runs(studied.store.out))
 
     assert row_of(table, method="maml")["runs"] == 0
-    assert np.isnan(row_of(table, method="maml")["auc_delta_e4_mean"])
+    assert np.isnan(row_of(table, method="maml")["auc_delta_mean"])
     assert "(2 models)" in retuned.arrange(table).notes[0]
 
 

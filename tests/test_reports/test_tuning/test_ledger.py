@@ -67,7 +67,7 @@ def test_ledger_compares_the_best_with_the_papers_values(tuning: Tuning) -> None
 
     row = table.iloc[1]
     assert (row["paper_value"], row["best_value"], row["best_trial"]) == (0.7, 0.8, 2)
-    assert row["delta_e4"] == pytest.approx(1000.0)
+    assert row["delta"] == pytest.approx(0.1)
     assert row["expected_best_1"] == pytest.approx((0.6 + 0.7 + 0.75 + 0.8) / 4)
     assert row["expected_best_4"] == expected_best([0.6, 0.7, 0.75, 0.8], 4)
     assert "expected_best_8" not in table

@@ -12,4 +12,11 @@ def brier(label, logit, domain) -> float:
     return float(np.mean((probability(logit) - label) ** 2)) if len(label) else np.nan
 
 
-METRIC = Metric(title="Brier", of_rows=brier, lower_is_better=True, widest=1.0, digits=5)
+METRIC = Metric(
+    title="Brier",
+    of_rows=brier,
+    lower_is_better=True,
+    widest=1.0,
+    difference_unit=1e-5,
+    digits=5,
+)

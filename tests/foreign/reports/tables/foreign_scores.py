@@ -8,12 +8,12 @@ import pandas as pd
 
 from reports.analysis.differences import compared
 from reports.look.table import Table
-from reports.tables._study import study_layout
+from reports.tables._study import GAIN_UNITS, study_layout
 
 NOTES = [
     "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a block."
     " Δ plain is the difference to the plain backbone, Δ main that to the method as in Table 1, in"
-    " units of 0.0001, taken run by run.",
+    f" units of {GAIN_UNITS}, taken run by run.",
 ]
 
 
