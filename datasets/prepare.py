@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from datasets.provenance import Counted
     from datasets.raw.raw_log import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 6  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 7  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,10 @@ def prepare(
         schema=_schema(meta["schema"]),
         split={name: range(start, stop) for name, (start, stop) in meta["split"].items()},
         candidates=range(*meta["candidates"]),
-        card=_describe(entry, spec, raw, digests) | meta["card"] | {"fingerprint": fingerprint},
+        card=_describe(entry, spec, raw, digests)
+        | meta["card"]
+        | _check(spec, raw, meta["card"])
+        | {"fingerprint": fingerprint},
     )
 
 
@@ -240,6 +244,33 @@ def _describe(
         ],
         "absent_columns": list(raw.absent),
         "fields_dropped_by_max_fields": dropped,
+    }
+
+
+def _check(spec: DatasetSpec, raw: RawLog, card: dict[str, Any]) -> dict[str, Any]:
+    """The part of a card by which a user sees that the download is the right one.
+
+    `counts` are the rows, users and items here and as published (none if unknown); `published` says
+    of which release, where that stands, and how they differ. It is empty if nothing is published.
+    """
+    here: dict[Counted, int] = {"rows": card["rows_in_log"]} | card["entities"]
+    columns = {"rows": ""} | spec.entities
+    release = next((own for own in spec.source.published if own.release == raw.release), None)
+    there: dict[Counted, int | None] = dict.fromkeys(here)
+    if release is not None:
+        there |= release.counts
+    return {
+        "counts": [
+            {"what": what, "column": columns[what], "here": count, "published": there[what]}
+            for what, count in here.items()
+        ],
+        "published": {}
+        if release is None
+        else {
+            "release": release.release,
+            "citation": release.citation,
+            "remark": release.remark_on(here),
+        },
     }
 
 

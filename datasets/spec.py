@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FeatureKind = Literal["categorical", "numeric", "bag"]
 IdSource = Literal["domain_id", "task_id", "coarser", "none"]
+Entity = Literal["users", "items"]
 SplitName = Literal["train", "dev", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)  # in their order
 SplitVariant = Literal["shuffled", "cut 1", "cut 2", "cut 3"]  # of a log that has times
@@ -121,13 +122,14 @@ class DatasetSpec:
     """One log: its label, time and feature columns, and how it falls into domains.
 
     `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote
-    4). `cluster` is the column of users, whose rows are not independent of each other; it may be a
-    feature too. `finer` lists further partitions worth studying. `source` says where the log comes
-    from, under which terms, and what its label means; it changes no prepared byte.
+    4). `cluster` is the column of users, whose rows are not independent of each other, and `item`
+    that of items; both may be features too. `finer` lists further partitions worth studying.
+    `source` says where the log comes from, under which terms, and what its label means; it changes
+    no prepared byte.
 
     Raises:
-        DataError: the name cannot name a folder, a column is named twice, the clusters are the
-            label or the timestamp, or a domain column is not a categorical feature.
+        DataError: the name cannot name a folder, a column is named twice, the clusters or the items
+            are the label or the timestamp, or a domain column is not a categorical feature.
     """
 
     name: str
@@ -138,6 +140,7 @@ class DatasetSpec:
     representative: str
     source: Source
     cluster: str | None = None
+    item: str | None = None
     finer: tuple[DomainPartition, ...] = ()
 
     def __post_init__(self) -> None:
@@ -154,11 +157,13 @@ class DatasetSpec:
                 f"data set {self.name!r}: columns named twice: {', '.join(repeated)}; the label,"
                 " the timestamp and the features must all be different"
             )
-        if self.cluster is not None and self.cluster in (self.label, self.timestamp, ""):
-            raise DataError(
-                f"data set {self.name!r}: cluster {self.cluster!r} must be the column of users, not"
-                " the label or the timestamp; name another column or leave it out"
-            )
+        for key, whose in (("cluster", "users"), ("item", "items")):
+            column = getattr(self, key)
+            if column is not None and column in (self.label, self.timestamp, ""):
+                raise DataError(
+                    f"data set {self.name!r}: {key} {column!r} must be the column of {whose}, not"
+                    " the label or the timestamp; name another column or leave it out"
+                )
         for partition in (self.partition, *self.finer):
             self._check_partition(partition)
         if self.representative not in self.partition.columns:
@@ -178,9 +183,15 @@ class DatasetSpec:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns of the features, then that of the clusters if it is none of them."""
+        """The columns of the features, then those of users and items that are none of them."""
         features = [feature.name for feature in self.features]
-        return tuple(dict.fromkeys([*features, *([self.cluster] if self.cluster else [])]))
+        return tuple(dict.fromkeys([*features, *self.entities.values()]))
+
+    @property
+    def entities(self) -> dict[Entity, str]:
+        """The columns of users and items, as far as they are named."""
+        columns: dict[Entity, str | None] = {"users": self.cluster, "items": self.item}
+        return {entity: column for entity, column in columns.items() if column is not None}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -204,11 +215,12 @@ class DatasetSpec:
         )
 
     def without(self, columns: tuple[str, ...]) -> DatasetSpec:
-        """The same log without the named timestamp, cluster or feature columns."""
+        """The same log without the named timestamp, cluster, item or feature columns."""
         return replace(
             self,
             timestamp=None if self.timestamp in columns else self.timestamp,
             cluster=None if self.cluster in columns else self.cluster,
+            item=None if self.item in columns else self.item,
             features=tuple(feature for feature in self.features if feature.name not in columns),
         )
 

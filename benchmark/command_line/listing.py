@@ -102,6 +102,10 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
         lines.append(f"the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out")
     times = [f"{split} {first} to {last}" for split, (first, last) in card["times"].items()]
     lines += [f"times ({card['timestamp']}): {'; '.join(times)}"] if times else []
+    named = [part for part in card["counts"] if part["column"]]
+    counts = [f"{part['here']:,} {part['what']} ({part['column']})" for part in named]
+    lines += [", ".join(counts)] if counts else []
+    lines += [card["published"]["remark"]] if card["published"] else []
     lines += remarks_on(card)
     if count := card["duplicate_rows"]:
         share = f"{count / card['rows_in_log']:.2%}"

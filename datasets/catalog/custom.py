@@ -42,6 +42,7 @@ TYPES: dict[str, type | UnionType] = {
     "timestamp": str,
     "timestamp_format": str,
     "cluster": str,
+    "item": str,
     "partition": list,
     "representative": str,
     "features": list,
@@ -103,7 +104,7 @@ class FileLayout:
     """Files of a log as patterns, their text layout, and the meaning of their values.
 
     `columns` name those of text files without a header; without a `quote` quotes are plain
-    characters. `missing` are texts that stand for a missing value of any feature or the cluster,
+    characters. `missing` are texts that stand for a missing value of any feature, cluster or item,
     `notations` say more of single features. `positive` are the labels that count as 1, all others
     as 0; or all numbers from `positive_from` on do, smaller ones as 0. Without them labels are 0
     and 1.
@@ -285,6 +286,7 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         label=content["label"],
         timestamp=content.get("timestamp"),
         cluster=content.get("cluster"),
+        item=content.get("item"),
         features=tuple(
             _feature(entry, place) for place, entry in enumerate(content["features"], 1)
         ),

@@ -1,10 +1,11 @@
 """IAAC, the public data set of the AdaSparse paper (IJCAI-18 Alimama contest).
 
 The official files are `round1_ijcai_18_train_20180301.txt` (478,138 rows) and `round2_train.txt`
-(about 10.4 million rows), with the same columns. Round 2 is the size that the paper reports, so a
-folder that holds both is read as round 2. Exactly one file of a folder is read, in the order of
-`FILES`, because the samples of round 1 contain one another and the rows of round 1. Copies may lack
-the columns of `MAY_BE_ABSENT`; without `context_timestamp` the log is split by a seeded shuffle.
+(10,432,036 rows), with the same columns. The paper reports 10.9 million impressions, as many as
+both have together; round 2 alone is near that, so a folder that holds both is read as round 2.
+Exactly one file of a folder is read, in the order of `FILES`, because the samples of round 1
+contain one another and the rows of round 1. Copies may lack the columns of `MAY_BE_ABSENT`; without
+`context_timestamp` the log is split by a seeded shuffle.
 `instance_id` and `context_id` have one value per row and are no features.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import Source
+from datasets.provenance import PublishedCounts, Source
 from datasets.raw.raw_log import RawLog
 from datasets.raw.releases import nothing_found, present_file
 from datasets.raw.tables import check_folder, require_columns
@@ -33,6 +34,7 @@ FILES = (
     "iaac_round1_random28k.txt",
     "iaac_round1_union.txt",
 )
+ROUNDS = ("IAAC round 2", "IAAC round 1")
 FOREIGN = dict.fromkeys(
     (
         "round1_ijcai_18_test_a_20180301.txt",
@@ -62,6 +64,7 @@ SPEC = DatasetSpec(
     label="is_trade",
     timestamp="context_timestamp",
     cluster="user_id",
+    item="item_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical(
@@ -104,6 +107,18 @@ SPEC = DatasetSpec(
             "Both are text with a header and spaces between the values, and may be gzipped. The"
             " test files of the contest have no labels and are not needed."
         ),
+        published=(
+            PublishedCounts(
+                ROUNDS[0], "lines of the train file, as counted in public code", 10_432_036
+            ),
+            PublishedCounts(
+                ROUNDS[1],
+                "IJCAI2018/note.md of github.com/rogeroyer/dataCastle",
+                478_138,
+                197_694,
+                10_075,
+            ),
+        ),
     ),
 )
 
@@ -122,7 +137,11 @@ def read_raw(root: Path) -> RawLog:
         pl.when(pl.col(name) != MISSING_NUMBER).then(pl.col(name)).alias(name) for name in NUMERIC
     )
     return RawLog(
-        frame=table.scan().with_columns(numbers), files=(path,), tables=(table,), absent=absent
+        frame=table.scan().with_columns(numbers),
+        files=(path,),
+        tables=(table,),
+        absent=absent,
+        release=ROUNDS[0] if path.name.startswith("round2") else ROUNDS[1],
     )
 
 

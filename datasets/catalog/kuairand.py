@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import Download, Source
+from datasets.provenance import Download, PublishedCounts, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
 from datasets.raw.tables import require_columns
 from datasets.raw.text import TextTable
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from datasets.raw.raw_log import RawLog
 
 
-def _release(name: str, suffix: str, logs: tuple[str, ...]) -> Release:
+def _release(name: str, suffix: str, logs: tuple[str, ...], whole: str = "") -> Release:
     return Release(
         name,
         tuple(f"log_standard_{log}.csv" for log in logs),
         (f"user_features_{suffix}.csv", f"video_features_basic_{suffix}.csv"),
+        whole,
     )
 
 
@@ -50,12 +51,18 @@ RELEASES = (
             "4_22_to_5_08_27k_part2",
         ),
     ),
-    _release("the last two weeks of KuaiRand-Pure", "pure", ("4_25_to_5_08_pure",)),
+    _release(
+        "the last two weeks of KuaiRand-Pure",
+        "pure",
+        ("4_25_to_5_08_pure",),
+        whole="KuaiRand-Pure",
+    ),
 )
 FOREIGN = {
     f"log_random_4_22_to_5_08_{suffix}.csv": "the log of random exposures, which is not read"
     for suffix in ("pure", "1k", "27k")
 }
+README = "README of github.com/chongminggao/KuaiRand, rows of the 15 policies"
 ZENODO = "https://zenodo.org/records/10439422/files"
 LEAKS = (
     "is_like",
@@ -95,6 +102,7 @@ SPEC = DatasetSpec(
     label="is_click",
     timestamp="time_ms",
     cluster="user_id",
+    item="video_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical("tab user_id video_id author_id"),
@@ -141,6 +149,11 @@ SPEC = DatasetSpec(
             f"KuaiRand-27K: {ZENODO}/KuaiRand-27K.tar.gz (9,892,191,178 bytes, md5"
             " 3e3c799a24e2d23a4d2c757fbf9adf59)."
         ),
+        published=(
+            PublishedCounts("KuaiRand-Pure", README, 1_436_609, 27_285, 7_551),
+            PublishedCounts("KuaiRand-1K", README, 11_713_045, 1_000, 4_369_953),
+            PublishedCounts("KuaiRand-27K", README, 322_278_385, 27_285, 32_038_725),
+        ),
     ),
     finer=(DomainPartition(("tab", "user_active_degree")),),
 )
@@ -161,6 +174,7 @@ def read_raw(root: Path) -> RawLog:
     hour = (pl.col("hourmin").str.zfill(4).str.head(2)).alias("hour")
     rows = pl.concat([table.scan().select(*LOG_COLUMNS, hour) for table in tables])
     return JoinedLog(
+        release=found.release.published,
         frame=join_sides(rows, (users, videos)),
         files=found.logs + found.sides,
         tables=tables,

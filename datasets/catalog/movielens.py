@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.provenance import Download, Source
+from datasets.provenance import Download, PublishedCounts, Source
 from datasets.raw.releases import JoinedLog, Release, SideFile, find_release, join_sides
 from datasets.raw.text import DecodedTable
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec, categorical
@@ -88,6 +88,7 @@ SPEC = DatasetSpec(
     label="liked",
     timestamp="timestamp",
     cluster="user_id",
+    item="movie_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical("gender age occupation user_id movie_id"),
@@ -127,6 +128,16 @@ SPEC = DatasetSpec(
             " unpack u.data, u.user and u.item of\n"
             f"{GROUPLENS}/ml-100k.zip (4,924,029 bytes, md5 0e33842e24a9c977be4e0107933c0723)."
         ),
+        published=(
+            PublishedCounts(
+                "ML-1M",
+                "README of ML-1M; rated movies: TensorFlow Model Garden, official/recommendation",
+                1_000_209,
+                6_040,
+                3_706,
+            ),
+            PublishedCounts("ML-100K", "README of ML-100K", 100_000, 943, 1_682),
+        ),
     ),
     finer=(
         DomainPartition(("age",)),
@@ -154,6 +165,7 @@ def read_raw(root: Path) -> RawLog:
     other = pl.format("no rating from 1 to 5 but {}", pl.col("rating"))
     liked = pl.col("rating").replace_strict(LABELS, default=other).alias("liked")
     return JoinedLog(
+        release=found.release.published,
         frame=join_sides(ratings.scan().with_columns(liked), sides),
         files=found.logs + found.sides,
         tables=(ratings,),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from datasets.provenance import Source
+from datasets.provenance import PublishedCounts, Source
 from datasets.raw.releases import JoinedLog, Release, Rule, SideFile, find_release, join_sides
 from datasets.raw.tables import require_columns
 from datasets.raw.text import TextTable
@@ -53,6 +53,7 @@ SPEC = DatasetSpec(
     label="clk",
     timestamp="time_stamp",
     cluster="user",
+    item="adgroup_id",
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical(
@@ -82,6 +83,16 @@ SPEC = DatasetSpec(
             "Log in to Tianchi, fetch raw_sample, ad_feature and user_profile, and unpack the three"
             " CSV files into the folder (they may be gzipped). behavior_log is not needed."
         ),
+        published=(
+            PublishedCounts(
+                RELEASE.name,
+                "rows: CTRL, arXiv:2306.02841, table of data sets; users: README of"
+                " github.com/Kuaishou-RecModel/Survey_of_ULBM; ads: Tianchi, data set 56",
+                26_557_961,
+                1_141_729,
+                846_811,
+            ),
+        ),
     ),
     finer=(
         DomainPartition(("pid", "final_gender_code", "age_level")),
@@ -103,6 +114,7 @@ def read_raw(root: Path) -> RawLog:
     seconds = pl.col("time_stamp").cast(pl.Int64, strict=False) + CHINA_SECONDS
     hour = (seconds // 3600 % 24).cast(pl.String).alias("hour")
     return JoinedLog(
+        release=found.release.published,
         frame=join_sides(log.scan().select(*LOG_COLUMNS, hour), (ads, users)),
         files=found.logs + found.sides,
         tables=(log,),

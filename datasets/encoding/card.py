@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasets.encoding.times import readable_time
+from datasets.encoding.vocabulary import MISSING
 from datasets.spec import PAD, UNSEEN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datasets.encoding.domains import Domains
     from datasets.encoding.splits import RowOrder
     from datasets.encoding.staging import CodeFile, Staged
-    from datasets.spec import DatasetSpec, EncodedSchema, SplitName
+    from datasets.encoding.vocabulary import Tokens
+    from datasets.spec import DatasetSpec, EncodedSchema, Entity, SplitName
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern in its bits
 
@@ -34,6 +38,11 @@ def card_of_rows(
         "rows": {name: len(part) for name, part in rows.ranges().items()},
         "times": {} if times is None else _ends(staged, spec, rows, times),
     }
+
+
+def entities_of_rows(columns: Mapping[Entity, Tokens], num_rows: int) -> dict[Entity, int]:
+    """The numbers of different users and items that the first rows name, those of the log."""
+    return {entity: int(_occurring(column, num_rows).sum()) for entity, column in columns.items()}
 
 
 def card_of_codes(
@@ -101,6 +110,13 @@ def _unseen(
         name: {split: _share(codes, range(*slots), part) for split, part in parts.items()}
         for name, slots in zip(names, pairwise(places), strict=True)
     }
+
+
+def _occurring(column: Tokens, num_rows: int) -> np.ndarray:
+    """True for the tokens, a missing value aside, that occur in the first rows."""
+    occurs = np.bincount(column.positions[:num_rows], minlength=len(column.tokens)) > 0
+    occurs &= (column.tokens != MISSING).to_numpy()
+    return occurs
 
 
 def _share(codes: CodeFile, slots: range, part: range) -> float:

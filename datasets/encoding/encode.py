@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from datasets.encoding.card import card_of_codes, card_of_rows
+from datasets.encoding.card import card_of_codes, card_of_rows, entities_of_rows
 from datasets.encoding.domains import (
     Domains,
     cluster_codes,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets.raw.raw_log import RawLog, Similarity
-    from datasets.spec import PrepareOptions
+    from datasets.spec import Entity, PrepareOptions
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
@@ -59,9 +59,11 @@ def encode_log(
     staged, name = Staged(raw, spec, folder), _name_of(raw, spec)
     times = _times(staged, spec)
     rows = order_rows(times, staged.num_rows, name, options).followed_by(staged.num_candidates)
-    _write_groups(staged, spec, rows, times, folder)
+    entities = _entities(staged, spec)
+    _write_groups(entities.get("users"), rows, times, folder)
     card = card_of_rows(staged, spec, rows, times)
-    del times
+    card["entities"] = entities_of_rows(entities, staged.num_rows)
+    del times, entities
     label = read_labels(staged, spec.label)[rows.order]
     _check_classes(spec, name, label, rows)
     codes = CodeFile(folder / "columns.bin", staged.size)
@@ -136,10 +138,17 @@ def _times(staged: Staged, spec: DatasetSpec) -> np.ndarray | None:
     return keys[: staged.num_rows]
 
 
+def _entities(staged: Staged, spec: DatasetSpec) -> dict[Entity, Tokens]:
+    """The users and items of the raw rows, as far as the spec names their columns."""
+    return {
+        entity: tokenize(staged.blocks(name), staged.size) for entity, name in spec.entities.items()
+    }
+
+
 def _write_groups(
-    staged: Staged, spec: DatasetSpec, rows: RowOrder, times: np.ndarray | None, folder: Path
+    users: Tokens | None, rows: RowOrder, times: np.ndarray | None, folder: Path
 ) -> None:
-    """Write which rows of train, dev and test are close: `BLOCKS`, and `CLUSTERS` if named."""
+    """Write which rows of train, dev and test are close: `BLOCKS`, and `CLUSTERS` of users."""
     order = rows.order[: rows.bounds[-1]]
     own = None if times is None else times[order]
     blocks = [
@@ -147,9 +156,8 @@ def _write_groups(
         for part in rows.ranges().values()
     ]
     np.save(folder / BLOCKS, np.concatenate(blocks))
-    if spec.cluster is not None:
-        column = tokenize(staged.blocks(spec.cluster), staged.size)
-        np.save(folder / CLUSTERS, cluster_codes(column, order))
+    if users is not None:
+        np.save(folder / CLUSTERS, cluster_codes(users, order))
 
 
 def _check_classes(spec: DatasetSpec, name: str, label: np.ndarray, rows: RowOrder) -> None:

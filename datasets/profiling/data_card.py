@@ -25,10 +25,11 @@ TOP_DOMAINS = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPart:
-    """One split: its rows, click rate, and first and last time (empty without a timestamp)."""
+    """One split: rows, labels of 1, their share, first and last time (empty without times)."""
 
     name: SplitName
     rows: int
+    positives: int
     base_rate: float
     first: str
     last: str
@@ -72,7 +73,7 @@ class DataCard:
 
 def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
     """Collect the card of a log from its raw and its prepared rows, block by block."""
-    times = data.card["times"]
+    times, table = data.card["times"], data.domains()
     return DataCard(
         facts=data.card,
         source=entry.spec.source,
@@ -83,6 +84,7 @@ def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
             SplitPart(
                 name=name,
                 rows=len(data.split[name]),
+                positives=int(table[f"{name}_clicks"].sum()),
                 base_rate=data.card["base_rate"][name],
                 first=times[name][0] if times else "",
                 last=times[name][1] if times else "",
@@ -90,7 +92,7 @@ def card_of(entry: CatalogEntry, raw: RawLog, data: PreparedData) -> DataCard:
             for name in SPLITS
         ),
         fields=_fields(data),
-        domains=_domains(data),
+        domains=_domains(data, table),
         columns=data.spec.partition.columns,
     )
 
@@ -117,8 +119,7 @@ def _fields(data: PreparedData) -> tuple[FieldPart, ...]:
     )
 
 
-def _domains(data: PreparedData) -> DomainPart:
-    table = data.domains()
+def _domains(data: PreparedData, table: pl.DataFrame) -> DomainPart:
     is_new = (pl.col("train_impressions") == 0) & (pl.col("test_impressions") > 0)
     new = table.filter(is_new)
     rows = table.select(pl.sum_horizontal(f"{split}_impressions" for split in SPLITS)).to_series()
@@ -145,18 +146,17 @@ def _domains(data: PreparedData) -> DomainPart:
 def _domain(
     values: tuple[str, ...], row: dict[str, Any], rows: int, num_rows: int
 ) -> dict[str, Any]:
-    """The values, volume and click rate of a domain, over all splits and per split."""
-    rates = {
-        split: row[f"{split}_clicks"] / row[f"{split}_impressions"]
-        if row[f"{split}_impressions"]
-        else None
-        for split in SPLITS
-    }
+    """The values and volume of a domain, and of each split its rows, labels of 1 and click rate."""
+    counts = {split: (row[f"{split}_impressions"], row[f"{split}_clicks"]) for split in SPLITS}
     return {
         "values": [value or "(missing)" for value in values],
         "rows": rows,
         "share": rows / num_rows,
-        "rates": rates,
+        "counts": counts,
+        "rates": {
+            split: clicks / impressions if impressions else None
+            for split, (impressions, clicks) in counts.items()
+        },
     }
 
 

@@ -50,6 +50,10 @@ GROUPS = _words(
     "user member gender sex age segment group device platform occupation degree active os"
 )
 USERS = _words("user member visitor uid")
+ITEMS = _words(
+    "item iid video movie film anime song track book article news post product goods sku ad adgroup"
+    " creative"
+)
 TIMES = _words(
     "time timestamp stamp ts date datetime ds day hour dt created at when epoch utc unix unixtime"
     " eventtime clicktime logtime requesttime createtime ctime"
@@ -97,6 +101,12 @@ def is_user(name: str) -> bool:
     """True if a name is that of users themselves, such as `user`, `userId` or `uid`."""
     words = set(words_of(name))
     return not USERS.isdisjoint(words) and words <= USERS | {"id"}
+
+
+def is_item(name: str) -> bool:
+    """True if a name is that of items themselves, such as `item`, `videoId` or `sku`."""
+    words = set(words_of(name))
+    return not ITEMS.isdisjoint(words) and words <= ITEMS | {"id"}
 
 
 def is_named_as_time(name: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from datasets.catalog import available
 from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
-from datasets.profiling.names import is_user
+from datasets.profiling.names import is_item, is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
 from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise
 from datasets.raw.folders import is_meant
@@ -24,11 +24,11 @@ from datasets.raw.packed import plain_file
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from datasets.profiling.profile import LogFiles, LogProfile
 
-LEAST_USERS = 50  # fewer say little of how much users differ
+LEAST_ENTITIES = 50  # fewer say little of how much users differ
 MAX_BAG_LENGTH = 64
 
 
@@ -36,8 +36,9 @@ MAX_BAG_LENGTH = 64
 class Proposal:
     """All that a TOML file of a log says, and what else its owner should know.
 
-    `cluster` is the column of users, if one is evident. `features` are in the order of what each
-    alone says about the label, domain columns first. `doubts` are columns that look like times.
+    `cluster` is the column of users and `item` that of items, if one is evident. `features` are in
+    the order of what each alone says about the label, domain columns first. `doubts` are columns
+    that look like times.
     """
 
     files: LogFiles
@@ -48,6 +49,7 @@ class Proposal:
     other_times: tuple[TimeColumn, ...]
     doubts: tuple[Doubt, ...]
     cluster: Column | None
+    item: Column | None
     features: tuple[Column, ...]
     left_out: tuple[Column, ...]
     partition: Candidate
@@ -98,7 +100,8 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
         time=time,
         other_times=tuple(others.values()),
         doubts=tuple(doubts),
-        cluster=next((column for column in kept if _is_cluster(column)), None),
+        cluster=next((column for column in kept if _is_named(column, is_user)), None),
+        item=next((column for column in kept if _is_named(column, is_item)), None),
         features=_in_order(kept, partition),
         left_out=tuple(column for column in columns if column.left_out),
         partition=partition,
@@ -118,10 +121,10 @@ def _times(
     return sorted(times, key=lambda time: time.score, reverse=True), doubts
 
 
-def _is_cluster(column: Column) -> bool:
-    """True if a column holds users by its name, and enough of them."""
+def _is_named(column: Column, is_entity: Callable[[str], bool]) -> bool:
+    """True if a column holds users, or items, by its name, and enough of them."""
     is_categorical = column.kind == "categorical"
-    return is_categorical and is_user(column.name) and column.distinct >= LEAST_USERS
+    return is_categorical and is_entity(column.name) and column.distinct >= LEAST_ENTITIES
 
 
 def _in_order(columns: list[Column], partition: Candidate) -> tuple[Column, ...]:
@@ -147,7 +150,7 @@ def toml_text(proposal: Proposal) -> str:
         *_text_layout(proposal),
         *_label_lines(proposal),
         *_timestamp(proposal),
-        *_cluster(proposal),
+        *_entities(proposal),
         *_partition(proposal),
         "",
         "# The domain columns, then the others by what each alone says about the label.",
@@ -255,11 +258,13 @@ def _no_time(proposal: Proposal) -> str:
     return f"no column of times{gaps}{doubts}{order}"
 
 
-def _cluster(proposal: Proposal) -> list[str]:
-    users = proposal.cluster
-    if users is None:
-        return []
-    return [f"cluster = {_quoted(users.name)}  # guess: {users.distinct:,} users"]
+def _entities(proposal: Proposal) -> list[str]:
+    found = {"cluster": (proposal.cluster, "users"), "item": (proposal.item, "items")}
+    return [
+        f"{key} = {_quoted(column.name)}  # guess: {column.distinct:,} {whose}"
+        for key, (column, whose) in found.items()
+        if column is not None
+    ]
 
 
 def _partition(proposal: Proposal) -> list[str]:

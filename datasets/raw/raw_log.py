@@ -39,8 +39,9 @@ class RawLog:
     """The rows of a log, lazily, in file order.
 
     `tables` hold the rows of the log one after the other; side files that were joined are in
-    `files` only. `absent` are columns of the spec that this copy of the log lacks, and `identity`
-    says what a log without files was generated from. `described_by` is the TOML file of a log that
+    `files` only. `absent` are columns of the spec that this copy of the log lacks, `release` is the
+    one that it is of, as its source names it, and `identity` says what a log without files was
+    generated from. `described_by` is the TOML file of a log that
     is not of the catalog.
 
     Generated logs alone know more: `truth` names the column of the true click probability,
@@ -53,6 +54,7 @@ class RawLog:
     files: tuple[Path, ...] = ()
     tables: tuple[RawTable, ...] = ()
     absent: tuple[str, ...] = ()
+    release: str = ""
     described_by: Path | None = None
     truth: str | None = None
     candidates: pl.LazyFrame | None = None

@@ -27,11 +27,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version of a log: the files of its rows, in order, and its side files."""
+    """One version of a log: the files of its rows, in order, and its side files.
+
+    `whole` is the release of which it is a part, empty if it is none.
+    """
 
     name: str
     logs: tuple[str, ...]
     sides: tuple[str, ...] = ()
+    whole: str = ""
+
+    @property
+    def published(self) -> str:
+        """The name of the release that is published: its own, or that of the whole."""
+        return self.whole or self.name
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -102,6 +102,7 @@ def production_log(name: str, mechanism: Mechanism, difference: str) -> tuple[Wo
         label=PRODUCTION.label,
         timestamp=PRODUCTION.timestamp,
         cluster="user_id",
+        item="item_id",
         features=(
             *(FeatureSpec(name=name) for name in names),
             *categorical("user_id item_id category_id brand_id"),

@@ -13,7 +13,18 @@ from reports.reading.load import Card, Runs
 from reports.reading.names import data_title, joined
 
 MOST_NAMED = 8  # features
+MOST_DOMAINS = 15  # whose rows are shown
 LEAST_SHARE = 0.001  # of values, that is named
+SPLIT_HEADS = (
+    "Split",
+    "Rows",
+    "Clicks",
+    "Click rate",
+    "Domains",
+    "One-class domains",
+    "From",
+    "To",
+)
 SPLIT_WORDS = {
     "time": "by time: the first four sixths of the log are train, the next sixth is dev, the"
     " last sixth test; rows with one timestamp stay together",
@@ -37,7 +48,14 @@ def _data(runs: Runs, family: Family, logs: Mapping[int, str]) -> dict[str, obje
         "name": family.dataset,
         "heading": data_title(*family),
         "is_simulated": "ceiling" in card,
-        "rows": [[*_split_row(draws, split), *_period(runs, logs, split)] for split in SPLITS],
+        "splits": {
+            "heads": SPLIT_HEADS,
+            "rows": [[*_split_row(draws, split), *_period(runs, logs, split)] for split in SPLITS],
+        },
+        "counts": _counts(card),
+        "domains": None
+        if "ceiling" in card
+        else _largest_domains(runs.values_of_domains(next(iter(logs.values())), family), draws[0]),
         "facts": {**facts, **_facts(card, draws)},
     }
 
@@ -70,6 +88,45 @@ def _split_numbers(domains: pd.DataFrame, split: str) -> tuple[float, ...]:
     has_one_class = is_present & ((clicks == 0) | (clicks == impressions))
     rows, num_clicks = impressions.sum(), clicks.sum()
     return num_clicks / rows, rows, num_clicks, is_present.sum(), has_one_class.sum()
+
+
+def _counts(card: Card) -> dict[str, object] | None:
+    """The table of rows, users and items beside those that are published; none of a world."""
+    if "ceiling" in card or "counts" not in card:
+        return None
+    published = card["published"]
+    rows = []
+    for part in card["counts"]:
+        name = f"{part['what']} ({part['column']})" if part["column"] else part["what"]
+        there = "not stated" if part["published"] is None else f"{part['published']:,}"
+        rows.append([name, f"{part['here']:,}", *([there] if published else [])])
+    heads = ["Of the log", "Here"]
+    if not published:
+        return {"heads": heads, "rows": rows, "remark": ""}
+    return {
+        "heads": [*heads, f"Published for {published['release']}"],
+        "rows": rows,
+        "remark": f"Check: {published['remark']}. Published: {published['citation']}.",
+    }
+
+
+def _largest_domains(values: pd.DataFrame, domains: pd.DataFrame) -> dict[str, object]:
+    """The table of rows and clicks by split of the largest domains; `values` are theirs."""
+    kinds = {"impressions": "rows", "clicks": "clicks"}
+    counted = {f"{split}_{kind}": f"{split} {kinds[kind]}" for split in SPLITS for kind in kinds}
+    rows = domains[[f"{split}_impressions" for split in SPLITS]].sum(axis="columns")
+    largest = rows.sort_values(ascending=False, kind="stable").index[:MOST_DOMAINS]
+    return {
+        "summary": f"Rows and clicks of the {len(largest)} largest of {len(domains):,} domains",
+        "heads": [*values, *counted.values()],
+        "rows": [
+            [
+                *(value or "(missing)" for value in values.loc[place]),
+                *(f"{count:,}" for count in domains.loc[place, [*counted]]),
+            ]
+            for place in largest
+        ],
+    }
 
 
 def _domains_text(draws: Sequence[pd.DataFrame]) -> str:

@@ -56,9 +56,23 @@ class _Facts(TypedDict):
     train_rows_dropped_by_cap: int
 
 
-class Card(_Facts, total=False):
-    """The data card of a prepared log, as far as reports read it."""
+class LogCount(TypedDict):
+    """The rows, users or items of a log, and as many as are published."""
 
+    what: str
+    column: str
+    here: int
+    published: int | None
+
+
+class Card(_Facts, total=False):
+    """The data card of a prepared log, as far as reports read it; those of older stores lack some.
+
+    `published` is empty if nothing is known.
+    """
+
+    counts: list[LogCount]
+    published: dict[str, str]  # release, citation, remark
     ceiling: dict[str, dict[str, float | None]]  # of the true click probability; on worlds only
 
 

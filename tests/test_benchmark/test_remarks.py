@@ -14,6 +14,12 @@ CARD = {
     "unseen": {"user": {"dev": 0.9, "test": 0.96}, "item": {"dev": 1.0, "test": 0.5}},
     "rows_in_log": 7500,
     "duplicate_rows": 75,
+    "counts": [
+        {"what": "rows", "column": "", "here": 7500, "published": 8000},
+        {"what": "users", "column": "user", "here": 1234, "published": None},
+        {"what": "items", "column": "item", "here": 56, "published": None},
+    ],
+    "published": {"release": "Shop-1", "citation": "", "remark": "this copy has fewer"},
 }
 
 
@@ -39,6 +45,8 @@ def test_a_run_says_what_it_read():
     assert others == [
         "  the 1,500 earliest train rows are left out",
         "  times (at): train a to b; dev c to d; test e to f",
+        "  1,234 users (user), 56 items (item)",
+        "  this copy has fewer",
         f"  {remarks_on(CARD)[0]}",
         "  75 rows (1.00%) repeat an earlier one in all columns that are read",
     ]
@@ -46,5 +54,6 @@ def test_a_run_says_what_it_read():
 
 def test_a_run_says_nothing_of_what_a_log_has_not():
     plain = CARD | {"times": {}, "unseen": {}, "duplicate_rows": 0, "train_rows_dropped_by_cap": 0}
+    plain |= {"counts": CARD["counts"][:1], "published": {}}
 
     assert len(card_lines(plain)) == 1

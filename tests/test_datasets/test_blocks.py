@@ -97,9 +97,10 @@ def test_days_of_a_log_are_its_blocks(prepare_log, tiny):
 
 
 @pytest.mark.parametrize("name", ["click", "time", ""])
-def test_label_and_time_are_no_clusters(prepare_log, tiny, name):
-    with pytest.raises(DataError, match=f"cluster '{name}' must be the column of users"):
-        prepare_log(tiny, cluster=name)
+@pytest.mark.parametrize(("key", "whose"), [("cluster", "users"), ("item", "items")])
+def test_label_and_time_are_neither_clusters_nor_items(prepare_log, tiny, name, key, whose):
+    with pytest.raises(DataError, match=f"{key} '{name}' must be the column of {whose}"):
+        prepare_log(tiny, **{key: name})
 
 
 def test_absent_column_of_clusters_is_named(prepare_log, tiny):

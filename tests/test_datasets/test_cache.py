@@ -78,6 +78,7 @@ def test_damaged_cache_is_built_again(prepare_log, tiny, caplog, name, damage):
         {"partition": ["item"]},
         {"timestamp": None},
         {"cluster": "item"},
+        {"item": "item"},
         {"options": PrepareOptions(max_train_rows=20)},
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from datasets import describe
 from datasets.catalog import custom
 from datasets.profiling.data_card import card_of, render
+from datasets.provenance import PublishedCounts
 from datasets.spec import PrepareOptions
 
 
@@ -62,6 +63,49 @@ def test_repeated_rows_are_counted_over_the_columns_that_are_read(prepare_log, t
     assert prepare_log(missing).card["duplicate_rows"] == 0
 
 
+def test_users_and_items_are_counted_without_missing_ones(prepare_log, tiny):
+    user = pl.when(pl.col("time") % 7 == 3).then(pl.lit("NA")).otherwise(pl.col("time") % 4)
+    log = tiny.with_columns(user=user)
+    named = {"cluster": "user", "item": "item", "missing": ["NA"]}
+
+    card, plain = prepare_log(log, **named).card, prepare_log(log).card
+
+    counted = [(part["what"], part["column"], part["here"]) for part in card["counts"]]
+    assert counted == [("rows", "", 60), ("users", "user", 4), ("items", "item", 5)]
+    assert card["published"] == {}
+    assert [part["what"] for part in plain["counts"]] == ["rows"]
+
+
+def test_items_of_candidates_are_not_counted(prepare_entry):
+    data = prepare_entry("synthetic_none", max_train_rows=100)
+
+    items = data.card["entities"]["items"]
+
+    log = pl.read_parquet(next(data.directory.parent.parent.rglob("impressions.parquet")))
+    assert items == log["item_id"].n_unique()
+
+
+PUBLISHED = PublishedCounts("Shop-1", "its README", rows=100, users=9)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"rows": 100, "users": 9, "items": 5}, "rows and users are as many as are published"),
+        ({"rows": 100}, "rows are as many as are published for Shop-1"),
+        (
+            {"rows": 60, "users": 9},
+            "this copy has 60 rows; the published log Shop-1 has 100: it is",
+        ),
+        ({"rows": 60, "users": 8}, "60 rows and 8 users; the published log Shop-1 has 100 and 9"),
+        ({"rows": 60}, "it is a part of it or another release"),
+        ({"rows": 160}, "has 100: it is another release"),
+    ],
+)
+def test_other_counts_than_the_published_ones_are_told(found, words):
+    assert words in PUBLISHED.remark_on(found)
+
+
 def test_times_of_a_shuffle_are_the_least_and_the_greatest(prepare_log, tiny):
     log = tiny.with_columns(time=1_600_000_000 + 60 * pl.col("time"))
 
@@ -90,10 +134,12 @@ def test_markdown_escapes_values(card):
 
     assert "| citation | A \\| B |" in text
     assert "| licence | CC &lt;BY> |" in text
-    assert "| train | 40 | 35.00% |" in text
+    assert "| rows | 60 | - |" in text
+    assert "| train | 40 | 14 | 35.00% |" in text
+    assert "| a | 28 | 46.67% | 20 | 7 | 35.00% | 5 | 2 | 40.00% | 3 | 1 | 33.33% |" in text
     assert "domains with 5 rows" in text
     tables = [line for line in text.splitlines() if line.startswith("| train |")]
-    assert [line.count("|") for line in tables] == [6, 7]
+    assert [line.count("|") for line in tables] == [7, 7]
 
 
 def test_page_is_self_contained_and_escaped(card):

@@ -35,10 +35,34 @@ def test_entry_is_prepared(name, write_raw, prepare_entry):
     assert data.domains()["train_impressions"].sum() == data.card["rows"]["train"]
     users = [field for field in data.schema.fields if is_user(field)]
     assert [data.spec.cluster] == users  # of a log with users, their ids
+    assert data.spec.item in data.schema.fields
+    assert {*data.card["entities"]} == {"users", "items"}
     assert len(data.clusters()) == len(data.blocks()) == data.candidates.start
     for partition in data.spec.finer:
         finer = prepare_entry(name, partition=partition)
         assert len(finer.domains()) >= len(data.domains())
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "counts"),
+    [
+        ("aliccp", "Ali-CCP", [85_316_975, None, None]),
+        ("iaac", "IAAC round 1", [478_138, 197_694, 10_075]),
+        ("kuairand", "KuaiRand-Pure", [1_436_609, 27_285, 7_551]),
+        ("movielens", "ML-1M", [1_000_209, 6_040, 3_706]),
+        ("taobao_ads", "the Taobao display ads", [26_557_961, 1_141_729, 846_811]),
+    ],
+)
+def test_counts_of_a_copy_stand_beside_the_published_ones(
+    name, release, counts, write_raw, prepare_entry
+):
+    card = prepare_entry(name, write_raw(name)).card
+
+    assert card["published"]["release"] == release
+    assert [part["published"] for part in card["counts"]] == counts
+    assert [part["what"] for part in card["counts"]] == ["rows", "users", "items"]
+    assert card["published"]["remark"].startswith("this copy has 60 rows")
+    assert card["published"]["citation"]
 
 
 def test_unknown_name_lists_what_exists():

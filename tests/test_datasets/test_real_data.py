@@ -40,6 +40,8 @@ def test_kuairand_log(real_data, prepare_entry):
     data = prepare_entry("kuairand", real_data("kuairand_pure"))
 
     assert data.card["rows_in_log"] == 228_329
+    assert data.card["entities"] == {"users": 25_156, "items": 6_361}
+    assert "228,329 rows" in data.card["published"]["remark"]
     assert data.rows()[:, -1].mean() == pytest.approx(0.442, abs=5e-4)
     assert data.card["split_kind"] == "time"
     domains = data.domains()
@@ -77,6 +79,7 @@ def test_all_leaks_of_kuairand_are_found(capsys, real_data):
     assert found == set(LEAKS)
     assert (content["label"], content["timestamp"]) == ("is_click", "time_ms")
     assert (content["partition"], content["cluster"]) == (["tab"], "user_id")
+    assert content["item"] == "video_id"
     assert "duplicates: 5,460 rows" in remarks
     tab = next(line for line in remarks.splitlines() if line.endswith("<- proposed"))
     assert tab.split()[4] == "3"  # of one class

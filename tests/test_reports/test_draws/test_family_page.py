@@ -108,10 +108,10 @@ def test_card_of_a_family_has_the_range_of_its_draws(whole_family, runs):
     clicks = sorted(int(folder.label.sum()) for folder in whole_family.draws)
     rates = sorted(100 * folder.label.mean() for folder in whole_family.draws)
     assert card["facts"]["Draws"] == "1, 2, 3, each a log of its own"
-    assert card["rows"][2][1] == "300"
-    assert card["rows"][2][2] == f"{clicks[0]} to {clicks[-1]}"
-    assert card["rows"][2][3] == f"{rates[0]:.2f}% to {rates[-1]:.2f}%"
-    assert card["rows"][2][-2:] == ["test: first", "test: last"]
+    assert card["splits"]["rows"][2][1] == "300"
+    assert card["splits"]["rows"][2][2] == f"{clicks[0]} to {clicks[-1]}"
+    assert card["splits"]["rows"][2][3] == f"{rates[0]:.2f}% to {rates[-1]:.2f}%"
+    assert card["splits"]["rows"][2][-2:] == ["test: first", "test: last"]
 
 
 def differences(family: Family) -> list[str]:
