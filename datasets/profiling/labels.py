@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POSITIVE = frozenset(("1", "yes", "y", "t", "true", "click", "clicked", "buy", "positive", "pos"))
 NEGATIVE = frozenset(("0", "-1", "no", "n", "f", "false", "noclick", "none", "negative", "neg"))
 MAX_RATINGS = 20
+LABELLED = r"^[^\s,;|]+-[01](?:[\s,;|]+[^\s,;|]+-[01])*$"  # as MIND writes the items of a page
 LIKED_SHARE = 0.8  # of the highest rating: 4 of 5
 
 
@@ -67,20 +68,40 @@ def choose_label(profile: LogProfile, wanted: str | None) -> Label:
     known = [label for label in found if label_rank(label.name) < len(LABEL_NAMES)]
     if known:
         return known[0]
+    _check_lists(profile)
     counts = [label for name in profile.volumes if (label := _of_counts(profile, name))]
     if len(counts) == 1:
         return counts[0]
     clear = [label for label in found if not label.guess]
     if len(clear) == 1:
         return clear[0]
-    listed = ", ".join(label.name for label in found)
+    listed = ", ".join(f"{label.name} ({_values(profile, label.name)})" for label in found)
     raise DataError(
         f"nothing tells which column is the label: of two values are {listed}, none with a usual"
         " name of a label; name the label with --label"
         if found
-        else "no column has exactly two values; name the label with --label, such as a rating, of"
-        f" which the high values then count as 1; columns: {', '.join(profile.volumes)}"
+        else "no column has exactly two values, as a label has; name the label with --label if it"
+        " is a rating, of which the high values then count as 1 (a table of users or items alone is"
+        f" no log of what was shown); columns: {', '.join(profile.volumes)}"
     )
+
+
+def _values(profile: LogProfile, name: str) -> str:
+    """The values of a column of a few, in words."""
+    return " and ".join(map(repr, sorted(profile.rows[name].drop_nulls().unique())))
+
+
+def _check_lists(profile: LogProfile) -> None:
+    """Refuse a log with the labels of several items in one value."""
+    for name in profile.volumes:
+        filled = profile.rows[name].drop_nulls()
+        is_list = filled.str.contains(LABELLED).all() and filled.str.contains(r"\S[\s,;|]").any()
+        if is_list and all(filled.str.contains(rf"-{label}\b").any() for label in (0, 1)):
+            raise DataError(
+                f"column {name} holds several items with their labels in one value, such as"
+                f" '{str(filled.first())[:40]} ...'; write a row for each of them first, the item"
+                " and its label in columns of their own, then describe that file"
+            )
 
 
 def _asked_for(profile: LogProfile, name: str) -> Label:

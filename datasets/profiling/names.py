@@ -9,6 +9,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_OF_CRITEO = re.compile(r"(I|C)\d+")  # integers that count, categorical values
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 LABELS = (  # the likelier first
@@ -30,17 +31,20 @@ LABELS = (  # the likelier first
     ("purchase",),
     ("buy",),
     ("is", "buy"),
+    ("revenue",),
+    ("income",),
+    ("class",),
 )
 TOKENS = _words(
     "id ids uid iid idx key code type category cat cate level tab hour weekday month zip city"
     " region province country brand shop user item tag class group segment slot position pos"
     " scenario scene page site channel device os gender occupation version range phone"
-    " mobile tel postcode postal ip imei session cookie"
+    " mobile tel postcode postal ip imei session cookie categorical sparse"
 )
 QUANTITIES = _words(
     "ms sec secs second seconds minute minutes hours days duration length len num count cnt price"
     " amount score rate ratio size width height age distance bid budget total sum avg mean percent"
-    " balance income"
+    " balance income gain loss numerical numeric dense"
 )
 DOMAINS = _words(
     "scenario scene tab domain position pos placement slot pid channel page site app source adzone"
@@ -131,8 +135,11 @@ def is_date_of_another(name: str) -> bool:
 def is_token(name: str) -> bool | None:
     """True for a name of tokens (an id, a level), False for a quantity's; None if it says nothing.
 
-    The last telling word decides: `user_num` is a quantity, `price_level` is not.
+    The last telling word decides: `user_num` is a quantity, `price_level` is not. Numbered names
+    are those of Criteo: `I3` is a quantity, `C14` is not.
     """
+    if kind := _OF_CRITEO.fullmatch(name):
+        return kind[1] == "C"
     for word in reversed(words_of(name)):
         if word in TOKENS or word in QUANTITIES:
             return word in TOKENS
