@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEPARATORS = "\t,;|\x01 "  # a space comes last: it stands within values too
+NEVER_TEXT = "\t\x01"  # stand within no value
 HEAD_BYTES = 1 << 20
 HEAD_LINES = 200
 MANY_COLUMNS = 8
@@ -25,13 +27,15 @@ MANY_COLUMNS = 8
 class TextLayout:
     """The layout of all text files of a log.
 
-    `columns` are invented names where the first line is data. `numbered` says that a first line
-    with numbers is taken for a header, `misfit` why quotes are taken for plain characters.
+    `columns` are invented names where the first line is data, and `ground` says why it is.
+    `numbered` says that a first line with numbers is taken for a header, `misfit` why quotes are
+    taken for plain characters.
     """
 
     separator: str = ","
     quote: str = '"'
     columns: tuple[str, ...] = ()
+    ground: str = ""
     numbered: bool = False
     misfit: str = ""
 
@@ -50,23 +54,31 @@ def guess_layout(paths: Sequence[Path]) -> TextLayout:
     path, lines = next((head for head in heads if len(head[1]) > 1), (paths[0], _head(paths[0])))
     if not lines:
         raise DataError(f"{path}: the file has no line of text; a log has one row a line")
-    means_quotes = '"' in lines[0]
     for quote in ('"', ""):
         by_mark = {mark: _records(lines, mark, quote) for mark in SEPARATORS}
         widths = {mark: _width(records) for mark, records in by_mark.items()}
-        separator = max(widths, key=widths.__getitem__)
+        never_text = [mark for mark in NEVER_TEXT if widths[mark] > 1]
+        separator = max(never_text or widths, key=widths.__getitem__)
         if widths[separator] < 2:
             continue
         first, *rows = by_mark[separator]
         layout = TextLayout(separator=separator)
-        if not quote and not means_quotes:
+        if not quote and not _means_quotes(lines[0], separator):
             layout = replace(layout, quote="", misfit="no separator fits the first lines")
-        if not any(map(_is_number, first)):
-            return layout
-        if _is_header(first, rows):
-            return replace(layout, numbered=True)
-        return replace(layout, columns=tuple(f"c{place + 1}" for place in range(len(first))))
+        return _with_names(layout, first, rows)
     raise _no_fit(path, lines)
+
+
+def _with_names(layout: TextLayout, first: list[str], rows: list[list[str]]) -> TextLayout:
+    """The layout with invented names unless the first line is a header."""
+    has_numbers = any(map(_is_number, first))
+    if has_numbers and _is_header(first, rows):
+        return replace(layout, numbered=True)
+    if not has_numbers and not _comes_again(first, rows):
+        return layout
+    ground = "holds numbers" if has_numbers else "holds values that come again below it"
+    names = tuple(f"c{place + 1}" for place in range(len(first)))
+    return replace(layout, columns=names, ground=f"the first line {ground}")
 
 
 def _no_fit(path: Path, lines: list[str]) -> DataError:
@@ -93,13 +105,16 @@ def open_all(paths: Sequence[Path], layout: TextLayout) -> tuple[TextLayout, lis
     """The layout after a check of every line, and the files in it.
 
     Where quotes join lines or stand within values, and every line fits without them, they are plain
-    characters. A file whose first line has quotes means them.
+    characters. A file whose first line has a quoted value means them.
 
     Raises:
         DataError: a header cannot be read.
     """
     tables = [layout.open(path) for path in paths]
-    if not (misfit := _misfit(tables)) or any('"' in "".join(_head(path)[:1]) for path in paths):
+    firsts = ("".join(_head(path)[:1]) for path in paths)
+    if not (misfit := _misfit(tables)) or any(
+        _means_quotes(first, layout.separator) for first in firsts
+    ):
         return layout, tables
     plain = replace(layout, quote="", misfit=misfit)
     others = [plain.open(path) for path in paths]
@@ -137,6 +152,22 @@ def _width(records: list[list[str]]) -> int:
     """Values of every record, 0 if they differ."""
     widths = set(map(len, records))
     return widths.pop() if len(widths) == 1 else 0
+
+
+def _means_quotes(line: str, separator: str) -> bool:
+    """True of a line with a value that is quoted as a whole."""
+    mark = re.escape(separator)
+    return re.search(rf'(?:^|{mark})\s*"(?:[^"]|"")*"\s*(?:{mark}|$)', line) is not None
+
+
+def _comes_again(first: list[str], rows: list[list[str]]) -> bool:
+    """True of a first line of texts of which several stand in the columns below, but not all."""
+    columns = [set(map(str.strip, column)) for column in zip(*rows, strict=True)]
+    num_again = sum(
+        bool(name.strip()) and name.strip() in values
+        for name, values in zip(first, columns, strict=False)
+    )
+    return 1 < num_again < len(first)
 
 
 def _is_number(text: str) -> bool:
