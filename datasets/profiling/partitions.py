@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.profiling.names import domain_score
+from datasets.profiling.names import domain_score, is_user
 from datasets.spec import DataError, DomainPartition
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ class Candidate:
     """A partition; `spread` is how far the click rates of its domains lie apart.
 
     It is their standard deviation over rows, after subtracting the variance that chance gives to
-    domains of equal rates: 0 if they differ no more than that.
+    domains of equal rates: 0 if they differ no more than that. `is_clear` tells that they differ by
+    more than twice the error of that variance.
     """
 
     columns: tuple[str, ...]
     skew: Skew
     spread: float
+    is_clear: bool
     largest_share: float
 
 
@@ -113,9 +115,19 @@ def choose_partition(candidates: Sequence[Candidate]) -> Candidate:
     return candidates[0]
 
 
-def _preference(single: Candidate) -> tuple[int, float, int]:
-    """A telling name, then click rates that differ, then few domains."""
-    return -domain_score(single.columns[0]), -single.spread, single.skew.num_domains
+def _preference(single: Candidate) -> tuple[int, bool, bool, float, int]:
+    """A telling name, groups of rows of both classes, rates that differ, then few domains.
+
+    One user, or the items of one request, are no group: most of these have one class.
+    """
+    name, skew = single.columns[0], single.skew
+    return (
+        -domain_score(name),
+        is_user(name) or 2 * skew.one_class > skew.num_domains,
+        not single.is_clear,
+        -single.spread if single.is_clear else 0.0,
+        skew.num_domains,
+    )
 
 
 def _is_nameable(column: Column) -> bool:
@@ -136,10 +148,14 @@ def _measure(rows_of: pl.DataFrame, label: np.ndarray, columns: tuple[str, ...])
     rows, clicks = domains["rows"].to_numpy().astype(np.int64), domains["clicks"].to_numpy()
     mean = clicks.sum() / rows.sum()
     between = np.average((clicks / rows - mean) ** 2, weights=rows)
-    by_chance = (len(rows) - 1) * mean * (1 - mean) / rows.sum()
+    within = mean * (1 - mean)
+    by_chance = (len(rows) - 1) * within / rows.sum()
+    # of a sum over domains of squared deviations of binomial counts, in units of their variance
+    error = np.sqrt((2 + (1 / max(within, 1e-12) - 6) / rows).sum()) * within / rows.sum()
     return Candidate(
         columns=columns,
         skew=skew_of(rows, clicks),
         spread=float(np.sqrt(max(0.0, between - by_chance))),
+        is_clear=bool(between - by_chance > 2 * error),
         largest_share=float(rows.max() / rows.sum()),
     )

@@ -18,8 +18,8 @@ from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
 from datasets.profiling.names import is_item, is_user
 from datasets.profiling.partitions import Candidate, candidate_partitions, choose_partition
-from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise
-from datasets.raw.folders import is_meant
+from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise, recognise_unnamed
+from datasets.raw.folders import FolderTable, is_meant
 from datasets.raw.packed import plain_file
 from datasets.spec import DataError
 
@@ -67,7 +67,7 @@ def propose(files: LogFiles, profile: LogProfile, wanted_label: str | None) -> P
     except DataError as error:
         if not files.layout.columns:
             raise
-        raise DataError(f"{error} (invented, as the first line holds numbers)") from None
+        raise DataError(f"{error} (invented names, as {files.layout.ground})") from None
     values = label.values_of(profile.rows)
     rows = profile.rows.filter(values.is_not_null())
     clicks = values.drop_nulls().to_numpy().astype(np.int64)
@@ -114,6 +114,10 @@ def _times(
 ) -> tuple[list[TimeColumn], list[Doubt]]:
     """Columns of times, the best first, and those that only look like times."""
     names = [name for name in files.shared if name != label.name and name not in files.bags]
+    if files.layout.columns:
+        alone = recognise_unnamed([profile.rows[name] for name in names])
+        if alone is not None:
+            return [alone], []
     found = {name: recognise(profile.rows[name]) for name in names}
     times = [time for time in found.values() if time is not None]
     unsure = [doubt_of(profile.rows[name]) for name, time in found.items() if time is None]
@@ -328,8 +332,9 @@ def _files(files: LogFiles) -> Iterator[str]:
     )
     if files.empty:
         yield f"  left out, as without rows: {', '.join(map(str, files.empty))}"
+    yield from _files_as_domains(files)
     if files.layout.columns:
-        yield "  the first line holds numbers, so it is taken for data; columns get invented names"
+        yield f"  {files.layout.ground}, so it is taken for data; columns get invented names"
     if files.layout.numbered:
         yield "  the first line is taken for a header: it holds numbers, but is unlike other lines"
     if files.layout.misfit:
@@ -337,6 +342,18 @@ def _files(files: LogFiles) -> Iterator[str]:
     for table in files.tables:
         if table.remark:
             yield f"  {table.remark}"
+
+
+def _files_as_domains(files: LogFiles) -> Iterator[str]:
+    """The way to a column of files, such as one for each country, that are no numbered parts."""
+    stems = [path.name.partition(".")[0] for path in files.paths]
+    start = len(_shared_start(stems))
+    in_folders = any(isinstance(table, FolderTable) for table in files.tables)
+    if len(stems) > 1 and not in_folders and all(stem[start:].isalpha() for stem in stems):
+        yield (
+            "  if each file is a domain, such as a country, put each into a folder of its own, such"
+            f" as country={stems[0]}: the folder is read as a column"
+        )
 
 
 def _rows(proposal: Proposal) -> Iterator[str]:

@@ -6,8 +6,9 @@ name, or the rows are in its order. Ids, users and attributes are never times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -26,6 +27,9 @@ from datasets.encoding.times import (
 from datasets.profiling.names import is_date_of_another, is_hour, is_named_as_time, is_token
 from datasets.profiling.profile import FEW_VALUES, UNIQUE_SHARE
 from datasets.spec import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DATES = (
     "%Y/%m/%d",
@@ -92,7 +96,7 @@ class TimeColumn:
     """A column of times; `layout` is None where its times can be read without a format.
 
     `alternative` is another layout that fits as well and that the order of the rows does not rule
-    out.
+    out. `has_name` is False where columns have no names of their own.
     """
 
     name: str
@@ -103,6 +107,7 @@ class TimeColumn:
     last: str
     num_distinct: int
     is_sorted: bool
+    has_name: bool = True
 
     @property
     def score(self) -> tuple[bool, bool, int]:
@@ -112,6 +117,8 @@ class TimeColumn:
     @property
     def guess(self) -> str:
         """The one ground that a time stands on; empty if it has a name and the rows its order."""
+        if not self.has_name:
+            return "by its values, as columns have no names"
         if not self.is_sorted:
             return "by its name, rows are not in its order"
         return "" if is_named_as_time(self.name) else "by the order of the rows, not by its name"
@@ -166,6 +173,23 @@ def recognise(column: pl.Series) -> TimeColumn | None:
         return None
     is_open = len(found) > 1 and best.is_sorted == found[1].is_sorted
     return _time(filled, best, found[1].layout if is_open else None)
+
+
+def recognise_unnamed(columns: Sequence[pl.Series]) -> TimeColumn | None:
+    """The time among columns without names of their own, if one alone reads as times.
+
+    Epochs in seconds and digits of dates may be ids, so that others go before them.
+    """
+    read = [(column, _readings(column.drop_nulls())) for column in columns]
+    found = [
+        (column.drop_nulls(), readings[0])
+        for column, readings in read
+        if readings and readings[0].micros.n_unique() > FEW_VALUES
+    ]
+    clear = [pair for pair in found if not pair[1].kind.startswith(("epoch in seconds", "digits"))]
+    if len(chosen := clear or found) != 1:
+        return None
+    return replace(_time(*chosen[0], None), has_name=False)
 
 
 def doubt_of(column: pl.Series) -> Doubt | None:
