@@ -382,7 +382,9 @@ def test_first_line_with_a_gap_among_numbers_is_data(describe, log, tmp_path, va
 def test_error_says_that_names_are_invented(refusal, log, tmp_path):
     log.select("time", "scene", "user").write_csv(tmp_path / "log.csv", include_header=False)
 
-    assert "columns: c1, c2, c3 (invented, as the first line holds numbers)" in refusal("log.csv")
+    assert "columns: c1, c2, c3 (invented names, as the first line holds numbers)" in refusal(
+        "log.csv"
+    )
 
 
 ODD = {

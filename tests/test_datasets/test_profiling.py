@@ -47,6 +47,45 @@ def test_skew_of_equal_domains():
     assert (skew.head, skew.tail) == (2, 2)
 
 
+def partitions_of(rows, label):
+    profile = LogProfile(
+        num_rows=len(rows),
+        rows=rows,
+        volumes={name: Volume(0, rows[name].n_unique()) for name in rows.columns},
+        duplicate_share=0.0,
+    )
+    columns = [
+        judge(profile, name, rows, label, list_separator=None, time=None) for name in rows.columns
+    ]
+    return candidate_partitions(rows, label, columns)
+
+
+def test_rates_that_differ_by_chance_are_not_clear():
+    rng = np.random.default_rng(11)
+    label = (rng.random(3_000) < 0.1).astype(np.int64)
+    columns = {f"x{place}": rng.integers(0, 5 * place, 3_000) for place in range(1, 41)}
+    columns["told"] = np.where(label == 1, rng.integers(0, 3, 3_000), rng.integers(0, 4, 3_000))
+    rows = pl.DataFrame(columns).cast(pl.String)
+
+    clear = {part.columns[0]: part.is_clear for part in partitions_of(rows, label)}
+
+    assert clear["told"]
+    assert sum(clear.values()) - clear["told"] <= 2  # of seven that are listed
+
+
+def test_users_and_small_groups_of_one_class_come_last():
+    rng = np.random.default_rng(12)
+    user = np.arange(3_000) % 600
+    label = (rng.random(3_000) < np.array([0.02, 0.4])[user % 2]).astype(np.int64)
+    rows = pl.DataFrame(
+        {"user_id": user, "request": np.arange(3_000) // 5, "kind": rng.integers(0, 9, 3_000)}
+    ).cast(pl.String)
+
+    found = partitions_of(rows, label)
+
+    assert found[0].columns == ("kind",)
+
+
 def test_held_out_auc_equals_scikit_learn():
     rng = np.random.default_rng(3)
     tokens = rng.integers(0, 12, 2_000)

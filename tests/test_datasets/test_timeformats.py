@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 
 from datasets.encoding.times import read_time, readable_time, time_keys
-from datasets.profiling.timeformats import doubt_of, recognise
+from datasets.profiling.timeformats import doubt_of, recognise, recognise_unnamed
 
 START = dt.datetime(2023, 5, 1, 6)
 
@@ -205,3 +206,27 @@ def test_what_is_recognised_is_prepared_exactly(layout):
     texts = pl.Series(keys).cast(pl.Datetime("us")).dt.strftime(layout)
 
     assert texts.to_list() == values.to_list()
+
+
+SECONDS, MILLIS = 1_573_430_000, 1_573_430_000_417
+UNNAMED = {
+    "one in seconds": ({"c1": (7, 9), "c2": (SECONDS, 60)}, "c2"),
+    "ids as seconds and one in milliseconds": ({"c1": (10**9, 77), "c2": (MILLIS, 5_000)}, "c2"),
+    "two in seconds": ({"c1": (10**9, 77), "c2": (SECONDS, 60)}, None),
+    "two in milliseconds": ({"c1": (MILLIS, 99), "c2": (MILLIS, 5_000)}, None),
+    "none": ({"c1": (7, 9), "c2": (0, 1)}, None),
+}
+
+
+@pytest.mark.parametrize(("columns", "name"), UNNAMED.values(), ids=UNNAMED)
+def test_time_among_columns_without_names_is_the_only_one(columns, name):
+    order = np.random.default_rng(2).permutation(500)
+    series = [
+        pl.Series(key, start + step * order).cast(pl.String)
+        for key, (start, step) in columns.items()
+    ]
+
+    found = recognise_unnamed(series)
+
+    assert (found and found.name) == name
+    assert found is None or found.guess == "by its values, as columns have no names"
