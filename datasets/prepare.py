@@ -12,6 +12,7 @@ import polars as pl
 from datasets.encoding.cache import shared_folder
 from datasets.encoding.domains import values_of_domains
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
+from datasets.encoding.overlap import overlap_lines
 from datasets.files import file_digest, json_digest
 from datasets.spec import (
     UNSEEN,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from datasets.provenance import Counted
     from datasets.raw.raw_log import CatalogEntry, RawLog
 
-PREPARATION_VERSION = 7  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 8  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +182,7 @@ def prepare(
         card=_describe(entry, spec, raw, digests)
         | meta["card"]
         | _check(spec, raw, meta["card"])
-        | {"fingerprint": fingerprint},
+        | {"overlap_lines": overlap_lines(meta["card"]), "fingerprint": fingerprint},
     )
 
 

@@ -106,7 +106,7 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
     counts = [f"{part['here']:,} {part['what']} ({part['column']})" for part in named]
     lines += [", ".join(counts)] if counts else []
     lines += [card["published"]["remark"]] if card["published"] else []
-    lines += remarks_on(card)
+    lines += [*card["overlap_lines"], *remarks_on(card)]
     if count := card["duplicate_rows"]:
         share = f"{count / card['rows_in_log']:.2%}"
         lines.append(f"{count:,} rows ({share}) repeat an earlier one in all columns that are read")

@@ -1,4 +1,4 @@
-"""The part of a card that is found in the rows: sizes, times, unseen values, repeated rows."""
+"""The part of a card that is found in the rows: sizes, times, unseen values, equal rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets.encoding.overlap import rows_in_both
 from datasets.encoding.times import readable_time
 from datasets.encoding.vocabulary import MISSING
 from datasets.spec import PAD, UNSEEN
@@ -26,14 +27,16 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern in its bits
 def card_of_rows(
     staged: Staged, spec: DatasetSpec, rows: RowOrder, times: np.ndarray | None
 ) -> dict[str, Any]:
-    """The facts of the raw rows: their split, its first and last times, repeated rows.
+    """The facts of the raw rows: their split, its first and last times, equal rows.
 
     `times` are the time keys (N,) of the rows, in raw order.
     """
+    repeated, known = _equal_rows(staged, spec, rows)
     return {
         "split_kind": rows.kind,
         "rows_in_log": staged.num_rows,
-        "duplicate_rows": repeated_rows(staged, spec.columns),
+        "duplicate_rows": repeated,
+        "overlap": {"rows": known},
         "train_rows_dropped_by_cap": rows.train_rows_dropped,
         "rows": {name: len(part) for name, part in rows.ranges().items()},
         "times": {} if times is None else _ends(staged, spec, rows, times),
@@ -67,17 +70,30 @@ def card_of_codes(
     }
 
 
-def repeated_rows(staged: Staged, columns: tuple[str, ...]) -> int:
-    """The number of rows of the log that repeat an earlier one in all of these columns."""
+def _equal_rows(staged: Staged, spec: DatasetSpec, rows: RowOrder) -> tuple[int, int]:
+    """Rows of the log that repeat an earlier one, and of test that equal one of train but in time.
+
+    They are equal in all columns that are read.
+    """
     digest = np.zeros(staged.size, dtype=np.uint64)
-    for name in columns:
-        start = 0
-        for block in staged.blocks(name):
-            own = digest[start : start + len(block)]
-            own *= FACTOR  # wraps around
-            own += block.hash().to_numpy()
-            start += len(block)
-    return staged.num_rows - len(np.unique(digest[: staged.num_rows]))
+    for name in (spec.label, *spec.inputs):
+        _digest(staged, name, digest)
+    known = rows_in_both(digest, rows)
+    if spec.timestamp is not None:
+        _digest(staged, spec.timestamp, digest)
+    own = digest[: staged.num_rows]
+    own.sort()
+    return int(np.count_nonzero(own[1:] == own[:-1])), known
+
+
+def _digest(staged: Staged, name: str, digest: np.ndarray) -> None:
+    """Mix a column into the digests of the raw rows, in place."""
+    start = 0
+    for block in staged.blocks(name):
+        own = digest[start : start + len(block)]
+        own *= FACTOR  # wraps around
+        own += block.hash().to_numpy()
+        start += len(block)
 
 
 def _ends(

@@ -23,6 +23,7 @@ from datasets.encoding.domains import (
     number_domains,
     values_of_domains,
 )
+from datasets.encoding.overlap import known_entities
 from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.times import time_keys
@@ -63,8 +64,10 @@ def encode_log(
     _write_groups(entities.get("users"), rows, times, folder)
     card = card_of_rows(staged, spec, rows, times)
     card["entities"] = entities_of_rows(entities, staged.num_rows)
-    del times, entities
+    del times
     label = read_labels(staged, spec.label)[rows.order]
+    card["overlap"] |= known_entities(entities, rows, label)
+    del entities
     _check_classes(spec, name, label, rows)
     codes = CodeFile(folder / "columns.bin", staged.size)
     fitted, domain_columns = _encode_features(staged, spec, rows, codes)

@@ -313,6 +313,7 @@ def remarks(proposal: Proposal) -> Iterator[str]:
     parts = (
         _files(proposal.files),
         _rows(proposal),
+        _pairs(proposal),
         _label(proposal),
         _time(proposal),
         _columns(proposal),
@@ -376,6 +377,20 @@ def _rows(proposal: Proposal) -> Iterator[str]:
             f"  duplicates: {about}{count:,} rows ({profile.duplicate_share:.2%}) repeat an earlier"
             " one in every column; they stay in the log"
         )
+
+
+def _pairs(proposal: Proposal) -> Iterator[str]:
+    """The rows of the pairs of a user and an item; a sample would have too few repeated ones."""
+    users, items, profile = proposal.cluster, proposal.item, proposal.profile
+    if users is None or items is None or not profile.is_whole:
+        return
+    pairs = profile.rows[[users.name, items.name]].n_unique()
+    repeated = profile.num_rows - pairs
+    then = "; the data card counts which of them are in train and in test" if repeated else ""
+    yield (
+        f"  pairs: {pairs:,} of {users.name} and {items.name}; {repeated:,} rows"
+        f" ({repeated / profile.num_rows:.2%}) repeat the pair of an earlier one{then}"
+    )
 
 
 def _label(proposal: Proposal) -> Iterator[str]:

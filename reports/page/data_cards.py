@@ -168,6 +168,8 @@ def _facts(card: Card, draws: Sequence[pd.DataFrame]) -> dict[str, str]:
         "Domains": _domains_text(draws),
         "Unseen values": _unseen_text(card),
     }
+    if lines := card.get("overlap_lines"):
+        facts["Known from train"] = "; ".join(lines)
     if repeated := card["duplicate_rows"]:
         facts["Repeated rows"] = (
             f"{repeated:,} of the {card['rows_in_log']:,} rows of the log repeat an earlier one in"

@@ -73,6 +73,7 @@ class Card(_Facts, total=False):
 
     counts: list[LogCount]
     published: dict[str, str]  # release, citation, remark
+    overlap_lines: list[str]
     ceiling: dict[str, dict[str, float | None]]  # of the true click probability; on worlds only
 
 

@@ -19,6 +19,7 @@ CARD = {
         {"what": "users", "column": "user", "here": 1234, "published": None},
         {"what": "items", "column": "item", "here": 56, "published": None},
     ],
+    "overlap_lines": ["train knows all"],
     "published": {"release": "Shop-1", "citation": "", "remark": "this copy has fewer"},
 }
 
@@ -47,6 +48,7 @@ def test_a_run_says_what_it_read():
         "  times (at): train a to b; dev c to d; test e to f",
         "  1,234 users (user), 56 items (item)",
         "  this copy has fewer",
+        "  train knows all",
         f"  {remarks_on(CARD)[0]}",
         "  75 rows (1.00%) repeat an earlier one in all columns that are read",
     ]
@@ -54,6 +56,6 @@ def test_a_run_says_what_it_read():
 
 def test_a_run_says_nothing_of_what_a_log_has_not():
     plain = CARD | {"times": {}, "unseen": {}, "duplicate_rows": 0, "train_rows_dropped_by_cap": 0}
-    plain |= {"counts": CARD["counts"][:1], "published": {}}
+    plain |= {"counts": CARD["counts"][:1], "published": {}, "overlap_lines": []}
 
     assert len(card_lines(plain)) == 1

@@ -131,6 +131,19 @@ def test_copies_of_rows_are_counted(proposed, log):
     assert "duplicates: 350 rows (10.45%)" in remarks
 
 
+def test_pairs_of_user_and_item_are_counted_over_all_rows(proposed, log):
+    rng = np.random.default_rng(3)
+    log = log.with_columns(item_id=pl.Series(rng.integers(0, 60, NUM_ROWS)))
+
+    text, remarks = proposed(log)
+    sampled = proposed(log, "--rows", 500)[1]
+
+    pairs = log.select("userId", "item_id").n_unique()
+    assert tomllib.loads(text)["item"] == "item_id"
+    assert f"pairs: {pairs:,} of userId and item_id; {NUM_ROWS - pairs:,} rows" in remarks
+    assert "pairs:" not in sampled + proposed(log.drop("userId"))[1]
+
+
 def test_missing_values_are_counted_over_all_rows(proposed, log):
     late = pl.when(pl.int_range(pl.len()) < 2_700).then(None).otherwise("userId").alias("userId")
     _, remarks = proposed(log.with_columns(late), "--rows", 500)

@@ -42,6 +42,7 @@ def test_kuairand_log(real_data, prepare_entry):
     assert data.card["rows_in_log"] == 228_329
     assert data.card["entities"] == {"users": 25_156, "items": 6_361}
     assert "228,329 rows" in data.card["published"]["remark"]
+    assert (data.card["overlap"]["pairs"], data.card["overlap"]["rows"]) == (105, 1)
     assert data.rows()[:, -1].mean() == pytest.approx(0.442, abs=5e-4)
     assert data.card["split_kind"] == "time"
     domains = data.domains()

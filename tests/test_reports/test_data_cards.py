@@ -42,6 +42,12 @@ def test_older_card_has_no_counts(finished: Folder) -> None:
     assert card_on_page(finished)["counts"] is None
 
 
+def test_what_train_knows_of_test_is_a_fact(finished: Folder) -> None:
+    facts = card_on_page(finished, overlap_lines=["one", "two"])["facts"]
+
+    assert facts["Known from train"] == "one; two"
+
+
 def test_largest_domains_have_rows_and_clicks_of_every_split(finished: Folder) -> None:
     domains = finished.domains().to_pandas()
 
