@@ -46,7 +46,7 @@ def _spaced(wholes: pl.Series, separator: str) -> str:
 
 
 def _is_mark(wholes: pl.Series, separator: str) -> bool:
-    """True if parts recur: there are fewer of them than wholes.
+    """True if parts recur: there are fewer of them than wholes, and one stands in several bags.
 
     Commas and blanks stand within names too, such as 'Paris, France': there a part must stand in
     several places, and words must be at most half as many as wholes.
@@ -56,10 +56,20 @@ def _is_mark(wholes: pl.Series, separator: str) -> bool:
     if separator == BLANK:
         limit = len(wholes) // 2 if len(wholes) > FEW_NAMES else 0
     num_parts = parts.n_unique()
-    if num_parts > limit or separator not in WITHIN_NAMES:
-        return num_parts <= limit
+    if num_parts > limit or not _recur(bags, parts):
+        return False
+    if separator not in WITHIN_NAMES:
+        return True
     places = pl.DataFrame(
         {"part": parts, "place": np.arange(len(bags)) - np.searchsorted(bags, bags)}
     )
     is_ragged = len(np.unique(np.bincount(bags, minlength=len(wholes)))) > 1
     return is_ragged or places.n_unique() > num_parts
+
+
+def _recur(bags: np.ndarray, parts: pl.Series) -> bool:
+    """True if a part of a bag of several stands in another bag too."""
+    of_several = np.bincount(bags)[bags] > 1
+    table = pl.DataFrame({"part": parts, "bag": bags, "of_several": of_several}).unique()
+    uses = table.group_by("part").agg(pl.len().alias("bags"), pl.col("of_several").any())
+    return bool(uses.select(((pl.col("bags") > 1) & pl.col("of_several")).any()).item())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POSITIVE = frozenset(("1", "yes", "y", "t", "true", "click", "clicked", "buy", "positive", "pos"))
 NEGATIVE = frozenset(("0", "-1", "no", "n", "f", "false", "noclick", "none", "negative", "neg"))
 MAX_RATINGS = 20
+MAX_SHOWN = 30  # letters of a value
 LABELLED = r"^[^\s,;|]+-[01](?:[\s,;|]+[^\s,;|]+-[01])*$"  # as MIND writes the items of a page
 LIKED_SHARE = 0.8  # of the highest rating: 4 of 5
 
@@ -88,7 +89,8 @@ def choose_label(profile: LogProfile, wanted: str | None) -> Label:
 
 def _values(profile: LogProfile, name: str) -> str:
     """The values of a column of a few, in words."""
-    return " and ".join(map(repr, sorted(profile.rows[name].drop_nulls().unique())))
+    values = sorted(profile.rows[name].drop_nulls().unique())
+    return " and ".join(repr(value[:MAX_SHOWN]) for value in values)
 
 
 def _check_lists(profile: LogProfile) -> None:

@@ -75,6 +75,16 @@ class Candidate:
     is_clear: bool
     largest_share: float
 
+    @property
+    def is_single(self) -> bool:
+        """True of one column."""
+        return len(self.columns) == 1
+
+    @property
+    def is_of_one_class(self) -> bool:
+        """True if most domains have one class, so that AUC is undefined in them."""
+        return 2 * self.skew.one_class > self.skew.num_domains
+
 
 def candidate_partitions(
     rows: pl.DataFrame, label: np.ndarray, features: Sequence[Column]
@@ -106,10 +116,19 @@ def candidate_partitions(
 
 
 def choose_partition(candidates: Sequence[Candidate]) -> Candidate:
-    """The two places or scenarios jointly if there are two, else the first single column."""
+    """The two places or scenarios jointly if they cross and most joint domains have both classes.
+
+    Otherwise the first single column.
+    """
+    alone = {candidate.columns[0]: candidate for candidate in candidates if candidate.is_single}
     for candidate in candidates:
-        if len(candidate.columns) == 2 and all(
-            domain_score(name) == 2 for name in candidate.columns
+        if candidate.is_single or len(candidate.columns) > 2:
+            continue
+        most = max(alone[name].skew.num_domains for name in candidate.columns)
+        if (
+            all(domain_score(name) == 2 for name in candidate.columns)
+            and candidate.skew.num_domains > most
+            and not candidate.is_of_one_class
         ):
             return candidate
     return candidates[0]
@@ -120,13 +139,13 @@ def _preference(single: Candidate) -> tuple[int, bool, bool, float, int]:
 
     One user, or the items of one request, are no group: most of these have one class.
     """
-    name, skew = single.columns[0], single.skew
+    name = single.columns[0]
     return (
         -domain_score(name),
-        is_user(name) or 2 * skew.one_class > skew.num_domains,
+        is_user(name) or single.is_of_one_class,
         not single.is_clear,
         -single.spread if single.is_clear else 0.0,
-        skew.num_domains,
+        single.skew.num_domains,
     )
 
 

@@ -21,6 +21,7 @@ from datasets.profiling.partitions import Candidate, candidate_partitions, choos
 from datasets.profiling.timeformats import Doubt, TimeColumn, doubt_of, recognise, recognise_unnamed
 from datasets.raw.folders import FolderTable, is_meant
 from datasets.raw.packed import plain_file
+from datasets.raw.tables import is_pattern
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def _files(files: LogFiles) -> Iterator[str]:
     if files.layout.numbered:
         yield "  the first line is taken for a header: it holds numbers, but is unlike other lines"
     if files.layout.misfit:
-        yield f"  quotes are taken for plain characters; else {files.layout.misfit}"
+        yield f"  quotes are taken for plain characters; otherwise, {files.layout.misfit}"
     for table in files.tables:
         if table.remark:
             yield f"  {table.remark}"
@@ -365,11 +366,7 @@ def _rows(proposal: Proposal) -> Iterator[str]:
             f"  all else is from {len(profile.rows):,} rows, drawn at random from the whole log;"
             " distinct values are estimates over all rows, up to about 5% off"
         )
-    if files.odd:
-        yield (
-            "  not usable, as not every file has them, they are no text or are named from ^ to $:"
-            f" {', '.join(files.odd)}"
-        )
+    yield from _odd(files)
     if profile.duplicate_share:
         count = round(profile.duplicate_share * profile.num_rows)
         about = "" if profile.counts_all_duplicates else "about "
@@ -391,6 +388,21 @@ def _pairs(proposal: Proposal) -> Iterator[str]:
         f"  pairs: {pairs:,} of {users.name} and {items.name}; {repeated:,} rows"
         f" ({repeated / profile.num_rows:.2%}) repeat the pair of an earlier one{then}"
     )
+
+
+def _odd(files: LogFiles) -> Iterator[str]:
+    """The columns that cannot be used, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name in files.odd:
+        if is_pattern(name):
+            reason = "a name from ^ to $ is a pattern; rename it"
+        elif all(name in table.columns for table in files.tables):
+            reason = "of a type without a text, such as a map or bytes"
+        else:
+            reason = "not in every file"
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        yield f"  not usable: {', '.join(names)} ({reason})"
 
 
 def _label(proposal: Proposal) -> Iterator[str]:

@@ -280,10 +280,8 @@ class TextTable:
         survey = self.survey
         if not survey.num_long:
             return ""
-        return (
-            f"{self.path} line {survey.first_long}: a quoted value runs over several lines, the"
-            f" first of {survey.num_long:,} that do"
-        )
+        more = f", the first of {survey.num_long:,} that do" if survey.num_long > 1 else ""
+        return f"{self.path} line {survey.first_long}: a quoted value runs over several lines{more}"
 
     def locate(self, row: int) -> str:
         """The file and line of a 0-based data row."""

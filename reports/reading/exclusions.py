@@ -15,6 +15,7 @@ from reports.reading.keys import Family
 from reports.reading.load import Runs
 
 LEAST_ROWS = ANALYSIS.exclusions.rows_of_a_class  # of each class
+KINDS = {"click": "clicks", "row without a click": "rows without a click"}  # one, and several
 SPLITS = ("dev", "test")
 MOST_CAPPED = ANALYSIS.exclusions.capped_share  # of the runs of a model
 MARK = "\N{DAGGER}"
@@ -95,14 +96,15 @@ def few_test_rows(
 def _too_few(draws: Iterable[pd.DataFrame], splits: Iterable[str], where: str = "") -> str:
     """The counts below `LEAST_ROWS` of each class in these splits of the draws, in words."""
     found = [
-        f"{count} {kind} in {split}{where}"
+        f"{count} {kind if count == 1 else KINDS[kind]} in {split}{where}"
         for domains, split in product(draws, splits)
         for kind, count in _counts(domains, split).items()
         if count < LEAST_ROWS
     ]
-    return f"{', '.join(dict.fromkeys(found))}; {LEAST_ROWS} are needed" if found else ""
+    needed = f"at least {LEAST_ROWS} of each are needed"
+    return f"{', '.join(dict.fromkeys(found))}; {needed}" if found else ""
 
 
 def _counts(domains: pd.DataFrame, split: str) -> dict[str, int]:
     rows, clicks = (int(domains[f"{split}_{of}"].sum()) for of in ("impressions", "clicks"))
-    return {"clicks": clicks, "rows without a click": rows - clicks}
+    return dict(zip(KINDS, (clicks, rows - clicks), strict=True))

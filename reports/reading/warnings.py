@@ -50,7 +50,7 @@ def _strangers(runs: Runs) -> Iterator[str]:
 def _few_rows(runs: Runs) -> Iterator[str]:
     for family in runs.families:
         if few := few_rows(runs, family):
-            yield f"{data_title(*family)}: {few}, so no star and no verdict rests on it"
+            yield f"{data_title(*family)}: {few}, so no star and no verdict rests on this log"
 
 
 def _unseen(runs: Runs) -> Iterator[str]:

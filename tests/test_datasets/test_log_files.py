@@ -218,9 +218,9 @@ def test_quotes_that_are_no_quotes(describe, log, tmp_path, titles):
     proposal, remarks, data = describe("log.tsv")
 
     assert proposal["quote"] == ""
-    assert "quotes are taken for plain characters; else " in remarks
+    assert "quotes are taken for plain characters; otherwise, " in remarks
     words = f"{tmp_path / 'log.tsv'} line " if titles else "no separator fits the first lines"
-    assert f"characters; else {words}" in remarks
+    assert f"characters; otherwise, {words}" in remarks
     assert data.card["rows_in_log"] == NUM_ROWS
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from datasets.describe import main
 from datasets.profiling.columns import MIN_CLASS_ROWS, examine, held_out_auc, judge
 from datasets.profiling.names import follows_click, is_token, is_user, words_of
-from datasets.profiling.partitions import candidate_partitions, skew_of
+from datasets.profiling.partitions import candidate_partitions, choose_partition, skew_of
 from datasets.profiling.profile import LogProfile, Volume
 from datasets.profiling.timeformats import recognise
 
@@ -71,6 +71,17 @@ def test_rates_that_differ_by_chance_are_not_clear():
 
     assert clear["told"]
     assert sum(clear.values()) - clear["told"] <= 2  # of seven that are listed
+
+
+def test_joint_domains_of_one_class_are_not_proposed():
+    places = pl.Series("site", np.arange(400) % 20).cast(pl.String)
+    rows = pl.DataFrame({"site": places, "scene": places.reverse(), "page": places})
+    label = (np.arange(400) % 3 == 0).astype(np.int64)
+
+    crossed = choose_partition(partitions_of(rows.select("site", "scene"), label))
+    equal = choose_partition(partitions_of(rows.select("site", "page"), label))
+
+    assert (crossed.columns, equal.columns) == (("site",), ("site",))
 
 
 def test_users_and_small_groups_of_one_class_come_last():
@@ -270,6 +281,7 @@ def test_bag_in_text_is_a_guess(values, separator):
         [f"{town}, {land}" for town in ["Paris", "Lyon", "Nice", "Brest"] for land in ("FR", "US")],
         [f"New Port {row} Hill{row % 40}" for row in range(90)],
         ["fr", "de"] * 9,
+        [*[f"thing {row}" for row in range(13)], "Alias, the first season"],
     ],
 )
 def test_names_of_several_words_are_no_bag(values):
