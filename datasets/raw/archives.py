@@ -55,7 +55,7 @@ UNREADABLE = (
 )
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """An entry of an archive, its size in bytes."""
 
     path: str
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
     open: Callable[[], IO[bytes] | None]
 
 
-def unpack(archive: Path, name_of: Callable[[Entry], str | None], folder: Path) -> None:
+def unpack(archive: Path, name_of: Callable[[ArchiveEntry], str | None], folder: Path) -> None:
     """Write the chosen entries into an empty folder.
 
     `name_of` maps an entry to the name of the file to write, or to none.
@@ -162,7 +162,7 @@ def _readable(archive: Path) -> Iterator[None]:
         ) from None
 
 
-def _reason_against(entry: Entry, target: Path | None, room: int) -> str:
+def _reason_against(entry: ArchiveEntry, target: Path | None, room: int) -> str:
     """Why an archive with such an entry is refused; empty if it is not.
 
     Only an entry that would be written has a target. A path may be absolute on another system.
@@ -181,11 +181,11 @@ def _reason_against(entry: Entry, target: Path | None, room: int) -> str:
     return TOO_LARGE if room < 0 else ""
 
 
-def _zip_entries(path: Path) -> Iterator[Entry]:
+def _zip_entries(path: Path) -> Iterator[ArchiveEntry]:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)  # of archives from Unix, else 0
-            yield Entry(
+            yield ArchiveEntry(
                 path=entry.orig_filename.removeprefix("./"),
                 size=entry.file_size,
                 is_folder=entry.is_dir(),
@@ -195,11 +195,11 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
             )
 
 
-def _tar_entries(path: Path) -> Iterator[Entry]:
+def _tar_entries(path: Path) -> Iterator[ArchiveEntry]:
     """The entries of an archive, plain or in gzip, bzip2 or xz, read to its last checksum."""
     with _open_plain(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         for entry in archive:
-            yield Entry(
+            yield ArchiveEntry(
                 path=entry.name.removeprefix("./"),
                 size=entry.size,
                 is_folder=entry.isdir(),

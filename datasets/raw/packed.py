@@ -18,7 +18,7 @@ from datasets.spec import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datasets.raw.archives import Entry
+    from datasets.raw.archives import ArchiveEntry
 
 COPIES = Path(__file__).parent.parent / "data" / "unpacked"
 OF_WORKBOOKS = frozenset(("[Content_Types].xml", "content.xml"))
@@ -66,7 +66,7 @@ def _unpack_table(archive: Path, table: Path) -> None:
     """Write the one file of an archive as a new file."""
     files: list[str] = []
 
-    def name_of(entry: Entry) -> str | None:
+    def name_of(entry: ArchiveEntry) -> str | None:
         if entry.is_folder or _is_of_a_tool(entry.path):
             return None
         files.append(entry.path)
