@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from datasets.encoding.hindsight import follows_click
 from datasets.encoding.vocabulary import bucket_edges, tokenize
-from datasets.profiling import names
 from datasets.profiling.bags import bag_length, bag_separator
 from datasets.profiling.names import is_token
 from datasets.profiling.numbers import find_numbers
@@ -53,7 +53,7 @@ def examine(column: pl.Series, label: np.ndarray, *, is_numeric: bool) -> Column
     if one_sided:
         return ColumnPredictor(auc, one_sided)
     usual_share = counts[0].max(initial=0) / max(1, counts[0].sum())
-    if names.follows_click(column.name) and (len(values) <= 2 or usual_share >= 0.8):
+    if follows_click(column.name) and (len(values) <= 2 or usual_share >= 0.8):
         return ColumnPredictor(auc, "its name suggests that it follows the click")
     return ColumnPredictor(auc)
 

@@ -1,8 +1,10 @@
-"""The meaning of a column by its name: an id, a quantity, a domain, or what follows a click."""
+"""The meaning of a column by its name: an id, a quantity, a domain, or clicks."""
 
 from __future__ import annotations
 
 import re
+
+from datasets.encoding.hindsight import words_of
 
 
 def _words(text: str) -> frozenset[str]:
@@ -10,7 +12,6 @@ def _words(text: str) -> frozenset[str]:
 
 
 _OF_CRITEO = re.compile(r"(I|C)\d+")  # integers that count, categorical values
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 LABELS = (  # the likelier first
     ("label",),
@@ -71,20 +72,6 @@ _CLICKS = _words(
     "click clicks clicked clk clks conversion conversions purchase purchases buy buys install"
     " installs"
 )
-_ACTIONS = _words(
-    "like follow comment forward share hate favorite favourite fav collect cart buy bought"
-    " purchase order pay paid conversion convert converted cvr trade install attributed click"
-    " clicked clk noclk nonclk view exit bounce enter download"
-)
-_AFTER = re.compile(
-    rf"(^|_)({'|'.join(sorted(_ACTIONS))})(s|d|ed)?(_|$)"
-    r"|(^|_)(play|watch|dwell|stay|view|viewing|read|reading|session)_(time|ms|sec|seconds|duration)"
-)
-
-
-def words_of(name: str) -> list[str]:
-    """The words of a name in small letters; `userId` and `user_id` are two words each."""
-    return [word.lower() for word in _WORD.findall(name)]
 
 
 def label_rank(name: str) -> int:
@@ -149,8 +136,3 @@ def is_token(name: str) -> bool | None:
 def is_click(name: str) -> bool:
     """True if a name is that of clicks or their like, such as `click` or `num_clicks`."""
     return not _CLICKS.isdisjoint(words_of(name))
-
-
-def follows_click(name: str) -> bool:
-    """True if a name suggests something that happens after, or with, the click."""
-    return _AFTER.search("_".join(words_of(name))) is not None

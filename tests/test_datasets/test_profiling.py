@@ -10,8 +10,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from datasets.describe import main
+from datasets.encoding.hindsight import follows_click, words_of
 from datasets.profiling.columns import MIN_CLASS_ROWS, examine, held_out_auc, judge
-from datasets.profiling.names import follows_click, is_token, is_user, words_of
+from datasets.profiling.names import is_token, is_user
 from datasets.profiling.partitions import candidate_partitions, choose_partition, skew_of
 from datasets.profiling.profile import LogProfile, Volume
 from datasets.profiling.timeformats import recognise
