@@ -12,6 +12,7 @@ import polars as pl
 from datasets.encoding.cache import shared_folder
 from datasets.encoding.domains import values_of_domains
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
+from datasets.encoding.hindsight import hindsight_lines
 from datasets.encoding.overlap import overlap_lines
 from datasets.files import file_digest, json_digest
 from datasets.spec import (
@@ -244,6 +245,7 @@ def _describe(
             for name, digest in zip(raw.file_names, digests, strict=True)
         ],
         "absent_columns": list(raw.absent),
+        "hindsight": hindsight_lines(feature.name for feature in spec.features),
         "fields_dropped_by_max_fields": dropped,
     }
 

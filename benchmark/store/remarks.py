@@ -11,10 +11,14 @@ MOST_UNSEEN = 0.95  # of the values of a feature in test
 
 
 def remarks_on(card: Mapping[str, Any]) -> list[str]:
-    """One line per feature of which train knows hardly a value of test."""
-    return [
+    """A line per feature of which train knows hardly a value of test, or whose name asks a check.
+
+    Cards of older stores say nothing of names.
+    """
+    unseen = [
         f"{name}: {shares['test']:.1%} of its values in test do not occur in train, so that no"
         " model can know them"
         for name, shares in card["unseen"].items()
         if shares["test"] >= MOST_UNSEEN
     ]
+    return [*unseen, *card.get("hindsight", [])]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.encoding.hindsight import follows_click
+from datasets.encoding.hindsight import follows_click, hindsight
 from datasets.encoding.vocabulary import bucket_edges, tokenize
 from datasets.profiling.bags import bag_length, bag_separator
 from datasets.profiling.names import is_token
@@ -117,7 +117,8 @@ class Column:
 
     `missing_share` counts empty values and the texts of `missing_texts`, which stand for them.
     `guess` says on what thin ground the kind was chosen; `lone_negative` marks quantities whose
-    only negative value is -1.
+    only negative value is -1. `check` says of a feature why its name asks whether it is known in
+    time.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Column:
     guess: str = ""
     lone_negative: bool = False
     left_out: str = ""
+    check: str = ""
     auc: float = float("nan")
 
 
@@ -168,7 +170,8 @@ def judge(
         reason = f"named as a time, {time.reason}"
     elif not reason and column.kind != "numeric" and column.distinct >= UNIQUE_SHARE * filled:
         reason = "an id with about one value per row"
-    return replace(column, left_out=reason, auc=found.auc)
+    check = "" if reason else hindsight(name)
+    return replace(column, left_out=reason, check=check, auc=found.auc)
 
 
 def _values_of(column: Column, texts: pl.Series) -> pl.Series:

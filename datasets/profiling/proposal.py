@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.catalog import available
+from datasets.encoding.hindsight import hindsight_lines
 from datasets.profiling.columns import Column, judge
 from datasets.profiling.labels import Label, candidates_of, choose_label
 from datasets.profiling.names import is_item, is_user
@@ -296,7 +297,8 @@ def _feature(column: Column) -> str:
     entry = f"{{ {', '.join(parts)} }}" if len(parts) > 1 else _quoted(column.name)
     missing = f", {column.missing_share:.1%} missing" if column.missing_share else ""
     guess = f"; guess: {column.guess}" if column.guess else ""
-    return f"{entry},  # {column.distinct:,} values{missing}{guess}"
+    check = f"; CHECK: {column.check}" if column.check else ""
+    return f"{entry},  # {column.distinct:,} values{missing}{guess}{check}"
 
 
 def _quoted(value: str | list[str]) -> str:
@@ -445,6 +447,7 @@ def _columns(proposal: Proposal) -> Iterator[str]:
     for column in columns:
         auc = "" if math.isnan(column.auc) else f"{column.auc:.3f}"
         remark = f"left out: {column.left_out}" if column.left_out else column.guess
+        remark = "; ".join(filter(None, (remark, column.check and "CHECK (see below)")))
         if column.lone_negative:
             remark = f"{remark}; -1 is its only negative value: does it mean missing?".strip("; ")
         yield (
@@ -484,3 +487,4 @@ def _leaks(proposal: Proposal) -> Iterator[str]:
         )
     elif not all(math.isnan(column.auc) for column in proposal.features):
         yield "leaks: no column alone looks like one; columns that leak only jointly are not found"
+    yield from hindsight_lines(column.name for column in proposal.features)

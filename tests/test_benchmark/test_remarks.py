@@ -36,6 +36,11 @@ def test_the_limit_itself_is_remarked():
     assert [line.partition(":")[0] for line in remarks_on(card)] == ["a"]
 
 
+def test_a_name_of_hindsight_is_remarked():
+    assert remarks_on({"unseen": {}, "hindsight": ["check dwell"]}) == ["check dwell"]
+    assert remarks_on({"unseen": {}}) == []
+
+
 def test_a_run_says_what_it_read():
     first, *others = card_lines(CARD)
 

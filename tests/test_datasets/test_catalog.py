@@ -9,6 +9,7 @@ import pytest
 
 from datasets import catalog
 from datasets.catalog import aliccp
+from datasets.encoding.hindsight import hindsight_lines
 from datasets.profiling.names import is_user
 from datasets.spec import DataError
 
@@ -41,6 +42,15 @@ def test_entry_is_prepared(name, write_raw, prepare_entry):
     for partition in data.spec.finer:
         finer = prepare_entry(name, partition=partition)
         assert len(finer.domains()) >= len(data.domains())
+
+
+@pytest.mark.parametrize("name", catalog.available())
+def test_names_of_features_ask_for_no_check_and_those_of_leaks_do(name):
+    module = import_module(f"datasets.catalog.{name}")
+
+    assert hindsight_lines(feature.name for feature in module.SPEC.features) == []
+    leaks = getattr(module, "LEAKS", ())
+    assert len(hindsight_lines(leaks)) == len(leaks)
 
 
 @pytest.mark.parametrize(

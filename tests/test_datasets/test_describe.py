@@ -131,6 +131,22 @@ def test_copies_of_rows_are_counted(proposed, log):
     assert "duplicates: 350 rows (10.45%)" in remarks
 
 
+def test_name_of_hindsight_is_checked_whatever_its_auc(proposed, log, tmp_path):
+    rng = np.random.default_rng(4)
+    seconds = rng.integers(1, 90, NUM_ROWS) + 30 * log["click"].to_numpy()
+    log = log.with_columns(duration=pl.Series(seconds), duration_ms=pl.col("price"))
+
+    text, remarks = proposed(log)
+    card = prepared(text, tmp_path).card
+
+    line = next(line for line in text.splitlines() if line.startswith('  { name = "duration",'))
+    assert "CHECK: a duration is known before only if it is that of the item" in line
+    assert "CHECK (see below)" in remarks
+    assert [line for line in remarks.splitlines() if line.startswith("check ")] == card["hindsight"]
+    (said,) = card["hindsight"]
+    assert said.startswith("check duration: ")
+
+
 def test_pairs_of_user_and_item_are_counted_over_all_rows(proposed, log):
     rng = np.random.default_rng(3)
     log = log.with_columns(item_id=pl.Series(rng.integers(0, 60, NUM_ROWS)))

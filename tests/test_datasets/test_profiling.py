@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from datasets.describe import main
-from datasets.encoding.hindsight import follows_click, words_of
+from datasets.encoding.hindsight import follows_click, hindsight, hindsight_lines, words_of
 from datasets.profiling.columns import MIN_CLASS_ROWS, examine, held_out_auc, judge
 from datasets.profiling.names import is_token, is_user
 from datasets.profiling.partitions import candidate_partitions, choose_partition, skew_of
@@ -245,6 +246,36 @@ def test_names():
     leaks = ("is_like", "playTime", "watch_time_ms", "noclk", "buys", "long_view")
     assert all(map(follows_click, leaks))
     assert not any(map(follows_click, ("price", "likelihood", "duration_ms", "display")))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("dwell_time stayTime watch_time_ms call_duration session_length timeSpent", "only after"),
+        ("is_trade conversion purchase buy nonclk long_view is_follow", "only after"),
+        ("duration DURATION rating stars", "only if it is that of the item|those of the item"),
+        ("click_rate_30d ctr_7d view_count ExitRates num_clicks", "a statistic"),
+    ],
+)
+def test_names_that_tell_of_hindsight_ask_for_a_check(names, words):
+    assert all(re.search(words, hindsight(name)) for name in names.split())
+
+
+def test_names_of_what_is_known_before_ask_for_none():
+    names = "duration_ms video_duration follow_user_num_range item_collected_level share_price"
+    names += (
+        " order_id avg_rating display likelihood playlist timezone genres age price c7 previous"
+    )
+
+    assert [name for name in names.split() if hindsight(name)] == []
+    assert hindsight_lines(["価格", "price"]) == []
+
+
+def test_check_says_what_to_do():
+    (line,) = hindsight_lines(["age", "dwell_time"])
+
+    assert line.startswith("check dwell_time: its name says")
+    assert line.endswith("leave it out of the features")
 
 
 PLACES = [

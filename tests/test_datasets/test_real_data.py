@@ -78,6 +78,7 @@ def test_all_leaks_of_kuairand_are_found(capsys, real_data):
     content = tomllib.loads(text)
     found = {line.split('"')[1] for line in text.splitlines() if "left out: LEAK?" in line}
     assert found == set(LEAKS)
+    assert "CHECK" not in text + remarks
     assert (content["label"], content["timestamp"]) == ("is_click", "time_ms")
     assert (content["partition"], content["cluster"]) == (["tab"], "user_id")
     assert content["item"] == "video_id"
@@ -93,3 +94,4 @@ def test_separator_of_iaac_is_a_space(capsys, real_data):
     assert (content["label"], content["separator"]) == ("is_trade", " ")
     assert "timestamp" not in content
     assert "LEAK?" not in text
+    assert "CHECK" not in text
