@@ -80,7 +80,7 @@ def yidian(rng, *, header=False):
 
 
 def aliexpress(rng):
-    """Of easezyc/Multitask-Recommendation-Library, datasets/aliexpress.py: train.csv."""
+    """Of easezyc/Multitask-Recommendation-Library, data/preprocess.py: train.csv of a country."""
     click = clicks_of(rng)
     columns = {"search_id": np.sort(rng.integers(0, 400, NUM_ROWS))}
     for place in range(1, 17):
