@@ -15,7 +15,7 @@ from reports.look.part import draws_note
 from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, interval_text
 from reports.reading.exclusions import capped_note, marked
 from reports.reading.keys import BLOCK
-from reports.reading.names import CEILING, block_title, is_alone, title_of
+from reports.reading.names import CEILING, TRUTH, block_title, is_alone, title_of
 
 Row = Mapping[Hashable, Any]
 EntryOf = Callable[[Row], Entry | str]
@@ -86,7 +86,7 @@ def model(title: Callable[[Row], str]) -> TableColumn:
 
 def _model_title(row: Row) -> str:
     if row["method"] == CEILING:
-        return "True probability"
+        return TRUTH
     return title_of(row["backbone"], row["method"], row.get("changes", ""))
 
 

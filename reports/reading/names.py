@@ -11,6 +11,7 @@ from benchmark.config import BASELINE, REFERENCE, joined
 from models.facts import Facts, Family
 
 CEILING = "ceiling"  # the method of a row of tables that has the scores of the true probability
+TRUTH = "True probability"  # the title of such a row
 MOST_NAMED = 3  # columns of a partition in a title
 FORMS = {"binarization": "Binarization", "scaling": "Scaling", "fusion": "Fusion"}  # of factors
 

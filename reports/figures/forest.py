@@ -1,0 +1,218 @@
+"""Forest plot: every model's gain over plain with its interval, and its cost beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.metrics import SCORES
+from reports.analysis.leaderboard import COSTS, leaderboard
+from reports.look.panels import titled_parts
+from reports.look.part import Figure, draws_note
+from reports.look.style import look_of
+from reports.look.table import interval_text, number, p_value
+from reports.look.tooltips import tip
+from reports.look.units import units_text
+from reports.reading.keys import DATA, MODEL
+from reports.reading.load import Runs
+from reports.reading.names import (
+    BASELINE,
+    CEILING,
+    TRUTH,
+    data_title,
+    is_alone,
+    model_title,
+    title_of,
+)
+from reports.statistics.paired_tests import TEST_LEVEL
+
+Row = Mapping[Hashable, Any]
+
+METRICS = ("auc", "gauc")
+_PARTS = ("mean", "low", "high")
+_ROW, _ENDS = 0.17, 0.62  # inches: of a row, and of what is above and below all rows
+_RIGHT_ENDS = (0.32, 0.62, 1.0)  # of the columns of costs
+_MUTED = "#a8a8a8"
+_TICKS = 4  # intervals between ticks, at most
+_REACH = 4.0  # median ends of intervals: what lies beyond is cut
+_SHARES = (0.17, 0.27, 0.27, 0.29)  # of the width: names, two panels, costs
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """The rows of `leaderboard` with a score: gains, p values and costs.
+
+    `<metric>_is_told` says that the difference to plain is significant after Holm's correction, of
+    a reference that its interval, which is not corrected, leaves 0 out.
+    """
+    table = leaderboard(runs)
+    if table.empty:
+        return table
+    table = table[table[f"{METRICS[0]}_mean"].notna()].copy()
+    for metric in METRICS:
+        table = _with_ceiling(table, metric)
+        low, high, p = (table[f"{metric}_{end}"] for end in ("delta_low", "delta_high", "p"))
+        table[f"{metric}_is_told"] = (p < TEST_LEVEL) | (p.isna() & ((low > 0.0) | (high < 0.0)))
+    shown = [
+        f"{metric}_{end}"
+        for metric in METRICS
+        for end in ("mean", "std", *(f"delta_{part}" for part in _PARTS), "p", "is_told")
+    ]
+    ratios = [f"{cost}_ratio" for cost in COSTS]
+    return table[[*MODEL, "runs", "draws", *shown, *ratios]].reset_index(drop=True)
+
+
+def _with_ceiling(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The table with the gain of the true probability over the first plain backbone of its log."""
+    plain = table[table["method"] == BASELINE].drop_duplicates(DATA)
+    base = table[DATA].merge(plain[[*DATA, f"{metric}_mean"]], on=DATA, how="left")
+    gain = table[f"{metric}_mean"] - base[f"{metric}_mean"].to_numpy()
+    name = f"{metric}_delta_mean"
+    return table.assign(**{name: table[name].where(table["method"] != CEILING, gain)})
+
+
+def draw(table: pd.DataFrame) -> Canvas:
+    """A part per log: a row per model, a panel per metric, and the costs as numbers."""
+    logs = list(table.groupby(DATA, sort=False))
+    titles = [data_title(*map(str, keys)) for keys, _ in logs]
+    heights = [_ENDS + _ROW * len(rows) for _, rows in logs]
+    canvas, parts = titled_parts(titles, heights)
+    for part, (_, rows) in zip(parts, logs, strict=True):
+        _draw_log(part, rows.reset_index(drop=True))
+    return canvas
+
+
+def _draw_log(part: SubFigure, rows: pd.DataFrame) -> None:
+    names, *panels, costs = part.subplots(1, len(_SHARES), sharey=True, width_ratios=_SHARES)
+    for metric, panel in zip(METRICS, panels, strict=True):
+        _draw_panel(panel, metric, rows)
+    for place, row in enumerate(rows.to_dict("records")):
+        is_plain = row["method"] == BASELINE
+        title = _title(row)
+        indent = 0.0 if is_alone(row["method"]) else 0.08
+        names.text(indent, place, title, va="center", weight="bold" if is_plain else None)
+    for x, cost in zip(_RIGHT_ENDS, COSTS, strict=True):
+        costs.text(x, -1.0, cost, ha="right", va="center")
+        for place, ratio in enumerate(rows[f"{cost}_ratio"]):
+            costs.text(x, place, _multiple(ratio), ha="right", va="center")
+    names.set_ylim(len(rows) - 0.4, -1.6)
+    for panel in (names, costs):
+        panel.set_xlim(0.0, 1.0)
+        panel.axis("off")
+
+
+def _title(row: Row, title: Callable[[str, str], str] = title_of) -> str:
+    """The model in words."""
+    return TRUTH if row["method"] == CEILING else title(row["backbone"], row["method"])
+
+
+def _multiple(ratio: float) -> str:
+    """Two digits that count; nothing where it is unknown."""
+    if math.isnan(ratio):
+        return ""
+    return f"{number(ratio, 0 if ratio >= 9.95 else 1)} \N{MULTIPLICATION SIGN}"
+
+
+def _draw_panel(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
+    """The gains in a metric, with a line at 0."""
+    score = SCORES[metric]
+    unit = score.difference_unit
+    gains = rows[[f"{metric}_delta_{part}" for part in _PARTS]] / unit
+    limit = _limit(gains[rows["method"] != CEILING].to_numpy(np.float64))
+    panel.axvline(0.0, color="#555555", linewidth=0.8, zorder=1)
+    for place, row in enumerate(rows.to_dict("records")):
+        _draw_row(panel, place, row, metric, limit)
+    panel.set_xlim(-limit, limit)
+    panel.set_title(f"\N{GREEK CAPITAL LETTER DELTA} {score.title} ({units_text([score])})")
+    panel.tick_params(left=False, labelleft=False)
+    panel.xaxis.set_major_locator(MaxNLocator(_TICKS, symmetric=True))
+    panel.grid(visible=False, axis="y")
+    panel.spines["left"].set_visible(False)
+
+
+def _limit(gains: np.ndarray) -> float:
+    """The end of a symmetric axis: all means, and intervals but for a few far ends."""
+    sizes = np.abs(gains[np.isfinite(gains).all(axis=1)])
+    if not len(sizes):
+        return 1.0
+    ends = sizes[:, 1:].max(axis=1)
+    return 1.08 * max(float(sizes[:, 0].max()), min(ends.max(), _REACH * float(np.median(ends))))
+
+
+def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> None:
+    """The mean and interval of a model; what leaves the panel ends in an arrow."""
+    unit = SCORES[metric].difference_unit
+    is_plain = row["method"] == BASELINE
+    mean, low, high = (row[f"{metric}_delta_{part}"] / unit for part in _PARTS)
+    mean = 0.0 if is_plain else mean
+    if math.isnan(mean):
+        return
+    look = look_of(row["backbone"] if is_alone(row["method"]) and not is_plain else row["method"])
+    colour = look["color"] if row[f"{metric}_is_told"] or is_plain else _MUTED
+    if mean > limit:
+        text = f"{number(mean, 0, signed=True)} \N{RIGHTWARDS ARROW}"
+        tip(panel.text(limit, place, text, ha="right", va="center"), _tip_text(row, metric))
+        return
+    if not math.isnan(low):
+        panel.plot([max(low, -limit), min(high, limit)], [place] * 2, color=colour, zorder=2)
+        for is_cut, x, marker in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
+            if is_cut:
+                panel.plot(x, place, color=colour, marker=marker, clip_on=False, markersize=3.5)
+    (point,) = panel.plot(mean, place, color=colour, marker=look["marker"], zorder=3)
+    tip(point, _tip_text(row, metric))
+
+
+def _tip_text(row: Row, metric: str) -> str:
+    """The model with its score, its gain and the p value of that."""
+    score = SCORES[metric]
+    name = (
+        "True probability"
+        if row["method"] == CEILING
+        else model_title(row["backbone"], row["method"])
+    )
+    text = f"{name}: {score.title} {number(row[f'{metric}_mean'], score.digits)}"
+    if math.isnan(row[f"{metric}_delta_mean"]):
+        return text
+    gain = interval_text(row, f"{metric}_delta", 1, unit=score.difference_unit)
+    p = row[f"{metric}_p"]
+    return f"{text}, difference {gain}" + ("" if math.isnan(p) else f", p {p_value(p)}")
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """The caption."""
+    units = units_text(SCORES[metric] for metric in METRICS)
+    lines = [
+        f"Gain over the plain backbone on test, in units of {units}, with 95% intervals; grey where"
+        " no difference can be told.",
+        "A method is compared with its own backbone, and told from it where the two-way test is"
+        f" significant after Holm's correction (p < {TEST_LEVEL}). A reference is compared with the"
+        " first backbone, and told from it where its interval, which is not corrected, leaves 0"
+        " out. An arrow marks what lies outside the panel.",
+        "Costs are multiples of the plain backbone's: the whole training; the median time to score"
+        " 256 rows on one thread; parameters that are served, without the embedding table.",
+        *draws_note(table),
+    ]
+    if (table["method"] == CEILING).any():
+        lines.append(
+            "True probability: the score that the true click probabilities reach on the same rows,"
+            " less that of the first backbone; no model can be expected to reach it."
+        )
+    return lines
+
+
+FIGURE = Figure(
+    title="Gain over the plain backbone, and its cost",
+    section="result",
+    position=5,
+    study="main, references",
+    tabulate=tabulate,
+    draw=draw,
+    notes=notes,
+)

@@ -1,0 +1,34 @@
+"""Figures as SVG that stands in a page: texts that are shown over points, and ids that differ."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure as Canvas
+
+_TIP = "tip:"  # begins the id of what has a text
+_STAMPS = {"Creator": None, "Date": None, "Format": None, "Type": None}
+_HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_TITLED = re.compile(rf'<g id="{_TIP}([^"]*)">')
+_IDS = re.compile(r'(\bid="|href="#|url\(#)')
+_SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"')
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Show a text over an artist where the figure is on the page."""
+    artist.set_gid(_TIP + " ".join(text.split()))
+
+
+def to_svg(canvas: Canvas, name: str) -> str:
+    """The figure as an SVG element; equal figures give equal texts.
+
+    All ids begin with `name`, so that several elements can stand in one page.
+    """
+    stream = io.StringIO()
+    canvas.savefig(stream, format="svg", metadata=_STAMPS)
+    text = _HEAD.sub("", stream.getvalue(), count=1)
+    text = _TITLED.sub(r"<g><title>\1</title>", text)
+    text = _IDS.sub(lambda found: f"{found[1]}{name}-", text)
+    return _SIZE.sub(r"\1", text, count=1).strip()
