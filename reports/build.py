@@ -23,14 +23,17 @@ from benchmark.store.plan import read_plan
 from benchmark.store.records import RECORD, RunStore
 from benchmark.store.trials import trial_path
 from datasets.files import file_digest, locked
+from reports.analysis.answer import answer
 from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
 from reports.look.fonts import remark, undrawn
 from reports.look.part import Figure, in_page_order, rendered
 from reports.look.table import Table, to_latex, to_markdown
-from reports.page.content import SAMPLE, Section, render_page
+from reports.page.content import SAMPLE, Picture, Section, render_page
+from reports.reading.keys import DATA
 from reports.reading.ledger import budget_errors, read_searches
 from reports.reading.load import Runs, load_runs
+from reports.reading.names import data_title
 from reports.reading.warnings import warnings_of
 
 PAGE = "index.html"
@@ -154,13 +157,21 @@ class _Report:
         if not len(numbers):
             return
         files = {path: text.encode() for path, text in texts_of(name, part, numbers).items()}
-        section = Section(name=name, title=part.title, studies=part.studies, files=tuple(files))
+        section = Section(
+            name=name,
+            title=part.title,
+            section=part.section,
+            is_folded=part.is_folded,
+            studies=part.studies,
+            files=tuple(files),
+        )
         if isinstance(part, Table):
             section = replace(section, layout=part.arrange(numbers))
         else:
-            images, notes = rendered(part, numbers), part.notes(numbers)
+            images, notes = rendered(part, numbers, name), part.notes(numbers)
             files = {f"figures/{name}.{k}": getattr(images, k) for k in ("png", "pdf")} | files
-            section = replace(section, files=tuple(files), image=images.png, notes=notes)
+            pictures = pictures_of(part, numbers, name, runs) or (Picture(images=images),)
+            section = replace(section, files=tuple(files), pictures=pictures, notes=notes)
             self.undrawn |= images.undrawn
         self.files |= files
         self.sections.append(section)
@@ -180,8 +191,23 @@ def _made(runs: Runs, warnings: list[str]) -> _Report:
                 f" {' '.join(str(error).split())}); the traceback is in report/{path}"
             )
     told = [*report.failed, *_remarks(report.undrawn), *warnings]
-    report.files[PAGE] = render_page(runs, report.sections, told).encode()
+    families = runs.study("main").families
+    answers = {family: answer(runs, family) for family in families}
+    report.files[PAGE] = render_page(runs, report.sections, told, answers).encode()
     return report
+
+
+def pictures_of(
+    figure: Figure, numbers: pd.DataFrame, name: str, runs: Runs
+) -> tuple[Picture, ...]:
+    """The figure log by log, where the report has several main logs and the figure tells them."""
+    several = len(runs.study("main").families) > 1
+    if not several or not set(DATA) <= set(numbers):
+        return ()
+    return tuple(
+        Picture(images=rendered(figure, own, f"{name}-{place}"), log=data_title(*map(str, log)))
+        for place, (log, own) in enumerate(numbers.groupby(DATA, sort=False))
+    )
 
 
 def error_file(name: str, part: Table | Figure) -> str:

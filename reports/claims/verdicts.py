@@ -45,6 +45,7 @@ SMALL_TAGS: dict[Outcome, str] = {
 }
 NO_VERDICT = "no verdict at this preset"
 NOT_TESTABLE = "not testable here"
+NOT_RUN = "study not run"
 RULE = (
     "The rule. A claimed gain is seen if its interval lies above 0, and refuted if its corrected"
     f" interval lies below {NOTHING:g} of AUC or GAUC (0 of other quantities), whatever size the"

@@ -102,7 +102,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Gain by bin of domains, method by method",
     section="domains",
-    position=45,
+    position=20,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -172,7 +172,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Training curves",
     section="methods",
-    position=40,
+    position=70,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -183,7 +183,8 @@ def _left_out(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Volume and CTR of domains",
     section="domains",
-    position=10,
+    position=60,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     draw=draw,

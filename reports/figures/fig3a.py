@@ -406,8 +406,8 @@ def _missing(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Figure 3a: pruned neurons of similar and different domains",
-    section="domains",
-    position=20,
+    section="methods",
+    position=10,
     study=STUDY,
     tabulate=tabulate,
     draw=draw,

@@ -76,7 +76,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Gain from head to long-tail domains",
     section="domains",
-    position=40,
+    position=10,
     study="main",
     tabulate=tabulate,
     draw=draw,

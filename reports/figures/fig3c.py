@@ -109,7 +109,8 @@ def _steps(rows: pd.DataFrame) -> str:
 FIGURE = Figure(
     title="Quality against the number of domains",
     section="domains",
-    position=80,
+    position=70,
+    is_folded=True,
     study="partitions",
     tabulate=tabulate,
     draw=draw,

@@ -109,7 +109,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Quality against the sparsity ratio",
     section="methods",
-    position=10,
+    position=40,
     study="sparsity",
     tabulate=tabulate,
     draw=draw,

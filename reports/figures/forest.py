@@ -210,7 +210,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Gain over the plain backbone, and its cost",
     section="result",
-    position=5,
+    position=10,
     study="main, references",
     tabulate=tabulate,
     draw=draw,

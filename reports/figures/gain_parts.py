@@ -75,8 +75,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Domain awareness and capacity in each method's gain",
-    section="methods",
-    position=70,
+    section="result",
+    position=30,
     study="controls",
     tabulate=tabulate,
     draw=draw,

@@ -146,8 +146,9 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Pruned neurons of all domains, clustered",
-    section="domains",
-    position=25,
+    section="methods",
+    position=20,
+    is_folded=True,
     study=STUDY,
     tabulate=tabulate,
     draw=draw,

@@ -152,7 +152,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 FIGURE = Figure(
     title="Quality against cost",
     section="cost",
-    position=20,
+    position=10,
     study="main, cost",
     tabulate=tabulate,
     draw=draw,

@@ -157,6 +157,7 @@ FIGURE = Figure(
     title="Cost against the number of domains",
     section="cost",
     position=30,
+    is_folded=True,
     study="cost",
     tabulate=tabulate,
     draw=draw,

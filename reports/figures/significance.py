@@ -168,8 +168,9 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 FIGURE = Figure(
     title="Mean ranks and critical difference",
-    section="result",
-    position=50,
+    section="evidence",
+    position=20,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     draw=draw,

@@ -14,8 +14,8 @@ from reports.look import table as formats
 from reports.look.part import draws_note
 from reports.look.table import UNDEFINED, Entry, TableBlock, TableLayout, interval_text
 from reports.reading.exclusions import capped_note, marked
-from reports.reading.keys import BLOCK
-from reports.reading.names import CEILING, TRUTH, block_title, is_alone, title_of
+from reports.reading.keys import BLOCK, DATA
+from reports.reading.names import CEILING, TRUTH, block_title, data_title, is_alone, title_of
 
 Row = Mapping[Hashable, Any]
 EntryOf = Callable[[Row], Entry | str]
@@ -27,6 +27,7 @@ class TableColumn:
 
     title: str
     entries: Callable[[pd.DataFrame], list[Entry]]
+    metric: str = ""  # of which these are differences
 
 
 def text(title: str, entry: EntryOf) -> TableColumn:
@@ -55,7 +56,12 @@ def laid_out(
     asked = draws_note(table) if "draws" in table else []
     asked += capped_note(table) if "capped" in table else []
     all_notes = [*notes, *(note for note in asked if note not in notes)]
-    return TableLayout(columns=[one.title for one in columns], blocks=blocks, notes=all_notes)
+    return TableLayout(
+        columns=[one.title for one in columns],
+        blocks=blocks,
+        notes=all_notes,
+        of_metric={place: one.metric for place, one in enumerate(columns) if one.metric},
+    )
 
 
 def blocks_of(
@@ -69,7 +75,11 @@ def blocks_of(
     The heading of a block is made from its first row.
     """
     return [
-        TableBlock(heading=heading(rows.iloc[0].to_dict()), rows=entries_of(rows, columns))
+        TableBlock(
+            heading=heading(rows.iloc[0].to_dict()),
+            rows=entries_of(rows, columns),
+            log=data_title(*rows.iloc[0][DATA]) if set(DATA) <= set(by) else "",
+        )
         for _, rows in table.groupby([*by], sort=False)
     ]
 
@@ -130,12 +140,17 @@ def with_chance(name: str, one: TableColumn) -> TableColumn:
             for entry, chance in zip(one.entries(block), block[f"{name}_by_chance"], strict=True)
         ]
 
-    return TableColumn(one.title, entries)
+    return replace(one, entries=entries)
 
 
 def p_value(title: str, name: str) -> TableColumn:
     """The p values of one column of the table."""
     return text(title, lambda row: formats.p_value(row[name]))
+
+
+def of_metric(name: str, one: TableColumn) -> TableColumn:
+    """The column as one of differences of a metric."""
+    return replace(one, metric=name)
 
 
 def where_known(name: str, one: TableColumn) -> TableColumn:
@@ -151,7 +166,7 @@ def blank_where(is_blank: Callable[[Row], bool], one: TableColumn) -> TableColum
         found = iter(one.entries(block[shown]))
         return [next(found) if is_shown else Entry("") for is_shown in shown]
 
-    return TableColumn(one.title, entries)
+    return replace(one, entries=entries)
 
 
 def blank_for(methods: Collection[str], *columns: TableColumn) -> list[TableColumn]:

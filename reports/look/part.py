@@ -14,9 +14,10 @@ from matplotlib.text import Text
 
 from reports.look.fonts import further_fonts, undrawn
 from reports.look.style import DPI, house_style
+from reports.look.tooltips import to_svg
 from reports.reading.load import Runs
 
-SectionName = Literal["result", "cost", "domains", "methods", "evidence"]  # in the page's order
+SectionName = Literal["result", "cost", "domains", "claims", "methods", "evidence"]  # in order
 DRAWS_NOTE = (
     "Of a generated log with several draws every run is of one draw and seed. Scores and"
     " differences are means over all its runs, each difference being of two runs with the same draw"
@@ -33,9 +34,9 @@ DRAWS_NOTE = (
 class ReportPart:
     """The common fields of tables and figures.
 
-    `section` and then `position` order the parts on the page. `study` names the studies that make
-    the runs, with commas between. `tabulate` gives the numbers, which become the CSV file; a part
-    without rows is left out.
+    `section` and then `position` order the parts on the page, where one that `is_folded` is a line
+    until it is unfolded. `study` names the studies that make the runs, with commas between.
+    `tabulate` gives the numbers, which become the CSV file; a part without rows is left out.
     """
 
     title: str
@@ -43,6 +44,7 @@ class ReportPart:
     position: int
     study: str
     tabulate: Callable[[Runs], pd.DataFrame]
+    is_folded: bool = False
 
     @property
     def studies(self) -> tuple[str, ...]:
@@ -85,14 +87,19 @@ class Figure(ReportPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """A figure as it is kept; `undrawn` are the letters that no installed font has."""
+    """A figure as it is kept; `undrawn` are the letters that no installed font has.
+
+    `svg` is an element of a page, and `width` its width in inches.
+    """
 
     png: bytes
     pdf: bytes
+    svg: str
+    width: float
     undrawn: frozenset[str]
 
 
-def rendered(figure: Figure, table: pd.DataFrame) -> Images:
+def rendered(figure: Figure, table: pd.DataFrame, name: str) -> Images:
     """The images of a figure; equal tables give equal bytes."""
     with house_style():
         canvas = figure.draw(table)
@@ -103,6 +110,8 @@ def rendered(figure: Figure, table: pd.DataFrame) -> Images:
         return Images(
             png=_saved(canvas, "png", {"Software": None}),
             pdf=_saved(canvas, "pdf", {"CreationDate": None}),
+            svg=to_svg(canvas, name),
+            width=canvas.get_figwidth(),
             undrawn=frozenset(undrawn(letters)),
         )
 

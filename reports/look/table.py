@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ class Entry:
     """The text of one table cell; its lines are a list on the page, elsewhere one line.
 
     On the page it links to the element with the id `link` and can be linked to by its own id
-    `anchor`. `tag` is the verdict that the text begins with.
+    `anchor`, and `tip` is shown over it. `tag` is the verdict that the text begins with.
     """
 
     text: str
@@ -40,27 +40,34 @@ class Entry:
     link: str = ""
     anchor: str = ""
     tag: str = ""
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableBlock:
-    """Consecutive rows under one heading; the first entry of a row names it."""
+    """Consecutive rows under one heading; the first entry of a row names it.
+
+    `log` is the title of the log that they are of, if of one.
+    """
 
     heading: str
     rows: list[list[Entry]]
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableLayout:
     """Column headings, blocks of rows, and what a reader has to know to read them.
 
-    `wraps` are the indices of columns with sentences, which break into lines.
+    `wraps` are the indices of columns with sentences, which break into lines; `of_metric` are those
+    of differences of one metric, each with its name, which readers can choose among.
     """
 
     columns: list[str]
     blocks: list[TableBlock]
     notes: list[str]
     wraps: frozenset[int] = frozenset()
+    of_metric: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

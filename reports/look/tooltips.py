@@ -13,6 +13,7 @@ _STAMPS = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _TITLED = re.compile(rf'<g id="{_TIP}([^"]*)">')
 _IDS = re.compile(r'(\bid="|href="#|url\(#)')
+_STYLE = re.compile(r"\s*<defs>\s*<style.*?</defs>", re.DOTALL)  # the page has the rule
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"')
 
 
@@ -31,4 +32,5 @@ def to_svg(canvas: Canvas, name: str) -> str:
     text = _HEAD.sub("", stream.getvalue(), count=1)
     text = _TITLED.sub(r"<g><title>\1</title>", text)
     text = _IDS.sub(lambda found: f"{found[1]}{name}-", text)
+    text = _STYLE.sub("", text, count=1)
     return _SIZE.sub(r"\1", text, count=1).strip()

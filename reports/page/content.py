@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Literal
 
 import jinja2
+import pandas as pd
 
 from benchmark.config import Json
+from benchmark.metrics import GAINS, SCORES
 from benchmark.protocol import PRESETS, departures
+from datasets.spec import SPLITS
 from reports import analysis_plan
-from reports.claims.verdicts import NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Outcome
-from reports.look.style import DPI
+from reports.claims.verdicts import NO_VERDICT, NOT_RUN, NOT_TESTABLE, SMALL_TAGS, TAGS, Outcome
+from reports.look.part import Images, SectionName
 from reports.look.table import TableBlock, TableLayout
 from reports.page.data_cards import data_cards
 from reports.page.lineage import REPORT_ONLY, command, lineage_of, studies_in
 from reports.page.tuning import hyper_parameters, tuning_section
 from reports.reading.exclusions import last_steps
-from reports.reading.keys import Cell, partition_of
+from reports.reading.keys import Cell, Family, family_of, partition_of
 from reports.reading.load import Runs
 from reports.reading.names import data_title, facts_of, model_title, name_of, networks
 
@@ -35,16 +38,50 @@ TONES: dict[str, Tone] = {  # in the order of the summary; other tags are neutra
     },
     NO_VERDICT: "neutral",
     NOT_TESTABLE: "neutral",
+    NOT_RUN: "neutral",
 }
-CLAIMS = "claims"  # the section that comes before all others
+CHAPTERS: dict[SectionName, str] = {
+    "result": "Result",
+    "cost": "Cost",
+    "domains": "Domains",
+    "claims": "Paper's claims",
+    "methods": "Methods inside",
+    "evidence": "Evidence",
+}
+CLAIMS = "claims"  # the table whose verdicts are counted
 SAMPLE = "SAMPLE.md"
-CSS_DPI = 96
-PNG_SIZE = slice(16, 20), slice(20, 24)  # of the image header: width and height
+SCREEN_DPI = 130  # of a figure's inches: larger than in print, to be read at a glance
+SPLITS_IN_SHORT = {"time": "split by time", "shuffle": "split by a seeded shuffle"}
+COMMIT_LENGTH = 7  # characters
+LARGEST_SVG = 300_000  # characters; larger figures are pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure on the page, of one `log` if it has a title."""
+
+    images: Images
+    log: str = ""
+
+    @property
+    def svg(self) -> str:
+        """The figure as an element; empty where it is too large."""
+        return self.images.svg if len(self.images.svg) <= LARGEST_SVG else ""
+
+    @property
+    def source(self) -> str:
+        """The figure as pixels."""
+        return f"data:image/png;base64,{b64encode(self.images.png).decode()}"
+
+    @property
+    def width(self) -> int:
+        """Its width in pixels of the page."""
+        return round(self.images.width * SCREEN_DPI)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of the page: a table, a figure as PNG, or both.
+    """One part of the page: a table, a figure, or both; `is_folded` shows its title alone.
 
     `notes` are the caption; those of the layout come before them, equal ones once. `studies`
     are those whose runs are behind it; `files` are links as seen from the page.
@@ -52,34 +89,59 @@ class Section:
 
     name: str
     title: str
+    section: SectionName = "result"
+    is_folded: bool = False
     layout: TableLayout | None = None
-    image: bytes | None = None
+    pictures: tuple[Picture, ...] = ()
     notes: list[str] = field(default_factory=list)
     studies: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     @property
+    def lead(self) -> str:
+        """The first sentence of the caption."""
+        return _sentences(self._texts)[0]
+
+    @property
     def caption(self) -> list[str]:
-        """All notes."""
+        """All notes but the first sentence."""
+        texts = self._texts
+        return [text for text in [_sentences(texts)[1], *texts[1:]] if text]
+
+    @property
+    def alt(self) -> str:
+        """The words in place of a picture."""
+        return f"{self.title}. {self.lead}"
+
+    @property
+    def _texts(self) -> list[str]:
         of_table = self.layout.notes if self.layout else []
         return list(dict.fromkeys([*of_table, *self.notes]))
 
-    @property
-    def picture(self) -> dict[str, str | int]:
-        """Attributes of the image: its size is that of the print, so that pixels are dense."""
-        if self.image is None:
-            return {}
-        width, height = (int.from_bytes(self.image[part], "big") for part in PNG_SIZE)
-        return {
-            "src": f"data:image/png;base64,{b64encode(self.image).decode()}",
-            "width": round(width * CSS_DPI / DPI),
-            "height": round(height * CSS_DPI / DPI),
-            "alt": ". ".join([self.title, *self.caption[:1]]),
-        }
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """A log of the main comparison: its title, facts of a few words, and the answer on it."""
+
+    log: str
+    facts: list[str]
+    answer: str
 
 
-def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str] = ()) -> str:
-    """The whole page as one self-contained HTML text; a section `claims` comes first."""
+def _sentences(texts: Sequence[str]) -> tuple[str, str]:
+    """The first sentence of the first text, and the rest of that."""
+    first = texts[0] if texts else ""
+    head, dot, rest = first.partition(". ")
+    return head + dot.strip(), rest
+
+
+def render_page(
+    runs: Runs,
+    sections: Sequence[Section],
+    warnings: Sequence[str] = (),
+    answers: Mapping[Family, str] | None = None,
+) -> str:
+    """The whole page as one self-contained HTML text; `answers` are those of `analysis.answer`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -95,10 +157,11 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         preset=PRESETS[runs.preset],
         departures=departures(dict.fromkeys(config.protocol for config in mains)),
         warnings=warnings,
-        simulated=_listed(str(log["name"]) for log in data if log["is_simulated"]),
+        headlines=[_headline(runs, family, text) for family, text in (answers or {}).items()],
+        chapters=CHAPTERS,
+        metrics=_choices(sections),
         data=data,
-        claims=[section for section in sections if section.name == CLAIMS],
-        sections=[section for section in sections if section.name != CLAIMS],
+        sections=sections,
         verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
         tone_of=lambda tag: TONES.get(tag, "neutral"),
         lineages={studies: lineage_of(runs, studies) for studies in {s.studies for s in sections}},
@@ -127,6 +190,47 @@ def render_page(runs: Runs, sections: Sequence[Section], warnings: Sequence[str]
         hyper_parameters=hyper_parameters(runs),
         environments=[_flat(environment) for environment in runs.environments()],
     )
+
+
+def _headline(runs: Runs, family: Family, text: str) -> Headline:
+    """The facts of a log: rows, domains, split, preset, seeds, date and commit."""
+    logs = runs.families[family]
+    card, draws = runs.card(next(iter(logs.values()))), runs.domains_by_draw(family)
+    own = [cell for cell in runs.study("main").cells if family_of(cell.config) == family]
+    records = [cell.record for cell in own if cell.record is not None]
+    seeds = len({cell.config.seed for cell in own})
+    dates = sorted({str(record.timing["started"])[:10] for record in records})
+    commits = {str(record.environment["commit"] or "")[:COMMIT_LENGTH] for record in records}
+    facts = [
+        *(["synthetic"] if "ceiling" in card else []),
+        *([f"{len(logs)} draws"] if len(logs) > 1 else []),
+        f"{_range(sum(_rows_of(domains)) for domains in draws)} rows",
+        f"{_range(map(len, draws))} domains",
+        SPLITS_IN_SHORT[card["split_kind"]],
+        f"preset {runs.preset}",
+        f"{seeds} seed{'' if seeds == 1 else 's'}",
+        *dict.fromkeys([*dates[:1], *dates[-1:]]),
+        *(f"commit {commit}" for commit in sorted(filter(None, commits))),
+    ]
+    return Headline(log=data_title(*family), facts=facts, answer=text)
+
+
+def _rows_of(domains: pd.DataFrame) -> list[int]:
+    return [int(domains[f"{split}_impressions"].sum()) for split in SPLITS]
+
+
+def _range(numbers: Iterable[int]) -> str:
+    different = sorted(set(numbers))
+    return " to ".join(f"{number:,}" for number in dict.fromkeys([different[0], different[-1]]))
+
+
+def _choices(sections: Iterable[Section]) -> dict[str, str]:
+    """The metrics whose differences a reader can choose, by their names with blanks between."""
+    found = {name for one in sections if one.layout for name in one.layout.of_metric.values()}
+    metrics = {name: metric.title for name, metric in SCORES.items() if name in found}
+    gains = [name for name in GAINS if name in metrics]
+    both = {" ".join(gains): " and ".join(metrics[name] for name in gains)}
+    return both | metrics if len(metrics) > 1 else {}
 
 
 def _sample(runs: Runs) -> str:

@@ -1,4 +1,4 @@
-// At the end of the body: theme button, navigation, sortable tables, print.
+// At the end of the body: theme button, choice of log and metric, links into folds, sortable tables.
 const isDark = () =>
   root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 
@@ -19,15 +19,33 @@ function setUpTheme() {
   });
 }
 
-function setUpNavigation() {
-  const contents = document.getElementById("contents");
-  const narrow = matchMedia("(max-width: 64rem)");
-  const fold = () => { contents.open = !narrow.matches; };
-  fold();
-  narrow.addEventListener("change", fold);
-  contents.addEventListener("click", (event) => {
-    if (narrow.matches && event.target.closest("a")) contents.open = false;
-  });
+// What is of another log or metric than the chosen one is hidden; "" chooses all.
+function setUpChoice(kind) {
+  const select = document.getElementById(kind);
+  if (!select) return;
+  const offered = new Set([...select.options].flatMap((option) => (kind === "log" ? [option.value] : option.value.split(" "))));
+  const show = () => {
+    const chosen = kind === "log" ? [select.value] : select.value.split(" ");
+    document.querySelectorAll(`[data-${kind}]`).forEach((part) => {
+      const own = part.dataset[kind];
+      part.hidden = select.value !== "" && offered.has(own) && !chosen.includes(own);
+    });
+  };
+  select.addEventListener("change", show);
+  show();
+}
+
+// A link to what is folded unfolds it.
+function setUpLinks() {
+  const unfold = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let at = target; at; at = at.parentElement) {
+      if (at.tagName === "DETAILS") at.open = true;
+    }
+    if (target) target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  if (location.hash) unfold();
 }
 
 // What a cell sorts by: its first number ("+12.3 [1.0, 20.0]", "12 of 30", "< 0.001"), its text if
@@ -81,16 +99,8 @@ function setUpSorting(table) {
   });
 }
 
-function setUpPrint() {
-  let opened = [];
-  addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("main details:not([open])")];
-    opened.forEach((part) => { part.open = true; });
-  });
-  addEventListener("afterprint", () => opened.forEach((part) => { part.open = false; }));
-}
-
 setUpTheme();
-setUpNavigation();
+setUpChoice("log");
+setUpChoice("metric");
 document.querySelectorAll("table.sortable").forEach(setUpSorting);
-setUpPrint();
+setUpLinks();

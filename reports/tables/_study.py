@@ -46,7 +46,9 @@ def study_layout(
 def delta_columns(against: Literal["plain", "main"], words: str) -> list[columns.TableColumn]:
     """The gains of `compared`, to the plain backbone or the main cell."""
     gains = [
-        difference(f"{words} {metric.title}", f"{name}_delta_{against}", metric)
+        columns.of_metric(
+            name, difference(f"{words} {metric.title}", f"{name}_delta_{against}", metric)
+        )
         for name, metric in GAINS.items()
     ]
     return [columns.blank_where(_ITSELF[against], one) for one in gains]

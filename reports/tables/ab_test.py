@@ -255,7 +255,8 @@ def _reference_heading(row: columns.Row) -> str:
 TABLE = Table(
     title="Simulated A/B test",
     section="evidence",
-    position=10,
+    position=70,
+    is_folded=True,
     study="ab_test",
     tabulate=tabulate,
     arrange=arrange,

@@ -32,6 +32,7 @@ TABLE = Table(
     title="Ablations: one part changed at a time",
     section="methods",
     position=80,
+    is_folded=True,
     study="ablations",
     tabulate=partial(compared_by_sparsity, study="ablations"),
     arrange=arrange,

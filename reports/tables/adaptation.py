@@ -60,8 +60,9 @@ _COLUMNS = [
 
 TABLE = Table(
     title="Adaptation: adapted against unadapted predictions",
-    section="evidence",
-    position=20,
+    section="methods",
+    position=100,
+    is_folded=True,
     study="main, controls",
     tabulate=tabulate,
     arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),

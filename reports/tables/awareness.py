@@ -60,8 +60,9 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 TABLE = Table(
     title="Domain awareness or capacity: every method against its placebo",
-    section="methods",
-    position=60,
+    section="result",
+    position=40,
+    is_folded=True,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

@@ -78,8 +78,9 @@ def _paper(metric: str, unit: float, row: columns.Row) -> str:
 
 TABLE = Table(
     title="Beside the paper's Table 1",
-    section="result",
-    position=25,
+    section="claims",
+    position=20,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

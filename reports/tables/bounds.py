@@ -39,7 +39,8 @@ def _title(row: columns.Row) -> str:
 TABLE = Table(
     title="Bounds of the sparsity ratio",
     section="methods",
-    position=20,
+    position=50,
+    is_folded=True,
     study="sparsity",
     tabulate=partial(compared_by_sparsity, study="sparsity"),
     arrange=arrange,

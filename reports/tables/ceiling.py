@@ -188,6 +188,7 @@ TABLE = Table(
     title="Ceiling: expected metrics, and the share of the achievable gain",
     section="result",
     position=60,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

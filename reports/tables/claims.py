@@ -14,6 +14,7 @@ from reports.claims.evidence import Evidence, absent, budget_of
 from reports.claims.verdicts import (
     COUNTED,
     METRICS,
+    NOT_RUN,
     NOT_TESTABLE,
     RULE,
     SHOWN_LEVEL,
@@ -27,7 +28,7 @@ from reports.look import columns
 from reports.look.table import Entry, Table, TableLayout, interval_text, number
 from reports.look.units import units_text
 from reports.reading.exclusions import few_rows
-from reports.reading.keys import DATA
+from reports.reading.keys import DATA, family_of
 from reports.reading.load import Runs
 from reports.reading.names import data_title
 from reports.statistics.paired_tests import ENDS
@@ -38,8 +39,6 @@ _COLUMNS = [
     columns.text("Claim", lambda row: row["text"]),
     columns.text("Verdict", lambda row: Entry(row["verdict"], tag=row["verdict"])),
     columns.text("Here", lambda row: row["here"]),
-    columns.text("The paper", lambda row: f"{row['evidence']} ({row['where']})"),
-    columns.text("To settle it", lambda row: row["to_settle"]),
 ]
 _DIGITS = 3  # of correlations and ratios
 _UNITS = units_text(SCORES[name] for name in METRICS)
@@ -86,8 +85,11 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
         "evidence": claim.paper,
     }
     find = PARTS.get(claim.name)
+    no_part = facts | {"role": "part", "part": "", "to_settle": ""}
     if find is None:
-        return [facts | {"role": "part", "part": "", "verdict": NOT_TESTABLE, "to_settle": ""}]
+        return [no_part | {"verdict": NOT_TESTABLE}]
+    if not _is_planned(claim, evidence):
+        return [no_part | {"verdict": NOT_RUN, "to_settle": f"the study {claim.study}"}]
     parts = [_with_enough_rows(part, evidence) for part in find(evidence) or [NO_BACKBONE]]
     judged = [part.among(len(parts)) for part in parts]
     verdict = words_of(
@@ -103,6 +105,12 @@ def _rows(claim: PlannedClaim, evidence: Evidence) -> list[dict[str, object]]:
         *(facts | {"role": "part"} | _row(one) for one in judged),
         *(facts | {"role": "beside"} | _row(part.among(len(beside))) for part in beside),
     ]
+
+
+def _is_planned(claim: PlannedClaim, evidence: Evidence) -> bool:
+    """True where the study of a claim has cells on the log."""
+    cells = evidence.runs.study(claim.study).cells
+    return any(family_of(cell.config) == evidence.family for cell in cells)
 
 
 def _with_enough_rows(part: Part, evidence: Evidence) -> Part:
@@ -151,10 +159,12 @@ def _heading(row: columns.Row) -> str:
 
 
 def _here(rows: pd.DataFrame) -> str:
-    """The counts of a claim's parts, the parts that decide, and what stands beside."""
-    parts = rows[(rows["role"] == "part") & (rows["part"] != "")]
+    """Lines on a claim: counts of its parts, those that decide, what is needed, the paper's own."""
+    parts, claim = rows[(rows["role"] == "part") & (rows["part"] != "")], rows.iloc[0]
+    paper = f"the paper: {claim['evidence']} ({claim['where']})"
+    needed = [f"to settle it: {claim['to_settle']}"] if claim["to_settle"] else []
     if parts.empty:
-        return ""
+        return "\n".join([*needed, paper])
     counts = parts["outcome"].value_counts()
     names = {"yes": "seen", "no": "refuted", "open": "open"}
     head = ", ".join(f"{counts[key]} {word}" for key, word in names.items() if key in counts)
@@ -163,7 +173,8 @@ def _here(rows: pd.DataFrame) -> str:
     plural = "part" if len(parts) == 1 else "parts"
     texts = [f"{len(parts)} {plural}: {head}", *map(_part, shown.to_dict("records"))]
     beside = rows[rows["role"] == "beside"].to_dict("records")
-    return "\n".join([*texts, *(f"beside it: {_part(row)}" for row in beside)])
+    texts += [f"beside it: {_part(row)}" for row in beside]
+    return "\n".join([*texts, *needed, paper])
 
 
 def _part(row: dict) -> str:
@@ -182,7 +193,7 @@ def _part(row: dict) -> str:
 
 TABLE = Table(
     title="Claims and verdicts",
-    section="result",
+    section="claims",
     position=10,
     study=", ".join(dict.fromkeys([*(claim.study for claim in ANALYSIS.claims), "controls"])),
     tabulate=tabulate,

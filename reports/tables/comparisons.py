@@ -122,8 +122,9 @@ def _detectable_note(table: pd.DataFrame) -> str:
 
 TABLE = Table(
     title="Tests: every comparison of Table 1",
-    section="result",
-    position=30,
+    section="evidence",
+    position=10,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -54,8 +54,9 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 
 TABLE = Table(
     title="Controls: domain awareness or capacity",
-    section="methods",
+    section="result",
     position=50,
+    is_folded=True,
     study="controls",
     tabulate=tabulate,
     arrange=arrange,

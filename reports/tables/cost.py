@@ -63,7 +63,8 @@ def arrange(table: pd.DataFrame) -> TableLayout:
 TABLE = Table(
     title="Table 3: cost",
     section="cost",
-    position=10,
+    position=20,
+    is_folded=True,
     study="main, cost",
     tabulate=tabulate,
     arrange=arrange,

@@ -75,7 +75,8 @@ _COLUMNS = [
 TABLE = Table(
     title="What GAUC covers, and calibration",
     section="evidence",
-    position=30,
+    position=60,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),

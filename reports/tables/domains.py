@@ -112,6 +112,7 @@ TABLE = Table(
     title="Domains: in how many each method beats the plain backbone (UPR)",
     section="domains",
     position=50,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=partial(columns.laid_out, columns=_COLUMNS, notes=_NOTES),

@@ -124,6 +124,7 @@ TABLE = Table(
     title="Draws: how the draws of a generated log differ",
     section="evidence",
     position=50,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

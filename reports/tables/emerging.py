@@ -147,7 +147,8 @@ def _heading(row: columns.Row) -> str:
 TABLE = Table(
     title="Emerging domains: quality by train rows",
     section="domains",
-    position=70,
+    position=30,
+    is_folded=True,
     study="emerging",
     tabulate=tabulate,
     arrange=partial(

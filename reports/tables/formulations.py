@@ -58,8 +58,9 @@ def _title(row: columns.Row) -> str:
 
 TABLE = Table(
     title="Table 2: formulations of the weighting factors",
-    section="result",
-    position=70,
+    section="claims",
+    position=30,
+    is_folded=True,
     study="formulations",
     tabulate=tabulate,
     arrange=arrange,

@@ -245,7 +245,8 @@ def _work(rows: pd.DataFrame) -> str:
 TABLE = Table(
     title="Tuning ledger",
     section="evidence",
-    position=60,
+    position=80,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -123,8 +123,9 @@ _COLUMNS = [
 ]
 TABLE = Table(
     title="Masks: do similar domains prune the same neurons?",
-    section="domains",
+    section="methods",
     position=30,
+    is_folded=True,
     study="masks",
     tabulate=compare_masks,
     arrange=arrange,

@@ -197,6 +197,7 @@ TABLE = Table(
     title="Mechanisms: which method wins in which world",
     section="methods",
     position=90,
+    is_folded=True,
     study="mechanisms",
     tabulate=tabulate,
     arrange=arrange,

@@ -49,7 +49,8 @@ def _heading(row: columns.Row) -> str:
 TABLE = Table(
     title="Partitions: ever finer domains",
     section="domains",
-    position=90,
+    position=80,
+    is_folded=True,
     study="partitions",
     tabulate=tabulate,
     arrange=arrange,

@@ -57,7 +57,8 @@ def _layer_text(layer: str, row: columns.Row) -> str:
 TABLE = Table(
     title="Sparsity reached",
     section="methods",
-    position=30,
+    position=60,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,

@@ -80,6 +80,7 @@ TABLE = Table(
     title="What pruning saves, measured",
     section="cost",
     position=40,
+    is_folded=True,
     study="cost",
     tabulate=tabulate,
     arrange=partial(

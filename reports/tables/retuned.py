@@ -65,8 +65,9 @@ def _luck(table: pd.DataFrame) -> list[str]:
 
 TABLE = Table(
     title="Second search: what the luck of tuning adds",
-    section="result",
-    position=40,
+    section="evidence",
+    position=30,
+    is_folded=True,
     study=STUDY,
     tabulate=compare_searches,
     arrange=arrange,

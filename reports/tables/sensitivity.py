@@ -302,6 +302,7 @@ TABLE = Table(
     title="Sensitivity: does the order of methods change?",
     section="evidence",
     position=40,
+    is_folded=True,
     study="sensitivity",
     tabulate=tabulate,
     arrange=arrange,

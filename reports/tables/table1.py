@@ -12,7 +12,7 @@ from reports.analysis.leaderboard import leaderboard
 from reports.analysis.retuned import search_notes
 from reports.look import columns
 from reports.look.part import draws_note
-from reports.look.table import Entry, Table, TableLayout, interval_text
+from reports.look.table import Entry, Table, TableLayout, interval_text, p_value
 from reports.look.units import units_text
 from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA
@@ -82,14 +82,17 @@ def _starred(metric: str, scores: columns.TableColumn) -> columns.TableColumn:
 
 def _delta_column(metric: str) -> columns.TableColumn:
     """The differences to the plain backbone, each with a link to its test."""
-    return columns.text(f"Δ {SCORES[metric].title}", partial(_delta, metric))
+    shown = columns.text(f"Δ {SCORES[metric].title}", partial(_delta, metric))
+    return columns.of_metric(metric, shown)
 
 
 def _delta(metric: str, row: columns.Row) -> Entry:
     test = row[f"{metric}_test"]
-    link: str = "" if pd.isna(test) else f"test-{test}"
-    unit = SCORES[metric].difference_unit
-    return Entry(interval_text(row, f"{metric}_delta", 1, unit=unit), link=link)
+    text = interval_text(row, f"{metric}_delta", 1, unit=SCORES[metric].difference_unit)
+    if pd.isna(test):
+        return Entry(text)
+    tip = f"p {p_value(row[f'{metric}_p'])} after Holm's correction; test {test}"
+    return Entry(text, link=f"test-{test}", tip=tip)
 
 
 TABLE = Table(

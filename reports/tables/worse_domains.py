@@ -137,7 +137,8 @@ def _cut(table: pd.DataFrame) -> list[str]:
 TABLE = Table(
     title="Domains that got worse",
     section="domains",
-    position=60,
+    position=40,
+    is_folded=True,
     study="main",
     tabulate=tabulate,
     arrange=arrange,
