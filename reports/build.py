@@ -168,9 +168,10 @@ class _Report:
         if isinstance(part, Table):
             section = replace(section, layout=part.arrange(numbers))
         else:
-            images, notes = rendered(part, numbers, name), part.notes(numbers)
+            images, notes = rendered(part, numbers), part.notes(numbers)
             files = {f"figures/{name}.{k}": getattr(images, k) for k in ("png", "pdf")} | files
-            pictures = pictures_of(part, numbers, name, runs) or (Picture(images=images),)
+            whole = Picture(name=name, images=images)
+            pictures = pictures_of(part, numbers, name, runs) or (whole,)
             section = replace(section, files=tuple(files), pictures=pictures, notes=notes)
             self.undrawn |= images.undrawn
         self.files |= files
@@ -205,7 +206,9 @@ def pictures_of(
     if not several or not set(DATA) <= set(numbers):
         return ()
     return tuple(
-        Picture(images=rendered(figure, own, f"{name}-{place}"), log=data_title(*map(str, log)))
+        Picture(
+            name=f"{name}-{place}", images=rendered(figure, own), log=data_title(*map(str, log))
+        )
         for place, (log, own) in enumerate(numbers.groupby(DATA, sort=False))
     )
 

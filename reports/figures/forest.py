@@ -26,6 +26,7 @@ from reports.reading.load import Runs
 from reports.reading.names import (
     BASELINE,
     CEILING,
+    REFERENCE,
     TRUTH,
     data_title,
     is_alone,
@@ -154,7 +155,7 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
     mean = 0.0 if is_plain else mean
     if math.isnan(mean):
         return
-    look = look_of(row["backbone"] if is_alone(row["method"]) and not is_plain else row["method"])
+    look = look_of(row["backbone"] if row["method"] == REFERENCE else row["method"])
     colour = look["color"] if row[f"{metric}_is_told"] or is_plain else _MUTED
     if mean > limit:
         text = f"{number(mean, 0, signed=True)} \N{RIGHTWARDS ARROW}"

@@ -205,12 +205,11 @@ SCORES = [score(name, metric) for name, metric in metrics.SCORES.items()]
 
 
 def _runs_text(row: Row) -> str:
-    """The finished runs, the planned ones where they are more, and the draws if several."""
-    done, planned, draws = row["runs"], row["planned_runs"], row["draws"]
+    """The finished runs, the planned ones where they are more."""
+    done, planned = row["runs"], row["planned_runs"]
     if pd.isna(done):
         return ""
-    text = str(done) if done == planned else f"{done} of {planned}"
-    return f"{text} on {draws} draws" if draws > 1 else text
+    return str(done) if done == planned else f"{done} of {planned}"
 
 
 RUNS = text("Runs", _runs_text)

@@ -99,7 +99,7 @@ class Images:
     undrawn: frozenset[str]
 
 
-def rendered(figure: Figure, table: pd.DataFrame, name: str) -> Images:
+def rendered(figure: Figure, table: pd.DataFrame) -> Images:
     """The images of a figure; equal tables give equal bytes."""
     with house_style():
         canvas = figure.draw(table)
@@ -110,7 +110,7 @@ def rendered(figure: Figure, table: pd.DataFrame, name: str) -> Images:
         return Images(
             png=_saved(canvas, "png", {"Software": None}),
             pdf=_saved(canvas, "pdf", {"CreationDate": None}),
-            svg=to_svg(canvas, name),
+            svg=to_svg(canvas),
             width=canvas.get_figwidth(),
             undrawn=frozenset(undrawn(letters)),
         )

@@ -22,15 +22,16 @@ def tip(artist: Artist, text: str) -> None:
     artist.set_gid(_TIP + " ".join(text.split()))
 
 
-def to_svg(canvas: Canvas, name: str) -> str:
-    """The figure as an SVG element; equal figures give equal texts.
-
-    All ids begin with `name`, so that several elements can stand in one page.
-    """
+def to_svg(canvas: Canvas) -> str:
+    """The figure as an SVG element as wide as its place; equal figures give equal texts."""
     stream = io.StringIO()
     canvas.savefig(stream, format="svg", metadata=_STAMPS)
     text = _HEAD.sub("", stream.getvalue(), count=1)
     text = _TITLED.sub(r"<g><title>\1</title>", text)
-    text = _IDS.sub(lambda found: f"{found[1]}{name}-", text)
     text = _STYLE.sub("", text, count=1)
     return _SIZE.sub(r"\1", text, count=1).strip()
+
+
+def renamed(svg: str, name: str) -> str:
+    """The element with ids that begin with a name, so that several can stand in one page."""
+    return _IDS.sub(lambda found: f"{found[1]}{name}-", svg)

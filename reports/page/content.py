@@ -20,6 +20,7 @@ from reports import analysis_plan
 from reports.claims.verdicts import NO_VERDICT, NOT_RUN, NOT_TESTABLE, SMALL_TAGS, TAGS, Outcome
 from reports.look.part import Images, SectionName
 from reports.look.table import TableBlock, TableLayout
+from reports.look.tooltips import renamed
 from reports.page.data_cards import data_cards
 from reports.page.lineage import REPORT_ONLY, command, lineage_of, studies_in
 from reports.page.tuning import hyper_parameters, tuning_section
@@ -58,15 +59,17 @@ LARGEST_SVG = 300_000  # characters; larger figures are pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure on the page, of one `log` if it has a title."""
+    """A figure on the page, of one `log` if it has a title; `name` is its own on the page."""
 
+    name: str
     images: Images
     log: str = ""
 
     @property
     def svg(self) -> str:
         """The figure as an element; empty where it is too large."""
-        return self.images.svg if len(self.images.svg) <= LARGEST_SVG else ""
+        svg = self.images.svg
+        return renamed(svg, self.name) if len(svg) <= LARGEST_SVG else ""
 
     @property
     def source(self) -> str:

@@ -33,7 +33,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     if table.empty:
         return table
     printed = pd.DataFrame([_printed(row) for row in table.to_dict("records")], table.index)
-    return table.join(printed).dropna(subset=printed.columns) if len(printed.columns) else printed
+    if printed.columns.empty:
+        return pd.DataFrame()
+    return table.join(printed).dropna(subset=printed.columns)
 
 
 def _printed(keys: columns.Row) -> dict[str, object]:

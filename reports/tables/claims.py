@@ -43,6 +43,8 @@ _COLUMNS = [
 _DIGITS = 3  # of correlations and ratios
 _UNITS = units_text(SCORES[name] for name in METRICS)
 _NOTES = [
+    "Each claim is judged by a rule that was fixed before the runs; a line under Here unfolds its"
+    " parts, what would settle it, and the paper's evidence.",
     RULE,
     "Here: how many parts of a claim are seen, refuted and open, then at most"
     f" {MOST_LISTED} of them, the refuted first, then open ones: mean and {SHOWN_LEVEL:.0%}"

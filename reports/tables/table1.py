@@ -22,11 +22,12 @@ from reports.statistics.paired_tests import TEST_LEVEL
 _LOWER = joined([metric.title for metric in SCORES.values() if metric.lower_is_better])
 _UNITS = units_text(SCORES.values())
 _NOTES = [
-    "Test split. Mean ± sample standard deviation over the runs; bold is the best mean of a"
-    f" block. For {_LOWER} lower is better.",
-    f"Δ is the difference to the plain backbone in units of {_UNITS}, taken run by run: two runs"
+    "Mean ± sample standard deviation over the runs on test, and Δ, the difference to the plain"
+    f" backbone in units of {_UNITS} with its 95% interval. Bold is the best mean of a block; for"
+    f" {_LOWER} lower is better.",
+    "Δ is taken run by run: two runs"
     " with one seed see the same data order and start from the same values of what they share."
-    " Its 95% interval allows for other seeds and for other test rows, and is not corrected for the"
+    " Its interval allows for other seeds and for other test rows, and is not corrected for the"
     " number of comparisons; the notes of the table of tests say how.",
     "* The best of its column beats the second best, chosen by mean AUC on dev: the two-way test"
     f" has p < {TEST_LEVEL} after Holm's correction over the tests of the block. Every star and"

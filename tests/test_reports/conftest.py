@@ -47,9 +47,12 @@ TRAINING = {"best_step": 20, "best_dev_score": 0.7, "candidates": 3, "stopped_by
 COST = {"embedding_parameters": 4000, "dense_parameters": 500, "domain_parameters": 0}
 COST |= {"served_parameters": 4900, "multiply_adds": 450}
 COST |= {"optimizer_steps": 40, "sample_visits": 10_240}
-TIMING = {"train_seconds": 1.5, "evaluate_seconds": 0.5, "step_milliseconds": 37.5} | {
-    f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))
-}
+TIMING = {
+    "started": "2026-01-31T12:00:00+00:00",
+    "train_seconds": 1.5,
+    "evaluate_seconds": 0.5,
+    "step_milliseconds": 37.5,
+} | {f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))}
 HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones

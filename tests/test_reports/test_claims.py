@@ -17,7 +17,15 @@ from reports.claims import catalogue
 from reports.claims.catalogue import BESIDE, PARTS
 from reports.claims.evidence import Evidence, absent, budget_of, counted
 from reports.claims.paper import paper_values
-from reports.claims.verdicts import COUNTED, NO_VERDICT, NOT_TESTABLE, SMALL_TAGS, TAGS, Part
+from reports.claims.verdicts import (
+    COUNTED,
+    NO_VERDICT,
+    NOT_RUN,
+    NOT_TESTABLE,
+    SMALL_TAGS,
+    TAGS,
+    Part,
+)
 from reports.look.table import to_markdown
 from reports.reading.exclusions import few_test_rows
 from reports.reading.keys import Block, Family
@@ -211,7 +219,7 @@ def test_verdicts_have_the_words_of_their_budget(
 
     def verdicts(searches: tuple[SearchTrials, ...], **more: str) -> set[str]:
         own = replace(runs, searches=searches, **more)
-        return set(claims.tabulate(own)["verdict"]) - {NOT_TESTABLE}
+        return set(claims.tabulate(own)["verdict"]) - {NOT_TESTABLE, NOT_RUN}
 
     muted = set(SMALL_TAGS.values())
     assert verdicts(()) <= muted  # the papers' values
@@ -304,10 +312,11 @@ def test_what_was_not_run_is_named(finished: Folder) -> None:
     table = claims.tabulate(load_runs(finished.store.out))
 
     rows = of(table, "sparsity_peak")
-    assert set(rows["outcome"]) == {"open"}
-    assert rows["part"].str.contains("not planned").all()
-    assert rows["to_settle"].iloc[0] == "the study sparsity"
-    assert np.isnan(rows["low"]).all()
+    assert rows["verdict"].tolist() == [NOT_RUN]
+    assert rows["to_settle"].tolist() == ["the study sparsity"]
+    layout = claims.arrange(table)
+    [here] = [row[2].text for row in layout.blocks[0].rows if row[0].text == rows["text"].iloc[0]]
+    assert here.splitlines()[0] == "to settle it: the study sparsity"
 
 
 def test_a_store_without_adasparse_has_verdicts(folder: Folder) -> None:

@@ -16,8 +16,9 @@ from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
 from models.registry import load_backbone, load_method
+from reports.look.part import Images, SectionName
 from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
-from reports.page.content import Section, render_page
+from reports.page.content import LARGEST_SVG, Picture, Section, render_page
 from reports.page.lineage import command, lineage_of, studies_in
 from reports.reading.load import load_runs
 from run_all import selection_of
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
 
     from benchmark.planning.cells import TableLayout as Planned
 
-PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x05\x78\x00\x00\x02\x08"  # 1400 x 520
+PNG = b"\x89PNG\r\n\x1a\n"
+SVG = '<svg viewBox="0 0 9 9"><g id="a"/></svg>'
 
 
-def section(*rows: list[Entry], name: str = "results", **options: object) -> Section:
+def section(
+    *rows: list[Entry], name: str = "results", part: SectionName = "result", **options: object
+) -> Section:
     columns = [f"c{i}" for i in range(len(rows[0]))]
     blocks = [TableBlock(heading="block", rows=list(rows))]
     layout = TableLayout(columns=columns, blocks=blocks, notes=["a note"], wraps=frozenset({1}))
-    return Section(name=name, title="Results", layout=layout, **options)
+    return Section(name=name, title="Results", section=part, layout=layout, **options)
 
 
 def planned_by(words: list[str], cache: Path) -> Planned:
@@ -91,14 +95,14 @@ def test_page_says_what_was_read_of_a_log(finished: Folder) -> None:
     assert "7 of the 400 rows of the log repeat an earlier one" in page
 
 
-def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> None:
+def test_claims_have_a_chapter_and_are_counted(finished: Folder) -> None:
     claims = section(
         *([Entry("a claim"), Entry(verdict, tag=verdict)] for verdict in
           ("not testable here", "does not hold in this world", *2 * ["holds in this world"])),
-        name="claims",
+        name="claims", part="claims",
     )  # fmt: skip
 
-    page = page_of(finished, section([Entry("x")]), claims)
+    page = page_of(finished, claims, section([Entry("x")]))
 
     counts = re.findall(r'<span class="count"><span class="tag (\w+)">([\w ]+)</span> (\d+)', page)
     assert counts == [
@@ -106,7 +110,9 @@ def test_claims_come_first_and_are_counted_in_the_headline(finished: Folder) -> 
         ("bad", "does not hold in this world", "1"),
         ("neutral", "not testable here", "1"),
     ]
-    assert page.index('<h2 id="claims">') < page.index('<h2 id="results">')
+    assert (
+        page.index('id="results"') < page.index('id="chapter-claims"') < page.index('id="claims"')
+    )
 
 
 def test_verdicts_are_counted_log_by_log(finished: Folder) -> None:
@@ -122,18 +128,29 @@ def test_verdicts_are_counted_log_by_log(finished: Folder) -> None:
     lines = re.findall(r'<p class="verdicts">.*?</p>', page, re.DOTALL)
     assert len(lines) == 2
     for line, (log, word) in zip(lines, verdicts.items(), strict=True):
-        assert f"on {log}:" in line
+        assert f"{log}:" in line
         assert re.search(rf">{word}</span> 1</span>", line)
 
 
-def test_image_is_embedded_in_its_printed_size(finished: Folder) -> None:
-    figure = Section(name="fig", title='Gain "by bin"', image=PNG_HEADER, notes=["Δ in 0.0001"])
+def figure(svg: str) -> Section:
+    images = Images(png=PNG, pdf=b"", svg=svg, width=7.0, undrawn=frozenset())
+    picture = Picture(name="fig", images=images)
+    return Section(name="fig", title='Gain "by bin"', pictures=(picture,), notes=["Δ in 0.0001"])
 
-    page = page_of(finished, figure)
+
+def test_figure_is_an_element_with_ids_of_its_own(finished: Folder) -> None:
+    page = page_of(finished, figure(SVG))
+
+    assert '<div class="card" style="width: 910px">' in page  # 7.0 inches of 130 pixels
+    assert SVG.replace('id="a"', 'id="fig-a"') in page
+    assert "<img" not in page
+
+
+def test_large_figure_is_pixels(finished: Folder) -> None:
+    page = page_of(finished, figure(SVG.ljust(LARGEST_SVG + 1)))
 
     [tag] = re.findall("<img [^>]*>", page)
     assert 'src="data:image/png;base64,iVBORw0KGgo' in tag
-    assert 'width="672" height="250"' in tag  # 7.0 x 2.6 inches of 96 px
     assert unescape(tag).count('alt="Gain "by bin". Δ in 0.0001"') == 1
 
 
@@ -143,11 +160,14 @@ def test_words_between_backticks_are_code(finished: Folder) -> None:
     assert "<li><code>a.csv --x</code> has &lt;all&gt;, <code>b</code> too</li>" in page
 
 
-def test_caption_has_the_notes_of_table_and_section_once(finished: Folder) -> None:
-    page = page_of(finished, section([Entry("x")], notes=["a note", "another"]))
+def test_caption_shows_its_first_sentence_and_folds_the_rest(finished: Folder) -> None:
+    part = section([Entry("x")], notes=["a note", "Another. And more."])
 
-    assert page.count("<li>a note</li>") == 1
-    assert page.count("<li>another</li>") == 1
+    page = page_of(finished, part)
+
+    assert page.count("<p>a note</p>") == 1
+    assert page.count("<li>Another. And more.</li>") == 1
+    assert (part.lead, part.caption) == ("a note", ["Another. And more."])
 
 
 def test_files_of_a_section_are_links(finished: Folder) -> None:
@@ -267,6 +287,7 @@ def test_lines_of_an_entry_are_a_list_on_the_page_and_one_line_elsewhere(finishe
     entry = Entry("2 parts\nfirst <one>\nsecond")
     part = section([Entry("a claim"), entry])
 
-    assert "2 parts<ul><li>first &lt;one&gt;</li><li>second</li></ul>" in page_of(finished, part)
+    folded = "<summary>2 parts</summary><ul><li>first &lt;one&gt;</li><li>second</li></ul>"
+    assert folded in page_of(finished, part)
     assert "2 parts; first \\<one\\>; second" in to_markdown("Results", part.layout)
     assert "2 parts; first <one>; second" in to_latex("Results", part.layout)

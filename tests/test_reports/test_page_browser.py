@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from functools import partial
 from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ from reports.build import build
 from reports.look.part import Figure, rendered
 from reports.look.style import panels
 from reports.look.table import Entry, TableBlock, TableLayout
-from reports.page.content import Section, render_page
+from reports.page.content import LARGEST_SVG, Picture, Section, render_page
 from reports.reading.load import load_runs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -28,6 +29,7 @@ FLAGS = (
     *("--virtual-time-budget=20000", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
 PROBE = Path(__file__).with_name("probe.html")
+SAMPLE = Path(__file__).parents[2] / "reports" / "reference"
 WATCH = """<head><script>
 window.seenErrors = [];
 const note = (words) => seenErrors.push(String(words));
@@ -120,8 +122,16 @@ def custom_sections() -> list[Section]:
         Section(name="mixed", title="Mixed", layout=table(rows, rows[::-1]), studies=("main",)),
         Section(name="wide", title="Wide", layout=table(wide)),
         Section(name="claims-like", title="Claims", layout=table(claims, wraps=frozenset({0, 1}))),
-        Section(name="figure", title="Figure", image=rendered(figure, None).png, studies=("main",)),
+        Section(name="figure", title="Figure", pictures=pictures(figure), studies=("main",)),
+        Section(name="folded", title="Folded", is_folded=True, layout=table(rows)),
     ]
+
+
+def pictures(figure: Figure) -> tuple[Picture, ...]:
+    """A figure as an element, and as pixels where that is too large."""
+    images = rendered(figure, None)
+    large = replace(images, svg=images.svg.ljust(LARGEST_SVG + 1))
+    return Picture(name="small", images=images), Picture(name="large", images=large)
 
 
 def table(*blocks: list[list[Entry]], wraps: frozenset[int] = frozenset()) -> TableLayout:
@@ -156,7 +166,22 @@ def built(
     return findings_of(chromium, out, out / "profile")
 
 
-@pytest.mark.parametrize("name", ["custom", "built"])
+@pytest.fixture(scope="module")
+def sample(run_all, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the committed sample with its whole report."""
+    out = tmp_path_factory.mktemp("sample") / "out"
+    shutil.copytree(SAMPLE, out, ignore=shutil.ignore_patterns("report", "optuna", "*.lock"))
+    assert run_all("--report-only", "--out", out).returncode == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def shown(chromium: str, sample: Path) -> dict[str, Any]:
+    """The findings on the report of the committed sample."""
+    return findings_of(chromium, sample, sample / "profile")
+
+
+@pytest.mark.parametrize("name", ["custom", "built", "shown"])
 def test_page_fits_and_loads_without_errors(name: str, request: pytest.FixtureRequest) -> None:
     findings = request.getfixturevalue(name)
 
@@ -182,9 +207,42 @@ def test_image_is_shown(custom: dict[str, Any]) -> None:
     assert custom["wide"]["images"] == custom["narrow"]["images"] == 1
 
 
-def test_navigation_is_folded_on_narrow_screens_only(custom: dict[str, Any]) -> None:
-    assert custom["narrow"]["isFolded"]
-    assert not custom["wide"]["isFolded"]
+@pytest.mark.parametrize("name", ["custom", "shown"])
+def test_each_id_is_there_once(name: str, request: pytest.FixtureRequest) -> None:
+    ids = request.getfixturevalue(name)["wide"]["ids"]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_answer_and_forest_plot_are_on_the_first_screen(shown: dict[str, Any]) -> None:
+    seen = shown["wide"]["firstScreen"]
+
+    assert 0 < seen["answer"] < seen["forest"] <= 900
+
+
+def test_table_1_fits_with_at_most_nine_columns(shown: dict[str, Any]) -> None:
+    seen = shown["wide"]["firstScreen"]
+
+    assert {"Model", "AUC", "GAUC", "Δ AUC", "Δ GAUC"} <= set(seen["columns"])
+    assert len(seen["columns"]) <= 9
+    assert seen["table"] <= min(seen["room"], 1000)
+
+
+def test_differences_of_the_chosen_metrics_are_shown(built: dict[str, Any]) -> None:
+    first, found = built["metrics"]["first"], built["metrics"]["found"]
+
+    assert first == "auc gauc"
+    assert found == {
+        "auc gauc": ["auc", "gauc"],
+        "logloss": ["logloss"],
+        "auc": ["auc"],
+        "gauc": ["gauc"],
+        "": ["auc", "gauc", "logloss"],
+    }
+
+
+def test_link_to_a_test_unfolds_it(built: dict[str, Any]) -> None:
+    assert built["unfolded"] == [False, True]
 
 
 @pytest.mark.parametrize("column", BY_COLUMN)
@@ -212,9 +270,14 @@ def test_text_can_be_read_in_both_themes(name: str, request: pytest.FixtureReque
         assert seen["contrast"] >= 4.5  # WCAG 2.2, level AA
 
 
-def test_print_opens_what_is_folded_and_folds_it_again(custom: dict[str, Any]) -> None:
-    folded, printed, after = custom["printed"]
+def test_report_prints_on_few_pages(chromium: str, sample: Path, tmp_path: Path) -> None:
+    page, printed = sample / "report" / "index.html", tmp_path / "printed.pdf"
+    command = [chromium, *FLAGS, f"--user-data-dir={tmp_path}/profile"]
+    subprocess.run(
+        [*command, f"--print-to-pdf={printed}", page.as_uri()],
+        check=True,
+        timeout=120,
+        capture_output=True,
+    )
 
-    assert folded > 0
-    assert printed == 0
-    assert after == folded
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) <= 20

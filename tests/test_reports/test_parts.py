@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 PARTS = {**load_tables(), **load_figures()}
-OF_THEIR_OWN = {"draws", "masks", "pruning", "sensitivity"}  # tables with tests of their own
+OF_THEIR_OWN = {
+    "beside_paper",
+    "draws",
+    "masks",
+    "pruning",
+    "sensitivity",
+}  # tables with tests of their own
 SHOWN = {  # what a table prints of its numbers, where that is not all of them
     "worse_domains": lambda numbers: numbers[numbers["is_worse"]],
     "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),
