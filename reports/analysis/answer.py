@@ -65,7 +65,10 @@ def _who_beats(models: pd.DataFrame) -> str:
     else:
         parts = [_beat(better[better["backbone"] == name], plain) for name, plain in plains.items()]
         text = f"{'; '.join(parts)}, in {_SCORE.title}"
-    return text + (f"; {_listed(map(_full_title, _rows(worse)))} lose to it" if len(worse) else "")
+    if worse.empty:
+        return text
+    verb = "is worse than its backbone" if len(worse) == 1 else "are worse than their backbones"
+    return f"{text}; {_listed(map(_full_title, _rows(worse)))} {verb}"
 
 
 def _beat(better: pd.DataFrame, plain: str) -> str:

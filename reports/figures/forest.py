@@ -156,7 +156,8 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
     if math.isnan(mean):
         return
     look = look_of(row["backbone"] if row["method"] == REFERENCE else row["method"])
-    colour = look["color"] if row[f"{metric}_is_told"] or is_plain else _MUTED
+    is_shown = is_plain or row[f"{metric}_is_told"]
+    colour = look["color"] if is_shown else _MUTED
     if mean > limit:
         text = f"{number(mean, 0, signed=True)} \N{RIGHTWARDS ARROW}"
         tip(panel.text(limit, place, text, ha="right", va="center"), _tip_text(row, metric))
@@ -166,7 +167,8 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
         for is_cut, x, marker in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
             if is_cut:
                 panel.plot(x, place, color=colour, marker=marker, clip_on=False, markersize=3.5)
-    (point,) = panel.plot(mean, place, color=colour, marker=look["marker"], zorder=3)
+    fill = colour if is_shown else "white"
+    (point,) = panel.plot(mean, place, color=colour, marker=look["marker"], mfc=fill, zorder=3)
     tip(point, _tip_text(row, metric))
 
 
@@ -190,8 +192,8 @@ def notes(table: pd.DataFrame) -> list[str]:
     """The caption."""
     units = units_text(SCORES[metric] for metric in METRICS)
     lines = [
-        f"Gain over the plain backbone on test, in units of {units}, with 95% intervals; grey where"
-        " no difference can be told.",
+        f"Gain over the plain backbone on test, in units of {units}, with 95% intervals; hollow and"
+        " grey where no difference can be told.",
         "A method is compared with its own backbone, and told from it where the two-way test is"
         f" significant after Holm's correction (p < {TEST_LEVEL}). A reference is compared with the"
         " first backbone, and told from it where its interval, which is not corrected, leaves 0"

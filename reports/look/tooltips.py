@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 _TIP = "tip:"  # begins the id of what has a text
 _STAMPS = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
-_TITLED = re.compile(rf'<g id="{_TIP}([^"]*)">')
+_TITLED = re.compile(rf"""<g id=(["']){_TIP}(.*?)\1>""")
 _IDS = re.compile(r'(\bid="|href="#|url\(#)')
 _STYLE = re.compile(r"\s*<defs>\s*<style.*?</defs>", re.DOTALL)  # the page has the rule
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"')
@@ -27,7 +27,7 @@ def to_svg(canvas: Canvas) -> str:
     stream = io.StringIO()
     canvas.savefig(stream, format="svg", metadata=_STAMPS)
     text = _HEAD.sub("", stream.getvalue(), count=1)
-    text = _TITLED.sub(r"<g><title>\1</title>", text)
+    text = _TITLED.sub(r"<g><title>\2</title>", text)
     text = _STYLE.sub("", text, count=1)
     return _SIZE.sub(r"\1", text, count=1).strip()
 

@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from reports.reading.load import Runs
 
 PARTS = {**load_tables(), **load_figures()}
-OF_THEIR_OWN = {
-    "beside_paper",
-    "draws",
-    "masks",
-    "pruning",
-    "sensitivity",
-}  # tables with tests of their own
+# tables with tests of their own
+OF_THEIR_OWN = {"beside_paper", "draws", "masks", "pruning", "sensitivity"}
 SHOWN = {  # what a table prints of its numbers, where that is not all of them
     "worse_domains": lambda numbers: numbers[numbers["is_worse"]],
     "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),
