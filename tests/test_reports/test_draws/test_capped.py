@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reports.analysis.leaderboard import leaderboard
 from reports.claims.verdicts import Part, to_settle
 from reports.reading.exclusions import MARK, NOTE, are_capped, last_steps
 from reports.reading.load import load_runs
@@ -35,7 +36,7 @@ def titles(layout: TableLayout) -> list[str]:
 def test_model_with_over_a_fifth_of_capped_runs_is_marked(studied, seeds, is_marked):
     stop_by_cap(studied, seeds)
 
-    table = table1.tabulate(load_runs(studied.store.out))
+    table = leaderboard(load_runs(studied.store.out))
     layout = table1.arrange(table)
     row = row_of(table, method="adasparse")
     assert row["capped"] == pytest.approx(len(seeds) / 3)

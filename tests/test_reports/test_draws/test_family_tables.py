@@ -10,6 +10,7 @@ from scipy import stats
 
 from benchmark.metrics import evaluate, group_scores
 from reports.analysis.comparisons import compare
+from reports.analysis.leaderboard import leaderboard
 from reports.figures import fig3d, significance
 from reports.reading.load import load_runs
 from reports.statistics.auction import candidates_of
@@ -23,7 +24,6 @@ from reports.tables import (
     draws,
     emerging,
     partitions,
-    table1,
     worse_domains,
 )
 from reports.tables.ab_test import hold_auctions, log_probability
@@ -70,7 +70,7 @@ def pooled(family: Family) -> tuple[np.ndarray, ...]:
 
 @pytest.mark.parametrize("metric", ["logloss", "auc", "gauc"])
 def test_table_1_has_means_over_runs_and_intervals_over_draws(whole_family, runs, metric):
-    row = row_of(table1.tabulate(runs), method="adasparse")
+    row = row_of(leaderboard(runs), method="adasparse")
 
     all_runs = np.concatenate([one.over_seeds(metric, "adasparse") for one in whole_family.draws])
     of_draws = deltas(whole_family, "adasparse", metric)
@@ -84,7 +84,7 @@ def test_table_1_has_means_over_runs_and_intervals_over_draws(whole_family, runs
 
 
 def test_ceiling_of_table_1_is_the_mean_of_the_ceilings_of_the_draws(whole_family, runs):
-    row = row_of(table1.tabulate(runs), method="ceiling")
+    row = row_of(leaderboard(runs), method="ceiling")
 
     best = [evaluate(one.label, one.log_odds, one.domain)["auc"] for one in whole_family.draws]
     assert row["auc_mean"] == pytest.approx(np.mean(best))
