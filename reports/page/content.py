@@ -207,7 +207,7 @@ def _headline(runs: Runs, family: Family, text: str) -> Headline:
     facts = [
         *(["synthetic"] if "ceiling" in card else []),
         *([f"{len(logs)} draws"] if len(logs) > 1 else []),
-        f"{_range(sum(_rows_of(domains)) for domains in draws)} rows",
+        _rows_text([sum(_rows_of(domains)) for domains in draws], card["rows_in_log"]),
         f"{_range(map(len, draws))} domains",
         SPLITS_IN_SHORT[card["split_kind"]],
         f"preset {runs.preset}",
@@ -220,6 +220,12 @@ def _headline(runs: Runs, family: Family, text: str) -> Headline:
 
 def _rows_of(domains: pd.DataFrame) -> list[int]:
     return [int(domains[f"{split}_impressions"].sum()) for split in SPLITS]
+
+
+def _rows_text(used: Sequence[int], in_log: int) -> str:
+    """The rows that take part, of how many in the log where a cap leaves some out."""
+    whole = f" of {in_log:,}" if max(used) < in_log and len(used) == 1 else ""
+    return f"{_range(used)}{whole} rows"
 
 
 def _range(numbers: Iterable[int]) -> str:

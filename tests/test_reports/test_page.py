@@ -15,6 +15,7 @@ from benchmark.planning.selection import logs_to_prepare
 from benchmark.running.grid import prepare_log
 from benchmark.store.data_folder import store_data
 from benchmark.store.plan import Plan, write_plan
+from datasets.spec import SPLITS
 from models.registry import load_backbone, load_method
 from reports.look.part import Images, SectionName
 from reports.look.table import Entry, TableBlock, TableLayout, to_latex, to_markdown
@@ -82,6 +83,23 @@ def test_page_cites_the_paper_of_each_model(finished: Folder) -> None:
     assert ("AdaSparse", load_method("adasparse").facts.paper) in cited
     assert ("DNN", load_backbone("dnn").facts.paper) in cited
     assert "plain" not in dict(cited)
+
+
+def test_header_of_a_log_says_what_was_run(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+    rows = sum(
+        int(domains[f"{split}_impressions"].sum())
+        for domains in runs.domains_by_draw(next(iter(runs.families)))
+        for split in SPLITS
+    )
+
+    page = render_page(runs, [], answers=dict.fromkeys(runs.families, "The answer."))
+
+    [header] = re.findall(r'<p class="header">(.*?)</p>', page, re.DOTALL)
+    facts = re.findall(r"<span>(.*?)</span>", header)
+    assert facts[:2] == ["synthetic", f"{rows:,} rows"]
+    assert facts[3:] == ["split by time", "preset quick", "3 seeds", "2026-01-31"]
+    assert '<p class="answer">The answer.</p>' in page
 
 
 def test_page_says_what_was_read_of_a_log(finished: Folder) -> None:

@@ -167,6 +167,23 @@ def built(
 
 
 @pytest.fixture(scope="module")
+def two_logs(chromium: str, folder_of, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The findings on the report of a main study on two logs."""
+    folder = folder_of(tmp_path_factory.mktemp("two"))
+    configs = [
+        folder.config("dnn", method, seed, **log)
+        for log in ({}, folder.null_world)
+        for method in ("plain", "adasparse")
+        for seed in (1, 2)
+    ]
+    folder.plan_of({"main": configs})
+    folder.finish(configs)
+    folder.write_data(folder.null_world["data_fingerprint"])
+    build(folder.store.out)
+    return findings_of(chromium, folder.store.out, folder.store.out.with_name("profile"))
+
+
+@pytest.fixture(scope="module")
 def sample(run_all, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the committed sample with its whole report."""
     out = tmp_path_factory.mktemp("sample") / "out"
@@ -239,6 +256,14 @@ def test_differences_of_the_chosen_metrics_are_shown(built: dict[str, Any]) -> N
         "gauc": ["gauc"],
         "": ["auc", "gauc", "logloss"],
     }
+
+
+def test_parts_of_the_chosen_log_are_shown(two_logs: dict[str, Any]) -> None:
+    first, found = two_logs["logs"]["first"], two_logs["logs"]["found"]
+
+    names = ["synthetic_none (domains: scenario)", "world (domains: scenario)"]
+    assert first == names[1]
+    assert found == {name: [name] for name in names} | {"": names}
 
 
 def test_link_to_a_test_unfolds_it(built: dict[str, Any]) -> None:
