@@ -20,9 +20,13 @@ from reports.reading.load import Runs
 
 _SCORES = {"auc": "dev AUC", "loss": "dev LogLoss"}
 _SCHEDULES: dict[str, dict[str, Any]] = {
-    "alpha": {"label": "\N{GREEK SMALL LETTER ALPHA}", "color": "#0072b2", "marker": "."},
+    "alpha": {
+        "label": "\N{GREEK SMALL LETTER ALPHA} of AdaSparse",
+        "color": "#0072b2",
+        "marker": ".",
+    },
     "penalty_weight": {
-        "label": "\N{GREEK SMALL LETTER LAMDA}\N{COMBINING CIRCUMFLEX ACCENT}",
+        "label": "\N{GREEK SMALL LETTER LAMDA}\N{COMBINING CIRCUMFLEX ACCENT} of AdaSparse",
         "color": "#5e3c99",
         "marker": "x",
     },
@@ -30,6 +34,7 @@ _SCHEDULES: dict[str, dict[str, Any]] = {
 _LAYER = "sparsity/"  # then its name
 _BANDS = ("r_min", "r_max")
 _HEIGHT = 2.1  # inches
+_MOST_TICKS = 5
 _RANGE: dict[str, Any] = {"alpha": 0.2, "linewidth": 0.0}
 
 
@@ -102,9 +107,19 @@ def draw(table: pd.DataFrame) -> Canvas:
             _draw_pruner(panels[2:], own[own["method"] == OWN])
         for panel in panels:
             panel.set_xlabel("epoch")
-            panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            _set_ticks(panel, own["epoch"])
+        panels[0].fill_between([], [], [], color="#777777", label="range over the runs", **_RANGE)
     add_legend(canvas, methods)
     return canvas
+
+
+def _set_ticks(panel: Axes, epochs: pd.Series) -> None:
+    """A tick at each evaluation, or at whole epochs where there are many."""
+    places = sorted(set(epochs))
+    if len(places) <= _MOST_TICKS:
+        panel.set_xticks(places, [f"{place:.2g}" for place in places])
+    else:
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def _draw_line(panel: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> None:
@@ -131,7 +146,8 @@ def _draw_schedules(panel: Axes, rows: pd.DataFrame) -> None:
     panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_locator(NullLocator())
-    panel.set_ylabel("schedule (log scale)")
+    symbols = [style["label"].split()[0] for style in _SCHEDULES.values()]
+    panel.set_ylabel(f"AdaSparse's {', '.join(symbols)} (log)")
 
 
 def _draw_sparsity(panel: Axes, rows: pd.DataFrame) -> None:
@@ -145,7 +161,7 @@ def _draw_sparsity(panel: Axes, rows: pd.DataFrame) -> None:
         style: dict[str, Any] = {"color": colour, "label": layer.removeprefix(_LAYER)}
         _draw_line(panel, rows[rows["quantity"] == layer], style | {"marker": "."})
     panel.set_ylim(bottom=0.0)
-    panel.set_ylabel("share of pruned neurons")
+    panel.set_ylabel("AdaSparse's pruned share")
 
 
 def notes(table: pd.DataFrame) -> list[str]:

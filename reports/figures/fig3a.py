@@ -42,6 +42,7 @@ _BINS = 10  # of similarity
 _PAIRS_PER_BIN = 5
 _ROLES = ("own", "similar", "different")
 STRIPS, CONTRAST, PAIRS, CURVE = "strips", "contrast", "pairs", "curve"
+_NOTHING = "none"
 MOST_MODELS = 2  # that fit on a printed page
 _NAMES = {"own": "D_a", "similar": "D\N{COMBINING CIRCUMFLEX ACCENT}_a", "different": "D_b"}
 KEPT, PRUNED = "#d55e00", "#cccccc"
@@ -50,6 +51,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "initial": {"color": "#777777", "marker": "s", "linestyle": ":"},
     "permuted": {"color": "#0072b2", "marker": "^", "linestyle": "--"},
 }
+_WIDTHS = {CONTRAST: 1.0, PAIRS: 1.1, CURVE: 1.0}  # of the panels below the strips
 _HEIGHTS = (1.15, 2.7)  # inches, of the strips and of the panels below
 _GAP = 0.22  # between the kinds of a pair of domains, pairs being 1 apart
 _SHIFT = 0.012  # between the kinds of a bin
@@ -68,7 +70,13 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     mean overlap of the pairs of a `position` of similarity, and `association` the correlation.
     """
     rows = [row for draws in masked_models(runs) for row in _rows(draws)]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if table.empty or not _drawn(table).empty else table.iloc[:0]
+
+
+def _drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are drawn, which models with too few domains do not have."""
+    return table[table["panel"] != _NOTHING]
 
 
 def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
@@ -87,7 +95,7 @@ def _rows(draws: Sequence[MaskedModel]) -> list[dict[str, object]]:
         num_bins = min(_BINS, *(pairs.place.size // _PAIRS_PER_BIN for _, pairs in known))
         parts += _pairs(known[0][0], layer, known[0][1])
         parts += [row for one, pairs in known for row in _curves(one, layer, pairs, num_bins)]
-    return [facts | part for part in parts or [{"panel": "none"}]]
+    return [facts | part for part in parts or [{"panel": _NOTHING}]]
 
 
 def _strips(model: MaskedModel, layer: str) -> list[dict[str, object]]:
@@ -172,9 +180,10 @@ def _by_bin(bins: NDArray[np.intp], values: NDArray[np.float64], num: int) -> ND
 
 
 def draw(table: pd.DataFrame) -> Canvas:
-    """Per model the strips and below them three panels."""
-    models = models_by_title(table)
-    canvas, parts = titled_parts([*models], [sum(_HEIGHTS)] * len(models))
+    """Per model the strips and below them up to three panels."""
+    models = models_by_title(_drawn(table))
+    heights = [sum(_HEIGHTS) if _below(rows) else _HEIGHTS[0] for rows in models.values()]
+    canvas, parts = titled_parts([*models], heights)
     for part, rows in zip(parts, models.values(), strict=True):
         _draw_model(part, rows)
     return canvas
@@ -190,29 +199,30 @@ def models_by_title(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
+def _below(rows: pd.DataFrame) -> list[str]:
+    """The panels below the strips that have something to show."""
+    return [name for name in _WIDTHS if rows.loc[rows["panel"] == name, "value"].notna().any()]
+
+
 def _draw_model(part: SubFigure, rows: pd.DataFrame) -> None:
-    top, bottom = part.subfigures(2, 1, squeeze=False, height_ratios=_HEIGHTS)[:, 0]
-    contrast, heat, curve = bottom.subplots(1, 3, width_ratios=(1.0, 1.1, 1.0))
-    first = rows.iloc[0]
-    of = {name: rows[rows["panel"] == name] for name in (STRIPS, CONTRAST, PAIRS, CURVE)}
-    if of[STRIPS].empty:
-        _say(top.subplots(), f"{first['domains']} domains with enough rows: too few to compare")
-        _say(contrast, "too few domains")
-    else:
-        _draw_strips(top.subplots(), of[STRIPS], str(first["layer"]))
-        _draw_contrast(contrast, of[CONTRAST])
-    if of[PAIRS].empty:
-        _say(heat, "too few domains")
-        _say(curve, "too few domains")
-    else:
-        chosen = dict(rows[rows["panel"] == STRIPS].groupby("role")["domain"].first())
-        _draw_heat(heat, of[PAIRS], chosen)
-        _draw_curve(curve, of[CURVE], str(first["similarity_of"]))
-
-
-def _say(panel: Axes, text: str) -> None:
-    panel.set_axis_off()
-    panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes)
+    of = {name: rows[rows["panel"] == name] for name in (STRIPS, *_WIDTHS)}
+    below = _below(rows)
+    top, *bottom = part.subfigures(
+        1 + bool(below), 1, squeeze=False, height_ratios=_HEIGHTS[: 1 + bool(below)]
+    )[:, 0]
+    layer, source = str(rows["layer"].iloc[0]), str(rows["similarity_of"].iloc[0])
+    _draw_strips(top.subplots(), of[STRIPS], layer)
+    if not below:
+        return
+    widths = [_WIDTHS[name] for name in below]
+    axes = bottom[0].subplots(1, len(below), squeeze=False, width_ratios=widths)[0]
+    for name, panel in zip(below, axes, strict=True):
+        if name == CONTRAST:
+            _draw_contrast(panel, of[CONTRAST])
+        elif name == PAIRS:
+            _draw_heat(panel, of[PAIRS], dict(of[STRIPS].groupby("role")["domain"].first()))
+        else:
+            _draw_curve(panel, of[CURVE], source)
 
 
 def _draw_strips(panel: Axes, rows: pd.DataFrame, layer: str) -> None:
@@ -256,9 +266,6 @@ def _draw_contrast(panel: Axes, rows: pd.DataFrame) -> None:
             stroke: dict[str, Any] = {"color": "black", "markersize": 8, "label": "chance"}
             panel.plot(values["chance"].mean(), y, "|", **stroke)
     handles, names = panel.get_legend_handles_labels()
-    if not handles:
-        _say(panel, "no neuron is pruned")
-        return
     panel.set_yticks(list(labels), list(labels.values()))
     panel.set_ylim(max(labels) + 0.5, -0.5)
     panel.set_xlim(-0.02, 1.02)
@@ -328,7 +335,7 @@ def _draw_curve(panel: Axes, rows: pd.DataFrame, source: str) -> None:
         association = own.groupby(REPLICATE)["association"].first().mean()
         label = f"{TITLES[kind]} ({number(association, 2, signed=True)})"
         panel.errorbar(mean.index + (i - 1) * _SHIFT, mean, yerr=reach, label=label, **_LOOKS[kind])
-    panel.axhline(0.0, color="black", linewidth=0.6)
+    panel.axhline(0.0, color="black", linewidth=0.6, label="chance")
     panel.set_xlim(0.0, 1.0)
     panel.set_xticks([0.0, 0.5, 1.0], ["least", "median", "most"])
     panel.set_xlabel(f"{source} similarity, among\npairs sharing as many values")
@@ -399,8 +406,10 @@ def _missing(table: pd.DataFrame) -> list[str]:
             found.append(
                 f"{name}: no run on permuted labels; run_all.py --only {STUDY} makes them."
             )
-    if len(table[FORM].drop_duplicates()) > MOST_MODELS:
+    if len(_drawn(table)[FORM].drop_duplicates()) > MOST_MODELS:
         found.append(f"The first {MOST_MODELS} of these are drawn; the CSV file has all.")
+    if not (table["panel"] == PAIRS).any():
+        found.append("Left out are the panels of pairs of domains.")
     return found
 
 

@@ -13,14 +13,16 @@ from reports.analysis.long_tail import INTERVAL_NOTE, METRICS, tabulate
 from reports.look.panels import (
     add_legend,
     bin_labels,
-    block_rows,
     counts_text,
     draw_intervals,
+    has_values,
     left_out,
+    metric_rows,
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.units import units_text
+from reports.reading.names import BASELINE
 from reports.statistics.bins import BINS_NOTE
 
 _UNITS = units_text(SCORES[name] for name in METRICS)
@@ -30,12 +32,14 @@ _SPAN = 0.7  # of the place of a bin that its methods take
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric; the methods stand beside each other in every bin."""
-    canvas, rows = block_rows(table, len(METRICS), _HEIGHT)
+    canvas, rows = metric_rows(
+        table, METRICS, _HEIGHT, lambda own, metric: has_values(own, f"{metric}_delta")
+    )
     methods = in_order(table["method"])
     for panels, own in rows:
-        for panel, metric in zip(panels, METRICS, strict=True):
+        for metric, panel in panels.items():
             _draw_panel(panel, own, metric, methods)
-    add_legend(canvas, methods)
+    add_legend(canvas, [BASELINE, *methods])
     return canvas
 
 
@@ -51,7 +55,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]
     labels = bin_labels(rows)
     panel.set_xticks([*labels], labels.values())
     panel.set_xlim(0.5, len(labels) + 0.5)
-    panel.axhline(0.0, color="black", linewidth=0.8)
+    panel.axhline(0.0, color="black", linewidth=0.8, label=look_of(BASELINE)["label"])
     panel.grid(visible=False, axis="x")
     panel.set_xlabel("bin, its domains, its test rows")
     panel.set_ylabel(f"test {one.title}, gain in {units_text([one])}")

@@ -13,11 +13,13 @@ from reports.analysis.differences import with_intervals
 from reports.look.panels import (
     GAP_NOTE,
     add_legend,
-    block_rows,
     counts_text,
     draw_baseline,
     draw_intervals,
+    has_values,
     left_out,
+    metric_rows,
+    with_room,
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
@@ -44,10 +46,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric; a line per method, the plain backbone dashed."""
-    canvas, rows = block_rows(table, len(_METRICS), _HEIGHT)
+    canvas, rows = metric_rows(table, _METRICS, _HEIGHT, has_values)
     methods = in_order(table["method"])
     for panels, own in rows:
-        for panel, metric in zip(panels, _METRICS, strict=True):
+        for metric, panel in panels.items():
             _draw_panel(panel, own, metric, methods)
     add_legend(canvas, methods)
     return canvas
@@ -61,20 +63,12 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]
         shift = _SHIFT ** (number - (len(others) - 1) / 2.0)
         draw_intervals(panel, own["num_domains"] * shift, own, metric, look_of(method))
     panel.set_xscale("log")
-    panel.set_xticks(_ticks(rows))
+    ticks = with_room(rows["num_domains"], lambda low, high: low * _LEAST_GAP <= high)
+    panel.set_xticks(ticks)
     panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel("number of domains in train (log scale)")
     panel.set_ylabel(f"test {SCORES[metric].title}")
-
-
-def _ticks(rows: pd.DataFrame) -> list[int]:
-    """The numbers of domains, from the finest partition down those that have room."""
-    ticks: list[int] = []
-    for number in sorted(set(rows["num_domains"]), reverse=True):
-        if not ticks or number * _LEAST_GAP <= ticks[-1]:
-            ticks.append(number)
-    return ticks[::-1]
 
 
 def notes(table: pd.DataFrame) -> list[str]:

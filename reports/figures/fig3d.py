@@ -8,20 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from benchmark.config import OWN
 from benchmark.metrics import SCORES
 from reports.analysis.differences import with_intervals
 from reports.analysis.sparsity import TOLERANCE, compared_by_sparsity, layers_of
 from reports.look.panels import (
     GAP_NOTE,
     add_legend,
-    block_rows,
     counts_text,
     draw_baseline,
     draw_intervals,
+    has_values,
     left_out,
+    metric_rows,
     shades,
+    with_room,
 )
 from reports.look.part import Figure, draws_note
+from reports.look.style import look_of
 from reports.reading.keys import CELL
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
@@ -29,6 +33,8 @@ from reports.statistics.paired_tests import ENDS
 
 _METRICS = ("auc", "gauc")
 _HEIGHT = 2.4  # inches
+_THIN = 0.8
+_LEAST_GAP = 0.07  # of the width, between ticks
 _MARKERS = "osD^vP<X>h"  # by rising bounds, as the colours
 
 
@@ -50,10 +56,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Canvas:
     """A panel per metric; a point per pair of bounds, the plain backbone as a line."""
-    canvas, rows = block_rows(table, len(_METRICS), _HEIGHT)
+    canvas, rows = metric_rows(table, _METRICS, _HEIGHT, has_values)
     looks = _looks(table)
     for panels, own in rows:
-        for panel, metric in zip(panels, _METRICS, strict=True):
+        for metric, panel in panels.items():
             _draw_panel(panel, own, metric, looks)
     add_legend(canvas, [BASELINE], "bounds of the sparsity ratio")
     return canvas
@@ -77,13 +83,23 @@ def _draw_panel(
 ) -> None:
     draw_baseline(panel, rows, metric)
     points = rows[rows["sparsity_mean"].notna()].sort_values("sparsity_mean")
-    panel.plot(points["sparsity_mean"], points[f"{metric}_mean"], color="#777777", linewidth=0.8)
     for (low, high), look in looks.items():
         own = points[(points["r_min"] == low) & (points["r_max"] == high)]
         style: dict[str, Any] = {**look, "linestyle": "none", "zorder": 3}
         draw_intervals(panel, own["sparsity_mean"], own, metric, style)
         ends = own["sparsity_low"], own["sparsity_high"]
-        panel.hlines(own[f"{metric}_mean"], *ends, color=look["color"], linewidth=0.8)
+        panel.hlines(own[f"{metric}_mean"], *ends, color=look["color"], linewidth=_THIN)
+    grey: dict[str, Any] = {"color": "#777777", "linewidth": _THIN}
+    panel.plot(
+        points["sparsity_mean"], points[f"{metric}_mean"], **grey, label=look_of(OWN)["label"]
+    )
+    if len(points):
+        spread = points["sparsity_high"].max() - points["sparsity_low"].min()
+        ticks = with_room(
+            points["sparsity_mean"], lambda low, high: high - low >= _LEAST_GAP * spread
+        )
+        panel.set_xticks(ticks)
+        panel.xaxis.set_major_formatter("{x:.2f}")
     panel.set_xlabel("sparsity reached on test, mean of the layers")
     panel.set_ylabel(f"test {SCORES[metric].title}")
 

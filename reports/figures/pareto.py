@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 
 from benchmark.metrics import SCORES
@@ -19,6 +22,8 @@ from reports.look.panels import (
     counts_text,
     fit_log_axis,
     left_out,
+    mark_cut,
+    near_ends,
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import look_of
@@ -34,6 +39,7 @@ _COSTS = {
     "latency_batch256_p50_milliseconds": "256 rows, ms (p50)",
 }
 _HEIGHT = 2.6  # inches, of the panels of a backbone
+_ROOM = 0.06  # of the values, above and below them
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -89,22 +95,41 @@ def efficient(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArra
 
 def draw(table: pd.DataFrame) -> Canvas:
     """Two rows of panels, AUC and GAUC, per data set and backbone; a column per cost."""
-    costs = [cost for cost in _COSTS if (table["cost"] == cost).any()]
     canvas, parts = block_parts(table, _HEIGHT)
     for part, group in parts:
-        axes = part.subplots(len(_QUALITIES), len(costs), sharex="col", sharey="row", squeeze=False)
-        for row, quality in zip(axes, _QUALITIES, strict=True):
-            row[0].set_ylabel(f"Test {SCORES[quality].title}")
-            for panel, cost in zip(row, costs, strict=True):
-                is_own = (group["quality"] == quality) & (group["cost"] == cost)
-                _draw_panel(panel, group[is_own])
-        for panel, cost in zip(axes[-1], costs, strict=True):
-            panel.set_xlabel(_COSTS[cost])
-            own = group[group["cost"] == cost]
-            if len(own):
-                fit_log_axis(panel, "x", pd.concat([own["cost_low"], own["cost_high"]]))
+        _draw_block(part, group)
     add_legend(canvas, table["method"])
     return canvas
+
+
+def _draw_block(part: SubFigure, group: pd.DataFrame) -> None:
+    """The panels of a backbone; what no model has gets none."""
+    qualities, costs = (
+        [value for value in values if (group[name] == value).any()]
+        for name, values in (("quality", _QUALITIES), ("cost", _COSTS))
+    )
+    axes = part.subplots(len(qualities), len(costs), sharex="col", sharey="row", squeeze=False)
+    of_panel = dict(zip(product(qualities, costs), axes.flat, strict=True))
+    for (quality, cost), panel in of_panel.items():
+        _draw_panel(panel, group[(group["quality"] == quality) & (group["cost"] == cost)])
+    for row, quality in zip(axes, qualities, strict=True):
+        low, high = near_ends(*_ends(group[group["quality"] == quality], "quality"))
+        room = _ROOM * ((high.max() - low.min()) or 1.0)
+        row[0].set(
+            ylabel=f"Test {SCORES[quality].title}", ylim=(low.min() - room, high.max() + room)
+        )
+    for panel, cost in zip(axes[-1], costs, strict=True):
+        panel.set_xlabel(_COSTS[cost])
+        mean, low, high = (end.map(math.log) for end in _ends(group[group["cost"] == cost], "cost"))
+        fit_log_axis(panel, "x", pd.concat(near_ends(mean, low, high)).map(math.exp))
+    for (quality, cost), panel in of_panel.items():
+        own = group[(group["quality"] == quality) & (group["cost"] == cost)]
+        mark_cut(panel, "x", own, "quality_mean", "cost")
+        mark_cut(panel, "y", own, "cost_mean", "quality")
+
+
+def _ends(rows: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series, pd.Series]:
+    return rows[f"{name}_mean"], rows[f"{name}_low"], rows[f"{name}_high"]
 
 
 def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
@@ -115,10 +140,13 @@ def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
         "color": "#777777",
         "linestyle": "--",
         "linewidth": 0.8,
+        "label": "not dominated",
     }
-    panel.plot(front["cost_mean"], front["quality_mean"], **stairs)
+    if len(front) > 1:
+        panel.plot(front["cost_mean"], front["quality_mean"], **stairs)
     for plain in models.loc[models["method"] == BASELINE, "quality_mean"]:
-        panel.axhline(plain, color=look_of(BASELINE)["color"], linestyle=":", linewidth=0.8)
+        level: dict[str, Any] = {"color": look_of(BASELINE)["color"], "linestyle": ":"}
+        panel.axhline(plain, **level, linewidth=0.8, label="as good as plain")
     for row in models.to_dict("records"):
         style: dict[str, Any] = look_of(str(row["method"])) | {
             f"{axis}err": [[mean - low], [high - mean]]
@@ -138,7 +166,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         f" Dotted: the plain backbone. Vertical bars: {GAP_NOTE}",
         *draws_note(table),
         "Dashed: the models that no other one dominates by its means (at least as good at no more"
-        " cost). Where intervals overlap, who is on the line may be chance.",
+        " cost). Where intervals overlap, who is on the line may be chance. An arrow marks a bar"
+        " that is far longer than the others and leaves the panel; the CSV file has its end.",
         "Parameters are those served outside the embedding table, with all copies that a method"
         " keeps per domain or task; multiply-adds those of one row's matrix products. Latency is"
         " the median of a prediction on one thread after training, with the least and the greatest"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from scipy import stats
 
 from benchmark.metrics import GAINS, SCORES
 from reports.analysis.retuned import num_searches, search_notes
+from reports.look.panels import add_legend
 from reports.look.part import Figure
 from reports.look.style import COLUMN, in_order, look_of, panels
 from reports.look.table import number, p_value
@@ -23,6 +26,7 @@ _METRICS = GAINS | SCORES
 _LEAST_BLOCKS = 3
 _LEAST_FRIEDMAN = 3  # methods
 _FIRST_NAME, _STEP = 1.1, 0.8  # below the axis, in lines
+_BAR = "ranks that are not told apart"
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -72,17 +76,29 @@ def draw(table: pd.DataFrame) -> Canvas:
     """One diagram per metric, the best rank on the left."""
     groups = list(table.groupby("metric", sort=False))
     most = max(len(rows) for _, rows in groups)
-    canvas = panels(len(groups), 1, width=COLUMN, height=0.95 + 0.11 * most)
+    canvas = panels(len(groups), 1, width=COLUMN, height=1.05 + 0.11 * most)
     for axes, (metric, rows) in zip(canvas.axes, groups, strict=True):
         _diagram(axes, str(metric), rows.sort_values("mean_rank", kind="stable"))
+    add_legend(canvas, [])
     return canvas
 
 
+def _are_told_apart(row: pd.Series) -> bool:
+    """True where pairs may be compared: Friedman rejects, or there are only two methods to test."""
+    if np.isnan(row["critical_difference"]):
+        return False
+    return row["methods"] < _LEAST_FRIEDMAN or row["friedman_p"] < TEST_LEVEL
+
+
 def _diagram(axes: Axes, metric: str, rows: pd.DataFrame) -> None:
-    """Ranks on an axis, names below it in two columns, bars over what is not told apart."""
-    num = len(rows)
-    ranks, difference = rows["mean_rank"].to_numpy(), float(rows["critical_difference"].iloc[0])
-    bars = _cliques(ranks, difference)
+    """Ranks on an axis, names below it in two columns, bars over what is not told apart.
+
+    Where Friedman's test does not reject there are neither bars nor a critical difference.
+    """
+    num, first = len(rows), rows.assign(methods=len(rows)).iloc[0]
+    is_told = _are_told_apart(first)
+    ranks, difference = rows["mean_rank"].to_numpy(), float(first["critical_difference"])
+    bars = _cliques(ranks, difference) if is_told else []
     half = (num + 1) // 2
     top, margin = 1.3 + 0.4 * len(bars), 0.3 * (num - 1)
     for place, (method, rank) in enumerate(zip(rows["method"], ranks, strict=True)):
@@ -97,17 +113,23 @@ def _diagram(axes: Axes, metric: str, rows: pd.DataFrame) -> None:
         axes.text(end, -depth, f" {name} ", ha=side, va="center", fontsize=7)
     for level, (low, high) in enumerate(bars):
         height = 0.6 + 0.4 * level
-        axes.plot([low - 0.03, high + 0.03], [height] * 2, color="black", linewidth=2.5)
-    if not np.isnan(difference):
+        style: dict[str, Any] = {"color": "black", "linewidth": 2.5, "label": _BAR}
+        axes.plot([low - 0.03, high + 0.03], [height] * 2, **style)
+    if is_told:
         axes.plot([1.0, 1.0 + difference], [top - 0.4] * 2, color="#555555", marker="|")
         label = f"CD {number(difference, 2)}  "
         axes.text(1.0, top - 0.4, label, ha="right", va="center", fontsize=7)
-    friedman, blocks = rows["friedman_p"].iloc[0], rows["blocks"].iloc[0]
-    text = p_value(friedman)
-    sign = "" if text.startswith("<") else "= "
-    test = "" if np.isnan(friedman) else f", Friedman p {sign}{text}"
-    axes.set_title(f"Mean rank by {_METRICS[metric].title}, {blocks} blocks{test}")
+    axes.set_title(_title(metric, first, is_told=is_told))
     _dress(axes, num, margin, (-_FIRST_NAME - _STEP * (half - 0.5), top))
+
+
+def _title(metric: str, row: pd.Series, *, is_told: bool) -> str:
+    """The metric, the blocks and the test, and below them that no ranks are told apart."""
+    text = p_value(row["friedman_p"])
+    sign = "" if text.startswith("<") else "= "
+    test = "" if np.isnan(row["friedman_p"]) else f", Friedman p {sign}{text}"
+    title = f"Mean rank by {_METRICS[metric].title}, {row['blocks']} blocks{test}"
+    return title if is_told else f"{title}\nno ranks are told apart"
 
 
 def _dress(axes: Axes, num: int, margin: float, heights: tuple[float, float]) -> None:
@@ -155,7 +177,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         + (
             " Friedman's test needs three methods."
             if np.isnan(first["friedman_p"])
-            else " Where Friedman's test of equal ranks is not significant, no pair is."
+            else " Where Friedman's test of equal ranks is not significant, no pair is, and neither"
+            " CD nor bars are drawn."
         )
     )
     lines.append(

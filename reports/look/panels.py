@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -31,6 +31,7 @@ GAP_NOTE = (
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _MOST_DECADES = 3  # with ticks at 3, 30, 300 too
 _LONGEST = 105  # characters that a page is wide
+_MOST_REACH = 4.0  # medians: what of an interval is further from its mean is cut
 _LEAST_ROOM = 1.25  # factor beyond the values, which may all be equal
 
 
@@ -67,6 +68,27 @@ def block_rows(
     """A canvas with a titled row of panels per block of a table, and each row with its numbers."""
     canvas, parts = block_parts(table, height)
     return canvas, [(part.subplots(1, columns, squeeze=False)[0], own) for part, own in parts]
+
+
+def metric_rows(
+    table: pd.DataFrame,
+    metrics: Sequence[str],
+    height: float,
+    has_values: Callable[[pd.DataFrame, str], bool],
+) -> tuple[Canvas, list[tuple[dict[str, Axes], pd.DataFrame]]]:
+    """As `block_rows`, a panel for each metric of which the block has values, by metric."""
+    canvas, parts = block_parts(table, height)
+    rows = []
+    for part, own in parts:
+        known = [metric for metric in metrics if has_values(own, metric)] or [metrics[0]]
+        panels = part.subplots(1, len(known), squeeze=False)[0]
+        rows.append((dict(zip(known, panels, strict=True)), own))
+    return canvas, rows
+
+
+def has_values(rows: pd.DataFrame, metric: str) -> bool:
+    """True of a metric with a mean in any row, in the column `<metric>_mean`."""
+    return bool(rows[f"{metric}_mean"].notna().any())
 
 
 def left_out(table: pd.DataFrame) -> list[str]:
@@ -110,6 +132,42 @@ def draw_baseline(panel: Axes, rows: pd.DataFrame, name: str) -> None:
     look = look_of(BASELINE)
     for mean in rows.loc[rows["method"] == BASELINE, f"{name}_mean"].head(1):
         panel.axhline(mean, color=look["color"], linestyle="--", label=look["label"])
+
+
+def near_ends(mean: pd.Series, low: pd.Series, high: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """The ends of intervals as far as an axis has to show them; undefined ones are the mean.
+
+    An end is no further from its mean than some times the median of all.
+    """
+    reach = pd.concat([mean - low, high - mean])
+    most = _MOST_REACH * reach[reach > 0.0].median()
+    below, above = ((end - mean).abs().clip(upper=most).fillna(0.0) for end in (low, high))
+    return mean - below, mean + above
+
+
+def mark_cut(panel: Axes, axis: Literal["x", "y"], rows: pd.DataFrame, at: str, name: str) -> None:
+    """Arrows where the intervals of `<name>` leave the panel along an axis.
+
+    Rows have a `method`, `at` names their place on the other axis.
+    """
+    lower, upper = panel.get_xlim() if axis == "x" else panel.get_ylim()
+    arrows = "<>" if axis == "x" else "v^"
+    for row in rows.to_dict("records"):
+        cuts = ((row[f"{name}_low"] < lower, lower), (row[f"{name}_high"] > upper, upper))
+        for (is_cut, end), arrow in zip(cuts, arrows, strict=True):
+            if is_cut:
+                point = (end, row[at]) if axis == "x" else (row[at], end)
+                colour = look_of(row["method"])["color"]
+                panel.plot(*point, color=colour, marker=arrow, markersize=3.5, clip_on=False)
+
+
+def with_room(values: Iterable[float], are_apart: Callable[[float, float], bool]) -> list[float]:
+    """Values for ticks in rising order: from the greatest down those apart from the one above."""
+    ticks: list[float] = []
+    for value in sorted(set(values), reverse=True):
+        if not ticks or are_apart(value, ticks[-1]):
+            ticks.append(value)
+    return ticks[::-1]
 
 
 def shades(num: int) -> list[tuple[float, ...]]:

@@ -85,3 +85,12 @@ def test_figure_shades_the_band_that_training_aims_at(folder: Folder):
     labels = canvas.axes[3].get_legend_handles_labels()[1]
 
     assert labels == ["band [0.15, 0.25]", "layer0", "layer1"]
+
+
+def test_panels_name_what_is_adasparses_and_have_a_tick_at_each_evaluation(folder: Folder):
+    canvas = FIGURE.draw(table_of(folder))
+
+    labels = [panel.get_ylabel() for panel in canvas.axes[:4]]
+    assert [label.startswith("AdaSparse's") for label in labels] == [False, False, True, True]
+    assert canvas.axes[0].get_xticks().tolist() == [0.5, 1.0, 1.5]
+    assert "range over the runs" in [text.get_text() for text in canvas.legends[0].get_texts()]

@@ -109,4 +109,4 @@ def test_bounds_are_labelled_in_rising_order_after_the_base(folder: Folder):
     legend = fig3d.FIGURE.draw(folder.tabulated(fig3d.FIGURE)).legends[0]
 
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts == ["plain", "[0.05, 0.1]", "[0.15, 0.25]"]
+    assert texts == ["plain", "AdaSparse", "[0.05, 0.1]", "[0.15, 0.25]"]

@@ -84,3 +84,23 @@ def test_more_backbones_than_fit_are_named_in_the_caption(finished: Folder) -> N
     assert len(FIGURE.draw(more).subfigs) == 4
     assert "first 4 of 6" in FIGURE.notes(more)[-1]
     assert "first" not in FIGURE.notes(table)[-1]
+
+
+def test_one_far_interval_does_not_set_the_axis(finished: Folder) -> None:
+    table = finished.tabulated(FIGURE)
+    is_own = (table["backbone"] == "dnn") & (table["quality"] == "auc")
+    far = table.index[is_own & (table["method"] == "adasparse")]
+    table.loc[is_own, ["quality_low", "quality_high"]] = np.nan
+    wide = pd.concat([table, table[is_own].assign(method="star"), table[is_own].assign(method="x")])
+    wide = wide.reset_index(drop=True)
+    is_new = wide["method"].isin(["star", "x"])
+    wide.loc[is_new, "quality_low"] = wide["quality_mean"] - 0.01
+    wide.loc[is_new, "quality_high"] = wide["quality_mean"] + 0.01
+    wide.loc[far, ["quality_low", "quality_high"]] = [0.0, 1.0]
+
+    panel = FIGURE.draw(wide).axes[0]
+
+    low, high = panel.get_ylim()
+    assert high - low < 0.2
+    arrows = {line.get_marker(): line.get_ydata()[0] for line in panel.lines}
+    assert (arrows["v"], arrows["^"]) == (low, high)

@@ -86,3 +86,25 @@ def test_diagram_names_every_method_and_its_rank() -> None:
     assert all(f"{name} {rank}.00" in texts for name, rank in [("plain", 1), ("my_method", 6)])
     assert "CD 2.00" in texts
     assert "Friedman p = 0.010" in axes.get_title()
+
+
+@pytest.mark.parametrize(("p", "is_told"), [(0.01, True), (0.3, False), (np.nan, False)])
+def test_diagram_tells_nothing_apart_unless_friedman_rejects(p: float, is_told: bool) -> None:
+    table = pd.DataFrame(
+        {
+            "metric": "auc",
+            "method": ["plain", "maml", "star"],
+            "mean_rank": [1.0, 1.2, 3.0],
+            "blocks": 6,
+            "data_sets": 1,
+            "friedman_p": p,
+            "critical_difference": 1.0,
+        }
+    )
+
+    canvas = FIGURE.draw(table)
+
+    axes = canvas.axes[0]
+    assert any("CD" in text.get_text() for text in axes.texts) == is_told
+    assert bool(canvas.legends) == is_told  # of the bars
+    assert ("no ranks are told apart" in axes.get_title()) != is_told
