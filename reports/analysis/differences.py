@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -79,9 +80,14 @@ def independent(values: pd.Series) -> NDArray[np.float64]:
     return by_draw(values.to_numpy(np.float64), values.index)
 
 
-def mean_interval(values: pd.Series) -> Interval:
-    """The t interval of a mean over runs, from values by draw."""
-    return paired_interval(independent(values))
+def mean_interval(values: pd.Series, limit: float = math.inf) -> Interval:
+    """The t interval of a mean over runs, from values by draw; no mean can be beyond +-`limit`."""
+    return paired_interval(independent(values), limit=limit)
+
+
+def delta_interval(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> Interval:
+    """The t interval of the mean of `run_deltas`, within what the metric can differ by."""
+    return mean_interval(run_deltas(own, other, metric), metric_of(metric).widest)
 
 
 def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: str) -> Interval:
@@ -92,7 +98,7 @@ def interval_around(scores: pd.DataFrame, keys: Mapping[str, object], metric: st
     undefined for the plain backbone itself.
     """
     own = rows_of(scores, keys)
-    gap = mean_interval(run_deltas(own, plain_of(scores, keys), metric))
+    gap = delta_interval(own, plain_of(scores, keys), metric)
     mean = own[metric].mean(skipna=False)
     around = Interval(mean, mean + gap.low - gap.mean, mean + gap.high - gap.mean, gap.num)
     return around.clipped(0.0, metric_of(metric).widest)
@@ -103,13 +109,14 @@ def achieved_share(
 ) -> Interval:
     """The part of the way from the plain backbone to the ceiling of the draw, over runs of both.
 
+    The metric is an expected one, which no model has beyond the ceiling: no share exceeds 1.
     Undefined where that way is shorter than `LEAST_WAY` in any run: a share of nothing is noise.
     """
     pairs = run_pairs(own, plain, metric)
     way = ceiling.loc[pairs.index].to_numpy(np.float64) - pairs["other"]
     if ((-way if metric_of(metric).lower_is_better else way) < LEAST_WAY).any():
         way[:] = np.nan
-    return mean_interval((pairs["own"] - pairs["other"]) / way)
+    return mean_interval((pairs["own"] - pairs["other"]) / way).clipped(-math.inf, 1.0)
 
 
 def moments(name: str, values: pd.Series) -> dict[str, object]:

@@ -32,6 +32,7 @@ LEAST_ROWS = 50  # test rows of a domain whose mask is judged
 SEPARATOR = " \N{MIDDLE DOT} "  # between the values of a domain's name
 MOST_DOMAINS = 100  # those with the most test rows
 LEAST_CONTRASTED = 3  # domains: D_a, one like it and another
+WIDEST = 2.0  # difference of two rank correlations
 LEAST_DOMAINS = 8  # of a correlation over their pairs
 KEPT = 0.5  # a neuron is kept where its gate is open for so many of a domain's test rows
 _TIE = 1e-6  # weight of the mean factor, which orders neurons of equal keep-rates
@@ -368,7 +369,7 @@ def _tests(found: Found, runs: Sequence[Replicate], layers: Sequence[str]) -> di
     for kind in NULLS:
         both = [run for run in by_kind["trained"] if run in by_kind[kind]]
         own, other = (_means({run: by_kind[k][run] for run in both}) for k in ("trained", kind))
-        row |= mean_interval(own[0] - other[0]).named(f"delta_{kind}")
+        row |= mean_interval(own[0] - other[0], WIDEST).named(f"delta_{kind}")
         row[f"delta_{kind}_p"] = two_sided(own[1] - other[1], own[2] - other[2])
     return row
 

@@ -17,7 +17,7 @@ from benchmark.config import BASELINE, OWN, Json, RunConfig
 from benchmark.store.records import RunRecord
 from reports.analysis.differences import independent, rows_of
 from reports.analysis.long_tail import bin_gain, bin_tuning, scores_by_run
-from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES, compare_masks
+from reports.analysis.masks import OWN_FORM, PAPER_FORM, STUDY, TITLES, WIDEST, compare_masks
 from reports.analysis.sparsity import band_margins, reached
 from reports.analysis_plan import ANALYSIS
 from reports.claims.evidence import ComparedModel, Evidence, absent, blocked_by, counted
@@ -136,7 +136,9 @@ def overlap_follows_similarity(evidence: Evidence, form: str) -> list[Part]:
         Part(
             label=f"{FORMS[form]}, rank correlation of similarity and overlap,"
             f" trained \N{MINUS SIGN} {title}",
-            measure=partial(paired_interval, independent(by_run[f"delta_{kind}_mean"])),
+            measure=partial(
+                paired_interval, independent(by_run[f"delta_{kind}_mean"]), limit=WIDEST
+            ),
             unit="correlation",
             p_value=float(pooled[f"delta_{kind}_p_holm"].iloc[0]) if len(pooled) else math.nan,
             needs="the study masks with two seeds or more",
@@ -289,7 +291,7 @@ def _ratios(
         parts.append(
             Part(
                 label=f"sparsity ratio of {subject.title}, {words} of its bounds",
-                measure=partial(paired_interval, independent(sign * own)),
+                measure=partial(paired_interval, independent(sign * own), limit=1.0),
                 unit=RATIO,
                 needs="two seeds or more whose ratios differ",
                 blocked=blocked_by(subject),

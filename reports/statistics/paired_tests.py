@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,11 +48,13 @@ class Interval:
 NO_INTERVAL = Interval(np.nan, np.nan, np.nan, 0)
 
 
-def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
+def paired_interval(
+    deltas: ArrayLike, level: float = LEVEL, *, limit: float = math.inf
+) -> Interval:
     """The t interval of the mean of differences that were taken seed by seed.
 
     One undefined difference makes all undefined; the bounds are nan below two differences, and
-    where all are equal, which is no certainty.
+    where all are equal, which is no certainty. They end at +-`limit`, beyond which no mean can be.
     """
     values = np.asarray(deltas, np.float64)
     if values.size == 0:
@@ -60,7 +63,7 @@ def paired_interval(deltas: ArrayLike, level: float = LEVEL) -> Interval:
     if values.size < 2:
         return Interval(mean, np.nan, np.nan, 1)
     half = float(stats.t.ppf((1.0 + level) / 2.0, values.size - 1)) * _standard_error(values)
-    return Interval(mean, mean - half, mean + half, values.size)
+    return Interval(mean, mean - half, mean + half, values.size).clipped(-limit, limit)
 
 
 def over_draws(intervals: Sequence[Interval]) -> Interval:

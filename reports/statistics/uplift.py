@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from reports.statistics.estimates import Component, Estimate, own_component, two
 from reports.statistics.paired_tests import NO_INTERVAL, Interval, over_draws
 
 MEASURES = ("ctr", "cpc", "revenue")
+LEAST_UPLIFT = -100.0  # percent: that of nothing over something
 LEAST_REQUESTS = 10  # of a domain that is judged
 TIE = 1e-12  # sums of the same numbers in another order differ by less
 
@@ -50,12 +52,13 @@ def uplift_intervals(summands: NDArray[np.float64]) -> dict[str, Interval]:
     shares = np.stack([of_clicks, of_revenue - of_clicks, of_revenue], axis=-1)
     added = (uplift[:, np.newaxis] + 100.0) * shares  # (S, R, 3)
     requests = np.arange(summands.shape[1])
-    return {
+    found = {
         name: two_way_estimate(
             uplift[:, i], partial(rows_component, added[:, :, i], None, requests)
-        ).interval()
+        )
         for i, name in enumerate(MEASURES)
     }
+    return {name: one.interval().clipped(LEAST_UPLIFT, math.inf) for name, one in found.items()}
 
 
 def uplifted_domains(

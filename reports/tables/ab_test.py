@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from reports.statistics.auction import (
 from reports.statistics.paired_tests import Interval, over_draws
 from reports.statistics.uplift import (
     LEAST_REQUESTS,
+    LEAST_UPLIFT,
     MEASURES,
     UpliftedDomains,
     over_all_draws,
@@ -143,7 +145,8 @@ def _row(draws: Sequence[_OnDraw]) -> dict[str, object]:
     row = _averages([measures for one in draws for measures in one.measures])
     row["pairs"] = sum(one.num_pairs for one in draws)
     for measure in MEASURES:
-        uplift = over_draws([one.uplifts[measure] for one in compared])
+        found = over_draws([one.uplifts[measure] for one in compared])
+        uplift = found.clipped(LEAST_UPLIFT, math.inf)
         row |= uplift.named(f"{measure}_uplift_percent")
     return row | {
         "judged_domains": domains.num,

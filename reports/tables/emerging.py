@@ -10,11 +10,10 @@ import pandas as pd
 
 from benchmark.metrics import METRICS, metric_of
 from reports.analysis.differences import (
-    mean_interval,
+    delta_interval,
     moments,
     plain_of,
     rows_of,
-    run_deltas,
 )
 from reports.look import columns
 from reports.look.table import Table
@@ -100,7 +99,7 @@ def _model_row(scores: pd.DataFrame, method: str, group: str) -> dict[str, objec
     own, plain = rows_of(scores, keys), plain_of(scores, keys)
     row: dict[str, object] = {"method": method, "runs": len(own)}
     for name in _SOURCE:
-        gain = mean_interval(run_deltas(own, plain, name))
+        gain = delta_interval(own, plain, name)
         row |= moments(name, own[name]) | gain.named(f"{name}_delta")
     return row
 

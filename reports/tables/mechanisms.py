@@ -99,7 +99,7 @@ def _row(
     row |= achieved_share(own, others["plain"], _METRIC, best).named(f"{_METRIC}_share")
     for name, other in others.items():
         deltas = independent(run_deltas(own, other, _METRIC))
-        interval = paired_interval(deltas).clipped(-_ENTRY.widest, _ENTRY.widest)
+        interval = paired_interval(deltas, limit=_ENTRY.widest)
         row |= interval.named(f"delta_{name}")
         row[f"delta_{name}_p"] = paired_p_value(deltas)
         row[f"delta_{name}_detectable"] = minimum_detectable(deltas)

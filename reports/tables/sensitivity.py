@@ -36,6 +36,7 @@ from reports.statistics.paired_tests import Interval
 
 METRIC = "auc"
 _ENTRY = METRICS[METRIC]
+_WIDEST_CHANGE = 2.0 * _ENTRY.widest  # of a difference
 Models = Mapping[str, Mapping[Replicate, RunRecord]]  # runs of each method
 _AS_USUAL = "as in Table 1"
 _NO_CHANGE = "no change seen"
@@ -91,14 +92,16 @@ def change_of(gap: Gap, base: Gap) -> Interval:
     places = sorted(gap.runs.keys() & base.runs.keys())
     if len({place.draw for place in places}) > 1:
         changes = [gap.runs[place] - base.runs[place] for place in places]
-        return mean_interval(pd.Series(changes, [place.draw for place in places]))
+        by_draw = pd.Series(changes, [place.draw for place in places])
+        return mean_interval(by_draw, _WIDEST_CHANGE)
     return independent_change(gap.estimate, base.estimate)
 
 
 def independent_change(own: Estimate, base: Estimate) -> Interval:
     """The difference of two independent estimates; its bounds are nan where one has no error."""
     parts = (Component(found.error**2, found.freedom) for found in (own, base))
-    return Estimate(own.mean - base.mean, min(own.num, base.num), *parts).interval()
+    mean, num = own.mean - base.mean, min(own.num, base.num)
+    return Estimate(mean, num, *parts, limit=_WIDEST_CHANGE).interval()
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:

@@ -81,11 +81,11 @@ def _rows(gains: DomainGains) -> list[dict[str, object]]:
             **{name: record[name] for name in _COUNTS},
             "plain_auc": float(gains.plain[:, place].mean()),
             "auc": float(gains.auc[:, place].mean()),
-            **interval.clipped(-1.0, 1.0).named("auc_delta"),
+            **interval.named("auc_delta"),
             "is_worse": bool(gains.gain[:, place].mean() < -TIE),
         }
         for place, record in enumerate(gains.domains.to_dict("records"))
-        for interval in [paired_interval(gains.gain[:, place])]
+        for interval in [paired_interval(gains.gain[:, place], limit=_AUC.widest)]
     ]
 
 

@@ -125,3 +125,12 @@ def test_predictions_of_other_rows_are_refused(finished: Folder) -> None:
 
     with pytest.raises(RecordError, match="its test rows are not those of"):
         finished.tabulated(TABLE)
+
+
+def test_no_share_exceeds_all_of_the_way() -> None:
+    own, plain = frame(expected_auc=[0.62, 0.78]), frame(expected_auc=[0.6, 0.6])
+
+    share = achieved_share(own, plain, "expected_auc", pd.Series({0: 0.8}))
+
+    assert share.low < 0.0  # below, there is no end
+    assert share.high == 1.0

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
+from scipy import stats
 
 from benchmark.store.files import write_parquet
+from reports.analysis.differences import delta_interval
 from reports.tables.emerging import TABLE
 from tests.test_reports.conftest import bounds_of, forge_record, row_of
 
@@ -132,3 +135,19 @@ def test_group_of_all_domains_has_the_gauc_of_the_record(folder: Folder) -> None
 
     assert row["gauc_mean"] == pytest.approx(folder.over_seeds("gauc", "adasparse").mean())
     assert (row["domains"], row["gauc_domains"]) == (5, 4)
+
+
+@pytest.mark.parametrize(("metric", "is_bounded"), [("gauc", True), ("logloss", False)])
+def test_interval_of_far_apart_seeds_stays_within_what_is_possible(
+    metric: str, *, is_bounded: bool
+) -> None:
+    own, plain = (
+        pd.DataFrame({"draw": 0, "seed": [1, 2], metric: values})
+        for values in ([0.9, 0.5], [0.4, 0.6])
+    )
+
+    found = delta_interval(own, plain, metric)
+
+    half = 0.3 * stats.t.ppf(0.975, 1)  # the differences are 0.5 and -0.1
+    expected = [-1.0, 1.0] if is_bounded else [0.2 - half, 0.2 + half]
+    assert [found.low, found.high] == pytest.approx(expected)

@@ -33,6 +33,12 @@ def test_interval_without_two_defined_differences_has_no_bounds(deltas, mean):
     assert np.isnan([interval.low, interval.high]).all()
 
 
+def test_interval_ends_at_its_limit():
+    interval = paired_interval([-0.1, 0.3], limit=1.0)  # half its width is 2.5
+
+    assert (interval.mean, interval.low, interval.high) == (pytest.approx(0.1), -1.0, 1.0)
+
+
 def test_p_value_agrees_with_scipy():
     left, right = np.random.default_rng(3).normal(size=(2, 5))
 
