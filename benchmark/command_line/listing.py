@@ -99,7 +99,8 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
     splits = [f"{split} {rows[split]:,} rows, {rates[split]:.2%} clicks" for split in rows]
     lines = [f"{name}: {'; '.join(splits)}; {SPLIT_WORDS[card['split_kind']]}"]
     if card["train_rows_dropped_by_cap"]:
-        lines.append(f"the {card['train_rows_dropped_by_cap']:,} earliest train rows are left out")
+        kind = "other" if card["split_kind"].startswith("shuffle") else "earliest"
+        lines.append(f"the {card['train_rows_dropped_by_cap']:,} {kind} train rows are left out")
     times = [f"{split} {first} to {last}" for split, (first, last) in card["times"].items()]
     lines += [f"times ({card['timestamp']}): {'; '.join(times)}"] if times else []
     named = [part for part in card["counts"] if part["column"]]

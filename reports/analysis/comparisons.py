@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.config import OWN, SECOND_SEARCH
 from benchmark.metrics import METRICS, SCORES
+from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import CELL, DATA, Block, Replicate, draw_of
@@ -141,7 +142,8 @@ def compare(runs: Runs) -> pd.DataFrame:
         ]
         if rows:
             table = _corrected(pd.DataFrame(rows))
-            table["star"] &= not few_rows(main, block.family)
+            has_verdicts = PRESETS[runs.preset].has_verdicts
+            table["star"] &= has_verdicts and not few_rows(main, block.family)
             blocks.append(table.assign(draws=models["draws"].max()))
     if not blocks:
         return pd.DataFrame()

@@ -328,7 +328,9 @@ def _numbers(
 ) -> dict[str, object]:
     """The numbers of these runs together."""
     jaccards = _jaccards(models, layers)
-    return {"runs": len(models)} | jaccards | _tests(found, list(models), layers)
+    permuted = sum(run.seed in model.rankings.get("permuted", {}) for run, model in models.items())
+    counts = {"runs": len(models), "permuted_runs": permuted}
+    return counts | jaccards | _tests(found, list(models), layers)
 
 
 def _jaccards(models: Mapping[Replicate, MaskedModel], layers: Sequence[str]) -> dict[str, object]:

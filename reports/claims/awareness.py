@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import estimate, peers_of
 from reports.claims.evidence import Evidence
@@ -55,7 +56,9 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         arms, peers = _arms(runs, block, model["method"]), peers_of(everything, block)
         keys = {name: model[name] for name in (*MODEL, "planned_runs", "draws")}
         rows += [
-            keys | {"metric": metric} | _row(arms, metric, peers.tuning(metric))
+            keys
+            | {"metric": metric, "has_verdicts": PRESETS[runs.preset].has_verdicts}
+            | _row(arms, metric, peers.tuning(metric))
             for metric in METRICS
         ]
     return pd.DataFrame(rows)
@@ -109,7 +112,12 @@ def _added_parameters(arms: Arms) -> float:
 
 
 def answers(table: pd.DataFrame) -> list[str]:
-    """A sentence on the AUC of each method that goes as far as its runs do."""
+    """A sentence on the AUC of each method that goes as far as its runs do.
+
+    None at a preset without verdicts.
+    """
+    if not table["has_verdicts"].all():
+        return []
     has_one_log = len(table[DATA].drop_duplicates()) == 1
     rows = table[table["metric"] == _SENTENCE_METRIC].to_dict("records")
     return [

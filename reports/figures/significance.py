@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from scipy import stats
 
 from benchmark.metrics import GAINS, SCORES
+from benchmark.protocol import PRESETS
 from reports.analysis.retuned import num_searches, search_notes
 from reports.look.panels import add_legend
 from reports.look.part import Figure
@@ -40,7 +41,10 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """
     scores = runs.study("main").metrics()
     rows = [row for metric in _METRICS for row in _ranked(scores, metric)] if len(scores) else []
-    return pd.DataFrame(rows).assign(searches=num_searches(runs)) if rows else pd.DataFrame()
+    if not rows:
+        return pd.DataFrame()
+    facts = {"searches": num_searches(runs), "has_verdicts": PRESETS[runs.preset].has_verdicts}
+    return pd.DataFrame(rows).assign(**facts)
 
 
 def _ranked(scores: pd.DataFrame, metric: str) -> list[dict[str, object]]:
@@ -85,7 +89,7 @@ def draw(table: pd.DataFrame) -> Canvas:
 
 def _are_told_apart(row: pd.Series) -> bool:
     """True where pairs may be compared: Friedman rejects, or there are only two methods to test."""
-    if np.isnan(row["critical_difference"]):
+    if np.isnan(row["critical_difference"]) or not row["has_verdicts"]:
         return False
     return row["methods"] < _LEAST_FRIEDMAN or row["friedman_p"] < TEST_LEVEL
 
@@ -165,6 +169,9 @@ def notes(table: pd.DataFrame) -> list[str]:
         f" {', '.join(name_of(name) for name in in_order(table['method']))}.",
         *search_notes(table, is_contained=False),
     ]
+    if not first["has_verdicts"]:
+        lines.append("The preset is too small for any word on which ranks differ.")
+        return lines
     if np.isnan(first["critical_difference"]):
         lines.append(
             f"Fewer than {_LEAST_BLOCKS} blocks: too few for a critical difference, so nothing is"

@@ -62,7 +62,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
     pooled = table[table["seed"].isna()]
     first = pooled.drop_duplicates(DATA).to_dict("records")
     notes = [_domains_note(cast("Mapping[str, Any]", row)) for row in first]
-    if pooled["permuted_mean"].isna().all():
+    if (pooled["permuted_runs"] == 0).all():
         notes.append(
             "labels permuted: no run, so that nothing here tells what is learned from labels from"
             f" what inputs and click rates give; run_all.py --only {STUDY} makes it."

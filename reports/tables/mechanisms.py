@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics import metric_of
+from benchmark.protocol import PRESETS
 from reports.analysis.differences import (
     SHARE_NOTE,
     achieved_share,
@@ -80,7 +81,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
             rows.append(_row(scores, model, changes, best))
         mean = best.mean(skipna=False)
         rows.append({**block._asdict(), "method": CEILING, f"{_METRIC}_mean": mean})
-    return _corrected(pd.DataFrame(rows))
+    has_verdicts = PRESETS[runs.preset].has_verdicts
+    return _corrected(pd.DataFrame(rows).assign(has_verdicts=has_verdicts))
 
 
 def _row(
@@ -116,7 +118,8 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per world."""
-    notes = [_null_note(table), _detectable_note(table), _worlds_note(table), *draws_note(table)]
+    notes = [_null_note(table)] if table["has_verdicts"].all() else []
+    notes += [_detectable_note(table), _worlds_note(table), *draws_note(table)]
     notes += [*_NOTES, *capped_note(table)]
     return columns.laid_out(table, _COLUMNS, notes)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.metrics import METRICS
+from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
 from reports.analysis.comparisons import estimate
 from reports.analysis.differences import mean_interval, moments, rows_of
@@ -126,7 +127,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
                 counts = {"runs": len(found), "capped": capped_share(found)}
                 numbers = counts | moments(METRIC, found[METRIC])
                 rows.append(model | numbers | _gaps(own, first, model["method"]) | of_setting)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(has_verdicts=PRESETS[runs.preset].has_verdicts)
 
 
 def _gaps(own: Models, base: Models, method: str) -> dict[str, object]:
@@ -200,7 +201,8 @@ def arrange(table: pd.DataFrame) -> TableLayout:
         )
         for _, rows in table.groupby(BLOCK, sort=False)
     ]
-    computed = [_moves(rows) for _, rows in table.groupby(BLOCK, sort=False)]
+    judged = table[table["has_verdicts"]]
+    computed = [_moves(rows) for _, rows in judged.groupby(BLOCK, sort=False)]
     notes = [*computed, _count_note(table), *_NOTES, *draws_note(table), *capped_note(table)]
     return TableLayout(
         columns=headings,
@@ -237,8 +239,8 @@ def _gap_entry(row: dict | None) -> Entry:
 
 
 def _answer(rows: pd.DataFrame) -> str:
-    """The answer whether the order of the first row holds under a setting."""
-    if (rows["changes"] == "").all():
+    """The answer whether the order of the first row holds; empty of that row, or unjudged."""
+    if (rows["changes"] == "").all() or not rows["has_verdicts"].all():
         return ""
     turned = str(rows["turned"].iloc[0])
     if turned:

@@ -1,5 +1,7 @@
 """Remarks on a log by its card."""
 
+import pytest
+
 from benchmark.command_line.listing import card_lines
 from benchmark.store.remarks import MOST_UNSEEN, remarks_on
 
@@ -64,3 +66,12 @@ def test_a_run_says_nothing_of_what_a_log_has_not():
     plain |= {"counts": CARD["counts"][:1], "published": {}, "overlap_lines": []}
 
     assert len(card_lines(plain)) == 1
+
+
+@pytest.mark.parametrize(
+    ("split_kind", "kind"), [("time", "earliest"), ("cut 1", "earliest"), ("shuffle", "other")]
+)
+def test_only_a_split_by_time_leaves_the_earliest_rows_out(split_kind, kind):
+    lines = card_lines(CARD | {"split_kind": split_kind})
+
+    assert f"  the 1,500 {kind} train rows are left out" in lines

@@ -43,7 +43,7 @@ def made(
     """A table of one method, its differences in 0.0001 as mean, low and high."""
     row: dict[str, object] = {"dataset": "world", "partition": "scenario", "backbone": "dnn"}
     row |= {"method": "adasparse", "metric": "auc", "runs": 4, "planned_runs": 4, "draws": 1}
-    row |= {"capped": 0.0, "added_parameters": 96.0}
+    row |= {"capped": 0.0, "added_parameters": 96.0, "has_verdicts": True}
     row |= {f"{arm}_mean": 0.7 for arm in ("plain", "placebo", "method")}
     row |= {f"share_{end}": math.nan for end in ("mean", "low", "high")}
     for name, values in zip(PARTS, (gain, awareness, capacity), strict=True):

@@ -75,6 +75,7 @@ def test_diagram_names_every_method_and_its_rank() -> None:
             "mean_rank": np.arange(6) + 1.0,
             "blocks": 6,
             "data_sets": 1,
+            "has_verdicts": True,
             "friedman_p": 0.01,
             "critical_difference": 2.0,
         }
@@ -97,6 +98,7 @@ def test_diagram_tells_nothing_apart_unless_friedman_rejects(p: float, is_told: 
             "mean_rank": [1.0, 1.2, 3.0],
             "blocks": 6,
             "data_sets": 1,
+            "has_verdicts": True,
             "friedman_p": p,
             "critical_difference": 1.0,
         }

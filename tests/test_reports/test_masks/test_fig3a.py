@@ -26,6 +26,7 @@ def test_too_few_domains_are_told_and_drawn(make: Callable[..., Runs], num_domai
     table, numbers = TABLE.tabulate(runs), FIGURE.tabulate(runs)
 
     assert "Too few" in words_of(table)
+    assert "no run" not in words_of(table)  # there are some, on permuted labels too
     assert np.isnan(mask_row(table, "layer1")["trained_mean"])
     assert numbers.empty == (num_domains < 4)
     if not numbers.empty:
