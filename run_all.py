@@ -151,7 +151,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         stop_workers()
     if "cost" in selection.studies:
         store_growth(store.out, selection.methods)
-    print(f"report: {build(store.out)}", flush=True)
+    print("writing the report ...", flush=True)
+    show(["", *result_lines(build(store.out))])
     plan = grid.agenda.plan
     if plan.searches:
         from benchmark.tuning.sampler import write_journals  # optuna is slow to import
@@ -201,11 +202,19 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
     return logs
 
 
+def result_lines(page: Path) -> list[str]:
+    """The answer and the leaderboard beside a page, and where the page is."""
+    from reports.build import SUMMARY
+
+    text = page.with_name(SUMMARY).read_text(encoding="utf-8")
+    return [*text.splitlines(), "", f"report: {page.as_uri()}"]
+
+
 def report_only(store: RunStore) -> int:
     """Write the report of what is there; failed cells and unequal budgets show in the exit code."""
     from reports.build import build, problems_of
 
-    show([f"report: {build(store.out)}"])
+    show(result_lines(build(store.out)))
     problems = problems_of(store.out)
     if problems:
         show([f"{len(problems)} problems. First: {problems[0]}"])
@@ -229,12 +238,16 @@ def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
     """Run what is open with one line for each, and a bar on a terminal."""
     from tqdm import tqdm
 
+    from benchmark.command_line.progress import duration
+
     total, planned = grid.agenda.num_open, grid.agenda.num_planned
     if total < planned:
         failed = grid.agenda.num_given_up
         done = planned - total - failed
         end = f", {failed} had failed (--retry-failed runs them again)" if failed else ""
         print(f"{done} of {planned} trainings were done before{end}")
+    if total:
+        print(f"{total} trainings -> {grid.store.out}", flush=True)
     start = time.monotonic()
     with tqdm(total=total, unit="training", disable=not sys.stderr.isatty()) as bar:
         for count, outcome in enumerate(grid.run(execute), 1):
@@ -242,7 +255,7 @@ def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
             left = grid.agenda.num_open
             seconds = (time.monotonic() - start) / count * left
             bar.write(
-                f"[{total - left}/{total}] {grid.line(outcome)}; about {seconds:.0f} s left",
+                f"[{total - left}/{total}] {grid.line(outcome)}; about {duration(seconds)} left",
                 file=sys.stdout,
             )
             sys.stdout.flush()

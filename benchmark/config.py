@@ -185,8 +185,17 @@ class RunConfig:
     @property
     def title_without_seed(self) -> str:
         """The cell of the run in messages."""
+        return f"{self.log}/{'+'.join(self.partition)} {self._model_with_changes}"
+
+    @property
+    def short_title(self) -> str:
+        """The cell of the run in progress lines, without the domains of its log."""
+        return f"{self.log} {self._model_with_changes}"
+
+    @property
+    def _model_with_changes(self) -> str:
         words = ", ".join(self.changes)
-        return f"{self.log}/{'+'.join(self.partition)} {self.model}{f' ({words})' if words else ''}"
+        return f"{self.model} ({words})" if words else self.model
 
     @property
     def changes(self) -> list[str]:

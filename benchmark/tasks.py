@@ -24,6 +24,11 @@ class Task(Protocol):
         """The name of the task in messages."""
         ...
 
+    @property
+    def short_title(self) -> str:
+        """The name of the task in progress lines, without the domains of its log."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -61,6 +66,11 @@ class RunTask:
         """The name of the task in messages."""
         return self.config.title
 
+    @property
+    def short_title(self) -> str:
+        """The name of the task in progress lines, without the domains of its log."""
+        return f"{self.config.short_title} seed {self.config.seed}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialTask:
@@ -78,3 +88,8 @@ class TrialTask:
     def title(self) -> str:
         """The name of the task in messages."""
         return f"{self.config.title_without_seed} trial {self.index}"
+
+    @property
+    def short_title(self) -> str:
+        """The name of the task in progress lines, without the domains of its log."""
+        return f"{self.config.short_title} trial {self.index}"

@@ -30,6 +30,7 @@ from reports.look.fonts import remark, undrawn
 from reports.look.part import Figure, in_page_order, rendered
 from reports.look.table import Table, to_latex, to_markdown
 from reports.page.content import SAMPLE, Picture, Section, render_page
+from reports.page.summary import summary
 from reports.reading.keys import DATA
 from reports.reading.ledger import budget_errors, read_searches
 from reports.reading.load import Runs, load_runs
@@ -37,6 +38,7 @@ from reports.reading.names import data_title
 from reports.reading.warnings import warnings_of
 
 PAGE = "index.html"
+SUMMARY = "summary.txt"
 MANIFEST = "manifest.json"
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a part that failed
 MOST_LOGGED = 20  # warnings
@@ -194,6 +196,7 @@ def _made(runs: Runs, warnings: list[str]) -> _Report:
     told = [*report.failed, *_remarks(report.undrawn), *warnings]
     families = runs.study("main").families
     answers = {family: answer(runs, family) for family in families}
+    report.files[SUMMARY] = summary(runs, answers).encode()
     report.files[PAGE] = render_page(runs, report.sections, told, answers).encode()
     return report
 

@@ -29,7 +29,11 @@ def test_every_cell_is_done_and_the_report_is_there(finished):
     assert (out / "report" / "index.html").is_file()
     for ending in ("md", "csv", "tex"):
         assert (out / "report" / "tables" / f"table1.{ending}").stat().st_size > 0
-    assert "report:" in done.stdout.splitlines()[-1]
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"report: {(out / 'report' / 'index.html').as_uri()}"
+    assert "not which method is better" in done.stdout
+    assert any(line.startswith("DNN +AdaSparse  ") for line in lines)
+    assert f"16 trainings -> {out}" in lines
 
 
 @pytest.mark.usefixtures("all_figures")

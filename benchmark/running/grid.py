@@ -113,11 +113,11 @@ class Grid:
         if isinstance(task, TrialTask):
             trial = read_trial(task.out / task.folder, task.index)
             metric = task.config.protocol.selection_metric.upper()
-            return f"{task.title}: dev {metric} {trial.value:.4f} ({outcome.seconds:.0f} s)"
+            return f"{task.short_title}: dev {metric} {trial.value:.4f} ({outcome.seconds:.0f} s)"
         assert isinstance(task, RunTask)
         test = self.store.metrics(task.config)["test"]
         return (
-            f"{task.title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
+            f"{task.short_title}: test AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}"
             f" ({outcome.seconds:.0f} s)"
         )
 

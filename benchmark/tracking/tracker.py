@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS = 120.0  # between two updates while the grid runs
 LOCK = ".mlflow.lock"  # of the process that writes
+LOCAL_SERVER = "http://127.0.0.1:5000"  # of `mlflow ui`
 ORIGIN = "mlflow_origin.txt"  # tells the runs of this folder from others on the same server
 SETTINGS = {  # of MLflow, read when it is imported or used; what the user has set is kept
     "DO_NOT_TRACK": "true",
@@ -66,6 +68,7 @@ class Tracker:
         self.out, self.uri = out, uri
         self._updated = time.monotonic()
         self._is_broken = False
+        self._experiment = ""  # the id of the first one
 
     def sync(self, plan: Plan) -> None:
         """Write all of the plan that is new; what has been written stays as it is.
@@ -96,7 +99,7 @@ class Tracker:
             self._updated = time.monotonic()
 
     def finish(self, plan: Plan) -> str:
-        """Write what is new; how to browse it, empty after a problem.
+        """Write what is new; lines on how to browse it, empty after a problem.
 
         A problem is a line in the log, and nothing more is tried.
         """
@@ -113,8 +116,17 @@ class Tracker:
                 quote(str(self.out)),
             )
             return ""
-        uri = quote(masked(self.uri) if self.uri else database_uri(self.out))
-        return f"browse: mlflow ui --backend-store-uri {uri} (takes about 20 s to start)"
+        if self.uri:
+            return f"browse: {self._page(masked(self.uri))}"
+        command = f"{quote(str(_program()))} ui --backend-store-uri {quote(database_uri(self.out))}"
+        return (
+            f"browse: {command} (takes about 20 s to start)\n  then open {self._page(LOCAL_SERVER)}"
+        )
+
+    def _page(self, server: str) -> str:
+        """The page with the runs of the first data set; the one of its experiment shows none."""
+        view = "runs?workflowType=machine_learning"
+        return f"{server.rstrip('/')}/#/experiments/{self._experiment}/{view}"
 
     def _write(self, plan: Plan) -> None:
         _settle()
@@ -135,6 +147,7 @@ class Tracker:
             for dataset in dict.fromkeys(cell.run.config.dataset for cell in cells):
                 own = [cell for cell in cells if cell.run.config.dataset == dataset]
                 writer = Writer(store, dataset, artifacts=artifacts, origin=origin)
+                self._experiment = self._experiment or writer.experiment_id
                 writer.sync(own, found.get(dataset))
         except MlflowException as error:
             raise ConfigError(f"{masked(uri)}: {one_line(error)}") from error
@@ -144,6 +157,18 @@ class Tracker:
         if not path.is_file():
             write_text(path, f"{uuid.uuid4().hex}\n")
         return path.read_text(encoding="utf-8").strip()
+
+
+def _program() -> Path:
+    """The `mlflow` of this environment, as seen from the current folder where it lies below that.
+
+    Its name alone where the environment has none.
+    """
+    program = Path(sys.executable).with_name("mlflow")
+    if not program.is_file():
+        return Path(program.name)
+    here = Path.cwd()
+    return program.relative_to(here) if program.is_relative_to(here) else program
 
 
 def _check(uri: str) -> None:

@@ -16,9 +16,10 @@ from reports.analysis.comparisons import compare
 from reports.analysis.leaderboard import COSTS, leaderboard
 from reports.figures import forest
 from reports.look.part import rendered
+from reports.page.summary import summary
 from reports.reading.keys import Family
 from reports.reading.load import load_runs
-from reports.reading.names import CEILING, TRUTH
+from reports.reading.names import CEILING, TRUTH, model_title
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -167,3 +168,27 @@ def test_forest_of_a_far_interval_keeps_its_means_in_view() -> None:
     limit = forest._limit(np.array([[10.0, 5.0, 15.0]] * 5 + [[20.0, -900.0, 940.0]]))
 
     assert 20.0 < limit <= 1.08 * 4.0 * 15.0
+
+
+def test_summary_ranks_models_beside_the_answer(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+    [family] = runs.families
+
+    title, text, heads, *lines = summary(runs, {family: "The answer."}).splitlines()
+
+    table = leaderboard(runs)
+    models = table[table["method"] != CEILING].sort_values("auc_mean", ascending=False)
+    assert (title, text) == ("world (domains: scenario)", "The answer.")
+    assert heads.split() == ["AUC", "Δ", "AUC", "(0.0001)", "training"]
+    names = [model_title(*keys) for keys in models[["backbone", "method"]].itertuples(index=False)]
+    assert [line.split("  ")[0] for line in lines] == names
+    assert all(f"{mean:.4f}" in line for mean, line in zip(models["auc_mean"], lines, strict=True))
+
+
+def test_summary_of_a_store_without_runs_has_titles_alone(folder: Folder) -> None:
+    folder.plan()
+    folder.write_data()
+    runs = load_runs(folder.store.out)
+    [family] = runs.families
+
+    assert summary(runs, {family: ""}) == "world (domains: scenario)\n"

@@ -158,8 +158,17 @@ def test_files_of_runs_in_a_folder_of_any_name_lie_in_it(grid, empty_database, t
     assert {path.name for path in tmp_path.iterdir()} == {out.name, grid.out.name}
     assert count_runs(out) > 0
     assert {*(out / "mlartifacts").rglob("record.json")}
-    command = shlex.split(hint.removeprefix("browse: ").partition(" (")[0])
-    assert command[-1] == database_uri(out)
+    first, second = hint.splitlines()
+    program, *words = shlex.split(first.removeprefix("browse: ").partition(" (")[0])
+    assert Path(program).name == "mlflow"
+    assert shutil.which(program)
+    assert words == ["ui", "--backend-store-uri", database_uri(out)]
+    [experiment] = {
+        one.experiment_id
+        for one in MlflowClient(database_uri(out)).search_experiments()
+        if one.name != "Default"
+    }
+    assert f"/#/experiments/{experiment}/runs?" in second
 
 
 def test_a_password_in_an_address_is_shown_nowhere(tmp_path):
