@@ -21,8 +21,10 @@ from reports.look.panels import (
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
+from reports.look.table import interval_text
+from reports.look.tooltips import tip
 from reports.look.units import units_text
-from reports.reading.names import BASELINE
+from reports.reading.names import BASELINE, model_title
 from reports.statistics.bins import BINS_NOTE
 
 _UNITS = units_text(SCORES[name] for name in METRICS)
@@ -44,14 +46,19 @@ def draw(table: pd.DataFrame) -> Canvas:
 
 
 def _draw_panel(panel: Axes, rows: pd.DataFrame, metric: str, methods: list[str]) -> None:
-    one = SCORES[metric]
+    one, unit = SCORES[metric], SCORES[metric].difference_unit
     step = _SPAN / len(methods)
     for number, method in enumerate(methods):
         own = rows[(rows["method"] == method) & rows[f"{metric}_delta_mean"].notna()]
         shift = (number - (len(methods) - 1) / 2.0) * step
         style: dict[str, Any] = {**look_of(method), "linestyle": "none"}
-        place = own["bin"] + shift
-        draw_intervals(panel, place, own, f"{metric}_delta", style, unit=one.difference_unit)
+        for place, row in enumerate(own.to_dict("records")):
+            point = own.iloc[[place]]
+            line = draw_intervals(
+                panel, [row["bin"] + shift], point, f"{metric}_delta", style, unit=unit
+            )
+            gain = interval_text(row, f"{metric}_delta", 1, unit=unit)
+            tip(line, f"{model_title(row['backbone'], method)}, BIN{row['bin']}: {gain}")
     labels = bin_labels(rows)
     panel.set_xticks([*labels], labels.values())
     panel.set_xlim(0.5, len(labels) + 0.5)

@@ -13,8 +13,11 @@ from reports.claims.awareness import METRICS, PARTS, WORDS, tabulate
 from reports.look.panels import block_rows, counts_text, left_out
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
+from reports.look.table import interval_text
+from reports.look.tooltips import tip
 from reports.look.units import units_text
 from reports.reading.keys import BLOCK
+from reports.reading.names import model_title
 
 _ROW = 0.135  # inches, of one part of a method
 _FRAME = 0.75  # inches, for the title and the axis of a panel
@@ -48,13 +51,15 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, unit: float) -> None:
         look = look_of(str(method))
         label = look.pop("label")
         for part, name in enumerate(PARTS):
-            place = index * (len(PARTS) + _GAP) + part
+            place, words = index * (len(PARTS) + _GAP) + part, WORDS.get(name, name)
             mean, low, high = (row[f"{name}_{end}"] / unit for end in ("mean", "low", "high"))
             style: dict[str, Any] = look | _STYLES[name]
             style |= {"xerr": [[mean - low], [high - mean]]} if low < high else {}
-            panel.errorbar([mean], [place], linestyle="none", **style)
+            drawn = panel.errorbar([mean], [place], linestyle="none", **style)
+            amount = interval_text(row.to_dict(), name, 1, unit=unit)
+            tip(drawn.lines[0], f"{model_title(row['backbone'], str(method))}, {words}: {amount}")
             places.append(place)
-            names.append(f"{label} gain" if name == "gain" else WORDS[name])
+            names.append(f"{label} gain" if name == "gain" else words)
     panel.axvline(0.0, color="#555555", linewidth=0.8, zorder=0)
     panel.set_yticks(places, names)
     panel.invert_yaxis()

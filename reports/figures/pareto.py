@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from itertools import product
 from typing import Any
 
@@ -27,9 +28,11 @@ from reports.look.panels import (
 )
 from reports.look.part import Figure, draws_note
 from reports.look.style import look_of
+from reports.look.table import interval_text, number
+from reports.look.tooltips import tip
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
 from reports.reading.load import Runs
-from reports.reading.names import BASELINE, networks
+from reports.reading.names import BASELINE, model_title, networks
 
 _QUALITIES = ("auc", "gauc")
 _COSTS = {
@@ -39,6 +42,7 @@ _COSTS = {
     "latency_batch256_p50_milliseconds": "256 rows, ms (p50)",
 }
 _HEIGHT = 2.6  # inches, of the panels of a backbone
+_WHOLE = 100.0  # from here on costs have no digits after the point
 _ROOM = 0.06  # of the values, above and below them
 
 
@@ -155,7 +159,17 @@ def _draw_panel(panel: Axes, models: pd.DataFrame) -> None:
             if low < high
         }
         point = [row["cost_mean"]], [row["quality_mean"]]
-        panel.errorbar(*point, linestyle="none", elinewidth=0.8, **style)
+        drawn = panel.errorbar(*point, linestyle="none", elinewidth=0.8, **style)
+        tip(drawn.lines[0], _tip_text(row))
+
+
+def _tip_text(row: Mapping[Hashable, Any]) -> str:
+    """The model with its quality and interval, and its cost."""
+    score = SCORES[row["quality"]]
+    quality = interval_text(row, "quality", score.digits, signed=False)
+    mean = row["cost_mean"]
+    cost = f"{_COSTS[row['cost']]} {number(mean, 0 if mean >= _WHOLE else 2)}"
+    return f"{model_title(row['backbone'], row['method'])}: {score.title} {quality}, {cost}"
 
 
 def notes(table: pd.DataFrame) -> list[str]:

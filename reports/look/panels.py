@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -118,13 +119,16 @@ def draw_intervals(
     style: Mapping[str, Any],
     *,
     unit: float = 1.0,
-) -> None:
-    """Means of `<name>` in a unit at positions x, each with its interval where that is defined."""
+) -> Line2D:
+    """Means of `<name>` in a unit at positions x, each with its interval where that is defined.
+
+    The line of the means is returned.
+    """
     mean, low, high = (rows[f"{name}_{end}"] / unit for end in ("mean", "low", "high"))
     reach = [mean - low, high - mean]
     has_any = reach[0].notna().any()
     errors: dict[str, Any] = {"yerr": reach, "elinewidth": 0.8} if has_any else {}
-    panel.errorbar(list(x), mean, **errors, **style)
+    return panel.errorbar(list(x), mean, **errors, **style).lines[0]
 
 
 def draw_baseline(panel: Axes, rows: pd.DataFrame, name: str) -> None:
