@@ -59,6 +59,18 @@ LONGEST = 30  # characters of a domain's name
 _MOST_LABELS = 12  # below each other, beside the heat map
 _MOST_PARTED = 200  # neurons with a line between them
 
+_PAIR_NOTES = [
+    "Middle: mask overlap of all pairs of domains after training, mean over the seeds, domains"
+    " clustered by it (average linkage). Overlap is the number of pruned neurons that two"
+    " domains share, above chance, as a part of the most there can be at their numbers of"
+    " pruned neurons: 0 is chance, 1 is that one's contain the other's. The three"
+    " domains of the top are named.",
+    "Right: mean overlap of the pairs, by their similarity among pairs that share as many"
+    " domain column values; bars are the range over the runs. In brackets the rank correlation"
+    " within these strata less what relabelled masks give, mean over the runs. The table masks"
+    " has its tests.",
+]
+
 
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per number of a panel, of the widest hidden layer of each model.
@@ -358,15 +370,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         " drawn independently (hypergeometric). Untrained: the same pruner before training, with as"
         " many neurons pruned in each domain. Labels permuted: trained on labels that were shuffled"
         " within each domain, which keep each domain's click rate and nothing else of it.",
-        "Middle: mask overlap of all pairs of domains after training, mean over the seeds, domains"
-        " clustered by it (average linkage). Overlap is the number of pruned neurons that two"
-        " domains share, above chance, as a part of the most there can be at their numbers of"
-        " pruned neurons: 0 is chance, 1 is that one's contain the other's. The three"
-        " domains of the top are named.",
-        "Right: mean overlap of the pairs, by their similarity among pairs that share as many"
-        " domain column values; bars are the range over the runs. In brackets the rank correlation"
-        " within these strata less what relabelled masks give, mean over the runs. The table masks"
-        " has its tests.",
+        *(_PAIR_NOTES if (table["panel"] == PAIRS).any() else []),
     ]
 
 
@@ -408,8 +412,6 @@ def _missing(table: pd.DataFrame) -> list[str]:
             )
     if len(_drawn(table)[FORM].drop_duplicates()) > MOST_MODELS:
         found.append(f"The first {MOST_MODELS} of these are drawn; the CSV file has all.")
-    if not (table["panel"] == PAIRS).any():
-        found.append("Left out are the panels of pairs of domains.")
     return found
 
 

@@ -71,7 +71,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     return [
         "Each method's gain over the plain backbone on test, and its parts: domain awareness, what"
         " it has more than its placebo, and capacity (hollow), what the placebo has more than the"
-        " plain backbone. Means and 95% intervals as in the table above, over the runs"
+        " plain backbone. Means and 95% intervals as in the table awareness, over the runs"
         f" ({counts_text(table['runs'])}).",
         *draws_note(table),
         *left_out(table),

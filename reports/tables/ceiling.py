@@ -26,7 +26,7 @@ _NOTES = [
     "Test split of generated logs. Expected metrics take the true click probability p of a row for"
     " its label: a row counts p as clicked and 1 - p as not clicked, so that they are defined in"
     " every domain of two rows and have no noise of drawn clicks. Mean ± sample standard deviation"
-    " over the seeds. The ceiling is the score of p itself: no model can do better.",
+    " over the runs. The ceiling is the score of p itself: no model can do better.",
     SHARE_NOTE,
     BINS_NOTE + " GAUC of a bin is over its domains, AUC over its rows.",
 ]

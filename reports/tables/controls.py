@@ -24,7 +24,7 @@ _NOTES = [
     " difference to +AdaSparse.",
     "AdaSparse has two controls here: itself told no domain, its pruner reading h only, and the"
     " width-matched plain network. What part of each method's gain is domain awareness is told by"
-    " its placebo, which has the same parameters, in the table below.",
+    " its placebo, which has the same parameters: see the table awareness.",
     "Task = full partition: the method's tasks are the domains that GAUC groups by, in place of one"
     " column's values. Domain = one column only: e_d and the domain id come from that column; the"
     " other domain columns stay ordinary inputs.",

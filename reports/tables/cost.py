@@ -36,7 +36,7 @@ _NOTES = [
     "One row, 256 rows: median milliseconds of a prediction after training, on one thread. Times"
     " depend on the machine and on what else ran on it, other runs among it.",
     "What AdaSparse saves when its pruned neurons are really left out is measured by"
-    " python -m benchmark.speed cost --out DIR, whose table stands below once it has run.",
+    " python -m benchmark.speed cost --out DIR, whose table is pruning once it has run.",
 ]
 
 

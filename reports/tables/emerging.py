@@ -35,8 +35,9 @@ _NOTES = [
     " and 1 - p times as none. They are defined in every domain with at least two rows, and the"
     " true probability itself is their ceiling.",
     f"Δ is the difference to the plain backbone in units of {_UNITS}, taken run by run, with its"
-    " 95% t interval over the seeds. That holds the noise of training, not that of the test rows,"
-    " which is large where a group has few, and is not corrected for the number of comparisons.",
+    " 95% t interval over the seeds of a log that was drawn once, which holds the noise of"
+    " training, not that of the test rows, which is large where a group has few; or over the draws."
+    " It is not corrected for the number of comparisons.",
 ]
 
 

@@ -27,7 +27,7 @@ from reports.statistics.permutation import DRAWS
 _NOTES = [
     "trained, untrained, labels permuted: rank correlation, over pairs of domains, of how similar"
     " two domains are with how many pruned neurons they share; mean ± sample standard deviation"
-    " over the seeds. Shared neurons count above what is expected by chance from the two numbers of"
+    " over the runs. Shared neurons count above what is expected by chance from the two numbers of"
     " pruned neurons, as a part of the most there can be (Cole's coefficient, Loevinger's H). Ranks"
     " are taken among pairs that share as many domain column values, since those share inputs. From"
     " every correlation that of relabelled masks (below) is subtracted: 0 is no association.",
@@ -35,7 +35,8 @@ _NOTES = [
     " pruned, those of the lowest weighting factor. labels permuted: the same model, trained on"
     " labels that were shuffled within each domain; it can learn each domain's click rate, but not"
     " what is clicked there. Δ is trained minus that, run by run, with the 95% t interval over"
-    " the seeds, which holds the noise of training alone.",
+    " the seeds of a log that was drawn once, which holds the noise of training alone, or over the"
+    " draws.",
     f"p: permutation test of Δ, two-sided, mean over the runs, {DRAWS} permutations, after Holm's"
     " correction over all comparisons of this table. A neuron's scores are split into a sum of one"
     " effect per value of each domain column, and a rest. A draw permutes the values of each"
@@ -45,7 +46,7 @@ _NOTES = [
     " independent; with one domain column the two tests are the same. Assumed is that similarity"
     " has nothing to do with which value has which effect, and for labels permuted that those parts"
     " of the two masks which differ have nothing to do with it; where their numbers of pruned"
-    " neurons differ too the test is somewhat too eager. It speaks of this log alone.",
+    " neurons differ too the test is somewhat too eager. It speaks of these logs alone.",
     "D_a is the domain with the most test rows; the most and the least similar one are chosen by"
     " similarity, never by masks. Jaccard of their pruned neurons after training, mean over the"
     " seeds; in brackets that expected of as many neurons drawn independently. A neuron is pruned"
