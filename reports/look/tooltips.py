@@ -12,7 +12,7 @@ _TIP = "tip:"  # begins the id of what has a text
 _STAMPS = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _TITLED = re.compile(rf"""<g id=(["']){_TIP}(.*?)\1>""")
-_IDS = re.compile(r'(\bid="|href="#|url\(#)')
+_IDS = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')
 _STYLE = re.compile(r"\s*<defs>\s*<style.*?</defs>", re.DOTALL)  # the page has the rule
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"')
 
@@ -29,9 +29,11 @@ def to_svg(canvas: Canvas) -> str:
     text = _HEAD.sub("", stream.getvalue(), count=1)
     text = _TITLED.sub(r"<g><title>\2</title>", text)
     text = _STYLE.sub("", text, count=1)
-    return _SIZE.sub(r"\1", text, count=1).strip()
+    text = _SIZE.sub(r"\1", text, count=1).strip()
+    numbers: dict[str, int] = {}  # matplotlib's own ids change with the last bit of a position
+    return _IDS.sub(lambda one: f"{one[1]}{numbers.setdefault(one[2], len(numbers))}", text)
 
 
 def renamed(svg: str, name: str) -> str:
     """The element with ids that begin with a name, so that several can stand in one page."""
-    return _IDS.sub(lambda found: f"{found[1]}{name}-", svg)
+    return _IDS.sub(rf"\1{name}-\2", svg)
