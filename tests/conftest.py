@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from reports.build import load_figures
 from reports.figures import fig1
 
 ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = ("__pycache__", ".*", "runs", "data", "mlruns")
 SPEC = """\
 name = "tiny"
 label = "click"
@@ -43,6 +45,14 @@ kind = "bag"
 def pytest_collection_finish():
     """Leave imported modules out of the collections that statsmodels makes at every call."""
     gc.freeze()
+
+
+def copy_repository(folder):
+    """The new folder, with the project and its committed sample but nothing that a user made."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+    for name in ("data", "runs"):
+        shutil.copytree(ROOT / "reports/reference" / name, folder / "reports/reference" / name)
+    return folder
 
 
 def write_tiny_log(folder, rows=1_800):

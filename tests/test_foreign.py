@@ -16,11 +16,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_repository
 
 FOREIGN = ROOT / "tests" / "foreign"
 FILES = sorted(path.relative_to(FOREIGN) for path in FOREIGN.rglob("*.py"))
-LEFT_OUT = ("__pycache__", ".*", "runs", "data", "mlruns")
 LOG_ROWS = 400
 pytestmark = pytest.mark.slow  # a whole suite, and a run
 
@@ -28,11 +27,7 @@ pytestmark = pytest.mark.slow  # a whole suite, and a run
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository with the foreign files in it."""
-    folder = tmp_path_factory.mktemp("foreign") / "copy"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-    reference = Path("reports", "reference", "data")
-    shutil.copytree(ROOT / reference, folder / reference)
-    shutil.copytree(ROOT / reference.with_name("runs"), folder / reference.with_name("runs"))
+    folder = copy_repository(tmp_path_factory.mktemp("foreign") / "copy")
     for name in FILES:
         assert not (folder / name).exists()
         shutil.copy(FOREIGN / name, folder / name)
