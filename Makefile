@@ -22,11 +22,12 @@ ray: $(VENV)/.ray-installed ## add Ray, for --executor ray
 reproduce: setup ## run everything, then write the report; flags in ARGS="--preset smoke"
 	$(PY) run_all.py $(ARGS)
 
-test: $(VENV)/.dev-installed ## ruff, mypy, import-linter and the quick tests
+test: $(VENV)/.dev-installed ## ruff, mypy, import-linter, the site of docs/ and the quick tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-logo
+	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --config-file .ci/mkdocs.yml --site-dir "$$site"
 	$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev-installed ## the slow tests
