@@ -15,8 +15,8 @@ import pytest
 from tests.conftest import ROOT, copy_repository, write_tiny_log
 
 PAGES = ["README.md", "models/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
-BLOCK = re.compile(r"^```(?:bash)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = {"", "bash"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MARK = re.compile(r"#.*\b(long|needs)\b")  # a command that no test runs
 MOST_LINES, MOST_WORDS = 140, 1_300
@@ -27,8 +27,8 @@ def text_of(page: str) -> str:
 
 
 def commands(page: str) -> list[str]:
-    lines = "\n".join(BLOCK.findall(text_of(page))).splitlines()
-    return [line for line in lines if line.strip()]
+    blocks = [text for language, text in FENCED.findall(text_of(page)) if language in SHELL]
+    return [line for text in blocks for line in text.splitlines()]
 
 
 def run_by_test(page: str) -> list[str]:
