@@ -8,13 +8,13 @@ from typing import Literal
 import pandas as pd
 
 from benchmark.metrics import SCORES
-from reports.analysis.leaderboard import leaderboard
 from reports.claims.paper import paper_log, paper_scores
 from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.look.units import units_text
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
+from reports.tables import table1
 
 _PRINTED: tuple[Literal["logloss"], Literal["auc"], Literal["gauc"]] = ("logloss", "auc", "gauc")
 _DIGITS = {"logloss": 6, "auc": 4, "gauc": 4}
@@ -28,8 +28,8 @@ _NOTE = (
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
-    """The rows of `leaderboard` that the paper prints, with `paper_<metric>` and its `_delta`."""
-    table = leaderboard(runs)
+    """The rows of Table 1 that the paper prints, with `paper_<metric>` and its `_delta`."""
+    table = table1.tabulate(runs)
     if table.empty:
         return table
     printed = pd.DataFrame([_printed(row) for row in table.to_dict("records")], table.index)

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from benchmark.metrics import SCORES
-from reports.analysis.leaderboard import leaderboard
+from reports.analysis.leaderboard import COSTS, leaderboard
 from reports.analysis.retuned import search_notes
 from reports.look import columns
 from reports.look.part import draws_note
@@ -16,6 +16,7 @@ from reports.look.table import Entry, Table, TableLayout, interval_text, p_value
 from reports.look.units import units_text
 from reports.reading.exclusions import capped_note
 from reports.reading.keys import DATA
+from reports.reading.load import Runs
 from reports.reading.names import CEILING, REFERENCE, data_title, joined, networks
 from reports.statistics.paired_tests import TEST_LEVEL
 
@@ -42,6 +43,11 @@ _CEILING_NOTE = (
     "Ceiling: the metrics of the true click probability on the same rows; no model can be"
     " expected to do better."
 )
+
+
+def tabulate(runs: Runs) -> pd.DataFrame:
+    """The rows of `leaderboard` without costs, so that equal runs give equal files."""
+    return leaderboard(runs).drop(columns=[f"{cost}_ratio" for cost in COSTS], errors="ignore")
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
@@ -101,6 +107,6 @@ TABLE = Table(
     section="result",
     position=20,
     study="main, references",
-    tabulate=leaderboard,
+    tabulate=tabulate,
     arrange=arrange,
 )

@@ -36,7 +36,7 @@ def test_every_trial_and_every_final_run_is_in_mlflow(copied):
     stages = [stage for _, stage in runs_of(out)]
     assert stages.count("tune") == 8
     assert stages.count("final") == 8
-    assert "mlflow ui --backend-store-uri sqlite+pysqlite:///" in done.stdout.splitlines()[-1]
+    assert "mlflow ui --backend-store-uri sqlite+pysqlite:///" in done.stdout.splitlines()[-2]
 
 
 def test_journals_hold_every_search(copied):

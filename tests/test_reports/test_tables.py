@@ -31,6 +31,12 @@ def test_table1_means_deviations_and_paired_differences(finished: Folder) -> Non
     assert (row["runs"], row["pairs"], row["planned_runs"]) == (3, 3, 3)
 
 
+def test_table1_has_no_measured_times(finished: Folder) -> None:
+    table = finished.tabulated(table1.TABLE)
+
+    assert not [name for name in table if name.endswith("_ratio")]
+
+
 def test_table1_pairs_only_seeds_that_both_have(folder: Folder) -> None:
     folder.plan()
     runs = (("plain", 1), ("adasparse", 1), ("adasparse", 2))
