@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from reports.look.table import number, spread
 from reports.reading.exclusions import few_rows
 from reports.reading.keys import Family
 from reports.reading.load import Runs
-from reports.reading.names import REFERENCE, model_title, name_of, networks, title_of
+from reports.reading.names import REFERENCE, in_words, model_title, name_of, networks, title_of
 from reports.statistics.paired_tests import TEST_LEVEL
 
 Row = Mapping[Hashable, Any]
@@ -68,7 +68,7 @@ def _who_beats(models: pd.DataFrame) -> str:
     if worse.empty:
         return text
     verb = "is worse than its backbone" if len(worse) == 1 else "are worse than their backbones"
-    return f"{text}; {_listed(map(_full_title, _rows(worse)))} {verb}"
+    return f"{text}; {in_words(map(_full_title, _rows(worse)))} {verb}"
 
 
 def _beat(better: pd.DataFrame, plain: str) -> str:
@@ -79,7 +79,7 @@ def _beat(better: pd.DataFrame, plain: str) -> str:
         f" ({number(row[f'{METRIC}_delta_mean'], _SCORE.digits, signed=True)})"
         for row in _rows(better)
     ]
-    return f"{_listed(names)} {'beats' if len(names) == 1 else 'beat'} {plain}"
+    return f"{in_words(names)} {'beats' if len(names) == 1 else 'beat'} {plain}"
 
 
 def _best(known: pd.DataFrame, models: pd.DataFrame) -> str:
@@ -92,7 +92,7 @@ def _best(known: pd.DataFrame, models: pd.DataFrame) -> str:
     if above.empty:
         return f"{text}."
     names = [f"{name_of(row['backbone'])} ({_score(row)})" for row in _rows(above)]
-    return f"{text}, below {_listed(names)}."
+    return f"{text}, below {in_words(names)}."
 
 
 def _detectable(runs: Runs, family: Family) -> str:
@@ -119,8 +119,3 @@ def _full_title(row: Row) -> str:
 
 def _rows(table: pd.DataFrame) -> list[Row]:
     return [*table.to_dict("records")]
-
-
-def _listed(names: Iterable[str]) -> str:
-    found = [*names]
-    return " and ".join([", ".join(found[:-1]), *found[-1:]] if len(found) > 1 else found)

@@ -17,6 +17,7 @@ from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.table import number
 from reports.look.units import units_text
+from reports.reading.exclusions import may_be_told
 from reports.reading.keys import BLOCK
 from reports.reading.load import Runs
 from reports.statistics.bins import BINS_NOTE
@@ -32,7 +33,8 @@ _FACTS = [*BLOCK, "method", "draws", "bin", "domains", "test_rows", "pairs"]
 def tabulate(runs: Runs) -> pd.DataFrame:
     """One row per metric, method and bin: the gains of `long_tail.tabulate`.
 
-    `is_clear` says whether the interval of a gain excludes 0; an undefined gain is nan.
+    `is_clear` says whether the interval of a gain excludes 0, where differences may be told from
+    chance; an undefined gain is nan.
     """
     gains = long_tail.tabulate(runs)
     if gains.empty:
@@ -45,7 +47,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         for metric in METRICS
     ]
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(is_clear=(table["gain_low"] > 0.0) | (table["gain_high"] < 0.0))
+    is_clear = (table["gain_low"] > 0.0) | (table["gain_high"] < 0.0)
+    return table.assign(is_clear=is_clear & may_be_told(runs, table))
 
 
 def draw(table: pd.DataFrame) -> Canvas:

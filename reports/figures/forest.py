@@ -21,6 +21,7 @@ from reports.look.style import look_of
 from reports.look.table import interval_text, number, p_value
 from reports.look.tooltips import tip
 from reports.look.units import units_text
+from reports.reading.exclusions import may_be_told
 from reports.reading.keys import DATA, MODEL
 from reports.reading.load import Runs
 from reports.reading.names import (
@@ -44,6 +45,7 @@ _RIGHT_ENDS = (0.32, 0.62, 1.0)  # of the columns of costs
 _MUTED = "#a8a8a8"
 _TICKS = 4  # intervals between ticks, at most
 _REACH = 4.0  # median ends of intervals: what lies beyond is cut
+_ROOM = 1.08  # around all that is shown
 _SHARES = (0.17, 0.27, 0.27, 0.29)  # of the width: names, two panels, costs
 
 
@@ -51,7 +53,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     """The rows of `leaderboard` with a score: gains, p values and costs.
 
     `<metric>_is_told` says that the difference to plain is significant after Holm's correction, of
-    a reference that its interval, which is not corrected, leaves 0 out.
+    a reference that its interval, which is not corrected, leaves 0 out. None is told at a preset
+    without verdicts, or on a log with few rows of a class.
     """
     table = leaderboard(runs)
     if table.empty:
@@ -60,7 +63,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     for metric in METRICS:
         table = _with_ceiling(table, metric)
         low, high, p = (table[f"{metric}_{end}"] for end in ("delta_low", "delta_high", "p"))
-        table[f"{metric}_is_told"] = (p < TEST_LEVEL) | (p.isna() & ((low > 0.0) | (high < 0.0)))
+        is_clear = (p < TEST_LEVEL) | (p.isna() & ((low > 0.0) | (high < 0.0)))
+        table[f"{metric}_is_told"] = is_clear & may_be_told(runs, table)
     shown = [
         f"{metric}_{end}"
         for metric in METRICS
@@ -140,11 +144,11 @@ def _draw_panel(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
 
 def _limit(gains: np.ndarray) -> float:
     """The end of a symmetric axis: all means, and intervals but for a few far ends."""
-    sizes = np.abs(gains[np.isfinite(gains).all(axis=1)])
-    if not len(sizes):
-        return 1.0
+    sizes = np.abs(gains)
     ends = sizes[:, 1:].max(axis=1)
-    return 1.08 * max(float(sizes[:, 0].max()), min(ends.max(), _REACH * float(np.median(ends))))
+    means, ends = (one[np.isfinite(one)] for one in (sizes[:, 0], ends))
+    near = min(ends.max(), _REACH * float(np.median(ends))) if len(ends) else 0.0
+    return _ROOM * max(means.max(initial=0.0), near) or 1.0
 
 
 def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> None:
@@ -158,9 +162,8 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
     look = look_of(row["backbone"] if row["method"] == REFERENCE else row["method"])
     is_shown = is_plain or row[f"{metric}_is_told"]
     colour = look["color"] if is_shown else _MUTED
-    if mean > limit:
-        text = f"{number(mean, 0, signed=True)} \N{RIGHTWARDS ARROW}"
-        tip(panel.text(limit, place, text, ha="right", va="center"), _tip_text(row, metric))
+    if abs(mean) > limit:
+        _draw_beyond(panel, place, mean, limit, _tip_text(row, metric))
         return
     if not math.isnan(low):
         panel.plot([max(low, -limit), min(high, limit)], [place] * 2, color=colour, zorder=2)
@@ -172,15 +175,23 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
     tip(point, _tip_text(row, metric))
 
 
+def _draw_beyond(panel: Axes, place: int, mean: float, limit: float, text: str) -> None:
+    """The number of a mean that is outside the panel, with an arrow to its side."""
+    gain = number(mean, 0, signed=True)
+    if mean > 0.0:
+        shown, side = f"{gain} \N{RIGHTWARDS ARROW}", "right"
+    else:
+        shown, side = f"\N{LEFTWARDS ARROW} {gain}", "left"
+    x = math.copysign(limit, mean)
+    tip(panel.text(x, place, shown, ha=side, va="center"), text)
+
+
 def _tip_text(row: Row, metric: str) -> str:
     """The model with its score, its gain and the p value of that."""
     score = SCORES[metric]
-    name = (
-        "True probability"
-        if row["method"] == CEILING
-        else model_title(row["backbone"], row["method"])
+    text = (
+        f"{_title(row, model_title)}: {score.title} {number(row[f'{metric}_mean'], score.digits)}"
     )
-    text = f"{name}: {score.title} {number(row[f'{metric}_mean'], score.digits)}"
     if math.isnan(row[f"{metric}_delta_mean"]):
         return text
     gain = interval_text(row, f"{metric}_delta", 1, unit=score.difference_unit)

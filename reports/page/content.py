@@ -27,7 +27,7 @@ from reports.page.tuning import hyper_parameters, tuning_section
 from reports.reading.exclusions import last_steps
 from reports.reading.keys import Cell, Family, family_of, partition_of
 from reports.reading.load import Runs
-from reports.reading.names import data_title, facts_of, model_title, name_of, networks
+from reports.reading.names import data_title, facts_of, in_words, model_title, name_of, networks
 
 Tone = Literal["good", "bad", "open", "neutral"]
 OUTCOMES: dict[Outcome, Tone] = {"yes": "good", "no": "bad", "open": "open"}
@@ -290,8 +290,7 @@ def _flat(content: Mapping[str, Json]) -> dict[str, str]:
 
 def _listed(names: Iterable[str]) -> str:
     """Titles of what is named, each once; empty without a name."""
-    titles = [name_of(name) for name in dict.fromkeys(names)]
-    return " and ".join([", ".join(titles[:-1]), *titles[-1:]] if len(titles) > 1 else titles)
+    return in_words(name_of(name) for name in dict.fromkeys(names))
 
 
 def verdict_counts(layouts: Iterable[TableLayout | None]) -> dict[str, dict[str, int]]:

@@ -45,7 +45,6 @@ def _data(runs: Runs, family: Family, logs: Mapping[int, str]) -> dict[str, obje
     if len(logs) > 1:
         facts["Draws"] = f"{', '.join(map(str, logs))}, each a log of its own"
     return {
-        "name": family.dataset,
         "heading": data_title(*family),
         "is_simulated": "ceiling" in card,
         "splits": {

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.protocol import PRESETS
 from benchmark.store.records import RunRecord
 from reports.analysis_plan import ANALYSIS
-from reports.reading.keys import Family
+from reports.reading.keys import DATA, Family
 from reports.reading.load import Runs
 
 LEAST_ROWS = ANALYSIS.exclusions.rows_of_a_class  # of each class
@@ -79,6 +80,17 @@ def few_rows(runs: Runs, family: Family) -> str:
     Neither stars nor verdicts rest on such a log: an AUC of a few clicks says which rows they are.
     """
     return _too_few(runs.domains_by_draw(family), SPLITS)
+
+
+def may_be_told(runs: Runs, table: pd.DataFrame) -> pd.Series:
+    """True in rows of a log whose differences may be told from chance.
+
+    That takes a preset with verdicts, and enough rows of both classes.
+    """
+    has_verdicts = PRESETS[runs.preset].has_verdicts
+    judged = {family for family in runs.families if has_verdicts and not few_rows(runs, family)}
+    keys = table[DATA].itertuples(index=False, name=None)
+    return pd.Series([Family(*key) in judged for key in keys], table.index, dtype=bool)
 
 
 def few_test_rows(

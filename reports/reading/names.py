@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -53,6 +53,12 @@ def is_alone(method: str) -> bool:
 def networks(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of networks: neither references nor ceilings."""
     return table[~table["method"].isin((REFERENCE, CEILING))]
+
+
+def in_words(texts: Iterable[str]) -> str:
+    """Texts as a list in a sentence: `a, b and c`."""
+    found = [*texts]
+    return " and ".join([", ".join(found[:-1]), *found[-1:]] if len(found) > 1 else found)
 
 
 def data_title(dataset: str, partition: str) -> str:

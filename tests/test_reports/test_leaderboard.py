@@ -16,6 +16,7 @@ from reports.analysis.comparisons import compare
 from reports.analysis.leaderboard import COSTS, leaderboard
 from reports.figures import forest
 from reports.look.part import rendered
+from reports.look.style import look_of
 from reports.page.summary import summary
 from reports.reading.keys import Family
 from reports.reading.load import load_runs
@@ -192,3 +193,22 @@ def test_summary_of_a_store_without_runs_has_titles_alone(folder: Folder) -> Non
     [family] = runs.families
 
     assert summary(runs, {family: ""}) == "world (domains: scenario)\n"
+
+
+def test_forest_of_one_run_each_has_its_means_in_view() -> None:
+    table = forest_table(-0.0055, -0.0015)
+    ends = [name for name in table if name.endswith(("_low", "_high"))]
+
+    panel = forest.FIGURE.draw(table.assign(**dict.fromkeys(ends, np.nan))).axes[1]
+
+    stars = [line for line in panel.lines if line.get_marker() == look_of("star")["marker"]]
+    assert [float(x) for line in stars for x in line.get_xdata()] == [pytest.approx(-35.0)]
+    assert panel.get_xlim()[0] < -35.0
+
+
+def test_forest_tells_nothing_at_a_preset_without_verdicts(finished: Folder) -> None:
+    runs = load_runs(finished.store.out)
+
+    table = forest.FIGURE.tabulate(replace(runs, preset="smoke"))
+
+    assert not table[["auc_is_told", "gauc_is_told"]].any(axis=None)

@@ -103,7 +103,7 @@ def test_one_draw_has_the_numbers_of_a_log_without_draws(folder_of, tmp_path, wh
 
 
 def test_card_of_a_family_has_the_range_of_its_draws(whole_family, runs):
-    card = next(card for card in data_cards(runs) if card["name"] == "world")
+    card = next(card for card in data_cards(runs) if str(card["heading"]).startswith("world "))
 
     clicks = sorted(int(folder.label.sum()) for folder in whole_family.draws)
     rates = sorted(100 * folder.label.mean() for folder in whole_family.draws)
