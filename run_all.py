@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     from benchmark.command_line import listing
+    from benchmark.command_line.new_method import write_method
     from benchmark.store.environment import machine
     from benchmark.store.files import sole_writer
     from benchmark.store.records import RunStore
@@ -66,6 +67,8 @@ def act(args: argparse.Namespace) -> int:
     store = RunStore(args.out.resolve())
     if args.listing:
         show(listing.listing(args.listing))
+    elif args.new_method is not None:
+        show(write_method(args.new_method, Path.cwd()))
     elif args.sys_info:
         show([json.dumps(machine(), indent=1)])
     elif args.status:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["backbones", "methods"]
 CONSTANTS: dict[Kind, str] = {"backbones": "BACKBONE", "methods": "METHOD"}
 PLUGINS_VARIABLE = "CTR_PLUGINS"  # JSON: {kind: {name: path}}
+ALLOWED_NAMES = "letters, digits and underscores, a letter first"
 
 
 class PluginError(ValueError):
@@ -102,12 +103,17 @@ def import_file(path: Path) -> ModuleType:
         raise PluginError(f"{path}: no such file; give the path of a .py file")
     if path.suffix != ".py":
         raise PluginError(f"{path}: not a .py file")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", path.stem):
+    if not is_plugin_name(path.stem):
         raise PluginError(
-            f"{path}: {path.stem!r} is no name for a plug-in; allowed are letters, digits and"
-            " underscores, a letter first: rename the file"
+            f"{path}: {path.stem!r} is no name for a plug-in; allowed are {ALLOWED_NAMES}: rename"
+            " the file"
         )
     return _imported(path.resolve())
+
+
+def is_plugin_name(name: str) -> bool:
+    """True of what may name a plug-in, and so its file without `.py`."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None
 
 
 def check_constant(module: ModuleType, kind: Kind) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import run_all as front
 from benchmark.store.plan import Search
+from models.registry import use_plugins
 from reports import build
 from reports.build import load_figures
 from reports.figures import fig1
@@ -40,6 +41,16 @@ kind = "numeric"
 name = "tags"
 kind = "bag"
 """
+
+
+def pytest_addoption(parser):
+    """`--plugin FILE.py`: a method or backbone for the tests of the contract."""
+    parser.addoption("--plugin", type=Path, action="append", default=[], metavar="FILE.py")
+
+
+def pytest_configure(config):
+    """Make the files of `--plugin` known before tests are collected."""
+    use_plugins(config.getoption("plugin"))
 
 
 def pytest_collection_finish():

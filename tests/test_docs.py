@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.command_line.new_method import TEMPLATE
 from tests.conftest import ROOT, copy_repository, write_tiny_log
 
 PAGES = ["README.md", "models/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
@@ -101,12 +102,11 @@ def test_targets_named_exist() -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project after set-up, with a log and a method of a user in its folder."""
+    """The project after set-up, with a log of a user in its folder."""
     folder = copy_repository(tmp_path_factory.mktemp("docs") / "checkout")
     (folder / ".venv").symlink_to(sys.prefix)
     write_tiny_log(folder)
     (folder / "tiny.csv").rename(folder / "impressions.csv")
-    shutil.copy(ROOT / "tests/foreign/models/methods/foreign_shift.py", folder / "my_method.py")
     return folder
 
 
@@ -114,6 +114,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("page", [page for page in PAGES if run_by_test(page)])
 def test_commands_run_in_their_order(checkout: Path, page: str) -> None:
     path = f"{checkout / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    own = checkout / "my_method.py"  # which a page makes itself or takes for granted
+    own.unlink(missing_ok=True)
+    if "--new-method" not in text_of(page):
+        shutil.copy(TEMPLATE, own)
 
     for command in run_by_test(page):
         done = subprocess.run(

@@ -256,6 +256,11 @@ def _add_alternatives(parser: Parser) -> None:
         "--report-only", action="store_true", help="write the report of the last call in --out"
     )
     instead.add_argument(
+        "--new-method",
+        metavar="NAME",
+        help="write NAME.py here, a method that works, to begin from; it is never overwritten",
+    )
+    instead.add_argument(
         "--list", choices=LISTS, dest="listing", help="what there is to choose from"
     )
     instead.add_argument(

@@ -541,10 +541,9 @@ def test_fault_is_named(method, check, reason):
     assert reason in str(failure.value)
 
 
-@pytest.mark.parametrize(
-    "path", [HERE / "domain_gain.py", ROOT / "models" / "methods" / "plain.py"]
-)
-def test_correct_method_passes_everything(path, capsys):
+def test_correct_method_passes_everything(capsys):
+    path = HERE / "domain_gain.py"
+
     code = main([str(path)])
 
     head, *rows, last = capsys.readouterr().out.splitlines()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -16,20 +16,20 @@ from torch import nn
 from datasets.loader import EncodedRows
 from models.contract.checks import CHECKS, check_docstrings
 from models.contract.subject import SCHEMA, Subject
-from models.interfaces import AffineLinear
+from models.interfaces import AffineLinear, BackboneEntry, MethodEntry
 from models.registry import available, import_file, load_backbone, load_method
 
 HERE = Path(__file__).resolve().parent
 
 
-def plug_in_module(kind: str, name: str) -> ModuleType:
+def module_of(entry: BackboneEntry | MethodEntry) -> ModuleType:
     """The module of a plug-in, in its own file or in its room."""
-    module = import_module(f"models.{kind}.{name}")
-    return import_module(f"{module.__name__}.method") if hasattr(module, "__path__") else module
+    return sys.modules[entry.build.__module__]
 
 
 MODULES = [
-    plug_in_module(kind, name) for kind in ("backbones", "methods") for name in available(kind)
+    *(module_of(load_backbone(name)) for name in available("backbones")),
+    *(module_of(load_method(name)) for name in available("methods")),
 ]
 LAYERS = [
     value
