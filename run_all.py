@@ -129,6 +129,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.cost.domain_growth import store_growth
     from benchmark.running.grid import Grid, check_device
     from benchmark.running.local import stop_workers
+    from benchmark.running.plugin_checks import check_plugins
     from benchmark.store.plan import refuse_other_version
     from benchmark.store.trials import read_given
     from benchmark.tracking.tracker import Tracker
@@ -148,6 +149,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     wanted += ["failed"] if args.retry_failed or args.fresh else []
     wanted += ["done"] if args.fresh else []
     grid = Grid.make(store, selection, logs, device=args.device, wanted=wanted, given=given)
+    for line in check_plugins(grid.agenda, selection):
+        show([line])
     try:
         run_grid(grid, execute, tracker)
     finally:

@@ -36,7 +36,7 @@ class PluginError(ValueError):
 
 def available(kind: Kind) -> tuple[str, ...]:
     """Names of all backbones or methods, sorted; imports none of them."""
-    return tuple(sorted({*_built_in(kind), *_plugins()[kind]}))
+    return tuple(sorted({*_built_in(kind), *plugins()[kind]}))
 
 
 def load_backbone(name: str) -> BackboneEntry:
@@ -67,28 +67,37 @@ def use_plugins(paths: Iterable[Path]) -> None:
     Raises:
         PluginError: a file cannot be used, or its name is taken.
     """
-    plugins: dict[Kind, dict[str, str]] = {"backbones": {}, "methods": {}}
+    found: dict[Kind, dict[str, str]] = {"backbones": {}, "methods": {}}
     for path in {path.resolve(): path for path in paths}.values():
         module = import_file(path)
-        kind = _kind_of(module, path)
+        kind = kind_of(module, path)
         check_constant(module, kind)
-        taken = sorted({*_built_in(kind), *plugins[kind]})
+        taken = sorted({*_built_in(kind), *found[kind]})
         if path.stem in taken:
             raise PluginError(
                 f"{path}: there is a {kind.removesuffix('s')} {path.stem!r} already; taken are"
                 f" {', '.join(taken)}: rename the file"
             )
-        plugins[kind][path.stem] = str(path.resolve())
-    os.environ[PLUGINS_VARIABLE] = json.dumps(plugins)
+        found[kind][path.stem] = str(path.resolve())
+    os.environ[PLUGINS_VARIABLE] = json.dumps(found)
+
+
+def plugins() -> dict[Kind, dict[str, str]]:
+    """The paths of the plug-ins by kind and name."""
+    text = os.environ.get(PLUGINS_VARIABLE)
+    found: dict[Kind, dict[str, str]] = (
+        json.loads(text) if text else {"backbones": {}, "methods": {}}
+    )
+    return found
 
 
 def plugin_digests(backbone: str, method: str) -> dict[str, str]:
     """SHA-256 of the files of those of the two that are plug-ins, by name."""
-    plugins, digests = _plugins(), {}
+    known, digests = plugins(), {}
     names: dict[Kind, str] = {"backbones": backbone, "methods": method}
     for kind, name in names.items():
-        if name in plugins[kind]:
-            content = Path(plugins[kind][name]).read_bytes()
+        if name in known[kind]:
+            content = Path(known[kind][name]).read_bytes()
             digests[name] = hashlib.sha256(content).hexdigest()
     return digests
 
@@ -114,6 +123,21 @@ def import_file(path: Path) -> ModuleType:
 def is_plugin_name(name: str) -> bool:
     """True of what may name a plug-in, and so its file without `.py`."""
     return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None
+
+
+def kind_of(module: ModuleType, path: Path) -> Kind:
+    """The kind of a module, by the constant that it exports.
+
+    Raises:
+        PluginError: it exports neither or both.
+    """
+    kinds = [kind for kind, constant in CONSTANTS.items() if hasattr(module, constant)]
+    if len(kinds) != 1:
+        raise PluginError(
+            f"{path}: has {'both' if kinds else 'neither'} of METHOD and BACKBONE; a plug-in"
+            " exports one of them"
+        )
+    return kinds[0]
 
 
 def check_constant(module: ModuleType, kind: Kind) -> None:
@@ -163,20 +187,12 @@ def _built_in(kind: Kind) -> tuple[str, ...]:
     return tuple(module.name for module in modules if not module.name.startswith("_"))
 
 
-def _plugins() -> dict[Kind, dict[str, str]]:
-    text = os.environ.get(PLUGINS_VARIABLE)
-    found: dict[Kind, dict[str, str]] = (
-        json.loads(text) if text else {"backbones": {}, "methods": {}}
-    )
-    return found
-
-
 def _module(kind: Kind, name: str) -> ModuleType:
     """The module of this name, with its constant checked."""
     if name in _built_in(kind):
         module = importlib.import_module(f"models.{kind}.{name}")
-    elif name in _plugins()[kind]:
-        module = import_file(Path(_plugins()[kind][name]))
+    elif name in plugins()[kind]:
+        module = import_file(Path(plugins()[kind][name]))
     else:
         singular = kind.removesuffix("s")
         raise ValueError(
@@ -186,16 +202,6 @@ def _module(kind: Kind, name: str) -> ModuleType:
         )
     check_constant(module, kind)
     return module
-
-
-def _kind_of(module: ModuleType, path: Path) -> Kind:
-    kinds = [kind for kind, constant in CONSTANTS.items() if hasattr(module, constant)]
-    if len(kinds) != 1:
-        raise PluginError(
-            f"{path}: has {'both' if kinds else 'neither'} of METHOD and BACKBONE; a plug-in"
-            " exports one of them"
-        )
-    return kinds[0]
 
 
 @cache

@@ -117,7 +117,7 @@ def _add_plugin(parser: argparse._ActionsContainer) -> None:
         default=[],
         metavar="FILE.py",
         help="a method or backbone of your own, named by its file; may be given several times"
-        " (`python -m models.check FILE.py` checks a method)",
+        " (`python -m models.check FILE.py` checks it)",
     )
 
 

@@ -75,7 +75,8 @@ def stop_workers() -> None:
         process.terminate()
 
 
-def _pool(num_workers: int) -> ProcessPoolExecutor:
+def make_pool(num_workers: int) -> ProcessPoolExecutor:
+    """Fresh processes that end with this one."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
@@ -84,7 +85,7 @@ def _run_in_pool(source: TaskSource, num_workers: int) -> Generator[Outcome, Non
     """Run tasks until none is ready; returns those that were taken when a worker died."""
     taken: list[Task] = []  # while the pool has not accepted it
     running: dict[Future[Outcome], Task] = {}
-    with _pool(num_workers) as pool:
+    with make_pool(num_workers) as pool:
         try:
             while True:
                 while len(running) < num_workers and (task := source.take()):

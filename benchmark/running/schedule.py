@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.config import ConfigError
 from benchmark.planning.hyperparameters import facts, with_tuned
 from benchmark.protocol import base_of
-from benchmark.store.plan import Plan, read_former
+from benchmark.store.plan import Plan, read_former, read_plugin_checks
 from benchmark.store.trials import BestKey, unequal
 from benchmark.tasks import RunTask, TrialTask
 from benchmark.tuning.search import Searching
@@ -45,6 +45,7 @@ class Agenda:
         self._layout, self._store, self._device = layout, store, device
         self._wanted, self._given = wanted, given
         self._former = read_former(store.out)
+        self.plugin_checks = read_plugin_checks(store.out)  # those of the last call
         bases = {} if given else layout.bases
         self.searches: dict[SearchKey, Searching] = {
             key: Searching(
@@ -85,6 +86,7 @@ class Agenda:
             tuned_from=str(self._given.folder) if self._given else "",
             facts=facts(),
             call=self._layout.selection.call,
+            plugin_checks=self.plugin_checks,
             former=self._former,
         )
 

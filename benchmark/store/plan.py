@@ -103,7 +103,9 @@ class Plan:
     the search has failed, and then the slot's text says why.
     `tuned_from` is where tuned values were read instead, if they were. `facts` are those of the
     methods, backbones and references that there were, by name. `call` are the flags that say what
-    is run, as parsed. Of `former` it keeps what the call does not have.
+    is run, as parsed. `plugin_checks` say of each plug-in of the call, by its title, what it does
+    not keep of the contract, in a line for each check that fails. Of `former` it keeps what the
+    call does not have.
     """
 
     preset: str
@@ -114,6 +116,7 @@ class Plan:
     tuned_from: str = ""
     facts: Mapping[str, Facts] = field(default_factory=dict)
     call: Mapping[str, Json] = field(default_factory=dict)
+    plugin_checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     former: Former = field(default_factory=Former)
 
     def __post_init__(self) -> None:
@@ -151,6 +154,7 @@ def write_plan(store: RunStore, plan: Plan) -> None:
         "preset": plan.preset,
         "call": dict(plan.call),
         "tuned_from": plan.tuned_from,
+        "plugin_checks": dict(plan.plugin_checks),
         "facts": {name: asdict(facts) for name, facts in plan.facts.items()},
         "searches": [asdict(search) for search in plan.searches],
         "slots": slots,
@@ -206,8 +210,17 @@ def read_plan(out: Path) -> Plan:
             waiting=_waiting(content["slots"]),
             tuned_from=content["tuned_from"],
             facts={name: Facts(**facts) for name, facts in content["facts"].items()},
+            plugin_checks=_plugin_checks(content),
             former=_former(content, studies),
         )
+
+
+def read_plugin_checks(out: Path) -> Mapping[str, tuple[str, ...]]:
+    """The checks of plug-ins that the plan of the last call keeps; none where it is damaged."""
+    try:
+        return read_plan(out).plugin_checks
+    except RecordError:
+        return {}
 
 
 def read_former(out: Path) -> Former:
@@ -249,6 +262,11 @@ def _former(content: Mapping[str, Any], studies: Mapping[str, Any]) -> Former:
             for study, found in studies.items()
         },
     )
+
+
+def _plugin_checks(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The block `plugin_checks` of a plan, which those of older stores lack."""
+    return {title: tuple(lines) for title, lines in content.get("plugin_checks", {}).items()}
 
 
 def _configs(slots: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:

@@ -19,13 +19,19 @@ from reports.reading.names import data_title
 def warnings_of(runs: Runs) -> list[str]:
     """One line per run that is damaged or that no plan has, foreign file, and undefined metric.
 
-    Another says of each log if it has too few rows of a class, and of each feature if train lacks
-    nearly all of its values in test. Damaged and strange runs are no part
-    of a table, and an undefined metric makes its mean undefined. Runs that only a former call
-    planned are no reason for a warning.
+    Others say what a plug-in does not keep of the contract, of each log if it has too few rows of a
+    class, and of each feature if train lacks nearly all of its values in test. Damaged and strange
+    runs are no part of a table, and an undefined metric makes its mean undefined. Runs that only a
+    former call planned are no reason for a warning.
     """
-    found = [_damaged, _strangers, _few_rows, _unseen, _undefined]
+    found = [_plugins, _damaged, _strangers, _few_rows, _unseen, _undefined]
     return [line for of_kind in found for line in of_kind(runs)]
+
+
+def _plugins(runs: Runs) -> Iterator[str]:
+    """What plug-ins of the last call do not keep of the contract."""
+    for lines in read_plan(runs.store.out).plugin_checks.values():
+        yield from lines
 
 
 def _damaged(runs: Runs) -> Iterator[str]:

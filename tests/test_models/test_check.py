@@ -554,6 +554,20 @@ def test_correct_method_passes_everything(capsys):
     assert {row.split()[-2] for row in rows if "overfitting" in row} == {"50"}
 
 
+def test_backbone_is_checked_with_every_method(monkeypatch, capsys):
+    name = "shape of logits"
+    monkeypatch.setattr("models.check.CHECKS", {name: CHECKS[name]})
+
+    code = main([str(ROOT / "models" / "backbones" / "dnn.py")])
+
+    head, docstrings, *rows, last = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert head.split() == ["check", "method", "result", "reason"]
+    assert docstrings.split() == ["docstrings", "-", "pass"]
+    assert [row.removeprefix(name).split()[0] for row in rows] == [*available("methods")]
+    assert last.endswith(f"{1 + len(rows)} of {1 + len(rows)} checks pass")
+
+
 def test_first_selectable_epoch_is_the_protocols():
     epochs = {preset.protocol.first_selectable_epoch for preset in PRESETS.values()}
 

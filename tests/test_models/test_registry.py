@@ -156,6 +156,10 @@ def test_run_with_a_plugin_alone_is_recorded_under_its_name(run_all, tiny_log):
     )
 
     assert done.returncode == 0, done.stderr
+    assert "method domain_gain: keeps the contract" in done.stdout.splitlines()
+    assert json.loads((out / "plan.json").read_text())["plugin_checks"] == {
+        "method domain_gain": []
+    }
     (record,) = (json.loads(path.read_text()) for path in out.rglob("record.json"))
     assert record["config"]["method"] == "domain_gain"
     assert record["config"]["method_config"]["ramp_epochs"] == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from benchmark.store.files import SCHEMA_VERSION
+from benchmark.store.plan import read_plan, write_plan
 from reports.analysis.comparisons import compare
 from reports.build import build
 from reports.reading.load import load_runs
@@ -74,6 +76,26 @@ def test_log_of_few_clicks_is_named_and_nothing_rests_on_it(
         settled = table[table["outcome"] != "open"]
         assert set(settled["unit"].dropna()) <= {"times"}
         assert table["to_settle"].str.contains("19 clicks in dev").any()
+
+
+def test_what_a_plug_in_does_not_keep_is_on_the_page(finished: Folder) -> None:
+    store, plan = finished.store, read_plan(finished.store.out)
+    line = "method mine: fails the check 'e_d' of the contract with dnn: it is"
+    write_plan(store, replace(plan, plugin_checks={"method mine": (line,), "method good": ()}))
+
+    page = build(store.out).read_text(encoding="utf-8")
+
+    assert warnings_of(load_runs(store.out)) == [line]
+    assert line.replace("'", "&#39;") in page
+
+
+def test_a_plan_from_before_the_checks_is_read(finished: Folder) -> None:
+    path = finished.store.out / "plan.json"
+    content = json.loads(path.read_text())
+    del content["plugin_checks"]
+    path.write_text(json.dumps(content))
+
+    assert read_plan(finished.store.out).plugin_checks == {}
 
 
 def test_a_sound_store_has_no_warnings(finished: Folder) -> None:
