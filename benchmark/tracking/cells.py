@@ -50,7 +50,7 @@ class ShownRun:
     """A run to show; times are in seconds since 1970.
 
     `key` is its own, whatever it found. `unshared` are the fields of its configuration that it does
-    not show.
+    not show. `series` are points beside its metrics.
     """
 
     key: str
@@ -63,6 +63,7 @@ class ShownRun:
     status: Status
     files: Sequence[Path] = ()
     unshared: Collection[str] = ()
+    series: Sequence[Point] = ()
 
     @property
     def is_final(self) -> bool:
@@ -77,9 +78,10 @@ class ShownRun:
         return {name.replace("_config.", "."): text for name, text in texts.items()}
 
     def points(self) -> Iterator[Point]:
-        """The metrics, at step 0, and the points of learning curves and schedules."""
+        """The metrics at step 0, and curves and schedules under names of their own."""
         for name, value in self.metrics.items():
             yield name, value, 0
+        yield from self.series
         for path in self.files:
             if path.name == HISTORY:
                 yield from _history(pl.read_csv(path, infer_schema_length=None, glob=False))
@@ -116,6 +118,9 @@ class _Collector:
         self._store, self._whole = store, plan.whole
         self._studies = _studies_of_slots(plan)
         self._main = _competing(plan.calls_of(MAIN), self._whole.slots)
+        self._partitions: dict[str, set[tuple[str, ...]]] = {}
+        for config in self._whole.slots.values():
+            self._partitions.setdefault(config.dataset, set()).add(config.partition)
 
     def cells(self) -> list[ShownCell]:
         slots: dict[str, list[str]] = {}
@@ -144,25 +149,37 @@ class _Collector:
         if not children:
             return None
         studies = {study for slot in slots for study in self._studies.get(slot, ())}
-        labels = {"studies": ",".join(sorted(studies))}
-        children = [replace(child, tags={**child.tags, **labels}) for child in children]
+        name = self._name(children[0].config)
+        labels = {"studies": ",".join(sorted(studies)), "cell": name}
+        children = [
+            replace(child, name=f"{name}, {child.name}", tags={**child.tags, **labels})
+            for child in children
+        ]
         done = (child for child in children if child.is_final)
         finals = sorted(done, key=lambda child: (child.config.draw or 0, child.config.seed))
         config, metrics = children[0].config, metrics | _means(finals)
         seal = digest_of({name: repr(value) for name, value in metrics.items()})
         run = ShownRun(
             key=f"cell/{group}",
-            name=_cell_name(config),
+            name=name,
             config=config,
             unshared=_unshared(config),
             tags=_base_tags(config) | {"stage": "cell", SEAL: seal} | labels,
             metrics=metrics,
             started=min(child.started for child in children),
             ended=max(child.ended for child in children),
+            series=_by_seed(finals),
             status=next((state for state in NOT_FINISHED if state in states), "FINISHED"),
         )
         is_main = not self._main.isdisjoint(slots)
         return ShownCell(run=run, children=children, finals=finals, is_main=is_main)
+
+    def _name(self, config: RunConfig) -> str:
+        """The model and its changes; the domains too where the data set has cells on others."""
+        changes = f" ({', '.join(config.changes)})" if config.changes else ""
+        partitions = self._partitions.get(config.dataset, {config.partition})
+        domains = f", {'+'.join(config.partition)}" if len(partitions) > 1 else ""
+        return f"{config.model}{changes}{domains}"
 
     def _open(self, slot: str) -> Status:
         """The status of a slot without a run that can be shown."""
@@ -197,6 +214,16 @@ def winners(cells: Iterable[ShownCell]) -> dict[str, ShownRun]:
         if whole and all(cell.run.status != "RUNNING" for cell in competing):
             found[dataset] = max(whole, key=lambda cell: cell.score).finals[0]
     return found
+
+
+def source_of(store: RunStore, cells: Iterable[ShownCell]) -> str:
+    """The description of the data set of some cells by a card of theirs, empty without one."""
+    for child in chain.from_iterable(cell.children for cell in cells):
+        try:
+            return str(store.read_card(child.config.data_fingerprint)["source"])
+        except RecordError:
+            continue
+    return ""
 
 
 def group_of(config: RunConfig) -> str:
@@ -254,11 +281,6 @@ def _terms_of(config: RunConfig) -> Terms:
     return digest_of(config.family), config.partition, replace(config.protocol, name="")
 
 
-def _cell_name(config: RunConfig) -> str:
-    changes = f" ({', '.join(config.changes)})" if config.changes else ""
-    return f"{config.model}{changes}, {'+'.join(config.partition)}"  # lists cut long names short
-
-
 def _unshared(config: RunConfig) -> tuple[str, ...]:
     """The fields in which runs of a cell differ, and plug-ins if there are none."""
     own = OWN if config.draw is not None else ("seed",)
@@ -301,7 +323,7 @@ def _done(folder: Path, slot: str, config: RunConfig) -> ShownRun:
         started = datetime.fromisoformat(timing["started"]).timestamp()
         return ShownRun(
             key=f"final/{slot}",
-            name=_replicate(config),
+            name=config.replicate,
             config=config,
             tags=_child_tags(config, "final", path, content["environment"]),
             metrics={
@@ -325,7 +347,7 @@ def _failed(folder: Path, slot: str, config: RunConfig) -> ShownRun:
     error, ended = str(read_json(path).get("error")), path.stat().st_mtime
     return ShownRun(
         key=f"final/{slot}",
-        name=_replicate(config),
+        name=config.replicate,
         config=config,
         tags=_child_tags(config, "final", path, None) | {"error": error},
         metrics={},
@@ -334,11 +356,6 @@ def _failed(folder: Path, slot: str, config: RunConfig) -> ShownRun:
         status="FAILED",
         files=[path],
     )
-
-
-def _replicate(config: RunConfig) -> str:
-    """The name of a final run below its cell."""
-    return config.replicate.replace(", ", "-").replace(" ", "-")
 
 
 def _trial(out: Path, search: Search, trial: Trial) -> ShownRun:
@@ -351,7 +368,7 @@ def _trial(out: Path, search: Search, trial: Trial) -> ShownRun:
         metrics[f"dev/{config.protocol.selection_metric}"] = trial.value
     return ShownRun(
         key=f"tune/{search.folder}/{trial.index:03}",
-        name=f"trial-{trial.index:03}",
+        name=f"trial {trial.index}",
         config=config,
         tags=_child_tags(config, "tune", path, trial.environment) | own,
         metrics=metrics,
@@ -383,14 +400,24 @@ def _means(finals: Sequence[ShownRun]) -> dict[str, float]:
     return metrics
 
 
+def _by_seed(finals: Sequence[ShownRun]) -> list[Point]:
+    """The metrics of the final runs one after the other, in the place of steps from 1 on."""
+    return [
+        (f"{name}/by_seed", value, place)
+        for place, final in enumerate(finals, 1)
+        for name, value in final.metrics.items()
+    ]
+
+
 def _history(history: pl.DataFrame) -> Iterator[Point]:
-    """Scores under the row's split; other columns of train rows are schedules, once each."""
+    """Curves by the row's split; other columns of train rows are schedules, once each."""
     index = ("step", "epoch", "split")
     values = history.unpivot(selectors.numeric().exclude(index), index=index)
     values = values.drop_nulls("value").filter(~pl.col("value").cast(float).is_nan())
     of_train = pl.col("split") == "train"
     is_schedule = of_train.any().over("variable") & ~pl.col("variable").is_in(["loss", "auc"])
-    place = pl.when(is_schedule).then(pl.lit("schedule")).otherwise("split")
+    curve = pl.concat_str(pl.lit("curve"), "split", separator="/")
+    place = pl.when(is_schedule).then(pl.lit("schedule")).otherwise(curve)
     name = pl.concat_str(place, "variable", separator="/")
     points = values.filter(of_train | ~is_schedule).select(
         name, pl.col("value").cast(float), "step"

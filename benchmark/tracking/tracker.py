@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from benchmark.config import ConfigError
 from benchmark.store.files import write_text
 from benchmark.store.records import RunStore
-from benchmark.tracking.cells import cells_of, winners
+from benchmark.tracking.cells import cells_of, source_of, winners
 from benchmark.tracking.database import (
     DATABASE,
     artifact_root,
@@ -146,7 +146,8 @@ class Tracker:
         try:
             for dataset in dict.fromkeys(cell.run.config.dataset for cell in cells):
                 own = [cell for cell in cells if cell.run.config.dataset == dataset]
-                writer = Writer(store, dataset, artifacts=artifacts, origin=origin)
+                source = source_of(store, own)
+                writer = Writer(store, dataset, source, artifacts=artifacts, origin=origin)
                 self._experiment = self._experiment or writer.experiment_id
                 writer.sync(own, found.get(dataset))
         except MlflowException as error:

@@ -26,7 +26,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from benchmark.store.files import RecordError
 from benchmark.tracking.cells import SEAL
@@ -46,6 +46,17 @@ logger = logging.getLogger(__name__)
 ENDED = ("FINISHED", "FAILED")
 KEY, ORIGIN, WINNER = "key", "origin", "winner"  # tags
 REPORT = "report"  # key and name of the run that holds it
+DESCRIPTION = """\
+{source}
+
+A run is a cell: a model, with what a study changes of it. Below it are the trials of its search
+(`tags.stage = 'tune'`) and its final seeds (`tags.stage = 'final'`).
+
+- `dev/...` and `test/...` are metrics of the checkpoint that is kept; of a cell, their mean and
+  deviation over seeds. `.../by_seed` are the seeds one after the other.
+- `curve/...` are the scores during training, `schedule/...` the values of a method's schedules.
+- `tags.winner = 'true'` is the model with the best mean dev AUC; the run `report` holds the report.
+"""
 DIGEST_LENGTH = 36  # of a data set, at most
 UNNAMEABLE = re.compile(r"[^\w\-. :/]")
 
@@ -53,20 +64,21 @@ UNNAMEABLE = re.compile(r"[^\w\-. :/]")
 class Writer:
     """Writes the runs of one output folder into the experiment of a data set.
 
-    MLflow's address is the one that `mlflow.set_tracking_uri` was given. `artifacts` is the local
+    `source` says what the data set is. MLflow's address is the one that `mlflow.set_tracking_uri`
+    was given. `artifacts` is the local
     folder of artifacts, None if a server keeps them. `origin` tells the runs of this folder from
     those that others sent to the same server, empty if there are none.
     """
 
     def __init__(
-        self, store: RunStore, dataset: str, *, artifacts: Path | None, origin: str
+        self, store: RunStore, dataset: str, source: str, *, artifacts: Path | None, origin: str
     ) -> None:
         self.store = store
         self.is_local = artifacts is not None
         self.origin = {ORIGIN: origin} if origin else {}
         self.client = mlflow.MlflowClient()
         location = (artifacts / dataset).as_uri() if artifacts else None
-        self.experiment_id = self._experiment(dataset, location)
+        self.experiment_id = self._experiment(dataset, location, DESCRIPTION.format(source=source))
         found = mlflow.search_runs([self.experiment_id], output_format="list")
         self.runs = {
             run.data.tags[KEY]: run
@@ -84,11 +96,13 @@ class Writer:
         self._write_report()
         self._mark_winner(winner)
 
-    def _experiment(self, name: str, location: str | None) -> str:
+    def _experiment(self, name: str, location: str | None, note: str) -> str:
         """The id of an experiment, made if there is none, restored if it was deleted."""
-        found = self.client.get_experiment_by_name(name)
+        tags, found = {MLFLOW_RUN_NOTE: note}, self.client.get_experiment_by_name(name)
         if found is None:
-            return self.client.create_experiment(name, artifact_location=location)
+            return self.client.create_experiment(name, artifact_location=location, tags=tags)
+        if tags.items() - found.tags.items():
+            self.client.set_experiment_tag(found.experiment_id, MLFLOW_RUN_NOTE, note)
         if found.lifecycle_stage == LifecycleStage.DELETED:
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
@@ -99,6 +113,7 @@ class Writer:
         if run is None:
             return self._create(shown, shown.tags)
         run_id, differing = str(run.info.run_id), _differing(run, shown.tags)
+        self._rename(run, shown.name)
         points = shown.points() if SEAL in differing else ()
         self._log(run_id, time.time(), points, tags=differing)
         if shown.status == "RUNNING":
@@ -116,6 +131,7 @@ class Writer:
             differing = _differing(run, tags)
             if run.info.status in ENDED and not {SEAL, MLFLOW_PARENT_RUN_ID} & differing.keys():
                 self._log(run.info.run_id, time.time(), (), tags=differing)
+                self._rename(run, shown.name)
                 return
             self._delete(shown.key)
         try:
@@ -145,6 +161,11 @@ class Writer:
             tags={**tags, **self.origin, KEY: key},
         )
         return run
+
+    def _rename(self, run: Run, name: str) -> None:
+        """Give a run the name that it has now: cells on other domains make names longer."""
+        if run.info.run_name != name:
+            self.client.update_run(run.info.run_id, name=name)
 
     def _end(self, run_id: str, status: str, ended: float) -> None:
         """Give a run its final status; until then it counts as unfinished."""

@@ -28,10 +28,10 @@ def test_a_cell_has_the_mean_and_spread_of_its_seeds_and_its_best_trial(grid):
     assert star.run.metrics["tune/best_dev_auc"] == 0.66
     assert (star.run.metrics["tune/trials"], star.run.metrics["tune/failed_trials"]) == (2, 1)
     assert [child.name for child in star.children] == [
-        "seed-1",
-        "seed-2",
-        "trial-000",
-        "trial-001",
+        "dnn+star, seed 1",
+        "dnn+star, seed 2",
+        "dnn+star, trial 0",
+        "dnn+star, trial 1",
     ]
 
 
@@ -50,6 +50,7 @@ def test_children_are_tagged_with_what_they_are_found_by(grid):
         "method": "star",
         "seed": "1",
         "stage": "final",
+        "cell": "dnn+star",
         "run_id": config.run_id,
         "commit": "c0ffee",
         "data_fingerprint": config.data_fingerprint,
@@ -65,14 +66,14 @@ def test_history_has_scores_by_split_and_each_schedule_once(grid):
     points = sorted(point for point in plain.children[0].points() if point[2])
 
     assert points == [
-        ("dev/auc", 0.55, 10),
-        ("dev/auc", 0.6, 20),
-        ("dev/loss", 0.65, 20),
-        ("dev/loss", 0.69, 10),
+        ("curve/dev/auc", 0.55, 10),
+        ("curve/dev/auc", 0.6, 20),
+        ("curve/dev/loss", 0.65, 20),
+        ("curve/dev/loss", 0.69, 10),
+        ("curve/train/loss", 0.6, 20),
+        ("curve/train/loss", 0.7, 10),
         ("schedule/alpha", 0.1, 10),
         ("schedule/alpha", 0.2, 20),
-        ("train/loss", 0.6, 20),
-        ("train/loss", 0.7, 10),
     ]
 
 
@@ -90,7 +91,29 @@ def test_a_second_search_and_its_cell_have_a_parent_of_their_own(grid):
     assert [len(cell.finals) for cell in cells] == [2, 2, 1]
     tuned = [cell.children[-1].tags.get("search") for cell in cells]
     assert tuned == [None, grid.search().folder, search.folder]
-    assert cells[2].run.name == "dnn+star (second search), scenario"
+    assert cells[2].run.name == "dnn+star (second search)"
+
+
+def test_names_say_the_domains_where_a_data_set_has_cells_on_several(grid):
+    other = grid.final("plain", 1, partition=("scenario", "item"))
+    slots = {**grid.plan().slots, other.slot_id: other}
+
+    cells = cells_of(grid.store, grid.plan(slots=slots))
+
+    names = [cell.run.name for cell in cells]
+    assert names == ["dnn+plain, scenario", "dnn+star, scenario", "dnn+plain, scenario+item"]
+    assert cells[2].children[0].name == "dnn+plain, scenario+item, seed 1"
+
+
+def test_a_cell_has_its_seeds_one_after_the_other(grid):
+    star = cells_of(grid.store, grid.plan())[1]
+
+    points = [point for point in star.run.points() if point[0] == "test/auc/by_seed"]
+
+    assert points == [
+        ("test/auc/by_seed", pytest.approx(0.6), 1),
+        ("test/auc/by_seed", pytest.approx(0.62), 2),
+    ]
 
 
 def test_a_cell_is_running_until_all_its_slots_have_ended(grid):

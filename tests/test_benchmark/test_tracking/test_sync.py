@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,31 @@ from mlflow import MlflowClient
 
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "mlflow.md"
+FOUND = {  # runs by the filters of the docs; no weights are kept here, so that none has won
+    "tags.stage = 'cell'": 2,
+    "tags.stage = 'final'": 4,
+    "tags.stage = 'tune'": 2,
+    "tags.cell = 'dnn+star' AND tags.stage = 'final'": 2,
+    "tags.backbone = 'dnn' AND tags.method = 'star' AND tags.seed = '1'": 1,
+    "tags.dataset LIKE 'synthetic%' AND tags.partition LIKE '%scenario%'": 8,
+    "tags.studies LIKE '%main%'": 8,
+    "tags.winner = 'true'": 0,
+    "tags.run_id != '' AND tags.commit != ''": 6,
+    "tags.protocol_hash != '' AND tags.data_fingerprint != ''": 8,
+    'metrics."test/auc" > 0.5': 3,
+}
+
+
+def test_every_filter_of_the_docs_finds_its_runs(synced):
+    client = MlflowClient(database_uri(synced.out))
+    experiment = client.get_experiment_by_name("synthetic").experiment_id
+    filters = re.findall(r"^\| `([^`]+)` \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+
+    found = {text: len(client.search_runs([experiment], text)) for text in filters}
+
+    assert found == FOUND
 
 
 def test_a_run_per_cell_trial_and_seed_with_one_level_of_nesting(synced):
@@ -29,13 +55,14 @@ def test_a_final_run_has_metrics_history_params_data_set_and_files(synced):
     run = synced.runs()[f"final/{config.slot_id}"]
 
     client = MlflowClient(database_uri(synced.out))
-    history = client.get_metric_history(run.info.run_id, "dev/auc")
+    kept = client.get_metric_history(run.info.run_id, "dev/auc")
+    curve = client.get_metric_history(run.info.run_id, "curve/dev/auc")
     files = {entry.path for entry in client.list_artifacts(run.info.run_id)}
 
     assert run.data.metrics["test/auc"] == pytest.approx(0.62)
     assert math.isnan(run.data.metrics["test/gauc"])
-    assert sorted((point.step, point.value) for point in history) == [
-        (0, pytest.approx(0.72)),
+    assert [(point.step, point.value) for point in kept] == [(0, pytest.approx(0.72))]
+    assert sorted((point.step, point.value) for point in curve) == [
         (10, pytest.approx(0.55)),
         (20, pytest.approx(0.72)),
     ]
@@ -44,6 +71,31 @@ def test_a_final_run_has_metrics_history_params_data_set_and_files(synced):
     assert run.inputs.dataset_inputs[0].dataset.digest == config.data_fingerprint[:36]
     assert files == {"record.json", "history.csv", "domains.parquet", "predictions.parquet"}
     assert (run.info.status, run.info.end_time - run.info.start_time) == ("FINISHED", 3000)
+
+
+def test_runs_are_renamed_when_a_data_set_has_cells_on_other_domains(synced):
+    ids = synced.ids()
+    other = synced.final("plain", 1, partition=("scenario", "item"))
+
+    Tracker(synced.out, None).sync(synced.plan(slots={**synced.made.slots, other.slot_id: other}))
+
+    runs = {run.info.run_id: run.info.run_name for run in synced.runs().values()}
+    slot = synced.config(method="star", seed=2).slot_id
+    assert runs[ids[f"final/{slot}"]] == "dnn+star, scenario, seed 2"
+    assert len(set(runs.values())) == len(runs)
+
+
+def test_an_experiment_says_what_its_log_is_and_how_its_runs_are_named(synced):
+    config = synced.config(method="plain", seed=1)
+    folder = synced.store.data_folder(config.data_fingerprint)
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text('{"source": "Impressions of one shop."}')
+
+    Tracker(synced.out, None).sync(synced.made)
+
+    experiment = MlflowClient(database_uri(synced.out)).get_experiment_by_name("synthetic")
+    note = experiment.tags["mlflow.note.content"]
+    assert note.startswith("Impressions of one shop.\n\nA run is a cell")
 
 
 def test_a_failed_trial_is_a_failed_run_that_says_why(synced):
@@ -71,7 +123,7 @@ def test_more_seeds_are_more_children_and_new_means(synced):
     runs = synced.runs()
     assert len(runs) == len(ids) + 2
     assert ids.items() <= {key: run.info.run_id for key, run in runs.items()}.items()
-    plain = next(run for run in runs.values() if run.info.run_name == "dnn+plain, scenario")
+    plain = next(run for run in runs.values() if run.info.run_name == "dnn+plain")
     assert plain.data.metrics["test/auc/mean"] == pytest.approx(0.52)
     assert plain.data.metrics["seeds"] == 3
 
