@@ -7,7 +7,7 @@ import json
 import logging
 import pkgutil
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from reports.analysis_plan import NAME as ANALYSIS_PLAN
 from reports.analysis_plan import digest as plan_digest
 from reports.look.fonts import remark, undrawn
 from reports.look.part import Figure, in_page_order, rendered
-from reports.look.table import Table, to_latex, to_markdown
+from reports.look.table import Table, TableLayout, to_latex, to_markdown
 from reports.page.content import SAMPLE, Picture, Section, render_page
 from reports.page.summary import summary
 from reports.reading.keys import DATA
@@ -158,26 +158,27 @@ class _Report:
         numbers = part.tabulate(runs)
         if not len(numbers):
             return
-        files = {path: text.encode() for path, text in texts_of(name, part, numbers).items()}
         section = Section(
             name=name,
             title=part.title,
             section=part.section,
             is_folded=part.is_folded,
             studies=part.studies,
-            files=tuple(files),
         )
         if isinstance(part, Table):
-            section = replace(section, layout=part.arrange(numbers))
+            layout = part.arrange(numbers)
+            files = _encoded(table_texts(name, part, numbers, layout))
+            section = replace(section, layout=layout)
         else:
             images, notes = rendered(part, numbers), part.notes(numbers)
-            files = {f"figures/{name}.{k}": getattr(images, k) for k in ("png", "pdf")} | files
+            files = {f"figures/{name}.{k}": getattr(images, k) for k in ("png", "pdf")}
+            files |= _encoded(figure_texts(name, numbers))
             whole = Picture(name=name, images=images)
             pictures = pictures_of(part, numbers, name, runs) or (whole,)
-            section = replace(section, files=tuple(files), pictures=pictures, notes=notes)
+            section = replace(section, pictures=pictures, notes=notes)
             self.undrawn |= images.undrawn
         self.files |= files
-        self.sections.append(section)
+        self.sections.append(replace(section, files=tuple(files)))
 
 
 def _made(runs: Runs, warnings: list[str]) -> _Report:
@@ -210,7 +211,9 @@ def pictures_of(
         return ()
     return tuple(
         Picture(
-            name=f"{name}-{place}", images=rendered(figure, own), log=data_title(*map(str, log))
+            name=f"{name}-{place}",
+            images=rendered(figure, own, has_pdf=False),
+            log=data_title(*map(str, log)),
         )
         for place, (log, own) in enumerate(numbers.groupby(DATA, sort=False))
     )
@@ -248,15 +251,29 @@ def _is_current(manifest: _Manifest, digest: str) -> bool:
 
 def texts_of(name: str, part: Table | Figure, numbers: pd.DataFrame) -> dict[str, str]:
     """The files of a table, or the numbers of a figure."""
-    csv = numbers.to_csv(index=False)
-    if not isinstance(part, Table):
-        return {f"figures/{name}.csv": csv}
-    layout = part.arrange(numbers)
+    if isinstance(part, Table):
+        return table_texts(name, part, numbers, part.arrange(numbers))
+    return figure_texts(name, numbers)
+
+
+def table_texts(
+    name: str, part: Table, numbers: pd.DataFrame, layout: TableLayout
+) -> dict[str, str]:
+    """The files of a table that is laid out."""
     return {
-        f"tables/{name}.csv": csv,
+        f"tables/{name}.csv": numbers.to_csv(index=False),
         f"tables/{name}.md": to_markdown(part.title, layout),
         f"tables/{name}.tex": to_latex(part.title, layout),
     }
+
+
+def figure_texts(name: str, numbers: pd.DataFrame) -> dict[str, str]:
+    """The file with the numbers of a figure."""
+    return {f"figures/{name}.csv": numbers.to_csv(index=False)}
+
+
+def _encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
+    return {path: text.encode() for path, text in texts.items()}
 
 
 def _input_digest(runs: Runs, warnings: list[str]) -> str:

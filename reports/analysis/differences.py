@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.config import OWN
 from benchmark.metrics import SCORES, metric_of
 from reports.reading.exclusions import capped_share
-from reports.reading.keys import CELL, REPLICATE
+from reports.reading.keys import CELL
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE
 from reports.statistics.estimates import by_draw
@@ -32,7 +32,10 @@ OWN_SHARE = "whole_statistics"  # in the history of a method that normalises by 
 
 def rows_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
     """The rows, one per finished run, whose columns have these values."""
-    return scores[(scores[list(keys)] == pd.Series(keys)).all(axis=1)]
+    found = np.ones(len(scores), dtype=bool)
+    for name, value in keys.items():
+        found &= (scores[name] == value).to_numpy()
+    return scores[found]
 
 
 def plain_of(scores: pd.DataFrame, keys: Mapping[str, object]) -> pd.DataFrame:
@@ -62,11 +65,15 @@ def differences(own: pd.DataFrame, other: pd.DataFrame, name: str) -> dict[str, 
 
 def run_pairs(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of both, `own` and `other`, over the draws and seeds that both have, by `draw`."""
-    sides = (
-        frame[[*REPLICATE, metric]].rename(columns={metric: name}).astype({name: np.float64})
-        for name, frame in (("own", own), ("other", other))
-    )
-    return next(sides).merge(next(sides), on=REPLICATE).set_index("draw")[["own", "other"]]
+    mine, theirs = (_by_run(frame, metric) for frame in (own, other))
+    both = [run for run in mine if run in theirs]
+    pairs = {"own": [mine[run] for run in both], "other": [theirs[run] for run in both]}
+    draws = pd.Index([draw for draw, _ in both], name="draw")
+    return pd.DataFrame(pairs, index=draws, dtype=np.float64)
+
+
+def _by_run(scores: pd.DataFrame, metric: str) -> dict[tuple[int, int], float]:
+    return dict(zip(zip(scores["draw"], scores["seed"], strict=True), scores[metric], strict=True))
 
 
 def run_deltas(own: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.Series:

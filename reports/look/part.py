@@ -9,6 +9,8 @@ from typing import Literal, TypeVar, get_args
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 
@@ -89,7 +91,8 @@ class Figure(ReportPart):
 class Images:
     """A figure as it is kept; `undrawn` are the letters that no installed font has.
 
-    `svg` is an element of a page, and `width` its width in inches.
+    `pdf` is empty where it is not asked for. `svg` is an element of a page, and `width` its width
+    in inches.
     """
 
     png: bytes
@@ -99,24 +102,33 @@ class Images:
     undrawn: frozenset[str]
 
 
-def rendered(figure: Figure, table: pd.DataFrame) -> Images:
-    """The images of a figure; equal tables give equal bytes."""
+def rendered(figure: Figure, table: pd.DataFrame, *, has_pdf: bool = True) -> Images:
+    """The images of a figure, laid out once; equal tables give equal bytes."""
     with house_style():
         canvas = figure.draw(table)
         letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
         if further := further_fonts(letters):
             mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *further]
             canvas = figure.draw(table)
+        canvas.set_dpi(DPI)
+        canvas.draw_without_rendering()
+        canvas.set_layout_engine("none")
         return Images(
-            png=_saved(canvas, "png", {"Software": None}),
-            pdf=_saved(canvas, "pdf", {"CreationDate": None}),
+            png=_png(canvas),
+            pdf=_pdf(canvas) if has_pdf else b"",
             svg=to_svg(canvas),
             width=canvas.get_figwidth(),
             undrawn=frozenset(undrawn(letters)),
         )
 
 
-def _saved(canvas: Canvas, kind: str, stamp: dict[str, None]) -> bytes:
+def _png(canvas: Canvas) -> bytes:
     stream = io.BytesIO()
-    canvas.savefig(stream, format=kind, dpi=DPI, metadata=stamp)
+    FigureCanvasAgg(canvas).print_png(stream, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _pdf(canvas: Canvas) -> bytes:
+    stream = io.BytesIO()
+    FigureCanvasPdf(canvas).print_pdf(stream, metadata={"CreationDate": None})
     return stream.getvalue()

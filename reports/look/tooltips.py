@@ -6,6 +6,7 @@ import io
 import re
 
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 _TIP = "tip:"  # begins the id of what has a text
@@ -25,7 +26,7 @@ def tip(artist: Artist, text: str) -> None:
 def to_svg(canvas: Canvas) -> str:
     """The figure as an SVG element as wide as its place; equal figures give equal texts."""
     stream = io.StringIO()
-    canvas.savefig(stream, format="svg", metadata=_STAMPS)
+    FigureCanvasSVG(canvas).print_svg(stream, metadata=_STAMPS)
     text = _HEAD.sub("", stream.getvalue(), count=1)
     text = _TITLED.sub(r"<g><title>\2</title>", text)
     text = _STYLE.sub("", text, count=1)

@@ -34,7 +34,7 @@ from reports.reading.keys import (
 )
 from reports.reading.ledger import SearchTrials, read_searches
 from reports.reading.names import facts_of, learn, rank
-from reports.reading.predictions import read_logits
+from reports.reading.predictions import domain_table, read_logits
 
 WAITING = "waits for tuning"
 NOT_RUN = "not run yet"
@@ -261,7 +261,7 @@ class Runs:
 
         A row's position is its `eval_domain_id`. Values are found by their place.
         """
-        return pd.read_parquet(self.store.data_folder(fingerprint) / "domains.parquet")
+        return domain_table(self.store.data_folder(fingerprint) / "domains.parquet")
 
     def values_of_domains(self, fingerprint: str, family: Family) -> pd.DataFrame:
         """The values of each domain, under the names that the log has, in rows as of `domains`."""
@@ -294,7 +294,7 @@ class Runs:
 
     def domain_scores(self, record: RunRecord) -> pd.DataFrame:
         """One row per domain: as in `domains`, with the scores of a run on test."""
-        return pd.read_parquet(record.path / "domains.parquet")
+        return domain_table(record.path / "domains.parquet")
 
     def sparsity(self) -> pd.DataFrame:
         """One row per finished run that prunes: its keys and the sparsity of each layer on test."""

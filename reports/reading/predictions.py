@@ -1,4 +1,4 @@
-"""Predictions that runs stored, those of test rows read once; broken logits are refused."""
+"""Files that are read once for all parts of a report: domains and predictions, not broken ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _refuse_broken(path: Path, logit: ArrayLike) -> None:
 
 
 class File(NamedTuple):
-    """Predictions as they were when they were read."""
+    """A file as it was when it was read."""
 
     path: Path
     changed: int
@@ -81,9 +81,22 @@ def labels(record: RunRecord) -> NDArray[np.int8]:
 
 def file_of(record: RunRecord) -> File:
     """The predictions of a run as they are now, a key for what was computed from them."""
-    path = record.path / "predictions.parquet"
+    return _file_at(record.path / "predictions.parquet")
+
+
+def domain_table(path: Path) -> pd.DataFrame:
+    """A table of domains, which many parts of a report read; read once."""
+    return _domain_table(_file_at(path)).copy(deep=False)
+
+
+def _file_at(path: Path) -> File:
     facts = path.stat()
     return File(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=64)  # about the runs of one data set
+def _domain_table(file: File) -> pd.DataFrame:
+    return pd.read_parquet(file.path)
 
 
 @lru_cache(maxsize=64)  # about the runs of one data set; with users up to 24 bytes a test row
