@@ -155,8 +155,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         run_grid(grid, execute, tracker)
     finally:
         stop_workers()
-    if "cost" in selection.studies:
-        store_growth(store.out, selection.methods)
+    uncounted = store_growth(store.out, selection.methods) if "cost" in selection.studies else []
     print("writing the report ...", flush=True)
     show(["", *result_lines(build(store.out))])
     plan = grid.agenda.plan
@@ -166,7 +165,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         write_journals(store.out, plan)
     if tracker and (hint := tracker.finish(plan)):
         print(hint)
-    problems, lost = grid.problems(), failed_parts(store.out)
+    problems, lost = grid.problems() + uncounted, failed_parts(store.out)
     if problems:
         print(f"{len(problems)} failed; run again with --retry-failed. First: {problems[0]}")
     if lost:
@@ -217,7 +216,7 @@ def result_lines(page: Path) -> list[str]:
 
 
 def report_only(store: RunStore) -> int:
-    """Write the report of what is there; failed cells and unequal budgets show in the exit code."""
+    """Write the report of what is there; failures and unequal budgets show in the exit code."""
     from reports.build import build, problems_of
 
     show(result_lines(build(store.out)))

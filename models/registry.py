@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from models.own_code import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
@@ -177,8 +179,8 @@ def _problem_of(config: object) -> str:
         return f"has no default for {', '.join(bare)}; every field needs one"
     try:
         json.dumps(asdict(config()), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return f"has defaults that it refuses or that JSON cannot hold: {error}"
+    except Exception as error:  # whatever its __post_init__ raises
+        return f"has defaults that it refuses or that JSON cannot hold: {one_line(error)}"
     return ""
 
 
@@ -216,6 +218,5 @@ def _imported(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        text = " ".join(str(error).split())
-        raise PluginError(f"{path}: does not import: {type(error).__name__}: {text}") from error
+        raise PluginError(f"{path}: does not import: {one_line(error)}") from error
     return module

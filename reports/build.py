@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark import metrics
 from benchmark.config import ConfigError, Json, digest_of
+from benchmark.store.failures import failures
 from benchmark.store.files import write_text, write_whole
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RECORD, RunStore
@@ -85,17 +86,13 @@ def build(out: Path) -> Path:
 
 
 def problems_of(out: Path) -> list[str]:
-    """Failed cells, unequal budgets and failed parts of the report, one line each.
+    """Failed trainings, unequal budgets and failed parts of the report, one line each.
 
     Raises:
         RecordError: there is no plan, or it cannot be read.
     """
-    plan, store = read_plan(out), RunStore(out)
-    failed = [
-        f"{config.title}: {plan.waiting.get(slot) or store.read_error(config)}"
-        for slot, config in plan.slots.items()
-        if (plan.state_of(slot) or store.marked_state(config)) == "failed"
-    ]
+    plan = read_plan(out)
+    failed = failures(RunStore(out), plan)
     return [*failed, *budget_errors(read_searches(out, plan)), *failed_parts(out)]
 
 

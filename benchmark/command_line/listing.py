@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import PRESETS
 from benchmark.store.environment import ROOT
+from benchmark.store.failures import failures
 from benchmark.store.plan import read_plan
 from benchmark.store.remarks import remarks_on
 from benchmark.store.trials import read_trials
@@ -61,11 +62,7 @@ def status_lines(store: RunStore) -> list[str]:
     for study in STUDIES:
         members = [states[slot] for slot in plan.studies.get(study, ()) if slot in states]
         lines += [f"  {study}: {_count(members)}"] if members else []
-    for slot, config in plan.slots.items():
-        if states[slot] == "failed":
-            reason = plan.waiting[slot] if slot in plan.waiting else store.read_error(config)
-            lines.append(f"failed: {config.title}: {reason}")
-    return lines
+    return lines + [f"failed: {line}" for line in failures(store, plan)]
 
 
 def _search_lines(out: Path, plan: Plan) -> list[str]:

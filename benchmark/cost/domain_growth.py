@@ -16,6 +16,8 @@ from benchmark.protocol import PAPER
 from benchmark.store.environment import ROOT
 from benchmark.store.files import write_whole
 from datasets.files import file_digest
+from models.own_code import one_line
+from models.registry import plugin_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,24 +33,35 @@ BYTES = 4  # of a parameter in float32
 SOURCES = ("models/**/*.py", "benchmark/**/*.py", "datasets/spec.py", "datasets/loader.py")
 
 
-def store_growth(out: Path, methods: Sequence[str]) -> None:
+def store_growth(out: Path, methods: Sequence[str]) -> list[str]:
     """Write `<out>/cost/scaling.csv`, unless this program has written it for these methods.
+
+    A method whose code raises is left out, and is tried again by the next call; a line for each.
 
     Raises:
         OSError: the output folder cannot be written.
     """
     path = out / "cost" / "scaling.csv"
-    program = _program(methods)
-    if _program_of(path) != program:
-        import polars as pl
+    if _program_of(path) == _program(methods):
+        return []
+    import polars as pl
 
-        rows = [{"program": program, **row} for row in growth(methods)]
-        if rows:
-            write_whole(path, pl.DataFrame(rows).write_csv)
+    rows: list[dict[str, Json]] = []
+    failed: dict[str, str] = {}
+    for sizes, method in product(PAPER, methods):
+        try:
+            rows += growth(sizes, method)
+        except Exception as error:  # whatever a plug-in raises
+            failed[method] = one_line(error)
+    program = _program([method for method in methods if method not in failed])
+    counted = [{"program": program, **row} for row in rows if row["method"] not in failed]
+    if counted:
+        write_whole(path, pl.DataFrame(counted).write_csv)
+    return [f"counts of {method} over domains: {line}" for method, line in failed.items()]
 
 
-def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
-    """Per sizes, method and number of domains what is served, and a row's work.
+def growth(sizes: str, method: str) -> Iterator[dict[str, Json]]:
+    """Per number of domains what is served of a method, and a row's work.
 
     `sizes` are those of the paper's log of that name. `parameters` are served beside the embedding
     table, `served_bytes` with it.
@@ -61,26 +74,25 @@ def growth(methods: Sequence[str]) -> Iterator[dict[str, Json]]:
     from benchmark.cost.random_log import ad_log_schema, config_on
     from benchmark.training.build import assemble
 
-    for (sizes, protocol), method in product(PAPER.items(), methods):
-        protocol = replace(protocol, batch_size=FEW_ROWS)
-        config = config_on(ad_log_schema(FEW_DOMAINS), protocol, BACKBONE, method)
-        per_domain, multiply_adds = _counted_on_few(config)
-        for num_domains in NUMS_DOMAINS:
-            with torch.device("meta"):
-                model = assemble(config, ad_log_schema(num_domains))
-            counts = parameter_counts(model, model)
-            held = counts["dense_parameters"] + counts["domain_parameters"]
-            parameters = held + num_domains * per_domain
-            yield {
-                "sizes": sizes,
-                "backbone": BACKBONE,
-                "method": method,
-                "num_domains": num_domains,
-                "parameters": parameters,
-                "served_bytes": BYTES * (parameters + counts["embedding_parameters"]),
-                "multiply_adds": multiply_adds,
-                "claim": _claim(config, model, num_domains),
-            }
+    protocol = replace(PAPER[sizes], batch_size=FEW_ROWS)
+    config = config_on(ad_log_schema(FEW_DOMAINS), protocol, BACKBONE, method)
+    per_domain, multiply_adds = _counted_on_few(config)
+    for num_domains in NUMS_DOMAINS:
+        with torch.device("meta"):
+            model = assemble(config, ad_log_schema(num_domains))
+        counts = parameter_counts(model, model)
+        held = counts["dense_parameters"] + counts["domain_parameters"]
+        parameters = held + num_domains * per_domain
+        yield {
+            "sizes": sizes,
+            "backbone": BACKBONE,
+            "method": method,
+            "num_domains": num_domains,
+            "parameters": parameters,
+            "served_bytes": BYTES * (parameters + counts["embedding_parameters"]),
+            "multiply_adds": multiply_adds,
+            "claim": _claim(config, model, num_domains),
+        }
 
 
 def _counted_on_few(config: RunConfig) -> tuple[int, int]:
@@ -116,12 +128,14 @@ def _claim(config: RunConfig, model: CTRModel, num_domains: int) -> int | None:
 
 
 def _program(methods: Sequence[str]) -> str:
-    """The digest of all that the counts follow from: these methods, the files of this program."""
+    """The digest of all that counts follow from: these methods and the files of the program."""
     files = {
         path.relative_to(ROOT).as_posix(): file_digest(path)
         for pattern in SOURCES
         for path in sorted(ROOT.glob(pattern))
     }
+    for method in methods:
+        files |= plugin_digests(BACKBONE, method)
     return digest_of({"methods": list(methods), "files": dict(files)})[:12]
 
 

@@ -13,6 +13,7 @@ from benchmark.protocol import TUNING
 from benchmark.references.registry import REFERENCES, load_reference
 from benchmark.store.trials import Tuned
 from models.interfaces import Choice, Range, search_space
+from models.own_code import one_line
 from models.registry import available, load_backbone, load_method
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def with_tuned(config: RunConfig, tuned: Tuned) -> RunConfig:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{config.title}: {error}") from None
+    except Exception as error:  # whatever the config of a plug-in raises
+        raise ConfigError(f"{config.title}: {one_line(error)}") from None
 
 
 def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:

@@ -11,6 +11,7 @@ from benchmark.planning.cells import lay_out
 from benchmark.protocol import SPLIT_SEED
 from benchmark.running.schedule import MISSING, Agenda
 from benchmark.store.data_folder import store_data
+from benchmark.store.failures import failures
 from benchmark.store.plan import write_plan
 from benchmark.store.trials import read_trial
 from benchmark.tasks import RunTask, TrialTask
@@ -122,9 +123,8 @@ class Grid:
         )
 
     def problems(self) -> list[str]:
-        """Failed cells and trials, each with its error line, and searches of unequal budgets."""
-        agenda = self.agenda
-        return [*agenda.failures(), *agenda.failed_trials(), *agenda.unequal()]
+        """Failed trainings, each with its error line, and searches of unequal budgets."""
+        return [*failures(self.store, self.agenda.plan), *self.agenda.unequal()]
 
 
 def _check_names(logs: Iterable[PreparedData]) -> None:

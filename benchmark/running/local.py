@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tasks import Outcome, RunTask
+from models.own_code import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -122,20 +123,23 @@ def _end_with(sentinel: int) -> None:
 
 
 def attempt(task: Task, do: Callable[[Any], None]) -> Outcome:
-    """Do a task; what that raises is its failure, and only a failing disk stops the grid."""
+    """Do a task; what that raises is its failure, and only a failing disk stops the grid.
+
+    A plug-in that leaves by `sys.exit` is one too.
+    """
     start = time.perf_counter()
     error = detail = ""
     try:
         do(task)
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         if _is_of_the_disk(failure, task.out):
             raise
-        error = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        error = one_line(failure)
         detail = traceback.format_exc()
     return Outcome(task=task, seconds=time.perf_counter() - start, error=error, detail=detail)
 
 
-def _is_of_the_disk(failure: Exception, out: Path) -> bool:
+def _is_of_the_disk(failure: BaseException, out: Path) -> bool:
     """True if no other task can do better: the disk is full or broken, or `out` not writable.
 
     Other files that cannot be read or written are the business of the task, such as a plug-in's.

@@ -13,7 +13,7 @@ from benchmark.tasks import RunTask, TrialTask
 from benchmark.tuning.search import Searching
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from benchmark.config import RunConfig
     from benchmark.planning.cells import Layout, SearchKey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmark.tasks import Outcome
 
 
-SEARCH_FAILED = "all trials of its search failed; see the trials' files below tuning/"
+SEARCH_FAILED = "not run, for all trials of its search failed"
 MISSING: tuple[SlotState, ...] = ("missing",)
 
 
@@ -109,7 +109,11 @@ class Agenda:
         if "failed" in self._wanted:
             return 0
         failed_trials = sum(searching.num_failed for searching in self.searches.values())
-        return len(list(self.failures())) + failed_trials
+        states = (
+            self.plan.state_of(slot) or self._store.marked_state(config)
+            for slot, config in self.slots.items()
+        )
+        return sum(state == "failed" for state in states) + failed_trials
 
     def take(self) -> RunTask | TrialTask | None:
         """The next task that is ready: a trial as long as there is one, then a final run."""
@@ -155,23 +159,6 @@ class Agenda:
         if outcome.error:
             self._store.write_error(task.config, outcome.error, outcome.detail)
 
-    def failures(self) -> Iterator[str]:
-        """Failed cells, each with its error line."""
-        for slot, config in self.slots.items():
-            if self.waiting.get(slot):
-                yield f"{config.title}: {self.waiting[slot]}"
-            elif slot not in self.waiting and self._store.marked_state(config) == "failed":
-                yield f"{config.title}: {self._store.read_error(config)}"
-
-    def failed_trials(self) -> list[str]:
-        """Failed trials, each with its error line; a search is short of them."""
-        return [
-            f"{searching.search.title} trial {trial.index}: {trial.error}"
-            for searching in self.searches.values()
-            for trial in searching.trials
-            if trial.state == "failed"
-        ]
-
     def unequal(self) -> list[str]:
         """Searches that have other than the planned number of trials; empty for equal budgets."""
         searches = [searching.search for searching in self.searches.values()]
@@ -185,7 +172,7 @@ class Agenda:
                 self.slots[slot] = with_tuned(self.slots[slot], searching.best)
                 self._release(slot)
             elif searching.is_finished:
-                self.waiting[slot] = SEARCH_FAILED
+                self.waiting[slot] = f"{SEARCH_FAILED}; trial 0: {searching.trials[0].error}"
 
     def _release(self, slot: str) -> None:
         del self.waiting[slot]

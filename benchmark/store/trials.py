@@ -25,7 +25,8 @@ class Trial:
     """One training of a search, on train and dev alone.
 
     `params` is what was drawn, by names such as `method.inner_rate`; `value` is the dev metric of
-    the best checkpoint, None if the trial failed, and then `error` says why. `sample_visits` counts
+    the best checkpoint, None if the trial failed, and then `error` says why in a line and `detail`
+    is the traceback, if there is one. `sample_visits` counts
     rows in the loss, `row_passes` forward and backward passes of a row; a method that passes rows
     several times per row in the loss has more of them. Equal trials differ in `seconds` and
     `environment` alone.
@@ -37,6 +38,7 @@ class Trial:
     state: TrialState
     value: float | None = None
     error: str = ""
+    detail: str = ""
     optimizer_steps: int = 0
     epochs: float = 0.0
     sample_visits: int = 0
@@ -112,10 +114,11 @@ def read_trial(folder: Path, index: int) -> Trial:
     path = trial_path(folder, index)
     content = read_sealed(path)
     with named_damage(path):
-        names = Trial.__dataclass_fields__.keys() - {"config", "seconds"}
+        names = Trial.__dataclass_fields__.keys() - {"config", "seconds", "detail"}
         return Trial(
             config=RunConfig.from_json(content["config"]),
             seconds=content["timing"]["seconds"],
+            detail=content.get("detail", ""),  # trials of older stores have none
             **{name: content[name] for name in names},
         )
 

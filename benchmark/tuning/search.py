@@ -122,7 +122,7 @@ class Searching:
     def settle(self, task: TrialTask, outcome: Outcome) -> Trial:
         """Take note of a trial that has ended, and return it."""
         if outcome.error:
-            write_trial(self.folder, _failed(task, outcome.error, outcome.seconds))
+            write_trial(self.folder, _failed(task, outcome))
         return self._note(task.index)
 
     def _note(self, index: int) -> Trial:
@@ -197,12 +197,13 @@ def _folder(base: RunConfig, space: SearchSpace) -> str:
     return "/".join(("tuning", *base.folder, digest_of(content)[:RUN_ID_LENGTH]))
 
 
-def _failed(task: TrialTask, error: str, seconds: float) -> Trial:
+def _failed(task: TrialTask, outcome: Outcome) -> Trial:
     return Trial(
         index=task.index,
         config=task.config,
         params=task.params,
         state="failed",
-        error=error,
-        seconds=seconds,
+        error=outcome.error,
+        detail=outcome.detail,
+        seconds=outcome.seconds,
     )

@@ -16,6 +16,7 @@ from datasets.loader import Batch
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
 from models.layers.tables import domain_tables
+from models.own_code import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +57,7 @@ def blaming(what: str) -> Iterator[None]:
     except CheckFailure:
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise CheckFailure(f"{what} raises {type(error).__name__}: {text}") from error
+        raise CheckFailure(f"{what} raises {one_line(error)}") from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from benchmark.planning.cells import lay_out
 from benchmark.planning.hyperparameters import with_params
 from benchmark.protocol import TUNING
 from benchmark.running.schedule import Agenda
+from benchmark.store.failures import failures
 from benchmark.store.records import RunResult, RunStore
 from benchmark.store.trials import Trial, read_given, read_trials, write_trial
 from benchmark.tasks import Outcome, TrialTask
@@ -190,7 +191,7 @@ def test_a_draw_that_the_config_refuses_is_a_failed_trial(make, monkeypatch):
     work(agenda)
 
     assert agenda.num_open == 0
-    failed = agenda.failed_trials()
+    failed = failures(agenda._store, agenda.plan)
     assert failed
     assert all("too much dropout" in line for line in failed)
 

@@ -11,6 +11,7 @@ from benchmark.cost import domain_growth
 from benchmark.cost.counts import parameter_counts
 from benchmark.cost.domain_growth import FEW_DOMAINS, NUMS_DOMAINS, growth, store_growth
 from benchmark.cost.random_log import AD_LOG, NUM_IDS, ad_log_schema, config_on, protocol_of
+from benchmark.protocol import PAPER
 from benchmark.training.build import build
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ WIDE = 352 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 + 1  # of the p
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
-    return list(growth(METHODS))
+    return [row for sizes in PAPER for method in METHODS for row in growth(sizes, method)]
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +101,9 @@ def test_file_is_written_once_and_again_for_other_methods_or_if_damaged(
 ) -> None:
     calls = []
 
-    def counting(methods):
-        calls.append(tuple(methods))
-        yield {"backbone": "dnn", "method": methods[0], "parameters": 1, "claim": None}
+    def counting(sizes, method):
+        calls.append((sizes, method))
+        yield {"backbone": "dnn", "method": method, "parameters": 1, "claim": None}
 
     monkeypatch.setattr(domain_growth, "growth", counting)
     path = tmp_path / "cost" / "scaling.csv"
@@ -113,6 +114,24 @@ def test_file_is_written_once_and_again_for_other_methods_or_if_damaged(
     path.write_bytes(b"\xff\xfe")
     store_growth(tmp_path, ["star"])
 
-    assert calls == [("plain",), ("star",), ("star",)]
+    assert calls == [(sizes, name) for name in ("plain", "star", "star") for sizes in PAPER]
     with path.open(newline="") as lines:
-        assert [row["method"] for row in csv.DictReader(lines)] == ["star"]
+        assert [row["method"] for row in csv.DictReader(lines)] == ["star"] * len(PAPER)
+
+
+def test_method_that_raises_is_left_out_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counting(sizes, method):
+        yield {"backbone": "dnn", "method": method, "parameters": 1, "claim": None}
+        if method == "star":
+            raise ZeroDivisionError("no domains")
+
+    monkeypatch.setattr(domain_growth, "growth", counting)
+
+    for _ in range(2):
+        (line,) = store_growth(tmp_path, ["plain", "star"])
+        assert line.startswith("counts of star over domains: ZeroDivisionError: no domains, at")
+
+    with (tmp_path / "cost" / "scaling.csv").open(newline="") as lines:
+        assert {row["method"] for row in csv.DictReader(lines)} == {"plain"}
