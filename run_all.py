@@ -74,7 +74,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.status:
         show(listing.status_lines(store))
     elif args.dry_run:
-        from benchmark.planning.dry_run import plan_lines  # torch is slow to import
+        from benchmark.command_line.dry_run import plan_lines  # torch is slow to import
 
         show(plan_lines(selection_of(args), args.jobs or args.default_jobs))
     elif args.report_only:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.command_line.dry_run import searched_models
 from benchmark.planning.cells import lay_out
-from benchmark.planning.dry_run import searched_models
 from benchmark.planning.hyperparameters import shared_space
 from benchmark.planning.selection import logs_of
 from benchmark.protocol import PRESETS
