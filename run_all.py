@@ -76,7 +76,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.dry_run:
         from benchmark.command_line.dry_run import plan_lines  # torch is slow to import
 
-        show(plan_lines(selection_of(args), args.jobs or args.default_jobs))
+        show(plan_lines(selection_of(args), workers_of(args) or 1))
     elif args.report_only:
         return report_only(store)
     else:
@@ -152,7 +152,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     for line in check_plugins(grid.agenda, selection):
         show([line])
     try:
-        run_grid(grid, execute, tracker)
+        run_grid(grid, execute, tracker, num_workers=workers_of(args))
     finally:
         stop_workers()
     uncounted = store_growth(store.out, selection.methods) if "cost" in selection.studies else []
@@ -239,11 +239,19 @@ def executor_of(args: argparse.Namespace) -> Execute:
     return partial(run_tasks_on_ray, address=args.ray_address, num_workers=args.jobs)
 
 
-def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
+def workers_of(args: argparse.Namespace) -> int | None:
+    """The number of processes; None on a cluster, which may have any, unless --jobs says it."""
+    default: int | None = None if args.executor == "ray" else args.default_jobs
+    return args.jobs or default
+
+
+def run_grid(
+    grid: Grid, execute: Execute, tracker: Tracker | None, *, num_workers: int | None
+) -> None:
     """Run what is open with one line for each, and a bar on a terminal."""
     from tqdm import tqdm
 
-    from benchmark.command_line.progress import duration
+    from benchmark.command_line.progress import duration, start_line
 
     total, planned = grid.agenda.num_open, grid.agenda.num_planned
     if total < planned:
@@ -252,7 +260,9 @@ def run_grid(grid: Grid, execute: Execute, tracker: Tracker | None) -> None:
         end = f", {failed} had failed (--retry-failed runs them again)" if failed else ""
         print(f"{done} of {planned} trainings were done before{end}")
     if total:
-        print(f"{total} trainings -> {grid.store.out}", flush=True)
+        trials, runs = len(grid.agenda.open_trials), len(grid.agenda.open_runs)
+        line = start_line(trials, runs, grid.seconds_left(num_workers), num_workers)
+        print(f"{line} -> {grid.store.out}", flush=True)
     start = time.monotonic()
     with tqdm(total=total, unit="training", disable=not sys.stderr.isatty()) as bar:
         for count, outcome in enumerate(grid.run(execute), 1):

@@ -1,6 +1,7 @@
 """The whole way through the command line: a log of one's own, the run folders, the report."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def test_every_cell_is_done_and_the_report_is_there(finished):
     assert lines[-1] == f"report: {(out / 'report' / 'index.html').as_uri()}"
     assert "not which method is better" in done.stdout
     assert any(line.startswith("DNN +AdaSparse  ") for line in lines)
-    assert f"16 trainings -> {out}" in lines
+    start = next(line for line in lines if line.endswith(f" -> {out}"))
+    assert re.fullmatch(r"16 trainings \(8 trials, 8 runs\), about \d+ s, 2 workers -> .*", start)
 
 
 @pytest.mark.usefixtures("all_figures")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import time
 from typing import TYPE_CHECKING
 
 from benchmark.planning.cells import SearchKey
@@ -17,7 +15,7 @@ from benchmark.planning.selection import (
     search_log,
 )
 from benchmark.planning.studies import STUDIES
-from benchmark.protocol import departures
+from benchmark.protocol import departures, with_setting
 from datasets import catalog
 from datasets.spec import DomainPartition
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmark.planning.cells import PlannedCell
+    from benchmark.planning.estimate import Work
     from benchmark.protocol import Protocol
     from datasets.spec import DatasetSpec
 
@@ -39,32 +38,35 @@ def plan_lines(selection: Selection, jobs: int) -> list[str]:
     cells, by_study = _counted(selection)
     check_not_empty(selection, cells)
     searched = searched_models(selection)
-    start = time.perf_counter()
-    estimate = importlib.import_module("benchmark.planning.estimate")  # torch is slow to import
-    start_up = time.perf_counter() - start
-    seconds = estimate.Estimates(selection)
+    from benchmark.planning.estimate import Estimates, wall_seconds  # torch is slow to import
+
+    estimates = Estimates()
+
+    def seconds_of(cell: PlannedCell, *, is_trial: bool = False) -> float:
+        work = _work_of(cell, selection, is_trial=is_trial)
+        return math.nan if work is None else estimates.seconds(work)
+
+    of_cells = [seconds_of(cell) for cell, _ in cells]
+    of_trials = [seconds_of((key.log, key.backbone, key.change), is_trial=True) for key in searched]
     lines = [
-        f"{log} {backbone}+{change.label}: {_runs_text(selection, log, num_seeds)},"
-        f" {_about(seconds.of_cell(log, backbone, change))}"
-        for (log, backbone, change), num_seeds in cells
+        f"{log} {backbone}+{change.label}: {_runs_text(selection, log, num_seeds)}, {_about(each)}"
+        for ((log, backbone, change), num_seeds), each in zip(cells, of_cells, strict=True)
     ]
     lines += [
         f"tuning of {key.log} {key.backbone}+{key.change.label}: {selection.num_trials} trials,"
-        f" {_about(seconds.of_search(key))}"
-        for key in searched
+        f" {_about(each)}"
+        for key, each in zip(searched, of_trials, strict=True)
     ]
     runs = [num * len(selection.draws_of(log)) for (log, *_), num in cells]
     count, trials = sum(runs), len(searched) * selection.num_trials
-    total = sum(num * seconds.of_cell(*cell) for num, (cell, _) in zip(runs, cells, strict=True))
-    total += selection.num_trials * sum(map(seconds.of_search, searched))
-    minutes = (total / min(jobs, count) + start_up) / 60
+    all_seconds = [each for each in of_trials for _ in range(selection.num_trials)]
+    all_seconds += [each for each, num in zip(of_cells, runs, strict=True) for _ in range(num)]
+    minutes = wall_seconds(all_seconds, jobs) / 60
     end = f"about {minutes:.1f} min with {jobs} jobs, more where later epochs are better"
     if math.isnan(minutes):
         end = "time unknown, since the rows of a real log are not counted before a run"
     logs = dict.fromkeys(log for (log, *_), _ in cells)
-    budgets = _budget_lines(
-        selection, {log: estimate.most_train_rows(selection, log) for log in logs}
-    )
+    budgets = _budget_lines(selection, {log: _most_train_rows(selection, log) for log in logs})
     return [
         *budgets,
         _logs_line(selection),
@@ -107,6 +109,37 @@ def _cells_of(name: str, selection: Selection) -> list[PlannedCell]:
         for log in logs_of(name, selection)
         for model in models_of(name, selection, log, _spec_of(log))
     ]
+
+
+def _work_of(cell: PlannedCell, selection: Selection, *, is_trial: bool) -> Work | None:
+    """The training of a cell; None where nobody knows how many rows it has."""
+    from benchmark.planning.estimate import SplitRows, Work  # torch is slow to import
+
+    log, backbone, change = cell
+    train = _most_train_rows(selection, log)
+    if train is None:
+        return None
+    protocol = with_setting(selection.protocol_of(log), change.setting)
+    num_fields = len(_spec_of(log).features)
+    return Work(
+        protocol=protocol,
+        backbone=backbone,
+        method=change.match or change.method,
+        has_many_tasks=change.ids == "partition_as_task" or (change.num_columns or 1) > 1,
+        num_fields=min(num_fields, protocol.max_fields or num_fields),
+        rows=SplitRows(train, train // 4, train // 4),  # of a 4:1:1 split
+        is_trial=is_trial,
+    )
+
+
+def _most_train_rows(selection: Selection, log: str) -> int | None:
+    """Two thirds of a generated log, and the preset's cap of any other; None without a cap.
+
+    The rows of a real log are not counted before a run.
+    """
+    if catalog.is_generated(log):
+        return selection.world_rows * 2 // 3
+    return selection.preset.max_train_rows
 
 
 def _budget_lines(selection: Selection, train_rows: Mapping[str, int | None]) -> list[str]:

@@ -1,6 +1,8 @@
-"""Words on how long something takes."""
+"""Words on how much there is to do, and how long it takes."""
 
 from __future__ import annotations
+
+import math
 
 _UNITS = ((48 * 3600.0, 24 * 3600.0, "days"), (5400.0, 3600.0, "h"), (90.0, 60.0, "min"))
 _FEW = 10.0  # units, below which half ones count
@@ -13,3 +15,22 @@ def duration(seconds: float) -> str:
             count = seconds / unit
             return f"{round(2 * count) / 2:g} {name}" if count < _FEW else f"{count:.0f} {name}"
     return f"{seconds:.0f} s"
+
+
+def start_line(num_trials: int, num_runs: int, seconds: float, num_workers: int | None) -> str:
+    """The number of trainings ahead, about how long they take, and in how many processes.
+
+    Seconds that are nan are left out, as is an unknown number of workers.
+    """
+    total = num_trials + num_runs
+    what = [_counted(num_trials, "trial"), _counted(num_runs, "run")]
+    is_mixed = num_trials and num_runs
+    parts = [f"{total} trainings ({', '.join(what)})" if is_mixed else "".join(what)]
+    parts += [] if math.isnan(seconds) else [f"about {duration(seconds)}"]
+    parts += [_counted(min(num_workers, total), "worker")] if num_workers else []
+    return ", ".join(parts)
+
+
+def _counted(count: int, noun: str) -> str:
+    """`1 run` or `22 runs`; empty for none."""
+    return f"{count} {noun}{'s' if count > 1 else ''}" if count else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from timeit import timeit
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from models.interfaces import AdaptedPredictor
 from models.layers.tables import DomainTable, domain_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from benchmark.config import Json
     from benchmark.training.trainer import Training
@@ -152,9 +151,3 @@ def _milliseconds(
         predictor(batch).cpu()
         seconds.append(time.perf_counter() - start)
     return [1e3 * value for value in seconds[WARM_UP_CALLS:]]
-
-
-def seconds_of(act: Callable[[], object], repeats: int) -> float:
-    """Mean seconds of a call; the first, which may be slower, is not counted."""
-    act()
-    return timeit(act, number=repeats) / repeats

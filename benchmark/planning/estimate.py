@@ -1,115 +1,156 @@
-"""The seconds that a cell would take here: a few real steps on random rows, scaled up."""
+"""The seconds that a training would take here: a few real steps on random rows, scaled up."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.cost.counts import seconds_of
-from benchmark.cost.random_log import model_on, random_rows, random_schema, training_step
-from benchmark.protocol import with_setting
+from benchmark.cost.random_log import (
+    NUM_DOMAIN_FIELDS,
+    model_on,
+    random_rows,
+    random_schema,
+    training_step,
+)
 from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
 from benchmark.training.process import set_up_torch
 from benchmark.training.scoring import predict
 from benchmark.training.trainer import TrainSplit
-from datasets import catalog
+from datasets.spec import SPLITS
+from models.registry import load_method
 
 if TYPE_CHECKING:
-    from benchmark.planning.cells import SearchKey
-    from benchmark.planning.selection import Selection
-    from benchmark.planning.studies import Change
-    from benchmark.protocol import Protocol
+    from collections.abc import Callable, Collection
 
-NUM_FIELDS = 12
+    from benchmark.config import RunConfig
+    from benchmark.protocol import Protocol
+    from datasets.prepare import PreparedData
+    from models.interfaces import MethodEntry
+
 FIELD_SIZE = 1_000
 NUM_ROWS = 8_192
-NUM_STEPS = 20
+MOST_STEPS, MOST_SECONDS = 10, 0.3  # of one measurement, whichever comes first
+START_SECONDS = 5.0  # of a worker, which imports torch
+RUN_SECONDS = 0.3  # of a final run, for its latencies, counts and files
 FEW_TASKS, MANY_TASKS = 20, 500  # values of a representative column, and of a partition
 
 
+class SplitRows(NamedTuple):
+    """The numbers of rows of a log by split."""
+
+    train: int
+    dev: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A training: its model, and the size of its log; a trial scores dev alone."""
+
+    protocol: Protocol
+    backbone: str
+    method: str
+    has_many_tasks: bool
+    num_fields: int
+    rows: SplitRows
+    is_trial: bool
+
+
+def work_of(config: RunConfig, data: PreparedData, *, is_trial: bool) -> Work:
+    """The training of a cell on its prepared log; scaled layers cost what they match."""
+    return Work(
+        protocol=config.protocol,
+        backbone=config.backbone,
+        method=config.matched_to or config.method,
+        has_many_tasks="+" in config.task,
+        num_fields=len(config.features),
+        rows=SplitRows(*(len(data.split[name]) for name in SPLITS)),
+        is_trial=is_trial,
+    )
+
+
+class Pace(NamedTuple):
+    """Seconds per row of an epoch of training, or of a whole fit, and of scoring."""
+
+    train: float
+    score: float
+
+
 class Estimates:
-    """Measured once for each model and size."""
+    """Seconds of trainings; each model and size is measured once."""
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
-        self._seconds: dict[tuple[str, str, str, int, int], tuple[float, float]] = {}
+    def __init__(self) -> None:
+        self._paces: dict[tuple[object, ...], Pace] = {}
 
-    def of_cell(self, log: str, backbone: str, change: Change) -> float:
-        """Seconds of a final run, nan if nobody knows; scaled layers cost what they match."""
-        protocol = with_setting(self._selection.protocol_of(log), change.setting)
-        method = change.match or change.method
-        return sum(self._measured(log, protocol, backbone, method, tasks_of(change)))
+    def seconds(self, work: Work) -> float:
+        """Seconds of a training of `Protocol.least_epochs`; nan for a model that cannot do it."""
+        pace, protocol, rows = self._pace(work), work.protocol, work.rows
+        epochs = 1 if work.backbone in REFERENCES else protocol.least_epochs
+        evaluations = 0 if work.backbone in REFERENCES else epochs * protocol.evaluations_per_epoch
+        scored = evaluations * rows.dev + (0 if work.is_trial else rows.dev + rows.test)
+        rest = 0.0 if work.is_trial else RUN_SECONDS
+        return epochs * rows.train * pace.train + scored * pace.score + rest
 
-    def of_search(self, key: SearchKey) -> float:
-        """Seconds of a trial, which scores dev alone."""
-        protocol = self._selection.protocol_of(key.log)
-        return self._measured(key.log, protocol, key.backbone, key.method, FEW_TASKS)[0]
-
-    def _measured(
-        self, log: str, protocol: Protocol, backbone: str, method: str, num_tasks: int
-    ) -> tuple[float, float]:
-        """Training with its evaluations on dev, and the final evaluation."""
-        rows = most_train_rows(self._selection, log)
-        if rows is None:
-            return math.nan, math.nan
-        key = (protocol.name, backbone, method, rows, num_tasks)
-        if key not in self._seconds:
-            self._seconds[key] = (
-                estimate_reference_seconds(protocol, rows, backbone)
-                if backbone in REFERENCES
-                else estimate_seconds(protocol, rows, backbone, method, num_tasks)
-            )
-        return self._seconds[key]
+    def _pace(self, work: Work) -> Pace:
+        sizes = work.protocol
+        key = (
+            *(work.backbone, work.method, work.has_many_tasks, work.num_fields),
+            *(sizes.embedding_dim, sizes.hidden_dims, sizes.batch_size, sizes.activation),
+        )
+        if key not in self._paces:
+            try:
+                self._paces[key] = _measured(work)
+            except Exception:  # whatever a model of one's own raises: its run says it
+                self._paces[key] = Pace(math.nan, math.nan)
+        return self._paces[key]
 
 
-def tasks_of(change: Change) -> int:
-    """About how many tasks the method has: MAML and STAR cost more with more of them."""
-    has_joint_values = change.ids == "partition_as_task" or (change.num_columns or 1) > 1
-    return MANY_TASKS if has_joint_values else FEW_TASKS
+def wall_seconds(seconds: Collection[float], num_workers: int) -> float:
+    """Seconds of trainings in several processes, their start included; nan if one is."""
+    return START_SECONDS + sum(seconds) / min(num_workers, max(len(seconds), 1))
 
 
-def estimate_seconds(
-    protocol: Protocol, train_rows: int, backbone: str, method: str, num_tasks: int
-) -> tuple[float, float]:
-    """Seconds of a training of `Protocol.least_epochs`, and of the final evaluation."""
+def _measured(work: Work) -> Pace:
+    if work.backbone in REFERENCES:
+        return _pace_of_reference(work)
+    entry: MethodEntry = load_method(work.method)
+    num_tasks = MANY_TASKS if work.has_many_tasks and entry.reads_tasks else FEW_TASKS
     set_up_torch("cpu")
-    schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS), num_tasks)
+    schema = random_schema(_field_sizes(work), num_tasks)
     rows = random_rows(schema, NUM_ROWS)
-    split = TrainSplit(rows, range(NUM_ROWS), protocol.batch_size)
-    model, optimizer = model_on(schema, protocol, backbone, method)
-    step = training_step(model, optimizer, split)
-    step_seconds = seconds_of(step, NUM_STEPS)
+    split = TrainSplit(rows, range(NUM_ROWS), work.protocol.batch_size)
+    model, optimizer = model_on(schema, work.protocol, work.backbone, work.method)
+    step_seconds = _seconds_of(training_step(model, optimizer, split))
     model.eval()
-    row_seconds = seconds_of(lambda: predict(model, rows, range(NUM_ROWS)), 2) / NUM_ROWS
-    steps = protocol.least_epochs * math.ceil(train_rows / protocol.batch_size)
-    evaluations = protocol.least_epochs * protocol.evaluations_per_epoch
-    dev_seconds = train_rows / 4 * row_seconds  # of a 4:1:1 split
-    return steps * step_seconds + evaluations * dev_seconds, 2 * dev_seconds
+    score_seconds = _seconds_of(lambda: predict(model, rows, range(NUM_ROWS)))
+    return Pace(step_seconds / work.protocol.batch_size, score_seconds / NUM_ROWS)
 
 
-def estimate_reference_seconds(
-    protocol: Protocol, train_rows: int, name: str
-) -> tuple[float, float]:
-    """Seconds of a reference's training and final evaluation: a fit on random rows, scaled up."""
-    schema = random_schema((FIELD_SIZE,) * (protocol.max_fields or NUM_FIELDS))
+def _pace_of_reference(work: Work) -> Pace:
+    schema = random_schema(_field_sizes(work))
     train = random_rows(schema, NUM_ROWS).matrix.numpy()
-    rows = FitRows(schema=schema, train=train, dev=train[: NUM_ROWS // 4], protocol=protocol)
-    entry = REFERENCES[name]
+    rows = FitRows(schema=schema, train=train, dev=train[: NUM_ROWS // 4], protocol=work.protocol)
+    entry = REFERENCES[work.backbone]
     start = time.perf_counter()
     scorer = entry.fit(entry.config(), rows, 1)
     fitted = time.perf_counter()
     scorer(rows.dev)
-    scale = train_rows / NUM_ROWS
-    return scale * (fitted - start), 2 * scale * (time.perf_counter() - fitted)
+    scored = time.perf_counter()
+    return Pace((fitted - start) / NUM_ROWS, (scored - fitted) / len(rows.dev))
 
 
-def most_train_rows(selection: Selection, log: str) -> int | None:
-    """Two thirds of a generated log, and the preset's cap of any other; None without a cap.
+def _field_sizes(work: Work) -> tuple[int, ...]:
+    return (FIELD_SIZE,) * max(work.num_fields, NUM_DOMAIN_FIELDS)
 
-    The rows of a real log are not counted before a run.
-    """
-    if catalog.is_generated(log):
-        return selection.world_rows * 2 // 3
-    return selection.preset.max_train_rows
+
+def _seconds_of(act: Callable[[], object]) -> float:
+    """Mean seconds of a call; the first, which may be slower, is not counted."""
+    act()
+    start, count = time.perf_counter(), 0
+    while count < MOST_STEPS and time.perf_counter() - start < MOST_SECONDS:
+        act()
+        count += 1
+    return (time.perf_counter() - start) / count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -105,6 +106,21 @@ class Grid:
                     yield outcome
         finally:
             write_plan(self.store, self.agenda.plan)
+
+    def seconds_left(self, num_workers: int | None) -> float:
+        """About how long all that is open takes here; nan where nobody knows.
+
+        Measured are models on a CPU of this machine.
+        """
+        agenda = self.agenda
+        if num_workers is None or agenda.device != "cpu":
+            return math.nan
+        from benchmark.planning.estimate import Estimates, wall_seconds, work_of  # torch is slow
+
+        estimates = Estimates()
+        work = [work_of(*trial, is_trial=True) for trial in agenda.open_trials]
+        work += [work_of(*run, is_trial=False) for run in agenda.open_runs]
+        return wall_seconds([*map(estimates.seconds, work)], num_workers)
 
     def line(self, outcome: Outcome) -> str:
         """The scores of a finished task, or the reason why it failed."""

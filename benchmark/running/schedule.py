@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.store.records import RunStore, SlotState
     from benchmark.store.trials import Given
     from benchmark.tasks import Outcome
+    from datasets.prepare import PreparedData
 
 
 SEARCH_FAILED = "not run, for all trials of its search failed"
@@ -42,7 +43,7 @@ class Agenda:
         wanted: Collection[SlotState] = MISSING,
         given: Given | None = None,
     ) -> None:
-        self._layout, self._store, self._device = layout, store, device
+        self._layout, self._store, self.device = layout, store, device
         self._wanted, self._given = wanted, given
         self._former = read_former(store.out)
         self.plugin_checks = read_plugin_checks(store.out)  # those of the last call
@@ -99,9 +100,22 @@ class Agenda:
     @property
     def num_open(self) -> int:
         """The number of tasks that are still to come or running."""
-        trials = sum(searching.num_open for searching in self.searches.values())
-        waiting = sum(not reason for reason in self.waiting.values())
-        return trials + len(self._todo) + len(self._running) + waiting
+        return len(self.open_trials) + len(self.open_runs) + len(self._running)
+
+    @property
+    def open_trials(self) -> list[tuple[RunConfig, PreparedData]]:
+        """Of each trial that is still to come or running, the cell that it varies and its log."""
+        return [
+            (searching.base, searching.data)
+            for searching in self.searches.values()
+            for _ in range(searching.num_open)
+        ]
+
+    @property
+    def open_runs(self) -> list[tuple[RunConfig, PreparedData]]:
+        """The final runs that are still to come, with their logs; some wait for their values."""
+        waiting = [slot for slot, reason in self.waiting.items() if not reason]
+        return [(self.slots[slot], self._layout.logs[slot]) for slot in (*self._todo, *waiting)]
 
     @property
     def num_given_up(self) -> int:
@@ -127,7 +141,7 @@ class Agenda:
                 self._todo.remove(slot)
                 self._running.add(config.run_id)
                 data, out = self._layout.logs[slot], self._store.out
-                return RunTask(config=config, data=data, out=out, device=self._device)
+                return RunTask(config=config, data=data, out=out, device=self.device)
         return None
 
     def _next_trial(self, searching: Searching) -> TrialTask | None:
@@ -137,7 +151,7 @@ class Agenda:
                 return None
             if run_id not in self._tried:
                 self._trying.add(run_id)
-                return searching.take(self._device)
+                return searching.take(self.device)
             searching.copy(self._tried[run_id])
             self._hand_out()
         return None

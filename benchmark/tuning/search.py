@@ -46,7 +46,7 @@ class Searching:
         wanted: Collection[SlotState],
     ) -> None:
         """Take up what is stored and not wanted again."""
-        self.out, self.data, self._base, self._wanted = out, data, base, wanted
+        self.out, self.data, self.base, self._wanted = out, data, base, wanted
         self._own, shared = own_space(base.backbone, base.method), shared_space(base.backbone)
         self.search = Search(
             dataset=base.dataset,
@@ -148,7 +148,7 @@ class Searching:
     def _open_round(self) -> None:
         for index, params in enumerate(self._proposals(), start=len(self.trials)):
             try:
-                config = with_params(self._base, params)
+                config = with_params(self.base, params)
             except ConfigError as error:
                 self._round[index] = self._refused(index, params, str(error))
                 continue
@@ -162,7 +162,7 @@ class Searching:
 
         start, search = len(self.trials), self.search
         count = min(TUNING.trials_per_round, search.num_trials - start)
-        values = Tuned.of(self._base).values
+        values = Tuned.of(self.base).values
         first = {name: values[name] for name in search.dimensions}
         own = next_round(self._own, first, self.trials, count=count, search=search.number)
         return [
@@ -172,7 +172,7 @@ class Searching:
 
     def _refused(self, index: int, params: Mapping[str, Json], error: str) -> Trial:
         """A failed trial of values that the method or the backbone does not take together."""
-        trial = Trial(index=index, config=self._base, params=params, state="failed", error=error)
+        trial = Trial(index=index, config=self.base, params=params, state="failed", error=error)
         write_trial(self.folder, trial)
         return trial
 

@@ -96,6 +96,31 @@ def files_of(agenda):
     return contents
 
 
+def test_what_is_open_gets_fewer_as_tasks_end(make):
+    agenda = make()
+    trials, runs = len(agenda.open_trials), len(agenda.open_runs)
+
+    work(agenda, limit=trials // 2, num_workers=1)
+    half = len(agenda.open_trials), len(agenda.open_runs)
+    work(agenda)
+
+    assert (trials, runs) == (agenda.num_planned - runs, len(agenda.slots))
+    assert trials > 0
+    assert half[0] <= trials - trials // 2
+    assert half[1] == runs  # which wait for the best values
+    assert (agenda.open_trials, agenda.open_runs, agenda.num_open) == ([], [], 0)
+
+
+def test_a_second_call_has_open_what_the_first_one_left(make):
+    first = make()
+    work(first, limit=first.num_planned - 3, num_workers=1)
+
+    second = make()
+
+    assert len(second.open_trials) + len(second.open_runs) == 3
+    assert second.num_open == 3
+
+
 def test_every_search_gets_its_trials_and_every_cell_the_best_values(make):
     agenda = make()
 

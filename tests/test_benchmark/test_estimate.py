@@ -1,0 +1,107 @@
+"""The time that trainings would take: measured once for each size, scaled by rows."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from benchmark.planning import estimate
+from benchmark.planning.cells import configure, lay_out
+from benchmark.planning.estimate import (
+    RUN_SECONDS,
+    START_SECONDS,
+    Estimates,
+    Pace,
+    SplitRows,
+    Work,
+    wall_seconds,
+    work_of,
+)
+from benchmark.planning.studies import Change
+from benchmark.protocol import SMOKE, with_setting
+from benchmark.running.grid import Grid
+from benchmark.running.schedule import Agenda
+from benchmark.store.records import RunStore
+
+WORK = Work(
+    protocol=SMOKE,  # two epochs of two evaluations each
+    backbone="dnn",
+    method="plain",
+    has_many_tasks=False,
+    num_fields=12,
+    rows=SplitRows(4_000, 1_000, 500),
+    is_trial=True,
+)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The works that are measured; each has a pace of 0.001 s a row, and 0.01 s to score one."""
+    works = []
+
+    def measure(work):
+        works.append(work)
+        return Pace(train=0.001, score=0.01)
+
+    monkeypatch.setattr(estimate, "_measured", measure)
+    return works
+
+
+@pytest.mark.usefixtures("measured")
+def test_seconds_are_those_of_epochs_and_evaluations():
+    estimates = Estimates()
+
+    trial = estimates.seconds(WORK)
+    run = estimates.seconds(replace(WORK, is_trial=False))
+    fit = estimates.seconds(replace(WORK, backbone="boosted_trees", method="reference"))
+
+    assert trial == pytest.approx(2 * 4_000 * 0.001 + 4 * 1_000 * 0.01)
+    assert run == pytest.approx(trial + 1_500 * 0.01 + RUN_SECONDS)
+    assert fit == pytest.approx(4_000 * 0.001)
+
+
+def test_a_model_and_size_is_measured_once(measured):
+    estimates = Estimates()
+    same = {"rows": SplitRows(9, 9, 9), "is_trial": False}
+    slower = replace(WORK, protocol=with_setting(SMOKE, {"learning_rate": 3e-4}))
+    wider = replace(WORK, protocol=with_setting(SMOKE, {"embedding_dim": 32}))
+
+    for work in (WORK, replace(WORK, **same), slower, wider, replace(WORK, method="star")):
+        estimates.seconds(work)
+
+    assert measured == [WORK, wider, replace(WORK, method="star")]
+
+
+@pytest.mark.parametrize("work", [WORK, replace(WORK, backbone="boosted_trees", method="")])
+def test_what_is_measured_takes_some_time(work):
+    assert 0.0 < Estimates().seconds(work) < 600.0
+
+
+def test_a_model_that_cannot_be_trained_has_no_time():
+    assert math.isnan(Estimates().seconds(replace(WORK, method="nowhere")))
+
+
+def test_seconds_of_several_processes():
+    assert wall_seconds([6.0, 4.0, 2.0], 2) == START_SECONDS + 6.0
+    assert wall_seconds([6.0], 2) == START_SECONDS + 6.0
+    assert math.isnan(wall_seconds([6.0, math.nan], 2))
+
+
+def test_a_cell_has_the_rows_and_fields_of_its_prepared_log(log, select):
+    change = Change(method="star", ids="partition_as_task")
+    config = configure(select(), "tiny", log, "dnn", change)
+
+    work = work_of(config, log, is_trial=False)
+
+    assert work.rows == (1_200, 300, 300)
+    assert (work.num_fields, work.has_many_tasks) == (4, True)
+
+
+@pytest.mark.parametrize(("device", "num_workers"), [("cuda", 2), ("cpu", None)])
+def test_unknown_machines_have_no_time(log, select, tmp_path, device, num_workers):
+
+    store = RunStore(tmp_path / "out")
+    layout = lay_out(select(studies=["main"]), {"tiny": log})
+    grid = Grid(store, Agenda(layout, store, device=device))
+
+    assert math.isnan(grid.seconds_left(num_workers))
