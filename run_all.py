@@ -76,7 +76,8 @@ def act(args: argparse.Namespace) -> int:
     elif args.dry_run:
         from benchmark.command_line.dry_run import plan_lines  # torch is slow to import
 
-        show(plan_lines(selection_of(args), workers_of(args) or 1))
+        jobs, data_dir = workers_of(args) or 1, args.data_dir
+        show(plan_lines(selection_of(args), jobs, data_dir, lists_cells=args.verbose))
     elif args.report_only:
         return report_only(store)
     else:
@@ -182,15 +183,15 @@ def prepare_logs(selection: Selection, data_dir: Path | None) -> dict[str, Prepa
     from benchmark.planning.cells import variants_to_prepare
     from benchmark.planning.selection import logs_to_prepare
     from benchmark.running.grid import prepare_log
+    from datasets.catalog import PREPARED_DIR
     from datasets.spec import DataError
 
     logs: dict[str, PreparedData] = {}
 
     def prepare(word: str, log: str, variant: SplitVariant | None = None) -> None:
         print(f"preparing {word}", flush=True)
-        cache = ROOT / "datasets" / "data" / "prepared"
         try:
-            logs[word] = prepare_log(log, folders[log], cache, selection, variant)
+            logs[word] = prepare_log(log, folders[log], PREPARED_DIR, selection, variant)
         except DataError as error:
             if variant is None:
                 raise

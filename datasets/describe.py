@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets.catalog import PREPARED_DIR
 from datasets.command_line import OK, Parser, at_least, exit_code, print_document
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CACHE_DIR = Path(__file__).parent / "data" / "prepared"
 MAX_ROWS = 500_000
 DESCRIPTION = (
     "Proposes the TOML file of a log (standard output), with remarks on what stands out in it"
@@ -107,7 +107,7 @@ def _write_card(name: str, data_dir: Path | None, out: Path | None) -> None:
     source, columns = catalog.source_of(name)
     entry = catalog.load(source)
     partition = DomainPartition(tuple(columns.split("+"))) if columns else None
-    data = prepare(entry, data_dir, CACHE_DIR, PrepareOptions(partition=partition))
+    data = prepare(entry, data_dir, PREPARED_DIR, PrepareOptions(partition=partition))
     card = card_of(entry, entry.read_raw(data_dir or entry.default_dir), data)
     text = render(card, "html" if out is not None and out.suffix == ".html" else "md")
     if out is None:

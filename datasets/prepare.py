@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from datasets.encoding.cache import shared_folder
+from datasets.encoding.cache import kept_meta, shared_folder
 from datasets.encoding.domains import values_of_domains
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
 from datasets.encoding.hindsight import hindsight_lines
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datasets.provenance import Counted
     from datasets.raw.raw_log import CatalogEntry, RawLog
 
+MOST_BYTES_TO_DIGEST, MOST_BYTES_TO_COUNT = 2_000_000_000, 200_000_000  # seconds of work each
 PREPARATION_VERSION = 8  # raise it when the prepared bytes of any log change
 
 logger = logging.getLogger(__name__)
@@ -157,14 +158,7 @@ def prepare(
         DataError: the raw files are missing, malformed or do not fit the spec, or a variant of the
             split is asked for where no timestamp is there.
     """
-    root = data_dir or entry.default_dir
-    raw = entry.read_raw(root)
-    spec = _effective_spec(entry.spec, raw.absent, options)
-    if spec.partition != entry.spec.partition:  # what is known is known of the spec's domains
-        raw = replace(raw, candidates=None, similarity=None)
-    if options.variant is not None:
-        _check_times(spec, options.variant)
-        raw = replace(raw, candidates=None)  # an A/B test follows the period of the log
+    raw, spec = _adjusted(entry, entry.read_raw(data_dir or entry.default_dir), options)
     digests = [file_digest(path) for path in raw.files]
     fingerprint = _fingerprint(spec, raw, digests, options)
 
@@ -185,6 +179,44 @@ def prepare(
         | _check(spec, raw, meta["card"])
         | {"overlap_lines": overlap_lines(meta["card"]), "fingerprint": fingerprint},
     )
+
+
+def count_rows(
+    entry: CatalogEntry, data_dir: Path | None, cache_dir: Path, options: PrepareOptions
+) -> dict[SplitName, int] | None:
+    """About the rows by split that a log has or would have; None if to know takes too long.
+
+    They are known of a log that was prepared before, and counted in small files.
+
+    Raises:
+        DataError: the raw files are missing or malformed.
+    """
+    raw = entry.read_raw(data_dir or entry.default_dir)
+    num_bytes = sum(path.stat().st_size for path in raw.files)
+    if num_bytes > MOST_BYTES_TO_DIGEST:
+        return None
+    raw, spec = _adjusted(entry, raw, options)
+    fingerprint = _fingerprint(spec, raw, [file_digest(path) for path in raw.files], options)
+    if meta := kept_meta(cache_dir, fingerprint):
+        return {name: stop - start for name, (start, stop) in meta["split"].items()}
+    if num_bytes > MOST_BYTES_TO_COUNT:
+        return None
+    total = sum(table.num_rows for table in raw.tables)
+    train = min(total * 2 // 3, options.max_train_rows or total)  # of a 4:1:1 split
+    return {"train": train, "dev": total // 6, "test": total // 6}
+
+
+def _adjusted(
+    entry: CatalogEntry, raw: RawLog, options: PrepareOptions
+) -> tuple[RawLog, DatasetSpec]:
+    """The raw log without what the options rule out, and its spec under them."""
+    spec = _effective_spec(entry.spec, raw.absent, options)
+    if spec.partition != entry.spec.partition:  # what is known is known of the spec's domains
+        raw = replace(raw, candidates=None, similarity=None)
+    if options.variant is not None:
+        _check_times(spec, options.variant)
+        raw = replace(raw, candidates=None)  # an A/B test follows the period of the log
+    return raw, spec
 
 
 def _effective_spec(

@@ -84,6 +84,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--tuned and --trials do not go together: given values are not searched for")
     if args.ray_address and args.executor != "ray":
         parser.error("--ray-address needs --executor ray")
+    if args.verbose and not args.dry_run:
+        parser.error("--verbose goes with --dry-run")
     if args.tracking_uri and args.no_mlflow:
         parser.error("--tracking-uri and --no-mlflow do not go together")
     args.default_jobs = 1 if args.device == "cuda" else usable_cores()
@@ -243,11 +245,15 @@ def _add_alternatives(parser: Parser) -> None:
         metavar="URI",
         help="of an MLflow server that gets the runs (default: mlflow.db in --out)",
     )
-    instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
+    others = parser.add_argument_group("instead of running")
+    others.add_argument(
+        "-v", "--verbose", action="store_true", help="with --dry-run: every cell too"
+    )
+    instead = others.add_mutually_exclusive_group()
     instead.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the budgets and all cells, with a time estimate",
+        help="print the budgets and the studies, with a time estimate",
     )
     instead.add_argument(
         "--status", action="store_true", help="count the cells of the last call in --out by state"

@@ -23,14 +23,14 @@ def start_line(num_trials: int, num_runs: int, seconds: float, num_workers: int 
     Seconds that are nan are left out, as is an unknown number of workers.
     """
     total = num_trials + num_runs
-    what = [_counted(num_trials, "trial"), _counted(num_runs, "run")]
-    is_mixed = num_trials and num_runs
-    parts = [f"{total} trainings ({', '.join(what)})" if is_mixed else "".join(what)]
+    counts = {"trial": num_trials, "run": num_runs}
+    what = [counted(count, noun) for noun, count in counts.items() if count]
+    parts = what if len(what) == 1 else [f"{total:,} trainings ({', '.join(what)})"]
     parts += [] if math.isnan(seconds) else [f"about {duration(seconds)}"]
-    parts += [_counted(min(num_workers, total), "worker")] if num_workers else []
+    parts += [counted(min(num_workers, total), "worker")] if num_workers else []
     return ", ".join(parts)
 
 
-def _counted(count: int, noun: str) -> str:
-    """`1 run` or `22 runs`; empty for none."""
-    return f"{count} {noun}{'s' if count > 1 else ''}" if count else ""
+def counted(count: int, noun: str) -> str:
+    """`1 run` or `22 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

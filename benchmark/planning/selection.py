@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import BASELINE, OWN, REFERENCE, ConfigError
 from benchmark.planning.studies import STUDIES, WORLDS, Change, settings_of
-from benchmark.protocol import PRESETS, TUNING
+from benchmark.protocol import PRESETS, SPLIT_SEED, TUNING
 from datasets import catalog
+from datasets.spec import DomainPartition, PrepareOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from benchmark.config import EmbeddingOptimizer, Json
     from benchmark.protocol import Preset, Protocol
-    from datasets.spec import DatasetSpec
+    from datasets.spec import DatasetSpec, SplitVariant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,17 @@ class Selection:
         if not catalog.is_generated(log) or catalog.has_draw(log):
             return [log]
         return [catalog.at_draw(log, draw) for draw in range(1, self.preset.num_draws + 1)]
+
+    def preparation_of(self, log: str, variant: SplitVariant | None = None) -> PrepareOptions:
+        """The way in which the log of a word of --data is prepared."""
+        columns = catalog.source_of(log)[1]
+        return PrepareOptions(
+            partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
+            max_fields=self.protocol_of(log).max_fields,
+            max_train_rows=None if catalog.is_generated(log) else self.preset.max_train_rows,
+            split_seed=SPLIT_SEED,
+            variant=variant,
+        )
 
 
 def logs_of(name: str, selection: Selection) -> list[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError, log_name
 from benchmark.planning.cells import lay_out
-from benchmark.protocol import SPLIT_SEED
 from benchmark.running.schedule import MISSING, Agenda
 from benchmark.store.data_folder import store_data
 from benchmark.store.failures import failures
@@ -18,7 +17,7 @@ from benchmark.store.trials import read_trial
 from benchmark.tasks import RunTask, TrialTask
 from datasets import catalog
 from datasets.prepare import prepare
-from datasets.spec import VARIANTS, DomainPartition, PrepareOptions
+from datasets.spec import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
@@ -44,16 +43,8 @@ def prepare_log(
     Raises:
         DataError: an unknown name, a bad file, or a split in which AUC is undefined.
     """
-    source, columns = catalog.source_of(name)
-    options = PrepareOptions(
-        partition=DomainPartition(tuple(columns.split("+"))) if columns else None,
-        max_fields=selection.protocol_of(name).max_fields,
-        max_train_rows=None if catalog.is_generated(name) else selection.preset.max_train_rows,
-        split_seed=SPLIT_SEED,
-        variant=variant,
-    )
-    entry = catalog.load(source, world_rows=selection.world_rows)
-    return prepare(entry, data_dir, cache_dir, options)
+    entry = catalog.load(catalog.source_of(name)[0], world_rows=selection.world_rows)
+    return prepare(entry, data_dir, cache_dir, selection.preparation_of(name, variant))
 
 
 Execute = Callable[[Agenda], "Generator[Outcome]"]  # an executor, as `local.run_tasks`

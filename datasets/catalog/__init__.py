@@ -12,6 +12,7 @@ from datasets.raw.raw_log import CatalogEntry
 from datasets.spec import DataError
 
 RAW_DIR = Path(__file__).parent.parent / "data" / "raw"
+PREPARED_DIR = RAW_DIR.with_name("prepared")
 READER_OF_TOML = "custom"
 WORLD_PREFIX = "synthetic_"
 WORLD_ROWS = 255_000

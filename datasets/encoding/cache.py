@@ -46,6 +46,16 @@ def shared_folder(
     return folder, meta
 
 
+def kept_meta(cache_dir: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The metadata of a folder, whose other files are not looked at; None if it is not there."""
+    try:
+        text = (cache_dir / fingerprint / META_NAME).read_text(encoding="utf-8")
+        meta: dict[str, Any] = json.loads(text)["content"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return meta
+
+
 def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """Build beside the final place, then rename; leftovers of killed processes go."""
     _sweep(folder)

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.command_line import dry_run
 from benchmark.command_line.arguments import parse
 from benchmark.command_line.listing import card_lines, listing
+from benchmark.planning import estimate
 from benchmark.planning.cells import configure
+from benchmark.planning.estimate import Pace
 from benchmark.planning.studies import STUDIES, Change
 from benchmark.running.grid import prepare_log
+from datasets import prepare
 from reports import build
 from reports.build import load_figures
 from run_all import selection_of
@@ -73,6 +77,7 @@ def test_help_shows_exit_codes_and_examples(front_door):
         (["--only", "table1,fig9"], "available: main, formulations, partitions"),
         (["--only", ","], "--list tables"),
         (["--only", "mechanisms", "--methods", "plain", "--dry-run"], "beside plain"),
+        (["-v"], "goes with --dry-run"),
         (["--only", "ab_test", "--data", "iaac", "--dry-run"], "one of synthetic_"),
         (["--world-rows", "1e6"], "at least 1, got '1e6'"),
         (["--only", "controls", "--methods", "plain", "--dry-run"], "beside plain"),
@@ -96,21 +101,22 @@ def test_bad_usage_is_one_clear_line_and_code_2(front_door, words, expected):
     assert "Traceback" not in done.stderr
 
 
-def test_dry_run_prints_the_cells_and_writes_nothing(front_door, tmp_path):
+@pytest.fixture
+def _measures_nothing(monkeypatch):
+    """Every row of training takes a millisecond, and scoring no time."""
+    monkeypatch.setattr(estimate, "_measured", lambda work: Pace(train=1e-3, score=0.0))
+
+
+@pytest.mark.usefixtures("_measures_nothing")
+def test_dry_run_prints_the_studies_and_writes_nothing(front_door, tmp_path):
     out = tmp_path / "out"
 
     done = front_door(
-        *("--dry-run", "--preset", "smoke", "--out", out),
+        *("--dry-run", "--preset", "smoke", "--out", out, "--jobs", 2),
         *("--backbones", "dnn", "--methods", "plain", "adasparse"),
     )
 
-    assert done.returncode == 0
-    assert "synthetic_production dnn+plain: 2 draws x 1 seed" in done.stdout
-    assert "synthetic_production dnn+adasparse (domain-blind): 2 draws" in done.stdout
-    assert "synthetic_none dnn+adasparse (domain-blind): 2 draws x 1" in done.stdout
-    assert "tuning of synthetic_production@0 dnn+plain: 2 trials, about" in done.stdout
-    assert "tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
-    *_, total = lines = done.stdout.splitlines()
+    lines = done.stdout.splitlines()
     assert lines[0] == (
         "protocol smoke on synthetic_production, synthetic_none: hidden layers 64-32-16, batch"
         " 256, at most 12 fields, embedding 8, at most 2 epochs with 2 evaluations each"
@@ -119,28 +125,38 @@ def test_dry_run_prints_the_cells_and_writes_nothing(front_door, tmp_path):
     assert lines[1] == f"synthetic_production: at most 5,461 train rows, {runs}"
     assert lines[3] == "preset smoke: 2 trials for each search"
     assert "there hidden layers 128-64-32, batch 256 on its public log" in lines[4]
-    assert lines[-14:-1] == [
-        "main: 4 cells",
-        "formulations: 8 cells, 4 of them shared",
-        "partitions: 8 cells, 4 of them shared",
-        "sparsity: 8 cells, 4 of them shared",
-        "masks: 8 cells, 6 of them shared",
-        "controls: 10 cells, 4 of them shared",
-        "ablations: 8 cells, 4 of them shared",
-        "sensitivity: 12 cells, 4 of them shared",
-        "cost: 4 cells, 4 of them shared",
-        "references: 4 cells",
-        "mechanisms: 12 cells, 6 of them shared",
-        "emerging: 4 cells, 4 of them shared",
-        "ab_test: 4 cells, 4 of them shared",
-    ]
-    assert total.startswith("8 trials and 46 cells, about")
+    assert lines[6] == "main: 4 cells, 4 trials, about 44 s"  # 8 times 2 epochs of 5.461 s, halved
+    assert lines[7] == "formulations: 8 cells, 4 of them in studies above, about 22 s"
+    assert lines[14] == "cost: 4 cells, all of them in studies above"
+    assert [line.partition(":")[0] for line in lines[6:-1]] == [*STUDIES][:-1]  # without retuned
+    assert lines[-1].startswith("8 trials and 46 cells, about 4.5 min with 2 jobs")
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("_measures_nothing")
+def test_dry_run_lists_every_cell_where_it_is_asked_for(front_door):
+    words = ("--dry-run", "--preset", "smoke", "--backbones", "dnn", "--methods", "plain", "adasparse")
+
+    done = front_door(*words, "--only", "main", "controls", "references", "-v")
+    short = front_door(*words, "--only", "main", "controls", "references")
+
+    lines = done.stdout.splitlines()
+    place = lines.index("main: 4 cells, 4 trials, about 44 s")
+    assert lines[place + 1 : place + 5] == [
+        "  synthetic_production dnn+plain: 2 draws x 1 seed, about 11 s each",
+        "  synthetic_production dnn+adasparse: 2 draws x 1 seed, about 11 s each",
+        "  tuning of synthetic_production@0 dnn+plain: 2 trials, about 11 s each",
+        "  tuning of synthetic_production@0 dnn+adasparse: 2 trials, about 11 s each",
+    ]
+    assert "  synthetic_production dnn+adasparse (domain-blind): 2 draws x 1 seed" in done.stdout
+    assert "  tuning of synthetic_production@0 boosted_trees+reference: 2 trials" in done.stdout
+    assert [line for line in lines if not line.startswith("  ")] == short.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("_measures_nothing")
 def test_dry_run_says_where_numbers_of_seeds_differ(front_door):
     done = front_door(
-        *("--dry-run", "--backbones", "dnn", "--methods", "plain", "adasparse"),
+        *("--dry-run", "--backbones", "dnn", "--methods", "plain", "adasparse", "-v"),
         *("--only", "main", "formulations"),
     )
 
@@ -148,21 +164,48 @@ def test_dry_run_says_where_numbers_of_seeds_differ(front_door):
     assert lines[1].endswith(
         "4 draws x 2 seeds for each cell of Table 1, 4 draws x 1 seed for those of other studies"
     )
-    assert any(line.startswith("synthetic_production dnn+plain: 4 draws x 2 s") for line in lines)
+    assert any(line.startswith("  synthetic_production dnn+plain: 4 draws x 2 s") for line in lines)
     assert "synthetic_production dnn+adasparse (form scaling): 4 draws x 1 s" in done.stdout
-    assert lines[-3:-1] == ["main: 16 cells", "formulations: 16 cells, 8 of them shared"]
+    assert "main: 16 cells, 8 trials, about" in done.stdout
+    assert "formulations: 16 cells, 8 of them in studies above, about" in done.stdout
     assert lines[-1].startswith("8 trials and 24 cells, about")
 
 
-def test_dry_run_of_a_real_log_without_a_cap_says_that_its_time_is_unknown(front_door):
-    done = front_door(
-        *("--dry-run", "--preset", "standard", "--data", "iaac", "--only", "main"),
-        *("--backbones", "dnn", "--methods", "plain"),
-    )
+def test_dry_run_of_a_log_without_its_files_says_that_its_time_is_unknown(front_door, tmp_path):
+    words = ("--dry-run", "--data", "iaac", "--only", "main", "--data-dir", tmp_path / "none")
+    words = (*words, "--backbones", "dnn", "--methods", "plain")
+
+    done = front_door(*words, "--preset", "standard")
+    capped = front_door(*words)
 
     assert done.returncode == 0
-    assert "iaac: all train rows" in done.stdout
-    assert "time unknown, since the rows of a real log are not counted" in done.stdout
+    assert f"iaac: all train rows (not counted: data folder {tmp_path}/none" in done.stdout
+    assert "time unknown: nobody has counted the rows of iaac" in done.stdout
+    assert "iaac: at most 170,000 train rows (not counted: data folder" in capped.stdout
+    assert "10 cells" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("_measures_nothing")
+def test_dry_run_counts_the_rows_of_a_small_log(front_door, tiny_log):
+    words = ("--dry-run", "--data", tiny_log, "--only", "main", "--jobs", 1)
+    words = (*words, "--preset", "standard", "--backbones", "dnn", "--methods", "plain")
+
+    lines = front_door(*words, "--trials", 0).stdout.splitlines()
+
+    assert f"{tiny_log}: about 1,200 train rows, 10 seeds for each cell" in lines
+    assert "0 trials and 10 cells, about 32 s with 1 job" in lines[-1]  # 10 x 2 epochs x 1.2 s
+
+
+def test_dry_run_knows_the_rows_of_a_log_that_was_prepared(front_door, log, tiny_log, monkeypatch):
+    monkeypatch.setattr(dry_run, "PREPARED_DIR", log.directory.parent)
+    monkeypatch.setattr(prepare, "MOST_BYTES_TO_COUNT", 0)
+    words = ("--dry-run", "--data", tiny_log, "--only", "main", "--methods", "plain")
+
+    known = front_door(*words, "--preset", "smoke")
+    other = front_door(*words, "--preset", "standard")  # which keeps all fields
+
+    assert f"{tiny_log}: about 1,200 train rows" in known.stdout
+    assert f"{tiny_log}: all train rows (not counted: its files are large)" in other.stdout
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_page_is_self_contained_and_escaped(card):
 
 
 def test_card_of_a_log_without_times(capsys, tmp_path, tiny, write_toml, monkeypatch):
-    monkeypatch.setattr(describe, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(describe, "PREPARED_DIR", tmp_path / "cache")
     tiny.drop("time").write_csv(tmp_path / "log.csv")
     toml = write_toml(timestamp=None)
 
@@ -164,7 +164,7 @@ def test_card_of_a_log_without_times(capsys, tmp_path, tiny, write_toml, monkeyp
 
 @pytest.mark.parametrize("name", ["card.html", "card.md"])
 def test_card_is_written_to_a_file(tmp_path, tiny, write_toml, monkeypatch, name):
-    monkeypatch.setattr(describe, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(describe, "PREPARED_DIR", tmp_path / "cache")
     tiny.write_csv(tmp_path / "log.csv")
 
     code = describe.main(["--card", str(write_toml()), "--out", str(tmp_path / name)])
@@ -189,7 +189,7 @@ def test_card_of_nothing_is_one_clear_line(capsys, arguments, words):
 
 
 def test_card_of_another_partition(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("datasets.describe.CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr("datasets.describe.PREPARED_DIR", tmp_path / "cache")
 
     code = describe.main(
         ["--card", "synthetic_bias/scenario+ad_position", "--data-dir", str(tmp_path)]
