@@ -218,9 +218,13 @@ def result_lines(page: Path) -> list[str]:
 
 def report_only(store: RunStore) -> int:
     """Write the report of what is there; failures and unequal budgets show in the exit code."""
+    from benchmark.store.plan import read_plan
+    from benchmark.tracking.tracker import stored_hint
     from reports.build import build, problems_of
 
     show(result_lines(build(store.out)))
+    if hint := stored_hint(store.out, read_plan(store.out)):
+        print(hint)
     problems = problems_of(store.out)
     if problems:
         show([f"{len(problems)} problems. First: {problems[0]}"])

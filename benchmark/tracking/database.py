@@ -14,6 +14,7 @@ from benchmark.store.files import write_whole
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 LOCK_SECONDS = 30.0
+EXPERIMENTS = "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
 
 
 def database_uri(out: Path) -> str:
@@ -60,6 +61,17 @@ def refuse_broken(path: Path) -> None:
         )
 
 
+def experiments(path: Path) -> dict[str, str]:
+    """The ids of the experiments of a database by name, read without MLflow.
+
+    Raises:
+        ConfigError: it cannot be used: why, and how to make a new one.
+    """
+    refuse_broken(path)
+    with closing(_read_only(path)) as connection:
+        return {name: str(own) for name, own in connection.execute(EXPERIMENTS)}
+
+
 def set_aside(path: Path) -> Path | None:
     """Give a database another name, which tells the time; None if there is none."""
     if not path.exists():
@@ -70,8 +82,7 @@ def set_aside(path: Path) -> Path | None:
 
 def _problem_of(path: Path) -> str:
     """The fault of a database, empty for none."""
-    address = f"{path.resolve().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)) as connection:
+    with closing(_read_only(path)) as connection:
         unfinished = "SELECT name FROM sqlite_master WHERE name GLOB '_alembic_tmp_*'"
         if left := connection.execute(unfinished).fetchone():
             return f"its creation was interrupted: there is a table {left[0]}"
@@ -79,6 +90,11 @@ def _problem_of(path: Path) -> str:
             return "its version is unknown"
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     return "" if verdict == "ok" else " ".join(str(verdict).split())
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    return sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
 
 
 def _create(path: Path, artifacts: Path) -> None:

@@ -26,6 +26,7 @@ from benchmark.tracking.database import (
     artifact_root,
     database_uri,
     ensure_database,
+    experiments,
     set_aside,
 )
 from datasets.files import locked
@@ -117,16 +118,8 @@ class Tracker:
             )
             return ""
         if self.uri:
-            return f"browse: {self._page(masked(self.uri))}"
-        command = f"{quote(str(_program()))} ui --backend-store-uri {quote(database_uri(self.out))}"
-        return (
-            f"browse: {command} (takes about 20 s to start)\n  then open {self._page(LOCAL_SERVER)}"
-        )
-
-    def _page(self, server: str) -> str:
-        """The page with the runs of the first data set; the one of its experiment shows none."""
-        view = "runs?workflowType=machine_learning"
-        return f"{server.rstrip('/')}/#/experiments/{self._experiment}/{view}"
+            return f"browse: {_page(masked(self.uri), self._experiment)}"
+        return _browse(self.out, self._experiment)
 
     def _write(self, plan: Plan) -> None:
         _settle()
@@ -158,6 +151,32 @@ class Tracker:
         if not path.is_file():
             write_text(path, f"{uuid.uuid4().hex}\n")
         return path.read_text(encoding="utf-8").strip()
+
+
+def stored_hint(out: Path, plan: Plan) -> str:
+    """Lines on how to browse what the database of a folder holds, or on why it cannot be.
+
+    Empty where there is none. Nothing is written, and MLflow not imported.
+    """
+    if not (out / DATABASE).is_file():
+        return ""
+    try:
+        ids = experiments(out / DATABASE)
+    except ConfigError as error:
+        return f"MLflow: {error}"
+    found = [ids[c.dataset] for c in plan.slots.values() if c.dataset in ids]
+    return _browse(out, found[0]) if found else ""
+
+
+def _browse(out: Path, experiment: str) -> str:
+    command = f"{quote(str(_program()))} ui --backend-store-uri {quote(database_uri(out))}"
+    page = _page(LOCAL_SERVER, experiment)
+    return f"browse: {command} (takes about 20 s to start)\n  then open {page}"
+
+
+def _page(server: str, experiment: str) -> str:
+    """The page with the runs of an experiment; its own one shows none."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 def _program() -> Path:

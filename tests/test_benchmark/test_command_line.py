@@ -135,7 +135,16 @@ def test_dry_run_prints_the_studies_and_writes_nothing(front_door, tmp_path):
 
 @pytest.mark.usefixtures("_measures_nothing")
 def test_dry_run_lists_every_cell_where_it_is_asked_for(front_door):
-    words = ("--dry-run", "--preset", "smoke", "--backbones", "dnn", "--methods", "plain", "adasparse")
+    words = (
+        "--dry-run",
+        "--preset",
+        "smoke",
+        "--backbones",
+        "dnn",
+        "--methods",
+        "plain",
+        "adasparse",
+    )
 
     done = front_door(*words, "--only", "main", "controls", "references", "-v")
     short = front_door(*words, "--only", "main", "controls", "references")

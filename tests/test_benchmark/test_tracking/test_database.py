@@ -16,7 +16,8 @@ from benchmark.config import ConfigError
 from benchmark.store.environment import ROOT
 from benchmark.tracking.__main__ import main
 from benchmark.tracking.database import database_uri, ensure_database
-from benchmark.tracking.tracker import Tracker
+from benchmark.tracking.tracker import Tracker, stored_hint
+from reports import build
 
 
 def start(*words):
@@ -169,6 +170,34 @@ def test_files_of_runs_in_a_folder_of_any_name_lie_in_it(grid, empty_database, t
         if one.name != "Default"
     }
     assert f"/#/experiments/{experiment}/runs?" in second
+
+
+def test_report_only_ends_with_the_lines_of_a_run(synced, front_door, monkeypatch):
+    page = synced.out / "index.html"
+    page.with_name(build.SUMMARY).write_text("the answer")
+    monkeypatch.setattr(build, "build", lambda out: page)
+    monkeypatch.setattr(build, "problems_of", lambda out: [])
+    ends = Tracker(synced.out, None).finish(synced.made).splitlines()
+
+    done = front_door("--report-only", "--out", synced.out)
+
+    assert done.stdout.splitlines() == ["the answer", "", f"report: {page.as_uri()}", *ends]
+    assert len(ends) == 2
+
+
+def test_a_folder_without_a_database_has_no_hint(grid):
+    assert stored_hint(grid.out, grid.plan()) == ""
+
+
+@pytest.mark.parametrize("harm", [make_text, make_empty], ids=lambda harm: harm.__name__)
+def test_a_broken_database_is_named_in_the_place_of_the_hint(grid, empty_database, harm):
+    shutil.copy(empty_database, grid.out)
+    harm(grid.out / "mlflow.db")
+
+    hint = stored_hint(grid.out, grid.plan())
+
+    assert hint.startswith(f"MLflow: {grid.out / 'mlflow.db'}: not a usable MLflow database")
+    assert "--rebuild" in hint
 
 
 def test_a_password_in_an_address_is_shown_nowhere(tmp_path):
