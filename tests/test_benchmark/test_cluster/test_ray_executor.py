@@ -166,7 +166,7 @@ def test_deadly_and_raising_tasks_fail_alone(cluster, log, tmp_path):
 
     assert outcomes["exit"].error == f"{DEATH} (WorkerCrashedError)"
     assert len(list(tried.iterdir())) == 2
-    assert outcomes["raise"].error.startswith("ValueError: raise is bad, at test_ray_executor.py:")
+    assert outcomes["raise"].error.startswith("ValueError: raise is bad very bad, at test_ray_")
     assert "Traceback" in outcomes["raise"].detail
     assert "OSError: [Errno 28] No space left on device: 'full'" in outcomes["full"].error
     assert outcomes["full"].error.startswith("on the node ")
