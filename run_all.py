@@ -60,17 +60,19 @@ def act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     from benchmark.command_line import listing
     from benchmark.command_line.new_method import write_method
-    from benchmark.store.environment import machine
+    from benchmark.store.environment import machine, program_version
     from benchmark.store.files import sole_writer
     from benchmark.store.records import RunStore
 
     store = RunStore(args.out.resolve())
-    if args.listing:
-        show(listing.listing(args.listing))
+    if args.listing is not None:
+        show(listing.listing(args.listing or ""))
     elif args.new_method is not None:
         show(write_method(args.new_method, Path.cwd()))
     elif args.sys_info:
         show([json.dumps(machine(), indent=1)])
+    elif args.version:
+        show([program_version()])
     elif args.status:
         show(listing.status_lines(store))
     elif args.dry_run:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets.provenance import Source
     from datasets.raw.raw_log import CatalogEntry
 
+DOWNLOAD, BY_HAND, NOTHING = "download", "by hand", "nothing to fetch"  # ways to have a log
 DESCRIPTION = """\
 Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
 their digests. What is already there and verified is not fetched again. For a log that asks for a
@@ -96,8 +97,8 @@ def listing() -> int:
 def way_of(source: Source) -> str:
     """The way in which the files of a log are had."""
     if source.downloads:
-        return "download"
-    return "by hand" if source.files or source.instructions else "nothing to fetch"
+        return DOWNLOAD
+    return BY_HAND if source.files or source.instructions else NOTHING
 
 
 def bring(name: str, to: Path | None, file: Path | None) -> int:
@@ -112,7 +113,7 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
         raise DataError(f"{name}: a log of your own lies where its `files` say; nothing to fetch")
     entry = catalog.load(name)
     source = entry.spec.source
-    if not (source.downloads or source.files or source.instructions):
+    if way_of(source) == NOTHING:
         if file:
             raise DataError(f"{name} has no files, so {file} cannot be one; leave out --from-file")
         show(f"{name}: nothing to fetch, a generated log needs no files")

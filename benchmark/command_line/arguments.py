@@ -267,11 +267,17 @@ def _add_alternatives(parser: Parser) -> None:
         help="write NAME.py here, a method that works, to begin from; it is never overwritten",
     )
     instead.add_argument(
-        "--list", choices=LISTS, dest="listing", help="what there is to choose from"
+        "--list",
+        nargs="?",
+        const=(),
+        choices=LISTS,
+        dest="listing",
+        help="what there is to choose from; alone it names its lists",
     )
     instead.add_argument(
         "--sys-info", action="store_true", help="versions and machine, for a bug report"
     )
+    instead.add_argument("--version", action="store_true", help="of this program, with its commit")
 
 
 def usable_cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ from benchmark.store.plan import read_plan
 from benchmark.store.remarks import remarks_on
 from benchmark.store.trials import read_trials
 from datasets import catalog
-from models.registry import available
+from datasets.download import DOWNLOAD, NOTHING, way_of
+from datasets.spec import DataError
+from models.facts import Facts
+from models.registry import available, plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from benchmark.store.plan import Plan
     from benchmark.store.records import RunStore, SlotState
     from datasets.spec import SplitKind
+    from models.registry import Kind
 
 SPLIT_WORDS: dict[SplitKind, str] = {
     "time": "split by time",
@@ -31,20 +36,80 @@ SPLIT_WORDS: dict[SplitKind, str] = {
     "cut 2": "80% of the rows from 10% on split by time",
     "cut 3": "the last 80% of the rows split by time",
 }
-LISTS = ("datasets", "backbones", "methods", "presets", "studies", "figures", "tables")
+LISTS = {
+    "datasets": "logs that can be run",
+    "backbones": "networks, each of which every method runs on",
+    "methods": "ways to adapt a network to domains",
+    "presets": "budgets of a call",
+    "studies": "questions that a call answers",
+    "figures": "figures of the report",
+    "tables": "tables of the report",
+}
 
 
 def listing(kind: str) -> list[str]:
-    """One line for each thing of a kind of `LISTS`."""
+    """What there is of a kind of `LISTS`, or the kinds if it is empty.
+
+    A thing is described by the first line of its file, which is not imported; its paper and its
+    files come below it.
+    """
+    if not kind:
+        return [f"--list {name}: {what}" for name, what in LISTS.items()]
     if kind == "presets":
         return [f"{preset.name}: {preset.summary}" for preset in PRESETS.values()]
     if kind == "studies":
         return [f"{name}: {study.summary}" for name, study in STUDIES.items()]
-    if kind in ("figures", "tables"):
-        return sorted(path.stem for path in Path(ROOT, "reports", kind).glob("[!_]*.py"))
+    lines = []
+    for name, path in files_of(kind).items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = (ast.get_docstring(tree) or "no description").splitlines()[0]
+        lines.append(f"{name}: {text.removesuffix('.')}")
+        more = _data_lines(name) if kind == "datasets" else _papers_in(tree)
+        lines += [f"  {line}" for line in more]
+    return lines
+
+
+def files_of(kind: str) -> dict[str, Path]:
+    """The things of a kind of `LISTS` by name, each with its file."""
     if kind == "datasets":
-        return list(catalog.available())
-    return list(available("backbones" if kind == "backbones" else "methods"))
+        return {name: _file_of("datasets/catalog", name) for name in catalog.available()}
+    if kind in ("figures", "tables"):
+        return {path.stem: path for path in sorted(Path(ROOT, "reports", kind).glob("[!_]*.py"))}
+    own: Kind = "backbones" if kind == "backbones" else "methods"
+    names = {name: _file_of(f"models/{own}", name) for name in available(own)}
+    return names | {name: Path(path) for name, path in plugins()[own].items()}
+
+
+def _file_of(folder: str, name: str) -> Path:
+    path = ROOT / folder / f"{name}.py"
+    return path if path.exists() else ROOT / folder / name / "__init__.py"
+
+
+def _papers_in(tree: ast.Module) -> list[str]:
+    """The papers that the `Facts` in a file name."""
+    return [
+        str(word.value.value)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == Facts.__name__
+        for word in call.keywords
+        if word.arg == "paper" and isinstance(word.value, ast.Constant)
+    ]
+
+
+def _data_lines(name: str) -> list[str]:
+    """The citation of a log, and where its files are or how they are had."""
+    entry = catalog.load(name)
+    source = entry.spec.source
+    way = way_of(source)
+    citation = [source.citation] if source.citation else []
+    if way == NOTHING:
+        return [*citation, "files: none, it is generated"]
+    try:
+        entry.read_raw(entry.default_dir)
+    except DataError:
+        how = "fetches them" if way == DOWNLOAD else "says where to get them"
+        return [*citation, f"files: not there; python -m datasets.download {name} {how}"]
+    return [*citation, f"files: in {entry.default_dir}"]
 
 
 def status_lines(store: RunStore) -> list[str]:

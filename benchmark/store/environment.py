@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tomllib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,13 @@ COMMIT_VARIABLE = "CTR_COMMIT"  # of a node of a cluster, which has no checkout
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("benchmark", "datasets", "models")  # what a trained model needs
 NOT_CODE = ("data", "runs", "speed", "__pycache__")
+
+
+def program_version() -> str:
+    """Name and version of this program, with its commit in a git checkout."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    commit = program_commit()
+    return f"{project['name']} {project['version']}" + (f", commit {commit}" if commit else "")
 
 
 @cache

@@ -4,19 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from benchmark.command_line import dry_run
 from benchmark.command_line.arguments import parse
-from benchmark.command_line.listing import card_lines, listing
+from benchmark.command_line.listing import card_lines, files_of
 from benchmark.planning import estimate
 from benchmark.planning.cells import configure
 from benchmark.planning.estimate import Pace
 from benchmark.planning.studies import STUDIES, Change
 from benchmark.running.grid import prepare_log
+from benchmark.store import environment
 from datasets import prepare
+from models.registry import available, load_backbone, load_method
 from reports import build
 from reports.build import load_figures
 from run_all import selection_of
@@ -37,7 +40,56 @@ def test_list_names_what_exists(front_door, kind, expected):
     done = front_door("--list", kind)
 
     assert done.returncode == 0
-    assert expected <= set(done.stdout.split())
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
+    assert expected <= {line.partition(": ")[0] for line in lines}
+    assert all(line.partition(": ")[2] for line in lines)
+
+
+def test_list_alone_names_the_lists(front_door):
+    done = front_door("--list")
+
+    assert done.returncode == 0
+    assert "--list methods: ways to adapt a network to domains" in done.stdout.splitlines()
+    assert len(done.stdout.splitlines()) == 7
+
+
+@pytest.mark.parametrize("kind", ["backbones", "methods"])
+def test_list_names_the_papers_that_the_entries_name(front_door, kind):
+    load = load_method if kind == "methods" else load_backbone
+    papers = [load(name).facts.paper for name in available(kind)]
+
+    lines = front_door("--list", kind).stdout.splitlines()
+
+    assert [line.strip() for line in lines if line.startswith("  ")] == [*filter(None, papers)]
+
+
+def test_list_describes_a_plug_in(front_door):
+    plugin = ROOT / "tests/foreign/models/methods/foreign_shift.py"
+
+    lines = front_door("--plugin", plugin, "--list", "methods").stdout.splitlines()
+
+    [line] = [line for line in lines if line.startswith("foreign_shift: ")]
+    assert line.removeprefix("foreign_shift: ") in plugin.read_text().splitlines()[0]
+
+
+def test_version_is_that_of_the_project_with_its_commit(front_door):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    done = front_door("--version")
+
+    assert done.stdout.startswith(f"{project['name']} {project['version']}")
+    assert project["version"] in (ROOT / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize(("commit", "end"), [("abc", ", commit abc\n"), ("", "0\n")])
+def test_version_names_the_commit_if_it_is_known(front_door, monkeypatch, commit, end):
+    monkeypatch.setenv(environment.COMMIT_VARIABLE, commit)
+    environment.program_commit.cache_clear()
+
+    done = front_door("--version")
+
+    environment.program_commit.cache_clear()
+    assert done.stdout.endswith(end)
 
 
 def test_sys_info_is_json_with_versions(front_door):
@@ -223,7 +275,7 @@ def _all_figures(monkeypatch):
 
 
 @pytest.mark.usefixtures("_all_figures")
-@pytest.mark.parametrize("word", [*STUDIES, *listing("tables"), *listing("figures")])
+@pytest.mark.parametrize("word", [*STUDIES, *files_of("tables"), *files_of("figures")])
 def test_only_takes_every_study_table_and_figure(word):
     args = parse(["--only", word])
 

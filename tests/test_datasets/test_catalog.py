@@ -136,3 +136,19 @@ def test_files_of_the_source_are_those_that_are_read(name, write_raw):
     if named:
         assert {path.name for path in raw.files} <= named
         assert named <= {path.name for path in raw.files} | ALTERNATIVES.get(name, set())
+
+
+def test_logs_are_listed_with_the_place_of_their_files(front_door, monkeypatch, write_raw):
+    folder = write_raw("movielens")
+    monkeypatch.setattr(catalog, "RAW_DIR", folder / "raw")
+    (folder / "raw").mkdir()
+    (folder / "raw" / "movielens").symlink_to(folder)
+
+    lines = front_door("--list", "datasets").stdout.splitlines()
+
+    names = [line.partition(":")[0] for line in lines if not line.startswith("  ")]
+    files = dict(zip(names, [line for line in lines if "files: " in line], strict=True))
+    assert files["movielens"] == f"  files: in {folder}/raw/movielens"
+    assert files["synthetic_none"] == "  files: none, it is generated"
+    assert "not there; python -m datasets.download kuairand fetches them" in files["kuairand"]
+    assert "python -m datasets.download iaac says where" in files["iaac"]
