@@ -61,7 +61,6 @@ def act(args: argparse.Namespace) -> int:
     from benchmark.command_line import listing
     from benchmark.command_line.new_method import write_method
     from benchmark.store.environment import machine, program_version
-    from benchmark.store.files import sole_writer
     from benchmark.store.records import RunStore
 
     store = RunStore(args.out.resolve())
@@ -75,13 +74,26 @@ def act(args: argparse.Namespace) -> int:
         show([program_version()])
     elif args.status:
         show(listing.status_lines(store))
+    elif args.report_only:
+        return report_only(store)
+    else:
+        return on_logs(args, store)
+    return OK
+
+
+def on_logs(args: argparse.Namespace, store: RunStore) -> int:
+    """Describe a log that has no description, or plan a call, or run it."""
+    from benchmark.command_line import own_log
+    from benchmark.store.files import sole_writer
+
+    if files := own_log.undescribed(args.data):
+        print(f"describing {', '.join(files)}", flush=True)
+        show(own_log.describe(files, args.given))
     elif args.dry_run:
         from benchmark.command_line.dry_run import plan_lines  # torch is slow to import
 
         jobs, data_dir = workers_of(args) or 1, args.data_dir
         show(plan_lines(selection_of(args), jobs, data_dir, lists_cells=args.verbose))
-    elif args.report_only:
-        return report_only(store)
     else:
         with sole_writer(store.out):
             return run(args, store)

@@ -17,6 +17,8 @@ from datasets.spec import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datasets.profiling.proposal import Proposal
+
 MAX_ROWS = 500_000
 DESCRIPTION = (
     "Proposes the TOML file of a log (standard output), with remarks on what stands out in it"
@@ -87,12 +89,26 @@ def _check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
         parser.error(f"--out: there is no folder {args.out.parent}; make it first")
 
 
-def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
-    from datasets.profiling.profile import find_log, open_log, profile_log
-    from datasets.profiling.proposal import propose, remarks, toml_text
+def propose_for(
+    paths: Sequence[Path], max_rows: int = MAX_ROWS, label: str | None = None
+) -> Proposal:
+    """The proposal for a log of these files.
 
-    files = open_log(find_log(patterns))
-    proposal = propose(files, profile_log(files, max_rows), label)
+    Raises:
+        DataError: they cannot be read as one log, or nothing tells the label.
+    """
+    from datasets.profiling.profile import open_log, profile_log
+    from datasets.profiling.proposal import propose
+
+    files = open_log(paths)
+    return propose(files, profile_log(files, max_rows), label)
+
+
+def _describe(patterns: list[str], max_rows: int, label: str | None) -> None:
+    from datasets.profiling.profile import find_log
+    from datasets.profiling.proposal import remarks, toml_text
+
+    proposal = propose_for(find_log(patterns), max_rows, label)
     for line in remarks(proposal):
         sys.stderr.write(line + "\n")
     print_document(toml_text(proposal))

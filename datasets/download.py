@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datasets.provenance import Source
     from datasets.raw.raw_log import CatalogEntry
 
-DOWNLOAD, BY_HAND, NOTHING = "download", "by hand", "nothing to fetch"  # ways to have a log
 DESCRIPTION = """\
 Brings the raw files of a log of the catalog into the folder where it is looked for, and checks
 their digests. What is already there and verified is not fetched again. For a log that asks for a
@@ -86,19 +85,12 @@ def listing() -> int:
         source = catalog.load(name).spec.source
         total = sum(download.size or 0 for download in source.downloads)
         size = tqdm.format_sizeof(total, suffix="B") if total else ""
-        rows.append((name, way_of(source), size, source.licence))
+        rows.append((name, source.way, size, source.licence))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{value:{width}}" for value, width in zip(row, widths, strict=True))
         show("  ".join(cells).rstrip())
     return OK
-
-
-def way_of(source: Source) -> str:
-    """The way in which the files of a log are had."""
-    if source.downloads:
-        return DOWNLOAD
-    return BY_HAND if source.files or source.instructions else NOTHING
 
 
 def bring(name: str, to: Path | None, file: Path | None) -> int:
@@ -113,7 +105,7 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
         raise DataError(f"{name}: a log of your own lies where its `files` say; nothing to fetch")
     entry = catalog.load(name)
     source = entry.spec.source
-    if way_of(source) == NOTHING:
+    if source.way == "nothing to fetch":
         if file:
             raise DataError(f"{name} has no files, so {file} cannot be one; leave out --from-file")
         show(f"{name}: nothing to fetch, a generated log needs no files")

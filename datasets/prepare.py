@@ -20,6 +20,7 @@ from datasets.spec import (
     DataError,
     DatasetSpec,
     EncodedSchema,
+    MissingFilesError,
     PrepareOptions,
     SplitName,
     SplitVariant,
@@ -158,7 +159,7 @@ def prepare(
         DataError: the raw files are missing, malformed or do not fit the spec, or a variant of the
             split is asked for where no timestamp is there.
     """
-    raw, spec = _adjusted(entry, entry.read_raw(data_dir or entry.default_dir), options)
+    raw, spec = _adjusted(entry, _read_raw(entry, data_dir), options)
     digests = [file_digest(path) for path in raw.files]
     fingerprint = _fingerprint(spec, raw, digests, options)
 
@@ -191,7 +192,7 @@ def count_rows(
     Raises:
         DataError: the raw files are missing or malformed.
     """
-    raw = entry.read_raw(data_dir or entry.default_dir)
+    raw = _read_raw(entry, data_dir)
     num_bytes = sum(path.stat().st_size for path in raw.files)
     if num_bytes > MOST_BYTES_TO_DIGEST:
         return None
@@ -204,6 +205,17 @@ def count_rows(
     total = sum(table.num_rows for table in raw.tables)
     train = min(total * 2 // 3, options.max_train_rows or total)  # of a 4:1:1 split
     return {"train": train, "dev": total // 6, "test": total // 6}
+
+
+def _read_raw(entry: CatalogEntry, data_dir: Path | None) -> RawLog:
+    """The raw log; where its files are missing, the error says how to have them."""
+    try:
+        return entry.read_raw(data_dir or entry.default_dir)
+    except MissingFilesError as error:
+        name, way = entry.spec.name, entry.spec.source.way
+        how = {"download": "fetches them", "by hand": "says where to get them"}
+        command = f"; python -m datasets.download {name} {how[way]}" if way in how else ""
+        raise MissingFilesError(f"{error} with --data-dir{command}") from None
 
 
 def _adjusted(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Counted = Literal["rows", "users", "items"]
+Way = Literal["download", "by hand", "nothing to fetch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +88,10 @@ class Source:
     downloads: tuple[Download, ...] = ()
     instructions: str = ""
     published: tuple[PublishedCounts, ...] = ()
+
+    @property
+    def way(self) -> Way:
+        """The way in which the files of the log are had."""
+        if self.downloads:
+            return "download"
+        return "by hand" if self.files or self.instructions else "nothing to fetch"

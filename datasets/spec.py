@@ -45,6 +45,10 @@ class DataError(ValueError):
         return " ".join(super().__str__().split("\n"))
 
 
+class MissingFilesError(DataError):
+    """Raw files are not where they are looked for; the message ends by asking for their folder."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
     """One input field of the models.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,13 @@ EXAMPLES = """\
 examples:
   python run_all.py                    the quick comparison on the embedded data, then the report
   python run_all.py --preset smoke --data kuairand --data-dir path/to/kuairand_pure
+  python run_all.py --data my_log.csv    writes my_log.toml, which says what to check in it
   python run_all.py --data my_log.toml --methods plain adasparse --seeds 5
   python run_all.py --only controls    one study alone; --list studies says what each asks
   python run_all.py --report-only      the report again, from the run folders
 
-exit codes: 0 ok; 1 some cells or parts of the report failed, it is written without them;
-2 usage or bad input; 130 interrupted, run again to go on
+exit codes: 0 ok, also if a log was only described; 1 some cells or parts of the report failed, it
+is written without them; 2 usage or bad input; 130 interrupted, run again to go on
 """
 
 
@@ -63,7 +65,7 @@ class Words(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Keep each word once."""
-        parts = [[value] if Path(value).is_file() else value.split(",") for value in values or ()]
+        parts = [[value] if Path(value).exists() else value.split(",") for value in values or ()]
         words = [*dict.fromkeys(word for part in parts for word in part if word)]
         words = words or [*(values or ())]
         for word in words:
@@ -89,6 +91,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if args.tracking_uri and args.no_mlflow:
         parser.error("--tracking-uri and --no-mlflow do not go together")
     args.default_jobs = 1 if args.device == "cuda" else usable_cores()
+    args.given = sys.argv[1:] if arguments is None else [*arguments]
     args.data = args.data or list(PRESETS[args.preset].data)
     return args
 
@@ -149,9 +152,10 @@ def _add_selection(parser: Parser) -> None:
     group.add_argument(
         "--data",
         action=Words,
-        metavar="NAME[/COLUMN+...]|SPEC.toml",
-        help="catalog names, perhaps with a domain partition, or a description of your own log"
-        " (default: the preset's generated logs)",
+        metavar="NAME[/COLUMN+...]|SPEC.toml|FILE",
+        help="catalog names, perhaps with a domain partition; or a description of your own log; or"
+        " a file or folder of a log: its description is written beside it, to be checked, and"
+        " nothing is run (default: the preset's generated logs)",
     )
     group.add_argument(
         "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"

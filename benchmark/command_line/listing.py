@@ -15,7 +15,6 @@ from benchmark.store.plan import read_plan
 from benchmark.store.remarks import remarks_on
 from benchmark.store.trials import read_trials
 from datasets import catalog
-from datasets.download import DOWNLOAD, NOTHING, way_of
 from datasets.spec import DataError
 from models.facts import Facts
 from models.registry import available, plugins
@@ -100,14 +99,13 @@ def _data_lines(name: str) -> list[str]:
     """The citation of a log, and where its files are or how they are had."""
     entry = catalog.load(name)
     source = entry.spec.source
-    way = way_of(source)
     citation = [source.citation] if source.citation else []
-    if way == NOTHING:
+    if source.way == "nothing to fetch":
         return [*citation, "files: none, it is generated"]
     try:
         entry.read_raw(entry.default_dir)
     except DataError:
-        how = "fetches them" if way == DOWNLOAD else "says where to get them"
+        how = "fetches them" if source.way == "download" else "says where to get them"
         return [*citation, f"files: not there; python -m datasets.download {name} {how}"]
     return [*citation, f"files: in {entry.default_dir}"]
 

@@ -33,11 +33,13 @@ def is_world(name: str) -> bool:
 
 
 def source_of(name: str) -> tuple[str, str]:
-    """The source of a `--data` value, as `load` takes it, and its partition, empty for the own."""
-    if name.endswith(".toml"):
-        return name, ""
+    """The source of a `--data` value, as `load` takes it, and its partition, empty for the own.
+
+    What does not begin with a name of the catalog is a path.
+    """
     source, _, columns = name.partition("/")
-    return source, columns
+    is_path = name.endswith(".toml") or source.partition(DRAW_MARK)[0] not in available()
+    return (name, "") if is_path else (source, columns)
 
 
 def draw_of(source: str) -> tuple[str, int | None]:
@@ -47,7 +49,8 @@ def draw_of(source: str) -> tuple[str, int | None]:
         DataError: the source has a draw that it cannot have.
     """
     name, mark, draw = source.partition(DRAW_MARK)
-    if source.endswith(".toml") or (not mark and not is_world(name)):
+    is_path = source.endswith(".toml") or name not in available()
+    if is_path or (not mark and not is_world(name)):
         return source, None
     if not is_world(name):
         worlds = ", ".join(filter(is_world, available()))
@@ -98,9 +101,10 @@ def load(source: str, world_rows: int = WORLD_ROWS) -> CatalogEntry:
         return reader.read_spec(Path(source), reserved=available())
     name, draw = draw_of(source)
     if name not in available():
+        problem = "that file has no description" if Path(name).exists() else "no such file"
         raise DataError(
-            f"unknown data set {name!r}; available: {', '.join(available())}, or a file"
-            " that ends in .toml and describes your own log"
+            f"unknown data set {name!r} ({problem}); available: {', '.join(available())}, or the"
+            " .toml file of your own log, which run_all.py --data LOG.csv writes"
         )
     module = importlib.import_module(f"{__name__}.{name}")
     if draw is None:

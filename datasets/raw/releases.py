@@ -15,7 +15,7 @@ import polars as pl
 from datasets.raw.raw_log import RawLog
 from datasets.raw.tables import check_folder, require_columns
 from datasets.raw.text import TextTable
-from datasets.spec import DataError
+from datasets.spec import DataError, MissingFilesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -114,11 +114,11 @@ def present_file(root: Path, name: str) -> Path | None:
 
 def nothing_found(
     root: Path, choices: Sequence[Sequence[str]], foreign: Mapping[str, str]
-) -> DataError:
+) -> MissingFilesError:
     """The error of a folder that holds none of the choices; names files that are something else."""
     strangers = [f"{name} is {what}" for name, what in foreign.items() if present_file(root, name)]
     wanted = "; or ".join(", ".join(files) for files in choices)
-    return DataError(
+    return MissingFilesError(
         f"{root}: the files of this log are not there"
         f"{''.join(f' ({stranger})' for stranger in strangers[:1])}; needed are {wanted} (or the"
         " same with .gz or .zst); put them into the folder or name another folder"

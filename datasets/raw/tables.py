@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 from polars import selectors
 
-from datasets.spec import DataError
+from datasets.spec import DataError, MissingFilesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,10 +52,12 @@ def is_pattern(name: str) -> bool:
 
 
 def check_folder(root: Path) -> None:
-    """Raise a `DataError` unless `root` is a folder."""
+    """Raise a `MissingFilesError` unless `root` is a folder."""
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
-        raise DataError(f"data folder {root} {problem}; name the folder that holds the raw files")
+        raise MissingFilesError(
+            f"data folder {root} {problem}; name the folder that holds the raw files"
+        )
 
 
 def require_columns(

@@ -77,7 +77,8 @@ def test_counts_of_a_copy_stand_beside_the_published_ones(
 
 def test_unknown_name_lists_what_exists():
     with pytest.raises(
-        DataError, match=r"'iacc'; available: aliccp, .*iaac, kuairand, .*, or a file"
+        DataError,
+        match=r"'iacc' \(no such file\); available: aliccp, .*iaac, kuairand, .*, or the \.toml",
     ):
         catalog.load("iacc")
 

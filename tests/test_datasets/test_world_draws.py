@@ -58,7 +58,7 @@ def test_draw_that_is_no_small_whole_number_is_refused(draw):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("source", ["kuairand@1", "synthetic_prod@1"])
+@pytest.mark.parametrize("source", ["kuairand@1", "iaac@0"])
 def test_draw_of_what_is_not_generated_is_refused(source):
     message = rf"{re.escape(repr(source))}: only generated logs have draws: synthetic_bias, "
     with pytest.raises(DataError, match=message):
