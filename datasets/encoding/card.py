@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets.encoding.overlap import rows_in_both
 from datasets.encoding.times import readable_time
-from datasets.encoding.vocabulary import MISSING
+from datasets.encoding.tokens import MISSING
 from datasets.spec import PAD, UNSEEN
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datasets.encoding.domains import Domains
     from datasets.encoding.splits import RowOrder
     from datasets.encoding.staging import CodeFile, Staged
-    from datasets.encoding.vocabulary import Tokens
+    from datasets.encoding.tokens import Tokens
     from datasets.spec import DatasetSpec, EncodedSchema, Entity, SplitName
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern in its bits

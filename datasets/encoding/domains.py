@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.encoding.vocabulary import MISSING
+from datasets.encoding.tokens import MISSING
 from datasets.spec import DOMAIN_IDS, apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets.encoding.splits import RowOrder
-    from datasets.encoding.vocabulary import Tokens
+    from datasets.encoding.tokens import Tokens
 
 PART_ROWS = 1 << 20  # rows that are looked at at a time
 DENSE = 4  # a table of all keys is kept up to so many of them per row

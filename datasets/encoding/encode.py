@@ -27,14 +27,8 @@ from datasets.encoding.overlap import known_entities
 from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.times import time_keys
-from datasets.encoding.vocabulary import (
-    Encoded,
-    Tokens,
-    encode_bag,
-    encode_categorical,
-    encode_numeric,
-    tokenize,
-)
+from datasets.encoding.tokens import Tokens, tokenize
+from datasets.encoding.vocabulary import Encoded, encode_bag, encode_categorical, encode_numeric
 from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
 
 if TYPE_CHECKING:

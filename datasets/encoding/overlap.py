@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasets.encoding.vocabulary import MISSING
+from datasets.encoding.tokens import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from datasets.encoding.splits import RowOrder
-    from datasets.encoding.vocabulary import Tokens
+    from datasets.encoding.tokens import Tokens
     from datasets.spec import Entity
 
 PART_ROWS = 1 << 20  # train rows that are looked at at a time

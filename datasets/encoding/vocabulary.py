@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from datasets.encoding.tokens import MISSING, Numbering, tokenize
 from datasets.raw.values import split_bags
 from datasets.spec import PAD, UNSEEN, DataError
 
@@ -15,18 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from datasets.encoding.splits import RowOrder
+    from datasets.encoding.tokens import Tokens
     from datasets.spec import FeatureSpec
 
-MISSING = ""  # token of a missing value; no value of a raw file is the empty text
 PART_ROWS = 1 << 20  # rows that are encoded at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A text column as distinct tokens and their positions."""
-
-    tokens: pl.Series  # distinct, in no particular order
-    positions: np.ndarray  # (rows,) index into tokens, of the smallest unsigned type
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +32,6 @@ class Encoded:
     size: int
     frequencies: np.ndarray  # (size,) int64 train occurrences of each code
     blocks: Iterator[np.ndarray]  # (n,) int32 in prepared order; of a bag (M, n) in raw order
-
-
-def tokenize(blocks: Iterable[pl.Series], num_rows: int) -> Tokens:
-    """Number the distinct values of a text column; a missing value is a token of its own."""
-    numbering = _Numbering()
-    positions, start = np.empty(num_rows, dtype=np.uint32), 0
-    for block in blocks:
-        positions[start : start + len(block)] = numbering.of(block.fill_null(MISSING))
-        start += len(block)
-    tokens = numbering.texts()
-    return Tokens(tokens, positions.astype(np.min_scalar_type(len(tokens)), copy=False))
-
-
-class _Numbering:
-    """Consecutive numbers for different texts, the same in all blocks.
-
-    Keeping a part of a block's texts would keep the memory of them all.
-    """
-
-    def __init__(self) -> None:
-        self._dtype = pl.Categorical(pl.Categories.random())
-        self._last = pl.Series(dtype=self._dtype)  # Polars forgets categories that no series has
-        self.size = 0
-
-    def of(self, texts: pl.Series) -> np.ndarray:
-        """The number of each text, uint32."""
-        self._last = texts.cast(self._dtype)
-        numbers = self._last.to_physical().to_numpy()
-        self.size = max(self.size, int(numbers.max(initial=0)) + bool(len(numbers)))
-        return numbers
-
-    def texts(self) -> pl.Series:
-        """All texts so far, by their number."""
-        return pl.Series(np.arange(self.size, dtype=np.uint32)).cat.to(self._dtype).cast(pl.String)
 
 
 def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encoded:
@@ -205,7 +164,7 @@ def _count_words(
     blocks: Iterable[pl.Series], is_train: np.ndarray, feature: FeatureSpec
 ) -> tuple[pl.Series, np.ndarray]:
     """The words of the bags of train, and how often it shows them."""
-    numbering, counts, start = _Numbering(), np.zeros(0, dtype=np.int64), 0
+    numbering, counts, start = Numbering(), np.zeros(0, dtype=np.int64), 0
     for block in blocks:
         own = block.filter(is_train[start : start + len(block)])
         start += len(block)

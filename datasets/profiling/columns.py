@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from datasets.encoding.hindsight import follows_click, hindsight
-from datasets.encoding.vocabulary import bucket_edges, tokenize
+from datasets.encoding.tokens import tokenize
+from datasets.encoding.vocabulary import bucket_edges
 from datasets.profiling.bags import bag_length, bag_separator
 from datasets.profiling.names import is_token
 from datasets.profiling.numbers import find_numbers

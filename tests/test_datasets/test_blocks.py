@@ -8,7 +8,7 @@ import pytest
 
 from datasets.encoding.domains import cluster_codes
 from datasets.encoding.splits import NUM_BLOCKS, time_blocks
-from datasets.encoding.vocabulary import tokenize
+from datasets.encoding.tokens import tokenize
 from datasets.spec import DataError
 
 START = int(dt.datetime(2024, 2, 27, 22, tzinfo=dt.UTC).timestamp())

@@ -6,7 +6,7 @@ import pytest
 
 from datasets.encoding.domains import number_domains, values_of_domains
 from datasets.encoding.splits import RowOrder
-from datasets.encoding.vocabulary import tokenize
+from datasets.encoding.tokens import tokenize
 
 
 def tokens_of(values):

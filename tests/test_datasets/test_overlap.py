@@ -9,7 +9,7 @@ import pytest
 from datasets.encoding import overlap
 from datasets.encoding.overlap import known_entities, overlap_lines, rows_in_both
 from datasets.encoding.splits import by_shuffle
-from datasets.encoding.vocabulary import MISSING, tokenize
+from datasets.encoding.tokens import MISSING, tokenize
 
 NAMED = {"cluster": "user", "item": "item", "timestamp": None}
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.encoding.splits import RowOrder
+from datasets.encoding.tokens import tokenize
 from datasets.encoding.vocabulary import (
     bucket_edges,
     encode_bag,
     encode_categorical,
     encode_numeric,
-    tokenize,
 )
 from datasets.spec import PAD, DataError, FeatureSpec
 
