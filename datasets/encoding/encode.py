@@ -242,13 +242,13 @@ def _schema(spec: DatasetSpec, fitted: dict[str, Encoded], domains: Domains) -> 
     single, bags = ordered_features(spec)
     return EncodedSchema(
         fields=tuple(feature.name for feature in single),
-        field_sizes=tuple(fitted[feature.name].size for feature in single),
+        field_sizes=tuple(fitted[feature.name].fitted.size for feature in single),
         num_domain_fields=len(spec.partition.columns),
         bags=tuple(feature.name for feature in bags),
-        bag_sizes=tuple(fitted[feature.name].size for feature in bags),
+        bag_sizes=tuple(fitted[feature.name].fitted.size for feature in bags),
         bag_lengths=tuple(feature.max_length for feature in bags),
         num_domains=domains.num_seen + 1,
-        num_tasks=fitted[spec.representative].size,
+        num_tasks=fitted[spec.representative].fitted.size,
     )
 
 

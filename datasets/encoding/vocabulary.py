@@ -1,4 +1,4 @@
-"""Codes of feature values, fitted on train rows only: code 0 is what train does not know."""
+"""Codes of feature values, fitted on train rows only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datasets.encoding.tokens import MISSING, Numbering, tokenize
-from datasets.raw.values import split_bags
-from datasets.spec import PAD, UNSEEN, DataError
+from datasets.encoding.codes import BagCodes, NumberCodes, TokenCodes, first_words, numbers_of
+from datasets.encoding.tokens import Numbering, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from datasets.encoding.codes import Codes
     from datasets.encoding.splits import RowOrder
     from datasets.encoding.tokens import Tokens
     from datasets.spec import FeatureSpec
@@ -29,7 +29,7 @@ class Encoded:
     Blocks that have been read hold no memory.
     """
 
-    size: int
+    fitted: Codes
     frequencies: np.ndarray  # (size,) int64 train occurrences of each code
     blocks: Iterator[np.ndarray]  # (n,) int32 in prepared order; of a bag (M, n) in raw order
 
@@ -39,9 +39,10 @@ def encode_categorical(column: Tokens, rows: RowOrder, min_count: int) -> Encode
     counts = np.zeros(len(column.tokens), dtype=np.int64)
     for part in _parts(rows.order[: rows.num_train]):
         counts += np.bincount(column.positions[part], minlength=len(counts))
-    code_of, size = _rank(column.tokens, counts, min_count)
+    fitted = _rank(column.tokens, counts, min_count)
+    code_of = fitted.of(column.tokens)
     blocks = (code_of[column.positions[part]] for part in _parts(rows.order))
-    return Encoded(size, _count(code_of, counts, size), blocks)
+    return Encoded(fitted, _count(code_of, counts, fitted.size), blocks)
 
 
 def encode_numeric(
@@ -56,50 +57,28 @@ def encode_numeric(
     train = np.empty(rows.num_train)
     for part, own in zip(_parts(rows.order), _parts(train), strict=False):
         own[:] = values[part[: len(own)]]
-    num_missing = int(np.isnan(train).sum())
-    known = train[~np.isnan(train)] if num_missing else train
+    has_missing = bool(np.isnan(train).any())
+    known = train[~np.isnan(train)] if has_missing else train
     has_known = bool(len(known))
-    edges = bucket_edges(known, num_buckets)
+    fitted = NumberCodes(bucket_edges(known, num_buckets), has_known, has_missing)
     del train, known
-    filled = len(edges) + 1 if has_known else 0
-
-    def encode(part: np.ndarray) -> np.ndarray:
-        own = values[part]
-        codes = (np.searchsorted(edges, own, side="right") + 1).astype(np.int32)
-        if not has_known:
-            codes[:] = UNSEEN
-        codes[np.isnan(own)] = filled + 1 if num_missing else UNSEEN
-        return codes
-
-    size = 1 + filled + bool(num_missing)
-    frequencies = np.zeros(size, dtype=np.int64)
+    frequencies = np.zeros(fitted.size, dtype=np.int64)
     for part in _parts(rows.order[: rows.num_train]):
-        frequencies += np.bincount(encode(part), minlength=size)
-    return Encoded(size, frequencies, (encode(part) for part in _parts(rows.order)))
+        frequencies += np.bincount(fitted.of(values[part]), minlength=fitted.size)
+    return Encoded(fitted, frequencies, (fitted.of(values[part]) for part in _parts(rows.order)))
 
 
 def encode_bag(
     column: Callable[[], Iterable[pl.Series]], is_train: np.ndarray, feature: FeatureSpec
 ) -> Encoded:
-    """Codes of the first tokens of every bag; each distinct bag of a block is split once.
+    """Codes of the first tokens of every bag.
 
     `column` gives the blocks anew at each call, `is_train` (rows,) says which raw rows are train's.
     """
     words, counts = _count_words(column(), is_train, feature)
-    code_of, size = _rank(words, counts, feature.min_count)
-    vocabulary = pl.Enum(words)
-    code_or_unseen = np.append(code_of, np.int32(UNSEEN))  # the last one is for words not in train
-
-    def encode(block: pl.Series) -> np.ndarray:
-        bags = tokenize([block], len(block))
-        by_bag = np.full((feature.max_length, len(bags.tokens)), PAD, dtype=np.int32)
-        bag, slot, word = _split_bags(bags.tokens, feature)
-        known = word.cast(vocabulary, strict=False).to_physical().fill_null(len(words)).to_numpy()
-        by_bag[slot, bag] = code_or_unseen[known]
-        return by_bag.take(bags.positions, axis=1)
-
-    blocks = (encode(block) for block in column())
-    return Encoded(size, _count(code_of, counts, size), blocks)
+    fitted = BagCodes(feature, _rank(words, counts, feature.min_count))
+    frequencies = _count(fitted.words.of(words), counts, fitted.size)
+    return Encoded(fitted, frequencies, (fitted.of(block) for block in column()))
 
 
 def bucket_edges(values: np.ndarray, num_buckets: int) -> np.ndarray:
@@ -137,27 +116,15 @@ def _edges_of_repeated(values: np.ndarray, num_buckets: int) -> np.ndarray:
     return np.concatenate([bucket_edges(below, share), own, bucket_edges(above, others - share)])
 
 
-def _rank(tokens: pl.Series, counts: np.ndarray, min_count: int) -> tuple[np.ndarray, int]:
-    """The code of every token, and the number of codes with code 0."""
+def _rank(tokens: pl.Series, counts: np.ndarray, min_count: int) -> TokenCodes:
+    """The codes of the tokens that are frequent enough."""
     kept = np.flatnonzero(counts >= min_count)
-    ranked = pl.DataFrame(
-        {"token": tokens.gather(kept), "count": counts[kept], "position": kept}
-    ).sort("count", "token", descending=[True, False])
-    code_of = np.full(len(tokens), UNSEEN, dtype=np.int32)
-    code_of[ranked["position"].to_numpy()] = np.arange(1, len(kept) + 1)
-    return code_of, len(kept) + 1
+    ranked = pl.DataFrame({"token": tokens.gather(kept), "count": counts[kept]})
+    return TokenCodes(ranked.sort("count", "token", descending=[True, False])["token"])
 
 
 def _count(code_of: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
     return np.bincount(code_of, weights=counts, minlength=size).astype(np.int64)
-
-
-def _split_bags(bags: pl.Series, feature: FeatureSpec) -> tuple[np.ndarray, np.ndarray, pl.Series]:
-    """The bag, slot and word of every filled slot."""
-    bag, words = split_bags(bags, feature.separator)
-    slot = np.arange(len(bag)) - np.searchsorted(bag, bag)
-    has_slot = slot < feature.max_length
-    return bag[has_slot], slot[has_slot], words.filter(has_slot)
 
 
 def _count_words(
@@ -169,7 +136,7 @@ def _count_words(
         own = block.filter(is_train[start : start + len(block)])
         start += len(block)
         bags = tokenize([own], len(own))
-        bag, _, words = _split_bags(bags.tokens, feature)
+        bag, _, words = first_words(bags.tokens, feature)
         times = np.bincount(bags.positions, minlength=len(bags.tokens))[bag]
         numbers = numbering.of(words)
         known, counts = counts, np.bincount(numbers, times, numbering.size).astype(np.int64)
@@ -187,17 +154,7 @@ def _numbers(
     """
     found, start = np.empty(num_rows), 0
     for block in column:
-        present = block.is_not_null() & (block != MISSING)
-        numbers = block.cast(pl.Float64, strict=False)
-        wrong = present & (numbers.is_null() | numbers.is_infinite().fill_null(value=False))
-        if wrong.any():
-            row = int(wrong.arg_max() or 0)
-            raise DataError(
-                f"{locate(start + row)}: numeric column {block.name!r} holds {block[row]!r};"
-                " allowed is a finite number, or nothing for a missing value; correct the line or"
-                " declare the column categorical"
-            )
-        found[start : start + len(block)] = numbers.fill_null(float("nan")).to_numpy()
+        found[start : start + len(block)] = numbers_of(block, locate, start)
         start += len(block)
     return found
 

@@ -57,7 +57,7 @@ def test_categorical_codes_fall_with_train_count_then_token():
     codes = codes_of(encoded)
     assert codes.tolist() == [3, 1, 1, 2, 0, 1]
     assert codes.dtype == np.int32
-    assert encoded.size == 4
+    assert encoded.fitted.size == 4
     assert encoded.frequencies.tolist() == [0, 2, 1, 1]
 
 
@@ -101,7 +101,7 @@ def test_numeric_buckets_split_train_evenly():
 
     assert encoded.frequencies.tolist() == [0, 2, 2, 2, 2]
     assert codes_of(encoded)[8:10].tolist() == [1, 4]
-    assert encoded.size == 5
+    assert encoded.fitted.size == 5
 
 
 def test_numeric_missing_value_has_a_bucket_of_its_own():
@@ -109,8 +109,8 @@ def test_numeric_missing_value_has_a_bucket_of_its_own():
 
     encoded = encode_numeric(in_blocks(values), rows_of(4, 6), 2, place)
 
-    assert codes_of(encoded)[[2, 3, 5]].tolist() == [encoded.size - 1] * 3
-    assert encoded.frequencies[encoded.size - 1] == 2
+    assert codes_of(encoded)[[2, 3, 5]].tolist() == [encoded.fitted.size - 1] * 3
+    assert encoded.frequencies[encoded.fitted.size - 1] == 2
 
 
 def test_numeric_missing_value_unseen_in_train_is_code_zero():
@@ -123,7 +123,7 @@ def test_numeric_train_without_any_number():
     encoded = encode_numeric(in_blocks(column(None, None, "3")), rows_of(2, 3), 4, place)
 
     assert codes_of(encoded).tolist() == [1, 1, 0]
-    assert encoded.size == 2
+    assert encoded.fitted.size == 2
 
 
 @pytest.mark.parametrize("value", ["abc", "1,5", "inf", "0x1"])
@@ -196,7 +196,7 @@ def test_bag_keeps_the_first_tokens_and_pads():
     encoded = encode_bag(lambda: in_blocks(values), is_train(3, 5), feature)
 
     assert codes_of(encoded).T.tolist() == [[2, 1], [1, PAD], [PAD, PAD], [0, 2], [1, 2]]
-    assert encoded.size == 3
+    assert encoded.fitted.size == 3
     assert encoded.frequencies.tolist() == [0, 2, 1]
 
 
@@ -216,7 +216,7 @@ def test_bag_of_empty_train_knows_no_token():
     encoded = encode_bag(lambda: in_blocks(column(None, "", "a")), is_train(2, 3), feature)
 
     assert codes_of(encoded).T.tolist() == [[PAD, PAD], [PAD, PAD], [0, PAD]]
-    assert encoded.size == 1
+    assert encoded.fitted.size == 1
 
 
 @pytest.mark.parametrize("size", [1, 4, 50])
