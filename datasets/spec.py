@@ -192,6 +192,11 @@ class DatasetSpec:
         return tuple(dict.fromkeys([*features, *self.entities.values()]))
 
     @property
+    def bag_separators(self) -> dict[str, str]:
+        """The separators of the columns of several tokens."""
+        return {own.name: own.separator for own in self.features if own.kind == "bag"}
+
+    @property
     def entities(self) -> dict[Entity, str]:
         """The columns of users and items, as far as they are named."""
         columns: dict[Entity, str | None] = {"users": self.cluster, "items": self.item}

@@ -21,12 +21,10 @@ import polars as pl
 from datasets.encoding.times import has_zone, read_time
 from datasets.provenance import Source
 from datasets.raw.folders import FolderTable, folder_values, is_meant, with_rows
-from datasets.raw.kinds import is_parquet
-from datasets.raw.parquet import ParquetTable
 from datasets.raw.raw_log import CatalogEntry, RawLog
 from datasets.raw.tables import RawTable, check_folder, named, require_columns
-from datasets.raw.text import TextTable
-from datasets.raw.values import as_text, plain_number, token, tokens_of
+from datasets.raw.values import tokens_of
+from datasets.raw.writing import Notation, Writing
 from datasets.spec import DataError, DatasetSpec, DomainPartition, FeatureSpec
 
 logger = logging.getLogger(__name__)
@@ -72,84 +70,32 @@ NOTATION = frozenset(("missing", "decimal"))  # keys of a feature that only say 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notation:
-    """The writing of one feature's values, where it is not the usual one.
+class FileLayout(Writing):
+    """Files of a log as patterns, how they are written, and the meaning of labels and times.
 
-    `missing` are texts that stand for a missing value of this feature. `decimal` is the mark before
-    the fraction of a number, as `plain_number` reads it.
-
-    Raises:
-        DataError: the mark is neither a point nor a comma.
-    """
-
-    name: str
-    missing: tuple[str, ...] = ()
-    decimal: str = ""
-
-    def __post_init__(self) -> None:
-        if self.decimal not in ("", ".", ","):
-            raise DataError(
-                f"feature {self.name!r}: decimal must be '.' or ',', got {self.decimal!r}"
-            )
-
-    def values_of(self, column: pl.Expr) -> pl.Expr:
-        """The column with null for the texts of missing values."""
-        texts = pl.Series(self.missing, dtype=pl.String)
-        plain = plain_number(pl.lit(texts), self.decimal) if self.decimal else token(pl.lit(texts))
-        return pl.when(~column.is_in(pl.select(plain).to_series().to_list())).then(column)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileLayout:
-    """Files of a log as patterns, their text layout, and the meaning of their values.
-
-    `columns` name those of text files without a header; without a `quote` quotes are plain
-    characters. `missing` are texts that stand for a missing value of any feature, cluster or item,
-    `notations` say more of single features. `positive` are the labels that count as 1, all others
-    as 0; or all numbers from `positive_from` on do, smaller ones as 0. Without them labels are 0
-    and 1.
+    `positive` are the labels that count as 1, all others as 0; or all numbers from `positive_from`
+    on do, smaller ones as 0. Without them labels are 0 and 1.
 
     Raises:
         DataError: a value is not allowed.
     """
 
     files: tuple[str, ...]
-    separator: str = ","
-    quote: str = '"'
-    columns: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    notations: tuple[Notation, ...] = ()
     positive: tuple[str, ...] = ()
     positive_from: float | None = None
     timestamp_format: str | None = None
 
     def __post_init__(self) -> None:
-        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n':
-            raise DataError(
-                "separator must be one ASCII character, no quote or line end, got"
-                f" {self.separator!r}"
-            )
-        if self.quote not in ('"', ""):
-            raise DataError(
-                f'quote must be \'"\', or "" where quotes are plain characters, got {self.quote!r}'
-            )
+        Writing.__post_init__(self)
         if not self.files or any(not file or Path(file).is_absolute() for file in self.files):
             raise DataError(
                 "files must be a pattern such as 'log*.csv' within the data folder, or a list of"
                 f" them, got {', '.join(map(repr, self.files)) or 'none'}"
             )
-        repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
-        if repeated:
-            raise DataError(f"columns names {', '.join(repeated)} twice; each needs its own name")
         if self.positive and self.positive_from is not None:
             raise DataError("say either positive or positive_from, not both")
         if self.timestamp_format is not None:
             self._check_format(self.timestamp_format)
-
-    @property
-    def decimals(self) -> dict[str, str]:
-        """The decimal marks of the features that have one."""
-        return {own.name: own.decimal for own in self.notations if own.decimal}
 
     @property
     def identity(self) -> str:
@@ -164,14 +110,7 @@ class FileLayout:
 
     def values_of(self, frame: pl.LazyFrame, spec: DatasetSpec) -> pl.LazyFrame:
         """Rows of text with missing values as nulls, labels as 0 and 1, and times as ISO-8601."""
-        if self.missing:
-            inputs, missing = [named(name) for name in spec.inputs], tokens_of(self.missing)
-            frame = frame.with_columns(
-                pl.when(~values.is_in(missing)).then(values) for values in inputs
-            )
-        frame = frame.with_columns(
-            own.values_of(named(own.name)) for own in self.notations if own.missing
-        )
+        frame = self.without_missing(frame, spec.inputs)
         if self.positive:
             frame = frame.with_columns(is_positive(named(spec.label), self.positive))
         if self.positive_from is not None:
@@ -354,7 +293,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by
         _open(path, spec, layout, values) for path, values in zip(paths, folders, strict=True)
     )
     _check_columns(tables, spec.columns)
-    frame = pl.concat([as_text(table.scan(), spec.columns, layout.decimals) for table in tables])
+    frame = pl.concat([layout.texts_of(table.scan(), spec.columns) for table in tables])
     return RawLog(
         frame=layout.values_of(frame, spec),
         files=tuple(paths),
@@ -386,33 +325,8 @@ def _find(root: Path, patterns: tuple[str, ...]) -> list[Path]:
 def _open(
     path: Path, spec: DatasetSpec, layout: FileLayout, folders: dict[str, str | None]
 ) -> RawTable:
-    table: RawTable
-    if is_parquet(path):
-        table = _open_parquet(path, spec)
-    else:
-        table = TextTable.open(path, layout.separator, layout.columns, layout.quote)
+    table = layout.open(path, spec.columns, spec.bag_separators)
     return FolderTable(table, tuple(folders.items())) if folders else table
-
-
-def _open_parquet(path: Path, spec: DatasetSpec) -> ParquetTable:
-    bags = {feature.name: feature.separator for feature in spec.features if feature.kind == "bag"}
-    table = ParquetTable.open(path, bags)
-    for name in spec.columns:
-        is_list = name in table.bags and name not in bags
-        if is_list or name in table.no_texts:
-            remedy = 'it can be a feature of kind = "bag"' if is_list else "leave it out"
-            raise DataError(
-                f"{path}: column {name!r} is of the type {table.dtypes[name]}, which has no text;"
-                f" {remedy}"
-            )
-    for name in set(bags) & set(table.bags):
-        row = table.row_with_element(name, bags[name])
-        if row is not None:
-            raise DataError(
-                f"{table.locate(row)}: an element of the list {name!r} holds the separator"
-                f" {bags[name]!r}; give the feature one that no element holds"
-            )
-    return table
 
 
 def _check_columns(tables: tuple[RawTable, ...], needed: tuple[str, ...]) -> None:
