@@ -31,9 +31,12 @@ def as_text(
 
     Blanks around a value are no part of it. A whole float is the integer that it is. An empty value
     and the NaN of a Parquet file are missing. `decimals` are the marks before the fractions of
-    columns of numbers, as `plain_number` reads them.
+    columns of numbers, as `plain_number` reads them; they hold for columns of text alone.
     """
     floats = selectors.float()
+    if decimals:
+        schema = frame.select(map(named, decimals)).collect_schema()
+        decimals = {name: mark for name, mark in decimals.items() if schema[name] == pl.String}
     others = [name for name in columns if name not in decimals]
     return (
         frame.select(map(named, columns))

@@ -180,3 +180,12 @@ def test_lists_as_python_writes_them_are_the_bags_of_parquet(prepare_log, tiny, 
     data = prepare_log("", file="unused.txt", files="text.csv", features=features)
 
     assert np.array_equal(data.rows(), typed.rows())
+
+
+def test_decimal_mark_is_of_text_and_not_of_numbers():
+    frame = pl.LazyFrame({"price": [1.234, 2490.0], "words": ["1.234", "2.490,00"]})
+
+    found = as_text(frame, ("price", "words"), {"price": ",", "words": ","}).collect()
+
+    assert found["price"].to_list() == ["1.234", "2490"]
+    assert found["words"].to_list() == ["1234", "2490.00"]
