@@ -300,6 +300,7 @@ def _read_raw(root: Path, *, spec: DatasetSpec, layout: FileLayout, described_by
         tables=tables,
         identity=layout.identity + (json.dumps(folders) if any(folders) else ""),
         described_by=described_by,
+        writing=layout,
     )
 
 

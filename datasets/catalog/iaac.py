@@ -14,13 +14,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from datasets.provenance import PublishedCounts, Source
 from datasets.raw.raw_log import RawLog
 from datasets.raw.releases import nothing_found, present_file
 from datasets.raw.tables import check_folder, require_columns
 from datasets.raw.text import TextTable
+from datasets.raw.writing import Notation, Writing
 from datasets.spec import DatasetSpec, DomainPartition, FeatureSpec, categorical
 
 if TYPE_CHECKING:
@@ -57,6 +56,11 @@ NUMERIC = (
     "shop_score_service",
     "shop_score_delivery",
     "shop_score_description",
+)
+WRITING = Writing(
+    separator=" ",
+    notations=tuple(Notation(name=name, missing=(MISSING_NUMBER,)) for name in NUMERIC),
+    is_verbatim=True,
 )
 
 SPEC = DatasetSpec(
@@ -130,18 +134,16 @@ def read_raw(root: Path) -> RawLog:
         DataError: no known file is there, or it lacks a column that official copies have.
     """
     path = _the_file(root)
-    table = TextTable.open(path, separator=" ")
+    table = TextTable.open(path, WRITING.separator)
     needed = [SPEC.label, *(feature.name for feature in SPEC.features), *MAY_BE_ABSENT]
     absent = require_columns(table, dict.fromkeys(needed), optional=MAY_BE_ABSENT)
-    numbers = (
-        pl.when(pl.col(name) != MISSING_NUMBER).then(pl.col(name)).alias(name) for name in NUMERIC
-    )
     return RawLog(
-        frame=table.scan().with_columns(numbers),
+        frame=WRITING.without_missing(table.scan(), NUMERIC),
         files=(path,),
         tables=(table,),
         absent=absent,
         release=ROUNDS[0] if path.name.startswith("round2") else ROUNDS[1],
+        writing=WRITING,
     )
 
 

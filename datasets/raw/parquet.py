@@ -13,6 +13,7 @@ from datasets.raw.tables import named
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -87,11 +88,7 @@ class ParquetTable:
 
     def scan(self) -> pl.LazyFrame:
         """All rows in file order; lists as text, times with a zone as UTC without one."""
-        lists = [
-            named(name).cast(pl.List(pl.String)).list.join(separator)
-            for name, separator in self.list_separators
-            if isinstance(self.dtypes.get(name), pl.List)
-        ]
+        lists = joined_lists(self.dtypes, dict(self.list_separators))
         zoned = selectors.datetime(time_zone="*")
         return pl.scan_parquet(plain_file(self.path), glob=False).with_columns(
             *lists, zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -100,6 +97,15 @@ class ParquetTable:
     def locate(self, row: int) -> str:
         """The file and line of a 0-based row."""
         return f"{self.path} row {row + 1}"
+
+
+def joined_lists(dtypes: Mapping[str, pl.DataType], separators: Mapping[str, str]) -> list[pl.Expr]:
+    """Those of the columns with a separator that hold lists, as text joined by it."""
+    return [
+        named(name).cast(pl.List(pl.String)).list.join(separator)
+        for name, separator in separators.items()
+        if isinstance(dtypes.get(name), pl.List)
+    ]
 
 
 def footer(path: Path) -> tuple[dict[str, pl.DataType], int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from datasets.raw.tables import RawTable
+    from datasets.raw.writing import Writing
     from datasets.spec import DatasetSpec
 
 
@@ -41,8 +42,8 @@ class RawLog:
     `tables` hold the rows of the log one after the other; side files that were joined are in
     `files` only. `absent` are columns of the spec that this copy of the log lacks, `release` is the
     one that it is of, as its source names it, and `identity` says what a log without files was
-    generated from. `described_by` is the TOML file of a log that
-    is not of the catalog.
+    generated from. `described_by` is the TOML file of a log that is not of the catalog. `writing`
+    is that of files with the columns of `frame`; without one their values are tokens as they stand.
 
     Generated logs alone know more: `truth` names the column of the true click probability,
     `similarity` is that of the domains, and `candidates` are impressions that compete in a
@@ -60,6 +61,7 @@ class RawLog:
     candidates: pl.LazyFrame | None = None
     similarity: Similarity | None = None
     identity: str = ""
+    writing: Writing | None = None
 
     @property
     def file_names(self) -> list[str]:

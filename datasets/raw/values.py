@@ -33,18 +33,21 @@ def as_text(
     and the NaN of a Parquet file are missing. `decimals` are the marks before the fractions of
     columns of numbers, as `plain_number` reads them; they hold for columns of text alone.
     """
-    floats = selectors.float()
     if decimals:
         schema = frame.select(map(named, decimals)).collect_schema()
         decimals = {name: mark for name, mark in decimals.items() if schema[name] == pl.String}
     others = [name for name in columns if name not in decimals]
-    return (
-        frame.select(map(named, columns))
-        .with_columns(_float_text(floats), (~floats).cast(pl.String))
-        .with_columns(
-            token(selectors.by_name(others)),
-            *(plain_number(named(name), mark) for name, mark in decimals.items()),
-        )
+    return plain_text(frame, columns).with_columns(
+        token(selectors.by_name(others)),
+        *(plain_number(named(name), mark) for name, mark in decimals.items()),
+    )
+
+
+def plain_text(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
+    """These columns as text; a whole float is the integer that it is, NaN is missing."""
+    floats = selectors.float()
+    return frame.select(map(named, columns)).with_columns(
+        _float_text(floats), (~floats).cast(pl.String)
     )
 
 

@@ -11,7 +11,7 @@ from datasets.raw.kinds import is_parquet
 from datasets.raw.parquet import ParquetTable
 from datasets.raw.tables import named
 from datasets.raw.text import TextTable
-from datasets.raw.values import as_text, plain_number, token, tokens_of
+from datasets.raw.values import as_text, plain_number, plain_text, token, tokens_of
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Writing:
 
     `columns` name those of text files without a header; without a `quote` quotes are plain
     characters. `missing` are texts that stand for a missing value of any feature, cluster or item,
-    `notations` say more of single features.
+    `notations` say more of single features. With `is_verbatim` values are tokens as they stand.
 
     Raises:
         DataError: a value is not allowed.
@@ -65,6 +65,7 @@ class Writing:
     columns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     notations: tuple[Notation, ...] = ()
+    is_verbatim: bool = False
 
     def __post_init__(self) -> None:
         if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n':
@@ -96,7 +97,9 @@ class Writing:
         return TextTable.open(path, self.separator, self.columns, self.quote)
 
     def texts_of(self, frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
-        """These columns as text, one token for every way to write a value."""
+        """These columns as text: tokens, as the log means its values."""
+        if self.is_verbatim:
+            return plain_text(frame, columns)
         return as_text(frame, columns, self.decimals)
 
     def without_missing(self, frame: pl.LazyFrame, inputs: tuple[str, ...]) -> pl.LazyFrame:
@@ -107,8 +110,13 @@ class Writing:
                 pl.when(~values.is_in(missing)).then(values) for values in map(named, inputs)
             )
         return frame.with_columns(
-            own.values_of(named(own.name)) for own in self.notations if own.missing
+            own.values_of(named(own.name))
+            for own in self.notations
+            if own.missing and own.name in inputs
         )
+
+
+VERBATIM = Writing(is_verbatim=True)
 
 
 def _open_parquet(path: Path, columns: tuple[str, ...], bags: dict[str, str]) -> ParquetTable:
