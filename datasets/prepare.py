@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import polars as pl
 from datasets.encoding.cache import kept_meta, shared_folder
 from datasets.encoding.domains import values_of_domains
 from datasets.encoding.encode import BLOCKS, CANDIDATES, CLUSTERS, SIMILARITY, encode_log
+from datasets.encoding.fitted import FILES, FittedEncoders
 from datasets.encoding.hindsight import hindsight_lines
 from datasets.encoding.overlap import overlap_lines
 from datasets.files import file_digest, json_digest
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from datasets.raw.raw_log import CatalogEntry, RawLog
 
 MOST_BYTES_TO_DIGEST, MOST_BYTES_TO_COUNT = 2_000_000_000, 200_000_000  # seconds of work each
-PREPARATION_VERSION = 8  # raise it when the prepared bytes of any log change
+PREPARATION_VERSION = 9  # raise it when the prepared files of any log change
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +113,15 @@ class PreparedData:
         """Train occurrences of every code, per field and then per bag, int64."""
         sizes = (*self.schema.field_sizes, *self.schema.bag_sizes)
         return tuple(np.split(np.load(self.directory / "frequencies.npy"), np.cumsum(sizes)[:-1]))
+
+    def encoders(self) -> FittedEncoders:
+        """What encodes further rows of the log as these are."""
+        return FittedEncoders.read(self.directory)
+
+    def copy_encoders(self, folder: Path) -> None:
+        """Copy the files of the encoders."""
+        for name in FILES:
+            shutil.copyfile(self.directory / name, folder / name)
 
     def domains(self) -> pl.DataFrame:
         """One row per `eval_domain_id`: the partition's values, and each split's volume.

@@ -69,6 +69,8 @@ def _affinity(
 def store_data(store: RunStore, data: PreparedData) -> None:
     """Write `<out>/data/<fingerprint>/`: card, domains and how alike these are, truth if known.
 
+    The encoders of its columns are there for the models that are kept.
+
     Raises:
         OSError: the output folder cannot be written.
     """
@@ -87,6 +89,7 @@ def store_data(store: RunStore, data: PreparedData) -> None:
         arrays["planted_eval_domain_id"], arrays["planted"] = similarity
     write_arrays(folder / "similarity.npz", arrays)
     write_text(folder / SCHEMA, json.dumps(asdict(data.schema), indent=1) + "\n")
+    data.copy_encoders(folder)
     store.write_data(data.fingerprint, card, domains)
 
 

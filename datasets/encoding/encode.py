@@ -23,12 +23,15 @@ from datasets.encoding.domains import (
     number_domains,
     values_of_domains,
 )
+from datasets.encoding.fitted import FittedEncoders, domain_ids_of
 from datasets.encoding.overlap import known_entities
 from datasets.encoding.splits import RowOrder, order_rows, time_blocks
 from datasets.encoding.staging import CodeFile, Staged, write_row_major
 from datasets.encoding.times import time_keys
 from datasets.encoding.tokens import Tokens, tokenize
 from datasets.encoding.vocabulary import Encoded, encode_bag, encode_categorical, encode_numeric
+from datasets.raw.tables import named
+from datasets.raw.writing import VERBATIM
 from datasets.spec import DataError, DatasetSpec, EncodedSchema, FeatureSpec
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 BLOCKS, CLUSTERS = "block.npy", "cluster.npy"
 NUM_THREADS = 2  # features encoded at a time; each holds a column of positions in memory
 CANDIDATES, SIMILARITY = "candidates.parquet", "similarity.npz"
+NUM_EXAMPLES = 5  # rows of test that users of a model see
 
 
 def encode_log(
@@ -67,6 +71,7 @@ def encode_log(
     fitted, domain_columns = _encode_features(staged, spec, rows, codes)
     if raw.truth is not None:
         np.save(folder / "p_click.npy", staged.numbers(raw.truth)[rows.order])
+    examples = _examples(staged, spec, rows)
     staged.path.unlink()
     domains = number_domains(domain_columns, rows, label)
     _check_domains(spec, name, domains, rows)
@@ -82,6 +87,8 @@ def encode_log(
         folder / "frequencies.npy", np.concatenate([part.frequencies for part in fitted.values()])
     )
     domains.table.write_parquet(folder / "domains.parquet")
+    encoders = _encoders(raw, spec, fitted, domains, examples)
+    encoders.write(folder)
     write_known(raw, spec.partition.columns, rows, domains, folder)
     return {
         "schema": asdict(schema),
@@ -250,6 +257,34 @@ def _schema(spec: DatasetSpec, fitted: dict[str, Encoded], domains: Domains) -> 
         num_domains=domains.num_seen + 1,
         num_tasks=fitted[spec.representative].fitted.size,
     )
+
+
+def _encoders(
+    raw: RawLog,
+    spec: DatasetSpec,
+    fitted: dict[str, Encoded],
+    domains: Domains,
+    examples: pl.DataFrame,
+) -> FittedEncoders:
+    """What encodes further rows of the log as those of train, dev and test are."""
+    return FittedEncoders(
+        log=spec.name,
+        label=spec.label,
+        features=tuple(itertools.chain(*ordered_features(spec))),
+        codes={name: encoded.fitted for name, encoded in fitted.items()},
+        partition=spec.partition.columns,
+        domain_ids=domain_ids_of(domains.table, spec.partition.columns),
+        writing=raw.writing or VERBATIM,
+        examples=examples,
+    )
+
+
+def _examples(staged: Staged, spec: DatasetSpec, rows: RowOrder) -> pl.DataFrame:
+    """The features of the first rows of test: numbers as such, all else as text."""
+    names = [feature.name for feature in spec.features]
+    numbers = [feature.name for feature in spec.features if feature.kind == "numeric"]
+    examples = staged.rows(rows.order[rows.ranges()["test"][:NUM_EXAMPLES]], names)
+    return examples.with_columns(named(name).cast(pl.Float64) for name in numbers)
 
 
 def write_known(

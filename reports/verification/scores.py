@@ -30,6 +30,7 @@ FILES = {
     "similarity.npz",
     "truth.parquet",
     "candidates.parquet",
+    *("encoders.json", "tokens.parquet", "domain_ids.parquet", "examples.parquet"),
 }
 UNREADABLE = (OSError, ValueError, KeyError, pl.exceptions.PolarsError)  # what damage raises
 SCORED = ("dev", "test")

@@ -14,6 +14,7 @@ import pytest
 
 from datasets.catalog import custom
 from datasets.encoding import encode
+from datasets.encoding.fitted import FILES
 from datasets.files import locked
 from datasets.prepare import prepare
 from datasets.spec import PrepareOptions
@@ -119,7 +120,7 @@ def test_only_the_prepared_files_remain(prepare_log, tiny):
 
     names = {path.name for path in data.directory.iterdir()}
     arrays = {"rows.npy", "row_id.npy", "block.npy", "frequencies.npy"}
-    assert names == {*arrays, "domains.parquet", "meta.json"}
+    assert names == {*arrays, *FILES, "domains.parquet", "meta.json"}
     visible = [path for path in data.directory.parent.iterdir() if path.name[0] != "."]
     assert visible == [data.directory]
     digests = json.loads((data.directory / "meta.json").read_text())["content"]["digests"]
