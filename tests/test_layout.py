@@ -128,7 +128,7 @@ def test_functions_are_short() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
 
 
-def test_models_take_only_batch_from_the_loader() -> None:
+def test_models_take_only_rows_and_batches_from_the_loader() -> None:
     taken = {
         alias.name
         for path in python_files("models")
@@ -137,4 +137,4 @@ def test_models_take_only_batch_from_the_loader() -> None:
         for alias in node.names
     }
 
-    assert taken <= {"Batch"}
+    assert taken <= {"Batch", "EncodedRows"}

@@ -17,9 +17,9 @@ from benchmark.cost.random_log import (
 from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
 from benchmark.training.process import set_up_torch
-from benchmark.training.scoring import predict
 from benchmark.training.trainer import TrainSplit
 from datasets.spec import SPLITS
+from models.predictors import predict
 from models.registry import load_method
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.process import environment_of, set_up_torch
-from benchmark.training.scoring import MaskMeter, keep_trial, predict, summary
+from benchmark.training.scoring import MaskMeter, keep_trial, summary
 from benchmark.training.seeding import generator, permute_labels, seed_global_streams
 from benchmark.training.trainer import DevScores, TrainSplit, train
-from benchmark.training.weights import weights_of
 from datasets.loader import EncodedRows
 from models.interfaces import check_predictor
+from models.predictors import predict, weights_of
 
 if TYPE_CHECKING:
     import numpy as np

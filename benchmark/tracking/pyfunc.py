@@ -13,10 +13,9 @@ from benchmark.config import RunConfig
 from benchmark.store.files import named_damage, read_json
 from benchmark.store.records import SCHEMA, WEIGHTS
 from benchmark.training.build import assemble, seen_schema
-from benchmark.training.scoring import predict
-from benchmark.training.weights import predictor_of
 from datasets.loader import NOT_READ, EncodedRows, column_names
 from datasets.spec import EncodedSchema
+from models.predictors import predict, predictor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,33 +22,14 @@ if TYPE_CHECKING:
     from benchmark.config import Json
     from benchmark.tasks import TrialTask
     from benchmark.training.trainer import Training
-    from datasets.loader import Batch, EncodedRows
+    from datasets.loader import Batch
     from datasets.prepare import PreparedData
     from datasets.spec import SplitName
-    from models.interfaces import DomainMethod, Predictor
+    from models.interfaces import DomainMethod
 
     LogitsOf = Callable[[range], NDArray[np.float32]]  # of the rows in a span
 
-BATCH_SIZE = 8192  # rows; a size, not a choice of the protocol: predictions do not depend on it
 Scores = dict[str, dict[str, float | int]]
-
-
-@torch.inference_mode()
-def predict(
-    predictor: Predictor,
-    rows: EncodedRows,
-    span: range,
-    after_batch: Callable[[Batch], None] | None = None,
-) -> NDArray[np.float32]:
-    """Logits (N,) of the rows in `span`; `after_batch` may read what a method recorded."""
-    logits = np.empty(len(span), np.float32)
-    for low in span[::BATCH_SIZE]:
-        high = min(low + BATCH_SIZE, span.stop)
-        batch = rows.range(low, high)
-        logits[low - span.start : high - span.start] = predictor(batch).cpu().numpy()
-        if after_batch:
-            after_batch(batch)
-    return logits
 
 
 class MaskMeter:

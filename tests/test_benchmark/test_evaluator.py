@@ -9,8 +9,9 @@ import torch
 
 from benchmark.cost.random_log import random_schema
 from benchmark.store.data_folder import domain_table
-from benchmark.training.scoring import MaskMeter, predict
+from benchmark.training.scoring import MaskMeter
 from datasets.loader import EncodedRows
+from models.predictors import predict
 
 SCHEMA = replace(random_schema((9,), num_domains=8), num_domain_fields=1)
 

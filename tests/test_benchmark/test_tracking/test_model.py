@@ -17,10 +17,9 @@ from benchmark.store.plan import Plan, write_plan
 from benchmark.tracking.database import database_uri
 from benchmark.tracking.tracker import Tracker
 from benchmark.training.build import assemble, build, seen_schema
-from benchmark.training.scoring import predict
-from benchmark.training.weights import predictor_of, weights_of
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
+from models.predictors import predict, predictor_of, weights_of
 from models.registry import load_backbone, load_method
 
 NUM_ROWS = 50

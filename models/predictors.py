@@ -1,4 +1,4 @@
-"""The weights of a run as arrays by name, and the predictor that is made of them again."""
+"""Predictors: the logits that they give, and their weights as arrays to make them again of."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import torch
 from models.interfaces import AdaptedPredictor, DomainMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
     from models.interfaces import Predictor
 
+BATCH_SIZE = 8192  # rows; a size, not a choice of the protocol: predictions do not depend on it
 ADAPTED = "adapted."  # before the names of what a predictor keeps beside its model
 
 
@@ -51,3 +53,21 @@ def predictor_of(model: CTRModel, weights: Mapping[str, NDArray[np.generic]]) ->
             f" {ADAPTED}...; run the cell again"
         )
     return model
+
+
+@torch.inference_mode()
+def predict(
+    predictor: Predictor,
+    rows: EncodedRows,
+    span: range,
+    after_batch: Callable[[Batch], None] | None = None,
+) -> NDArray[np.float32]:
+    """Logits (N,) of the rows in `span`; `after_batch` may read what a method recorded."""
+    logits = np.empty(len(span), np.float32)
+    for low in span[::BATCH_SIZE]:
+        high = min(low + BATCH_SIZE, span.stop)
+        batch = rows.range(low, high)
+        logits[low - span.start : high - span.start] = predictor(batch).cpu().numpy()
+        if after_batch:
+            after_batch(batch)
+    return logits
