@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 import torch
@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from models.config_values import check_at_least, check_choices
 from models.interfaces import Activation, DomainContext, ModelShape
 from models.layers.tables import FieldEmbedding
+from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
     from models.interfaces import BackboneEntry, ConfigT, MethodEntry
+    from models.registry import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,34 @@ class ModelConfig:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if not self.embedding_std > 0.0:
             raise ValueError(f"embedding_std must be above 0, got {self.embedding_std}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDesign:
+    """The names and values of a model, whatever the log; `plugins` are files by kind, if any."""
+
+    backbone: str
+    backbone_config: Mapping[str, object]
+    method: str
+    method_config: Mapping[str, object]
+    values: ModelConfig
+    plugins: Mapping[Kind, Path] = field(default_factory=dict)
+
+    def assemble(self, schema: EncodedSchema) -> CTRModel:
+        """The model of a log, without its initial values.
+
+        Raises:
+            ValueError: an unknown backbone or method, or a hyper-parameter out of its range.
+            PluginError: the file of one cannot be used.
+        """
+        backbone = load_backbone(self.backbone, self.plugins.get("backbones"))
+        method = load_method(self.method, self.plugins.get("methods"))
+        return CTRModel(
+            schema,
+            self.values,
+            backbone=(backbone, backbone.config(**self.backbone_config)),
+            method=(method, method.config(**self.method_config)),
+        )
 
 
 class CTRModel(nn.Module):

@@ -41,25 +41,25 @@ def available(kind: Kind) -> tuple[str, ...]:
     return tuple(sorted({*_built_in(kind), *plugins()[kind]}))
 
 
-def load_backbone(name: str) -> BackboneEntry:
-    """The backbone of this name.
+def load_backbone(name: str, file: Path | None = None) -> BackboneEntry:
+    """The backbone of this name, or that of a file.
 
     Raises:
         ValueError: there is none.
         PluginError: its file cannot be used.
     """
-    entry: BackboneEntry = _module("backbones", name).BACKBONE
+    entry: BackboneEntry = _module("backbones", name, file).BACKBONE
     return entry
 
 
-def load_method(name: str) -> MethodEntry:
-    """The method of this name.
+def load_method(name: str, file: Path | None = None) -> MethodEntry:
+    """The method of this name, or that of a file.
 
     Raises:
         ValueError: there is none.
         PluginError: its file cannot be used.
     """
-    entry: MethodEntry = _module("methods", name).METHOD
+    entry: MethodEntry = _module("methods", name, file).METHOD
     return entry
 
 
@@ -93,15 +93,17 @@ def plugins() -> dict[Kind, dict[str, str]]:
     return found
 
 
+def plugin_files(backbone: str, method: str) -> dict[Kind, Path]:
+    """The files of those of the two that are plug-ins."""
+    names: dict[Kind, str] = {"backbones": backbone, "methods": method}
+    known = plugins()
+    return {kind: Path(known[kind][name]) for kind, name in names.items() if name in known[kind]}
+
+
 def plugin_digests(backbone: str, method: str) -> dict[str, str]:
     """SHA-256 of the files of those of the two that are plug-ins, by name."""
-    known, digests = plugins(), {}
-    names: dict[Kind, str] = {"backbones": backbone, "methods": method}
-    for kind, name in names.items():
-        if name in known[kind]:
-            content = Path(known[kind][name]).read_bytes()
-            digests[name] = hashlib.sha256(content).hexdigest()
-    return digests
+    files = plugin_files(backbone, method).values()
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def import_file(path: Path) -> ModuleType:
@@ -189,9 +191,11 @@ def _built_in(kind: Kind) -> tuple[str, ...]:
     return tuple(module.name for module in modules if not module.name.startswith("_"))
 
 
-def _module(kind: Kind, name: str) -> ModuleType:
-    """The module of this name, with its constant checked."""
-    if name in _built_in(kind):
+def _module(kind: Kind, name: str, file: Path | None) -> ModuleType:
+    """The module of a file, or else of this name, with its constant checked."""
+    if file is not None:
+        module = import_file(file)
+    elif name in _built_in(kind):
         module = importlib.import_module(f"models.{kind}.{name}")
     elif name in plugins()[kind]:
         module = import_file(Path(plugins()[kind][name]))

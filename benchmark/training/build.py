@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.training.seeding import initialise
-from models.ctr_model import CTRModel, ModelConfig
-from models.registry import load_backbone, load_method
+from models.ctr_model import ModelConfig, ModelDesign
+from models.registry import plugin_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.config import RunConfig
     from datasets.prepare import PreparedData
     from datasets.spec import EncodedSchema
+    from models.ctr_model import CTRModel
 
 INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # shift, multiplier
@@ -41,11 +42,18 @@ def build(config: RunConfig, schema: EncodedSchema, base_rate: float) -> CTRMode
 
 def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
     """The model of a configuration, without its initial values."""
+    return design_of(config).assemble(schema)
+
+
+def design_of(config: RunConfig) -> ModelDesign:
+    """The part of a configuration that makes its model."""
     protocol = config.protocol
-    backbone, method = load_backbone(config.backbone), load_method(config.method)
-    return CTRModel(
-        schema,
-        ModelConfig(
+    return ModelDesign(
+        backbone=config.backbone,
+        backbone_config=config.backbone_config,
+        method=config.method,
+        method_config=config.method_config,
+        values=ModelConfig(
             embedding_dim=protocol.embedding_dim,
             hidden_dims=protocol.hidden_dims,
             activation=protocol.activation,
@@ -53,8 +61,7 @@ def assemble(config: RunConfig, schema: EncodedSchema) -> CTRModel:
             embedding_std=protocol.embedding_std,
             sparse_gradient=config.embedding_optimizer == "sparse",
         ),
-        backbone=(backbone, backbone.config(**config.backbone_config)),
-        method=(method, method.config(**config.method_config)),
+        plugins=plugin_files(config.backbone, config.method),
     )
 
 
