@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
+import torch
 
 from datasets.command_line import OK, Parser, exit_code
 from datasets.spec import DataError
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _predict(folder: Path, log: Path, out: Path | None) -> int:
+    torch.set_num_threads(1)  # as in training, whose logits these then are bit by bit
     model = SavedModel.read(folder)
     blocks = (pl.DataFrame({COLUMN: scores}) for scores in model.predict_file(log))
     if out is None:
