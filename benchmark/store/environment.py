@@ -19,6 +19,18 @@ PACKAGES = ("torch", "numpy", "polars", "pandas", "pyarrow")
 COMMIT_VARIABLE = "CTR_COMMIT"  # of a node of a cluster, which has no checkout
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("benchmark", "datasets", "models")  # what a trained model needs
+SCORER = (  # what scores raw rows by one that is saved
+    *("benchmark/__init__.py", "benchmark/tracking/__init__.py", "benchmark/tracking/pyfunc.py"),
+    *("benchmark/training/__init__.py", "benchmark/training/frames.py"),
+    *(f"datasets/{name}.py" for name in ("__init__", "files", "loader", "provenance", "spec")),
+    *(f"datasets/encoding/{name}.py" for name in ("__init__", "by_value", "codes", "domains")),
+    *(f"datasets/encoding/{name}.py" for name in ("fitted", "tokens")),
+    "datasets/raw",
+    *("models/backbones", "models/layers", "models/methods"),
+    *(f"models/{name}.py" for name in ("__init__", "config_values", "ctr_model", "facts")),
+    *(f"models/{name}.py" for name in ("interfaces", "own_code", "predictors", "registry")),
+    "models/saved.py",
+)
 NOT_CODE = ("data", "runs", "speed", "__pycache__")
 
 
@@ -59,11 +71,22 @@ def machine() -> dict[str, Json]:
     }
 
 
-def copy_program(folder: Path) -> list[Path]:
-    """Copy the packages that train and serve models, their Python files alone; the copies."""
+def copy_program(folder: Path) -> None:
+    """Copy the packages that train and serve models, their Python files alone."""
     for name in CODE:
         shutil.copytree(ROOT / name, folder / name, ignore=_other_than_code)
-    return [folder / name for name in CODE]
+
+
+def copy_scorer(folder: Path) -> list[Path]:
+    """Copy the code that loads a model and scores rows by it; the folders of its packages."""
+    for name in SCORER:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=_other_than_code)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    return sorted(folder.iterdir())
 
 
 def _other_than_code(folder: str, names: list[str]) -> list[str]:

@@ -1,10 +1,8 @@
-"""Logs a final run's weights as a model that MLflow can load, with its code and its signature."""
+"""Logs a final run's model as one that MLflow can load, with its code and its signature."""
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import tempfile
 import warnings
 from importlib import metadata
@@ -13,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import mlflow.pyfunc
 from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
 
-from benchmark.store.environment import PACKAGES, copy_program
-from benchmark.store.records import SCHEMA, WEIGHTS
+from benchmark.store.environment import copy_scorer
+from benchmark.store.files import RecordError
+from datasets.spec import DataError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from benchmark.store.records import RunStore
     from benchmark.tracking.cells import ShownRun
 
+PACKAGES = ("mlflow", "filelock", "numpy", "pandas", "polars", "pyarrow", "torch")  # that score
+
 logger = logging.getLogger(__name__)
 
 
-def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) -> bool:
-    """Log the model of a final run; false, with a line in the log, if it lacks a part.
+def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) -> str | None:
+    """Log the model of a final run; its id, or none, with a line in the log, if it lacks a part.
 
     MLflow logs models to the address that `mlflow.set_tracking_uri` was given, which must be that
     of `client`.
@@ -37,43 +40,71 @@ def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) 
     Raises:
         MlflowException: MLflow cannot be reached or refuses.
     """
-    config = final.config
-    weights = store.run_folder(config) / WEIGHTS
-    schema = store.data_folder(config.data_fingerprint) / SCHEMA
-    lacking = [str(path) for path in (weights, schema) if not path.is_file()]
-    lacking += [f"the code of the plug-in {name}" for name in config.plugins]
-    if lacking:
-        logger.info("%s is not kept as a model: it lacks %s", config.title, ", ".join(lacking))
-        return False
-    from benchmark.tracking.pyfunc import CONFIG, input_columns, read_schema  # torch is slow
+    from benchmark.tracking.pyfunc import SCORE  # torch is slow
+    from benchmark.training.kept import kept_model
+    from models.saved import ModelError
 
+    try:
+        kept = kept_model(store, final.config)
+    except (ModelError, DataError, RecordError) as error:
+        logger.info("%s", error)
+        return None
     model = client.create_logged_model(
         run.info.experiment_id, name="winner", source_run_id=run.info.run_id, params=final.params
     )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # on what MLflow cannot infer, which is given
-        data = Path(folder, "data")
-        data.mkdir()
-        for path in (weights, schema):
-            shutil.copy(path, data)
-        (data / CONFIG).write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+        saved = Path(folder, "model")
+        kept.write(saved)
         Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
             run_id=run.info.run_id,
             model_id=model.model_id,
             loader_module="benchmark.tracking.pyfunc",
-            data_path=str(data),
-            code_paths=[str(path) for path in copy_program(Path(folder, "code"))],
-            signature=_signature(input_columns(read_schema(schema))),
-            pip_requirements=[f"{p}=={metadata.version(p)}" for p in ("mlflow", *PACKAGES)],
+            data_path=str(saved),
+            code_paths=[str(path) for path in copy_scorer(Path(folder, "code"))],
+            signature=_signature(kept.encoders.columns, SCORE),
+            input_example=kept.encoders.examples.to_pandas(),
+            pip_requirements=[f"{name}=={_release(name)}" for name in PACKAGES],
         )
-    return True
+    return str(model.model_id)
 
 
-def _signature(columns: list[str]) -> ModelSignature:
-    """Encoded rows, without what only metrics need, to one logit each."""
-    return ModelSignature(
-        inputs=Schema([ColSpec("long", column) for column in columns]),
-        outputs=Schema([ColSpec("float", "logit")]),
+def logged_model(client: MlflowClient, run: Run) -> str | None:
+    """The id of the model of a run that was logged before."""
+    found = client.search_logged_models(
+        experiment_ids=[run.info.experiment_id],
+        filter_string=f"source_run_id = '{run.info.run_id}'",
+        max_results=1,
     )
+    return str(found[0].model_id) if found else None
+
+
+def register(client: MlflowClient, name: str, model_id: str, run: Run) -> None:
+    """Make a logged model the newest version of the registered model of this name.
+
+    Raises:
+        MlflowException: MLflow cannot be reached or refuses.
+    """
+    try:
+        client.create_registered_model(name)
+    except mlflow.MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+    client.create_model_version(
+        name, f"models:/{model_id}", run_id=run.info.run_id, model_id=model_id
+    )
+
+
+def _signature(columns: tuple[str, ...], score: str) -> ModelSignature:
+    """Raw rows, of whatever types readers of files give their columns, to one score each."""
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), column) for column in columns]),
+        outputs=Schema([ColSpec("double", score)]),
+    )
+
+
+def _release(package: str) -> str:
+    """The version of a package without the mark of its build, which indexes do not know."""
+    return metadata.version(package).partition("+")[0]

@@ -30,7 +30,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 
 from benchmark.store.files import RecordError
 from benchmark.tracking.cells import SEAL
-from benchmark.tracking.model import log_model
+from benchmark.tracking.model import log_model, logged_model, register
 from datasets.files import file_digest
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Writer:
         self._end(run.info.run_id, "FINISHED", written)
 
     def _mark_winner(self, winner: ShownRun | None) -> None:
-        """Keep the winner as a model of its run, and mark that run alone."""
+        """Keep the winner as a model of its run, register it, and mark that run alone."""
         if winner is None:
             return
         for key, other in self.runs.items():
@@ -249,7 +249,10 @@ class Writer:
         mark = run and run.data.tags.get(WINNER)
         if run is None or mark == "true":
             return
-        if mark == "false" or log_model(self.client, run, self.store, winner):
+        model_id = logged_model(self.client, run) if mark else None
+        model_id = model_id or log_model(self.client, run, self.store, winner)
+        if model_id:
+            register(self.client, winner.config.dataset, model_id, run)
             self.client.set_tag(run.info.run_id, WINNER, "true")
 
 

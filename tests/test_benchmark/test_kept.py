@@ -1,5 +1,7 @@
 """Models of stored runs score raw rows as the runs scored the prepared ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -72,3 +74,39 @@ def test_a_run_without_weights_is_no_model(tiny, run_of):
         kept_model(store, config)
 
     hidden.rename(path)
+
+
+def test_weights_without_the_tasks_of_a_method_that_adapts_are_refused(tiny, run_of, tmp_path):
+    _, _, store = tiny
+    config, _ = run_of("dnn", "maml")
+    model = kept_model(store, config)
+    bare = {name: value for name, value in model.weights.items() if not name.startswith("adapted")}
+    replace(model, weights=bare).write(tmp_path / "model")
+
+    with pytest.raises(ModelError, match="adapts to its tasks, but the weights hold nothing"):
+        SavedModel.read(tmp_path / "model")
+
+
+def test_encoders_that_are_not_there_are_named(tiny, run_of):
+    log, _, store = tiny
+    config, _ = run_of("dnn", "plain")
+    path = store.data_folder(log.fingerprint) / "encoders.json"
+    content = path.read_text()
+    path.unlink()
+
+    with pytest.raises(ModelError, match=r"it lacks .*encoders\.json$"):
+        kept_model(store, config)
+
+    path.write_text(content)
+
+
+def test_the_file_of_a_plugin_is_asked_for(tiny, run_of):
+    _, _, store = tiny
+    config, _ = run_of("dnn", "plain")
+    changed = replace(config, plugins={"mine": "0" * 64})
+    folder = store.run_folder(changed)
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).touch()
+
+    with pytest.raises(ModelError, match=r"it lacks the file of the plug-in mine as it was"):
+        kept_model(store, changed)
