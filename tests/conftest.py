@@ -13,12 +13,16 @@ import pytest
 
 import run_all as front
 from benchmark.store.plan import Search
+from datasets.files import locked
 from models.registry import use_plugins
 from reports import build
 from reports.build import load_figures
 from reports.figures import fig1
+from reports.look import part
 
 ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "reports" / "reference"
+MADE = ("optuna", "report", ".lock", ".report.lock")  # by a report or a run, and not committed
 LEFT_OUT = ("__pycache__", ".*", "runs", "data", "mlruns")
 SPEC = """\
 name = "tiny"
@@ -62,7 +66,7 @@ def copy_repository(folder):
     """The new folder, with the project and its committed sample but nothing that a user made."""
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
     for name in ("data", "runs"):
-        shutil.copytree(ROOT / "reports/reference" / name, folder / "reports/reference" / name)
+        shutil.copytree(SAMPLE / name, folder / "reports/reference" / name)
     return folder
 
 
@@ -162,6 +166,22 @@ def finished(run_all, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def sample_report(run_all, tmp_path_factory):
+    """A copy of the committed sample with its whole report, made once for all workers."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    out = root / "sample"
+    with locked(root / "sample.lock"):
+        if not out.exists():
+            half = root / "half"
+            shutil.copytree(SAMPLE, half, ignore=shutil.ignore_patterns(*MADE))
+            done = run_all("--report-only", "--out", half)
+            assert (done.returncode, done.stderr) == (0, "")
+            half.rename(out)
+    return out
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """A function that gives the path of a real log; the test is skipped where it is absent."""
     folder = Path(os.environ.get("CTR_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -174,10 +194,25 @@ def real_data():
     return find
 
 
+@pytest.fixture(scope="session")
+def _drawn():
+    """The images of the one figure by its numbers: equal tables give equal images."""
+    found = {}
+
+    def rendered(figure, table, **options):
+        key = (figure.draw, table.to_csv(), *options)
+        if key not in found:
+            found[key] = part.rendered(figure, table, **options)
+        return found[key]
+
+    return rendered
+
+
 @pytest.fixture(autouse=True)
-def _one_figure(monkeypatch):
+def _one_figure(monkeypatch, _drawn):
     """Reports that a test itself builds have one figure; those of module fixtures have all."""
     monkeypatch.setattr(build, "load_figures", lambda: {"fig1": fig1.FIGURE})
+    monkeypatch.setattr(build, "rendered", _drawn)
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ def test_only_the_pruning_method_leaves_masks_and_they_cover_every_layer(finishe
             assert masks["layer0_keep_rate"].shape[0] == 3  # domains
 
 
-def test_a_second_call_runs_nothing_and_changes_nothing(finished, run_all):
+def test_a_second_call_runs_nothing_and_changes_nothing(finished, front_door):
     out, spec, _ = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
-    again = run_all("--preset", "smoke", "--data", spec, "--out", out, *FOUR_MODELS)
+    again = front_door("--preset", "smoke", "--data", spec, "--out", out, *FOUR_MODELS)
 
     assert again.returncode == 0
     assert "16 of 16 trainings were done before" in again.stdout
@@ -74,6 +74,7 @@ def test_status_counts_the_cells(finished, front_door):
     assert "tuning: 8 trials: 8 done, 0 failed, 0 missing" in done.stdout
 
 
+@pytest.mark.slow
 def test_predictions_are_bitwise_equal_whatever_the_number_of_jobs(finished, run_all, tmp_path):
     out, spec, _ = finished
     alone = tmp_path / "alone"

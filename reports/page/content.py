@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -145,53 +146,64 @@ def render_page(
     answers: Mapping[Family, str] | None = None,
 ) -> str:
     """The whole page as one self-contained HTML text; `answers` are those of `analysis.answer`."""
-    environment = jinja2.Environment(
+    data, failed = data_cards(runs), runs.unfinished("failed")
+    mains = [cell.config for cell in runs.cells if not cell.changes]
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            sample=_sample(runs),
+            summary=_summary(runs),
+            preset=PRESETS[runs.preset],
+            departures=departures(dict.fromkeys(config.protocol for config in mains)),
+            warnings=warnings,
+            headlines=[_headline(runs, family, text) for family, text in (answers or {}).items()],
+            chapters=CHAPTERS,
+            metrics=_choices(sections),
+            data=data,
+            sections=sections,
+            verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
+            tone_of=lambda tag: TONES.get(tag, "neutral"),
+            lineages={
+                studies: lineage_of(runs, studies) for studies in {s.studies for s in sections}
+            },
+            parts_of_plan={
+                name: (lineage_of(runs, [name]), command(runs.call, [name]))
+                for name in runs.studies
+            },
+            whole=command(runs.call, studies_in(runs), retry_failed=bool(failed)),
+            report_only=REPORT_ONLY,
+            failed=[_line(cell) for cell in failed],
+            missing=[_line(cell) for cell in runs.unfinished("missing")],
+            last_steps=last_steps(runs.records),
+            analysis={
+                "version": analysis_plan.ANALYSIS.version,
+                "digest": analysis_plan.digest(),
+                "changes": analysis_plan.changes_since(runs.store.out),
+            },
+            protocols=[
+                asdict(protocol) | {"embedding_optimizer": optimizer}
+                for protocol, optimizer in dict.fromkeys(
+                    (config.protocol, config.embedding_optimizer) for config in mains
+                )
+            ],
+            papers=_papers(runs),
+            disagreements=runs.disagreements(),
+            tuning=tuning_section(runs),
+            hyper_parameters=hyper_parameters(runs),
+            environments=[_flat(environment) for environment in runs.environments()],
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    data, failed = data_cards(runs), runs.unfinished("failed")
-    mains = [cell.config for cell in runs.cells if not cell.changes]
-    return environment.get_template("index.html.j2").render(
-        sample=_sample(runs),
-        summary=_summary(runs),
-        preset=PRESETS[runs.preset],
-        departures=departures(dict.fromkeys(config.protocol for config in mains)),
-        warnings=warnings,
-        headlines=[_headline(runs, family, text) for family, text in (answers or {}).items()],
-        chapters=CHAPTERS,
-        metrics=_choices(sections),
-        data=data,
-        sections=sections,
-        verdicts=verdict_counts(s.layout for s in sections if s.name == CLAIMS),
-        tone_of=lambda tag: TONES.get(tag, "neutral"),
-        lineages={studies: lineage_of(runs, studies) for studies in {s.studies for s in sections}},
-        parts_of_plan={
-            name: (lineage_of(runs, [name]), command(runs.call, [name])) for name in runs.studies
-        },
-        whole=command(runs.call, studies_in(runs), retry_failed=bool(failed)),
-        report_only=REPORT_ONLY,
-        failed=[_line(cell) for cell in failed],
-        missing=[_line(cell) for cell in runs.unfinished("missing")],
-        last_steps=last_steps(runs.records),
-        analysis={
-            "version": analysis_plan.ANALYSIS.version,
-            "digest": analysis_plan.digest(),
-            "changes": analysis_plan.changes_since(runs.store.out),
-        },
-        protocols=[
-            asdict(protocol) | {"embedding_optimizer": optimizer}
-            for protocol, optimizer in dict.fromkeys(
-                (config.protocol, config.embedding_optimizer) for config in mains
-            )
-        ],
-        papers=_papers(runs),
-        disagreements=runs.disagreements(),
-        tuning=tuning_section(runs),
-        hyper_parameters=hyper_parameters(runs),
-        environments=[_flat(environment) for environment in runs.environments()],
     )
 
 

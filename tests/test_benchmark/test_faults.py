@@ -36,6 +36,7 @@ def assert_one_clear_line(done, out):
     assert not list(out.rglob("*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [300, 3_000])
 def test_full_disk_while_writing_runs_is_one_line_and_leaves_no_halves(
     run_all, tiny_log, finished, size
@@ -73,6 +74,7 @@ def halves_in(cache):
     return halves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1_000, 40_000])
 def test_full_disk_while_preparing_is_one_line_and_leaves_no_halves(run_all, tiny_log, size):
     path = tiny_log.parent / "tiny.csv"

@@ -30,7 +30,6 @@ FLAGS = (
     *("--virtual-time-budget=20000", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
 PROBE = Path(__file__).with_name("probe.html")
-SAMPLE = Path(__file__).parents[2] / "reports" / "reference"
 WATCH = """<head><script>
 window.seenErrors = [];
 const note = (words) => seenErrors.push(String(words));
@@ -185,18 +184,11 @@ def two_logs(chromium: str, folder_of, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def sample(run_all, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the committed sample with its whole report."""
-    out = tmp_path_factory.mktemp("sample") / "out"
-    shutil.copytree(SAMPLE, out, ignore=shutil.ignore_patterns("report", "optuna", "*.lock"))
-    assert run_all("--report-only", "--out", out).returncode == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def shown(chromium: str, sample: Path) -> dict[str, Any]:
+def shown(
+    chromium: str, sample_report: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """The findings on the report of the committed sample."""
-    return findings_of(chromium, sample, sample / "profile")
+    return findings_of(chromium, sample_report, tmp_path_factory.mktemp("profile"))
 
 
 @pytest.mark.parametrize("name", ["custom", "built", "shown"])
@@ -295,8 +287,8 @@ def test_text_can_be_read_in_both_themes(name: str, request: pytest.FixtureReque
         assert seen["contrast"] >= 4.5  # WCAG 2.2, level AA
 
 
-def test_report_prints_on_few_pages(chromium: str, sample: Path, tmp_path: Path) -> None:
-    page, printed = sample / "report" / "index.html", tmp_path / "printed.pdf"
+def test_report_prints_on_few_pages(chromium: str, sample_report: Path, tmp_path: Path) -> None:
+    page, printed = sample_report / "report" / "index.html", tmp_path / "printed.pdf"
     command = [chromium, *FLAGS, f"--user-data-dir={tmp_path}/profile"]
     subprocess.run(
         [*command, f"--print-to-pdf={printed}", page.as_uri()],

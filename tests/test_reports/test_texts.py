@@ -63,6 +63,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         builder.save(path)
         fonts._further.cache_clear()
         monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(path)])
+        monkeypatch.setattr("reports.build.rendered", rendered)
 
     return make
 
