@@ -12,7 +12,14 @@ from matplotlib.figure import Figure as Canvas
 from benchmark.metrics import SCORES
 from reports.analysis import long_tail
 from reports.analysis.long_tail import METRICS
-from reports.look.panels import bin_labels, block_rows, counts_text, left_out
+from reports.look.panels import (
+    add_legend,
+    add_swatches,
+    bin_labels,
+    block_rows,
+    counts_text,
+    left_out,
+)
 from reports.look.part import Figure, draws_note
 from reports.look.style import in_order, look_of
 from reports.look.table import number
@@ -61,6 +68,7 @@ def draw(table: pd.DataFrame) -> Canvas:
             _draw_panel(panel, block[block["metric"] == metric], one.difference_unit)
             panel.set_title(f"Gain in test {one.title}, in {units_text([one])}")
         panels[1].tick_params(labelleft=False)
+    add_legend(canvas, [])
     return canvas
 
 
@@ -81,6 +89,8 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, unit: float) -> None:
     sns.heatmap(gains, mask=~is_clear, cmap=_COLOURS, vmin=-most, vmax=most, **common)
     common["annot_kws"] = {"size": 7, "color": _MUTED_TEXT}
     sns.heatmap(gains * 0.0, mask=is_clear, cmap=[_MUTED], **common)
+    loss, *_, gain = sns.color_palette(_COLOURS).as_hex()
+    add_swatches(panel, {"gain": gain, "loss": loss, "not told from 0": _MUTED})
     panel.set_xticklabels(bin_labels(rows).values())
     panel.set_yticklabels([look_of(method)["label"] for method in methods], rotation=0)
     panel.set(xlabel="bin, its domains, its test rows", ylabel="")

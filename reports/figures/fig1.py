@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
 from datasets.spec import SPLITS
-from reports.look.panels import cut, titled_parts
+from reports.look.panels import LEGEND_HEIGHT, add_legend, cut, titled_parts
 from reports.look.part import Figure
 from reports.reading.keys import DATA, Family, family_of
 from reports.reading.load import Runs
@@ -91,9 +91,10 @@ def draw(table: pd.DataFrame) -> Canvas:
         for key, rows in list(_first_draws(table).groupby(DATA, sort=False))[:_MOST_DATA]
     }
     heights = [sum(map(_height, pairs)) + _TITLE for pairs in logs.values()]
-    canvas, parts = titled_parts([*logs], heights)
+    canvas, parts = titled_parts([*logs], heights, LEGEND_HEIGHT)
     for part, pairs in zip(parts, logs.values(), strict=True):
         _draw_log(part, pairs)
+    add_legend(canvas, [])
     return canvas
 
 
@@ -137,9 +138,11 @@ def _draw_column(volume: Axes, ctr: Axes, rows: pd.DataFrame) -> None:
     percent = 100.0 * rows[["ctr", "ctr_low", "ctr_high"]]
     reach = [percent["ctr"] - percent["ctr_low"], percent["ctr_high"] - percent["ctr"]]
     style: dict[str, Any] = {"fmt": "o", "color": _CTR, "markersize": 2.5, "elinewidth": 0.8}
-    ctr.errorbar(percent["ctr"], places, xerr=reach, **style)
+    label = "CTR of a value, 95% interval"
+    ctr.errorbar(percent["ctr"], places, xerr=reach, label=label, **style)
     overall = 100.0 * rows["clicks"].sum() / rows["impressions"].sum()
-    ctr.axvline(overall, color="black", linestyle="--", linewidth=0.8)
+    line: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 0.8}
+    ctr.axvline(overall, label="CTR of all impressions", **line)
     ctr.set_yticks(places, [])
     ctr.set_xlabel("CTR, %")
     for panel in (volume, ctr):

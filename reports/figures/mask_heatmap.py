@@ -31,7 +31,7 @@ from reports.figures.fig3a import (
     clustered,
     models_by_title,
 )
-from reports.look.panels import cut, titled_parts
+from reports.look.panels import LEGEND_HEIGHT, add_legend, add_swatches, cut, titled_parts
 from reports.look.part import Figure
 from reports.reading.load import Runs
 
@@ -74,9 +74,10 @@ def draw(table: pd.DataFrame) -> Canvas:
     """A heat map per model, beside it a strip for each domain column."""
     models = models_by_title(table)
     heights = [_FRAME + max(_ROW * len(rows), _LEAST_HEIGHT) for rows in models.values()]
-    canvas, parts = titled_parts([*models], heights)
+    canvas, parts = titled_parts([*models], heights, LEGEND_HEIGHT)
     for part, rows in zip(parts, models.values(), strict=True):
         _draw_model(part, rows, rows["partition"].iloc[0].split("+"))
+    add_legend(canvas, [])
     return canvas
 
 
@@ -92,6 +93,7 @@ def _draw_model(part: SubFigure, rows: pd.DataFrame, columns: list[str]) -> None
         _draw_map(strip, codes, sns.color_palette("husl", int(codes.max()) + 1))
         strip.set_xlabel(cut(column, LONGEST), rotation=90)
     _draw_map(heat, pruned[np.ix_(domains, neurons)].astype(np.int8), [KEPT, PRUNED])
+    add_swatches(heat, {"neuron that the domain keeps": KEPT, "neuron that it prunes": PRUNED})
     first = rows.iloc[0]
     heat.set_xlabel(f"the {first['width']} neurons of {first['layer']}, clustered")
     heat.yaxis.set_label_position("right")

@@ -195,6 +195,14 @@ def add_legend(canvas: Canvas, methods: Iterable[str], title: str = "") -> None:
         canvas.legend([found[label] for label in order], order, title=title or None, **place)
 
 
+def add_swatches(panel: Axes, colours: Mapping[str, str]) -> None:
+    """Entries of the legend for the colours of areas, by their labels."""
+    limits = panel.get_xlim(), panel.get_ylim()
+    for label, colour in colours.items():
+        panel.plot([], [], "s", color=colour, label=label)
+    panel.set(xlim=limits[0], ylim=limits[1])
+
+
 def _labelled(canvas: Canvas) -> Iterator[tuple[str, Any]]:
     for panel in canvas.axes:
         handles, labels = panel.get_legend_handles_labels()
