@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import partial
+from collections import Counter
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import polars as pl
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 NAIVE_FORMATS = (
     "%Y-%m-%d",
@@ -99,7 +100,8 @@ def _iso(layouts: tuple[str, ...], column: pl.Series) -> pl.Series:
         column = column.str.replace(r"\[[\w/+-]+\]$", "")  # Java's name of a zone after its offset
         column = column.str.replace(r" ?(UTC|GMT)$", "Z").str.replace(",", ".", literal=True)
     found = pl.Series(column.name, [None], dtype=pl.Int64).new_from_index(0, len(column))
-    for layout in sorted(layouts, key=lambda layout: _micros(column.head(1), layout).null_count()):
+    first = layouts_of(str(column.first()), layouts)
+    for layout in (*first, *(layout for layout in layouts if layout not in first)):
         if not found.null_count():
             break
         found = found.fill_null(_micros(column, layout))
@@ -116,6 +118,19 @@ READERS = (_integers, _millionths, partial(_iso, NAIVE_FORMATS), partial(_iso, Z
 def has_zone(layout: str) -> bool:
     """True if times of a layout say their offset from UTC."""
     return re.search("%[:#]*z|%Z", layout) is not None
+
+
+def layouts_of(text: str, layouts: Sequence[str]) -> list[str]:
+    """The layouts that read a text; only those whose marks it has are tried."""
+    column, marks = pl.Series([text]), Counter(text)
+    likely = (layout for layout in layouts if _marks(layout) <= marks)
+    return [layout for layout in likely if not _micros(column, layout).null_count()]
+
+
+@cache
+def _marks(layout: str) -> Counter[str]:
+    """The characters that every text of a layout has as often, blanks apart."""
+    return Counter(re.sub(r"\s|\.?%[.:#]*[a-zA-Z]", "", layout))
 
 
 def read_time(column: pl.Expr, layout: str) -> pl.Expr:

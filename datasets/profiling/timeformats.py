@@ -20,6 +20,7 @@ from datasets.encoding.times import (
     UNITS,
     ZONED_FORMATS,
     epoch_unit,
+    layouts_of,
     read_time,
     readable_time,
     time_keys,
@@ -240,8 +241,8 @@ def _layouts(
 ) -> list[_Reading]:
     """Readings by the layouts that fit, those apart that read the same times."""
     found: list[_Reading] = []
-    for layout in layouts:
-        if not all(_fits(values, layout) for values in (probe.head(1), probe, filled)):
+    for layout in layouts_of(str(probe.first()), layouts):
+        if not all(_fits(values, layout) for values in (probe, filled)):
             continue
         micros = _read(filled, layout).to_physical()
         if not any(micros.equals(other.micros) for other in found):
@@ -287,19 +288,19 @@ def _is_told_by_order(name: str, reading: _Reading) -> bool:
 
 def _unread(filled: pl.Series) -> str:
     """The text that could not be read as a time, in words; empty for a few words."""
-    first = filled.head(1)
+    first = str(filled.first())
     layouts = (*NAIVE_FORMATS, *ZONED_FORMATS, *FORMATS)
-    layout = next((layout for layout in layouts if _fits(first, layout)), None)
+    layout = next(iter(layouts_of(first, layouts)), None)
     if layout is None and filled.n_unique() <= FEW_VALUES:
         return ""
-    if layout is None and any(_fits("2000-01-01 " + first, known) for known in NAIVE_FORMATS):
-        return f"a time of day without its date ({first.first()!r})"
+    if layout is None and layouts_of(f"2000-01-01 {first}", NAIVE_FORMATS):
+        return f"a time of day without its date ({first!r})"
     if layout is None:
-        return f"in a format that is not known ({first.first()!r})"
+        return f"in a format that is not known ({first!r})"
     times = _read(filled, layout)
     strange = filled.filter(times.is_null())
     if len(strange):
-        return f"{strange.first()!r} is no time like {first.first()!r}"
+        return f"{strange.first()!r} is no time like {first!r}"
     strange = filled.filter(~times.dt.year().is_between(1990, 2049))
     return f"{strange.first()!r} is no date of 1990 to 2050" if len(strange) else WITHIN_A_SECOND
 

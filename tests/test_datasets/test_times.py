@@ -5,7 +5,15 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from datasets.encoding.times import epoch_unit, read_time, time_keys
+from datasets.encoding.times import (
+    NAIVE_FORMATS,
+    ZONED_FORMATS,
+    epoch_unit,
+    layouts_of,
+    read_time,
+    time_keys,
+)
+from datasets.profiling.timeformats import DIGITS, FORMATS
 from datasets.spec import DataError
 
 
@@ -145,3 +153,18 @@ def test_epochs_are_read_exactly_however_they_are_written(values, keys, unit):
     assert keys is None or found == keys
     assert found == sorted(found)
     assert epoch_unit(found[0], found[-1]) == unit
+
+
+LAYOUTS = list(dict.fromkeys((*NAIVE_FORMATS, *ZONED_FORMATS, *FORMATS, *DIGITS)))
+MOMENT = dt.datetime(2021, 3, 4, 5, 6, 7, 123456, tzinfo=dt.UTC)
+WRITTEN = {MOMENT.strftime(layout.replace("%#z", "%z").replace("%:z", "%z")) for layout in LAYOUTS}
+
+
+@pytest.mark.parametrize("text", sorted(WRITTEN)[::8] + ["2021-3-4 5:06", "04Mar2021", "soon", ""])
+def test_layouts_that_are_not_tried_would_not_read_the_text(text):
+    column = pl.lit(pl.Series([text]))
+    reads = [pl.select(read_time(column, one)).to_series().null_count() == 0 for one in LAYOUTS]
+
+    assert layouts_of(text, LAYOUTS) == [
+        one for one, is_read in zip(LAYOUTS, reads, strict=True) if is_read
+    ]
