@@ -223,7 +223,9 @@ def all_figures(_one_figure, monkeypatch):
 
 @pytest.fixture
 def light_tables(monkeypatch):
-    """Leave out of reports the tables whose statistics take seconds."""
-    slow = {"ceiling", "claims", "table1", "comparisons"}
+    """Leave out of reports the tables and the answer whose statistics take seconds."""
+    slow = {"ceiling", "claims", "table1", "comparisons", "beside_paper"}
     tables = {name: table for name, table in build.load_tables().items() if name not in slow}
     monkeypatch.setattr(build, "load_tables", lambda: tables)
+    monkeypatch.setattr(build, "answer", lambda *_: "")
+    monkeypatch.setattr(build, "summary", lambda *_: "")

@@ -130,7 +130,7 @@ def layouts_of(text: str, layouts: Sequence[str]) -> list[str]:
 @cache
 def _marks(layout: str) -> Counter[str]:
     """The characters that every text of a layout has as often, blanks apart."""
-    return Counter(re.sub(r"\s|\.?%[.:#]*[a-zA-Z]", "", layout))
+    return Counter(re.sub(r"\s|\.?%[.:#\d]*[a-zA-Z]", "", layout))
 
 
 def read_time(column: pl.Expr, layout: str) -> pl.Expr:

@@ -160,7 +160,10 @@ MOMENT = dt.datetime(2021, 3, 4, 5, 6, 7, 123456, tzinfo=dt.UTC)
 WRITTEN = {MOMENT.strftime(layout.replace("%#z", "%z").replace("%:z", "%z")) for layout in LAYOUTS}
 
 
-@pytest.mark.parametrize("text", sorted(WRITTEN)[::8] + ["2021-3-4 5:06", "04Mar2021", "soon", ""])
+FURTHER = ["20210304050607123", "2021-3-4 5:06", "04Mar2021", "soon", ""]
+
+
+@pytest.mark.parametrize("text", [*sorted(WRITTEN)[::8], *FURTHER])
 def test_layouts_that_are_not_tried_would_not_read_the_text(text):
     column = pl.lit(pl.Series([text]))
     reads = [pl.select(read_time(column, one)).to_series().null_count() == 0 for one in LAYOUTS]

@@ -150,6 +150,7 @@ def test_file_of_the_repository_without_its_constant_is_named(monkeypatch):
         load_method("plain")
 
 
+@pytest.mark.slow
 def test_run_with_a_plugin_alone_is_recorded_under_its_name(run_all, tiny_log):
     out = tiny_log.parent / "out"
 

@@ -123,7 +123,6 @@ def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
     assert "device (cpu, cuda:0)." in mixed
 
 
-@pytest.mark.usefixtures("light_tables")
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
     folder.preset = "smoke"
     folder.finish(folder.plan())

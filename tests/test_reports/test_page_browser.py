@@ -250,6 +250,7 @@ def test_differences_of_the_chosen_metrics_are_shown(built: dict[str, Any]) -> N
     assert {"auc", "gauc", "logloss"} <= alone.keys()
 
 
+@pytest.mark.slow
 def test_parts_of_the_chosen_log_are_shown(two_logs: dict[str, Any]) -> None:
     first, found = two_logs["logs"]["first"], two_logs["logs"]["found"]
 

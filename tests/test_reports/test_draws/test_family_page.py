@@ -90,6 +90,7 @@ def test_volumes_are_by_draw_and_the_first_is_drawn(runs):
     assert "Drawn are the first draw of each generated log" in " ".join(fig1.notes(table))
 
 
+@pytest.mark.slow
 def test_one_draw_has_the_numbers_of_a_log_without_draws(folder_of, tmp_path, whole_studies):
     folder = folder_of(tmp_path / "drawn", draw=1)
     folder.finish_studies(tuned_from="tuned")
