@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import Json
+from benchmark.store.slots import WAITING
 from benchmark.store.trials import Tuned
 from reports.reading.keys import Cell, partition_of
 from reports.reading.ledger import SearchTrials, budget_errors, origin
-from reports.reading.load import WAITING, Runs
+from reports.reading.load import Runs
 from reports.reading.names import data_title, model_title
 
 

@@ -17,7 +17,8 @@ from benchmark.metrics import METRICS
 from benchmark.protocol import PRESETS
 from benchmark.store.files import RecordError
 from benchmark.store.plan import read_plan
-from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore, SlotState
+from benchmark.store.records import RunRecord, RunStore, SlotState
+from benchmark.store.slots import outcome_of
 from datasets.spec import DOMAIN_IDS, SplitKind
 from reports.reading.keys import (
     BLOCK,
@@ -35,9 +36,6 @@ from reports.reading.keys import (
 from reports.reading.ledger import SearchTrials, read_searches
 from reports.reading.names import facts_of, learn, rank
 from reports.reading.predictions import domain_table, read_logits
-
-WAITING = "waits for tuning"
-NOT_RUN = "not run yet"
 
 
 class _Facts(TypedDict):
@@ -344,17 +342,17 @@ def load_runs(out: Path) -> Runs:
         )
     cells = []
     for slot, config in plan.slots.items():
-        state = plan.state_of(slot)
-        reason = plan.waiting[slot] or WAITING if state else ""
+        outcome = outcome_of(store, plan, slot)
         cell = Cell(
             config=config,
             slot_id=slot,
             run_id=config.run_id,
-            state=state or "missing",
+            state=outcome.state,
             changes=", ".join(config.changed.words(facts_of(config.method).pin_titles)),
-            reason=reason,
+            reason=outcome.reason,
+            record=outcome.record,
         )
-        cells.append(cell if state else _looked_up(store, cell))
+        cells.append(cell)
     return Runs(
         store=store,
         preset=plan.preset,
@@ -373,16 +371,3 @@ def _keys(cell: Cell) -> dict[str, Json]:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     with np.load(path) as stored:
         return {name: stored[name] for name in stored}
-
-
-def _looked_up(store: RunStore, cell: Cell) -> Cell:
-    """A cell as its run folder says that it is."""
-    folder = store.run_folder(cell.config)
-    if (folder / RECORD).is_file():
-        try:
-            return replace(cell, state="done", record=store.read_run(cell.config))
-        except RecordError as error:
-            return replace(cell, reason=str(error))
-    if (folder / ERROR).is_file():
-        return replace(cell, state="failed", reason=store.read_error(cell.config))
-    return replace(cell, reason=NOT_RUN)

@@ -9,10 +9,11 @@ from benchmark.metrics import SCORES
 from benchmark.store.plan import read_plan
 from benchmark.store.records import FILES
 from benchmark.store.remarks import remarks_on
+from benchmark.store.slots import NOT_RUN, WAITING
 from reports.reading.exclusions import few_rows
 from reports.reading.findings import Findings
 from reports.reading.folders import run_folders
-from reports.reading.load import NOT_RUN, WAITING, Runs
+from reports.reading.load import Runs
 from reports.reading.names import data_title
 
 
