@@ -151,8 +151,8 @@ def toml_text(proposal: Proposal) -> str:
         f"# Proposed from {_rows_used(proposal)}. What is marked `guess` deserves a look.",
         _plain(f"# Save it {place} as {name}.toml, then: run_all.py --data {name}.toml"),
         "",
-        f"name = {_quoted(name)}",
-        f"files = {_quoted(file_pattern(files.paths, files.root))}",
+        f"name = {quoted(name)}",
+        f"files = {quoted(file_pattern(files.paths, files.root))}",
         *_text_layout(proposal),
         *_label_lines(proposal),
         *_timestamp(proposal),
@@ -163,7 +163,7 @@ def toml_text(proposal: Proposal) -> str:
         "features = [",
         *(f"  {_feature(column)}" for column in proposal.features),
         *(
-            f"  # {_quoted(column.name)},  # left out: {_plain(column.left_out)}"
+            f"  # {quoted(column.name)},  # left out: {_plain(column.left_out)}"
             for column in proposal.left_out
         ),
         "]",
@@ -211,14 +211,14 @@ def _rows_used(proposal: Proposal) -> str:
 def _text_layout(proposal: Proposal) -> list[str]:
     lines, layout = [], proposal.files.layout
     if layout.separator != ",":
-        lines.append(f"separator = {_quoted(layout.separator)}")
+        lines.append(f"separator = {quoted(layout.separator)}")
     if not layout.quote:
         lines.append('quote = ""  # guess: quotes are plain characters, as every line fits so')
     if layout.numbered:
         lines.append("# guess: the first line is a header, though numbers are in it")
     if layout.columns:
         lines.append(
-            f"columns = {_quoted(list(layout.columns))}  # guess: the first line is data; rename"
+            f"columns = {quoted(list(layout.columns))}  # guess: the first line is data; rename"
             " them as you like, or remove this line if it is a header"
         )
     return lines
@@ -229,10 +229,10 @@ def _label_lines(proposal: Proposal) -> list[str]:
     others = ", ".join(other.name for other in proposal.other_labels)
     remark = f"  # 1 in {label.base_rate:.2%} of the rows"
     remark += f"; other columns with two values: {_plain(others)}" if others else ""
-    lines = [f"label = {_quoted(label.name)}{remark}"]
+    lines = [f"label = {quoted(label.name)}{remark}"]
     guess = f"  # guess: {_plain(label.guess)}" if label.guess else ""
     if label.positive:
-        lines.append(f"positive = {_quoted(list(label.positive))}{guess}")
+        lines.append(f"positive = {quoted(list(label.positive))}{guess}")
     if label.positive_from is not None:
         lines.append(f"positive_from = {label.positive_from}{guess}")
     return lines
@@ -244,10 +244,10 @@ def _timestamp(proposal: Proposal) -> list[str]:
         return [f"# no timestamp: {_plain(_no_time(proposal))}; a seeded shuffle splits the log"]
     guess = f"guess: {time.guess}; " if time.guess else ""
     span = _plain(f"{time.kind}, {time.first} to {time.last}")
-    lines = [f"timestamp = {_quoted(time.name)}  # {guess}{span}"]
+    lines = [f"timestamp = {quoted(time.name)}  # {guess}{span}"]
     if time.layout is not None:
         also = f"  # guess: {time.alternative} fits as well" if time.alternative else ""
-        lines.append(f"timestamp_format = {_quoted(time.layout)}{also}")
+        lines.append(f"timestamp_format = {quoted(time.layout)}{also}")
     return lines
 
 
@@ -267,7 +267,7 @@ def _no_time(proposal: Proposal) -> str:
 def _entities(proposal: Proposal) -> list[str]:
     found = {"cluster": (proposal.cluster, "users"), "item": (proposal.item, "items")}
     return [
-        f"{key} = {_quoted(column.name)}  # guess: {column.distinct:,} {whose}"
+        f"{key} = {quoted(column.name)}  # guess: {column.distinct:,} {whose}"
         for key, (column, whose) in found.items()
         if column is not None
     ]
@@ -276,32 +276,32 @@ def _entities(proposal: Proposal) -> list[str]:
 def _partition(proposal: Proposal) -> list[str]:
     chosen = proposal.partition
     lines = [
-        f"partition = {_quoted(list(chosen.columns))}  # guess: {chosen.skew.num_domains:,} domains"
+        f"partition = {quoted(list(chosen.columns))}  # guess: {chosen.skew.num_domains:,} domains"
     ]
     if len(chosen.columns) > 1:
-        lines.append(f"representative = {_quoted(chosen.columns[0])}  # guess")
+        lines.append(f"representative = {quoted(chosen.columns[0])}  # guess")
     return lines
 
 
 def _feature(column: Column) -> str:
-    parts = [f"name = {_quoted(column.name)}"]
+    parts = [f"name = {quoted(column.name)}"]
     if column.kind != "categorical":
-        parts.append(f"kind = {_quoted(column.kind)}")
+        parts.append(f"kind = {quoted(column.kind)}")
     if column.kind == "bag":
         length = min(max(column.lengths, 1), MAX_BAG_LENGTH)
-        parts += [f"separator = {_quoted(column.separator)}", f"max_length = {length}"]
+        parts += [f"separator = {quoted(column.separator)}", f"max_length = {length}"]
     if column.decimal:
-        parts.append(f"decimal = {_quoted(column.decimal)}")
+        parts.append(f"decimal = {quoted(column.decimal)}")
     if column.missing_texts:
-        parts.append(f"missing = {_quoted(list(column.missing_texts))}")
-    entry = f"{{ {', '.join(parts)} }}" if len(parts) > 1 else _quoted(column.name)
+        parts.append(f"missing = {quoted(list(column.missing_texts))}")
+    entry = f"{{ {', '.join(parts)} }}" if len(parts) > 1 else quoted(column.name)
     missing = f", {column.missing_share:.1%} missing" if column.missing_share else ""
     guess = f"; guess: {column.guess}" if column.guess else ""
     check = f"; CHECK: {column.check}" if column.check else ""
     return f"{entry},  # {column.distinct:,} values{missing}{guess}{check}"
 
 
-def _quoted(value: str | list[str]) -> str:
+def quoted(value: str | list[str]) -> str:
     """A TOML text or list of texts."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
