@@ -95,6 +95,10 @@ def on_logs(args: argparse.Namespace, store: RunStore) -> int:
         jobs, data_dir = workers_of(args) or 1, args.data_dir
         show(plan_lines(selection_of(args), jobs, data_dir, lists_cells=args.verbose))
     else:
+        if args.download:
+            from datasets.download import fetch_missing
+
+            fetch_missing(args.data)
         with sole_writer(store.out):
             return run(args, store)
     return OK

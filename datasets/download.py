@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.command_line import OK, Parser, exit_code
-from datasets.spec import DataError
+from datasets.spec import DataError, MissingFilesError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,8 +121,43 @@ def bring(name: str, to: Path | None, file: Path | None) -> int:
         folder.take(file)
     elif source.downloads:
         folder.fetch()
-    conclude(entry, folder, next_command(name, to))
+    conclude(entry, folder)
+    show(f"next: {next_command(name, to)}")
     return OK
+
+
+def fetch_missing(words: Sequence[str]) -> None:
+    """Bring the files of logs, as --data names them, into their own folders if they are not there.
+
+    Raises:
+        DataError: a log may not be fetched, which is said before any is; or a transfer fails.
+    """
+    from datasets import catalog
+    from datasets.fetch import RawFolder
+
+    entries = [catalog.load(catalog.source_of(word)[0]) for word in dict.fromkeys(words)]
+    entries = [entry for entry in entries if entry.spec.source.way != "nothing to fetch"]
+    missing = {entry.spec.name: entry for entry in entries if not is_readable(entry)}
+    for name, entry in missing.items():
+        if entry.spec.source.way == "by hand":
+            raise DataError(
+                f"{name} may not be fetched openly: ask for it at {entry.spec.source.homepage};"
+                f" python -m datasets.download {name} says what to put where"
+            )
+    for entry in missing.values():
+        source, folder = entry.spec.source, RawFolder(entry.spec.source, entry.default_dir)
+        show(*guide(source), f"fetching into {folder.root}")
+        folder.fetch()
+        conclude(entry, folder)
+
+
+def is_readable(entry: CatalogEntry) -> bool:
+    """True if the files of a log are in its own folder; a fault in them is left to be found."""
+    try:
+        entry.read_raw(entry.default_dir)
+    except MissingFilesError:
+        return False
+    return True
 
 
 def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
@@ -146,8 +181,8 @@ def refuse_mixture(entry: CatalogEntry, folder: RawFolder) -> None:
     )
 
 
-def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
-    """Say how the folder stands and what comes next.
+def conclude(entry: CatalogEntry, folder: RawFolder) -> None:
+    """Say how the folder stands, and that the log can be read.
 
     Raises:
         DataError: a file is not what it should be, or the log cannot be read.
@@ -161,7 +196,7 @@ def conclude(entry: CatalogEntry, folder: RawFolder, command: str) -> None:
     if not folder.root.is_dir():
         raise DataError(f"{folder.root} does not exist; put the files above there, run it again")
     files = ", ".join(path.name for path in entry.read_raw(folder.root).files)
-    show(f"the log can be read: {files}", f"next: {command}")
+    show(f"the log can be read: {files}")
 
 
 def guide(source: Source) -> list[str]:

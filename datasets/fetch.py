@@ -221,5 +221,6 @@ def _fetch(download: Download, folder: Path) -> Path:
             raise
         raise DataError(
             f"{download.name} cannot be fetched from {download.url} ({error}); run the command"
-            " again later, or get the file by other means and pass it with --from-file FILE"
+            " again later, or get the file by other means: python -m datasets.download NAME"
+            " --from-file FILE"
         ) from None

@@ -86,6 +86,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--tuned and --trials do not go together: given values are not searched for")
     if args.ray_address and args.executor != "ray":
         parser.error("--ray-address needs --executor ray")
+    if args.download and (args.data_dir or args.dry_run):
+        parser.error("--download fetches into the default folder, without --data-dir and --dry-run")
     if args.verbose and not args.dry_run:
         parser.error("--verbose goes with --dry-run")
     if args.tracking_uri and args.no_mlflow:
@@ -159,6 +161,12 @@ def _add_selection(parser: Parser) -> None:
     )
     group.add_argument(
         "--data-dir", type=Path, help="folder of the raw files (default datasets/data/raw/NAME)"
+    )
+    group.add_argument(
+        "--download",
+        action="store_true",
+        help="first fetch raw files that are not there, where they may be fetched (--list datasets"
+        " says which), and check them",
     )
     group.add_argument(
         "--world-rows",

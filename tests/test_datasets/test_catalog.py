@@ -76,10 +76,8 @@ def test_counts_of_a_copy_stand_beside_the_published_ones(
 
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(
-        DataError,
-        match=r"'iacc' \(no such file\); available: aliccp, .*iaac, kuairand, .*, or the \.toml",
-    ):
+    message = r"'iacc' \(no such file\); available: aliccp, .*iaac, kuairand, .*, or the \.toml"
+    with pytest.raises(DataError, match=message):
         catalog.load("iacc")
 
 
