@@ -42,17 +42,28 @@ logger = logging.getLogger(__name__)
 
 
 def run_cell(cell: RunTask) -> None:
-    """Train, evaluate and write one run.
+    """Train, evaluate and write one run; the weights of the first run of a main cell too.
 
     Raises:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    set_up_torch(cell.device)
-    logger.info("start %s on %s", cell.config.title, cell.device)
+    config, result = cell.config, train_cell(cell.config, cell.data, cell.device)
+    is_kept = not config.changes and (config.seed, config.draw or 1) == (1, 1)
+    RunStore(cell.out).write(config, result if is_kept else replace(result, weights=None))
+
+
+def train_cell(config: RunConfig, data: PreparedData, device: str) -> RunResult:
+    """Train one run and evaluate it; its weights make the model again.
+
+    Raises:
+        NonFiniteLossError: training left the numbers.
+    """
+    set_up_torch(device)
+    logger.info("start %s on %s", config.title, device)
     began = datetime.now(UTC)
     start = time.perf_counter()
-    run = _Run(cell.config, cell.data, cell.device, last="test")
+    run = _Run(config, data, device, last="test")
     initial = run.initial_masks()
     training = run.train()
     trained = time.perf_counter()
@@ -73,7 +84,7 @@ def run_cell(cell: RunTask) -> None:
         predictions=predictions,
         masks=masks | initial,
         candidates=scoring.candidate_logits(run.data, partial(predict, predictor, run.rows)),
-        weights=run.weights(predictor),
+        weights=weights_of(run.model, predictor),
         timing={
             "started": began.isoformat(timespec="seconds"),
             "train_seconds": trained - start,
@@ -82,10 +93,10 @@ def run_cell(cell: RunTask) -> None:
             "train_rows_per_second": training.sample_visits / training.step_seconds,
             **latency(predictor, run.rows),
         },
-        environment=environment_of(cell.device),
+        environment=environment_of(device),
     )
-    RunStore(cell.out).write(cell.config, result)
-    logger.info("end %s after %.1f s", cell.config.title, time.perf_counter() - start)
+    logger.info("end %s after %.1f s", config.title, time.perf_counter() - start)
+    return result
 
 
 def run_trial(task: TrialTask) -> None:
@@ -207,12 +218,6 @@ class _Run:
             return predict(predictor, self.rows, span, meter if span == test else None)
 
         return scoring.predictions(self.data, logits_of), meter.masks()
-
-    def weights(self, predictor: Predictor) -> dict[str, NDArray] | None:
-        """The weights of the first run of a main cell, with which the model can be used."""
-        if self.config.changes or (self.config.seed, self.config.draw or 1) != (1, 1):
-            return None
-        return weights_of(self.model, predictor)
 
     def metrics(self, predictions: pl.DataFrame, predictor: Predictor) -> scoring.Scores:
         """All metrics; those of the model alone on dev too, where `predictor` is another."""
