@@ -142,6 +142,38 @@ def with_params(base: RunConfig, params: Mapping[str, Json]) -> RunConfig:
     )
 
 
+def params_of(config: RunConfig, values: Mapping[str, Json]) -> dict[str, Json]:
+    """Hyper-parameters by the names of searches, from those names or what follows their part.
+
+    `inner_rate` is `method.inner_rate`, unless another part has such a value too. Numbers are of
+    the type that the cell has, so that equal values are one run.
+
+    Raises:
+        ConfigError: a name is unknown, of several values, or one is given twice.
+    """
+    known = Tuned.of(config).values
+    found: dict[str, Json] = {}
+    for name, value in values.items():
+        meant = [full for full in known if name in (full, full.partition(".")[2])]
+        if not meant:
+            raise ConfigError(
+                f"unknown hyper-parameter {name!r} of {config.model}; available: {', '.join(known)}"
+            )
+        if len(meant) > 1:
+            raise ConfigError(
+                f"hyper-parameter {name!r} of {config.model} may be {' or '.join(meant)}; write one"
+                f" of them in full, as in **{{{meant[0]!r}: {value!r}}}"
+            )
+        if meant[0] in found:
+            raise ConfigError(f"hyper-parameter {meant[0]!r} is given twice; leave one out")
+        plain: Json = value.item() if isinstance(value, np.generic) else value
+        is_whole = isinstance(plain, int) and not isinstance(plain, bool)
+        if is_whole and isinstance(known[meant[0]], float):
+            plain = float(plain)  # type: ignore[arg-type]
+        found[meant[0]] = plain
+    return found
+
+
 def facts() -> dict[str, Facts]:
     """The facts of all methods, backbones and references, by name."""
     return {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from torch import nn
 
@@ -40,6 +43,18 @@ def seed_global_streams(seed: int) -> None:
     torch.manual_seed(derived_seed(seed, "dropout"))
     np.random.seed(derived_seed(seed, "numpy") % 2**32)  # noqa: NPY002 (a model's own noise)
     random.seed(derived_seed(seed, "python"))
+
+
+@contextmanager
+def restored_streams() -> Iterator[None]:
+    """Give the global streams back as they were before."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
 
 
 def permute_labels(rows: NDArray[np.int32], seed: int) -> None:
