@@ -19,6 +19,7 @@ PAGES = ["README.md", "models/README.md", *(f"docs/{p.name}" for p in ROOT.glob(
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = {"", "bash"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FROM_PYTHON = "from benchmark.api import"
 MARK = re.compile(r"#.*\b(long|needs)\b")  # a command that no test runs
 MOST_LINES, MOST_WORDS = 140, 1_300
 
@@ -128,3 +129,23 @@ def test_commands_run_in_their_order(checkout: Path, page: str) -> None:
             text=True,
         )
         assert done.returncode == 0, f"{command}\n{(done.stdout + done.stderr)[-3000:]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if FROM_PYTHON in text_of(page)])
+def test_lines_of_python_run_in_their_order(checkout: Path, page: str) -> None:
+    blocks = [text for language, text in FENCED.findall(text_of(page)) if language == "python"]
+    describe = [sys.executable, "run_all.py", "--data", "impressions.csv"]
+    subprocess.run(describe, cwd=checkout, capture_output=True, check=True)
+
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        cwd=checkout,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr == ""
+    assert done.stdout
