@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from datasets.catalog.custom import TYPES
-from datasets.describe import MAX_ROWS
+from datasets.describe import propose_for
 from datasets.encoding.cache import shared_folder
-from datasets.profiling.profile import open_log, profile_log
-from datasets.profiling.proposal import propose, quoted, remarks, toml_text
+from datasets.profiling.proposal import quoted, remarks, toml_text
 from datasets.spec import DataError
 
 if TYPE_CHECKING:
@@ -77,10 +76,9 @@ def keep_frame(frame: pl.DataFrame, folder: Path, given: Mapping[str, object]) -
     content: dict[str, Any] = {"name": NAME, "files": ROWS}
     lines: tuple[str, ...] = ()
     if not all(key in given for key in WHOLE):
-        files = open_log([kept / ROWS])
         label = given.get("label")
         wanted = label if isinstance(label, str) else None
-        proposal = propose(files, profile_log(files, MAX_ROWS), wanted)
+        proposal = propose_for([kept / ROWS], label=wanted)
         content, lines = tomllib.loads(toml_text(proposal)), tuple(remarks(proposal))
     return KeptFrame(_written(_merged(content, given), kept), lines)
 
