@@ -100,7 +100,7 @@ class Tracker:
             self._updated = time.monotonic()
 
     def finish(self, plan: Plan) -> str:
-        """Write what is new; lines on how to browse it, empty after a problem.
+        """Write what is new; lines on how to browse it, empty without runs or after a problem.
 
         A problem is a line in the log, and nothing more is tried.
         """
@@ -116,6 +116,8 @@ class Tracker:
                 one_line(error),
                 quote(str(self.out)),
             )
+            return ""
+        if not self._experiment:
             return ""
         if self.uri:
             return f"browse: {_page(masked(self.uri), self._experiment)}"

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,10 @@ def test_names_that_mlflow_refuses_are_made_ones_that_it_takes(synced):
 
     run = synced.runs()[f"final/{config.slot_id}"]
     assert run.data.metrics["test/hits__1_2__"] == 0.5
+
+
+def test_a_folder_without_runs_has_nothing_to_browse(world, empty_database):
+    plan = world.plan()
+    shutil.copy(empty_database, world.out)
+
+    assert Tracker(world.out, None).finish(plan) == ""
