@@ -31,7 +31,7 @@ test: $(VENV)/.dev-installed ## ruff, mypy, import-linter, the site of docs/ and
 	$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev-installed ## the slow tests
-	$(PY) -m pytest -m slow || test $$? -eq 5 # 5: no test is marked slow
+	$(PY) -m pytest -m slow -n 2 --dist loadfile || test $$? -eq 5 # 5: no test is marked slow
 
 speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 	$(PY) -m benchmark.speed
