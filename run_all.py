@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def act(args: argparse.Namespace) -> int:
     elif args.status:
         show(listing.status_lines(store))
     elif args.report_only:
-        return report_only(store)
+        return report_only(args, store)
     else:
         return on_logs(args, store)
     return OK
@@ -110,7 +111,10 @@ def selection_of(args: argparse.Namespace) -> Selection:
     from benchmark.planning.selection import Selection
     from benchmark.planning.studies import studies_named
     from benchmark.protocol import PRESETS
+    from benchmark.store.focus import check_focus
 
+    if args.focus is not None:
+        check_focus(args.focus, product(args.backbones, args.methods))
     preset = PRESETS[args.preset]
     num_trials = preset.num_trials if args.trials is None else args.trials
     return Selection(
@@ -234,12 +238,18 @@ def result_lines(page: Path) -> list[str]:
     return [*text.splitlines(), "", f"report: {page.as_uri()}"]
 
 
-def report_only(store: RunStore) -> int:
+def report_only(args: argparse.Namespace, store: RunStore) -> int:
     """Write the report of what is there; failures and unequal budgets show in the exit code."""
+    from benchmark.store.files import sole_writer
+    from benchmark.store.focus import keep_focus
     from benchmark.store.plan import read_plan
     from benchmark.tracking.tracker import stored_hint
     from reports.build import build, problems_of
 
+    if args.focus is not None:
+        read_plan(store.out)  # a folder without one stays as it is
+        with sole_writer(store.out):
+            keep_focus(store, args.focus)
     show(result_lines(build(store.out)))
     if hint := stored_hint(store.out, read_plan(store.out)):
         print(hint)

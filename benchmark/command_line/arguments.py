@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SELECTING = (  # the flags that say what is run, studies apart
     *("preset", "data", "world_rows", "backbones", "methods", "plugin"),
-    *("trials", "tuned", "seeds", "embedding_optimizer", "device"),
+    *("trials", "tuned", "seeds", "embedding_optimizer", "device", "focus"),
 )
 EXAMPLES = """\
 examples:
@@ -218,6 +218,12 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
         choices=("sparse", "dense"),
         default="sparse",
         help="Adam on the embedding rows of a batch, or on the whole table (default sparse)",
+    )
+    group.add_argument(
+        "--focus",
+        metavar="METHOD|BACKBONE+METHOD",
+        help="a model that a table for a paper compares with each other of Table 1, also with"
+        " --report-only (default: the best on dev)",
     )
 
 

@@ -54,7 +54,7 @@ def _next(path: Path) -> list[str]:
     commands = {
         f"{program} -m models.check {plugin}": "seconds: the contract, in words",
         f"{program} run_all.py --preset smoke --plugin {plugin} --methods plain {path.stem}"
-        f" --out {quote(str(out))}": "a minute: every part of the report, beside plain",
+        f" --focus {path.stem} --out {quote(str(out))}": "minutes: the report, beside plain",
         f"{program} -m pytest tests/test_models/test_contract.py --plugin {plugin}"
         f" -k {path.stem}": "seconds: the tests of a method (make test installs pytest)",
     }

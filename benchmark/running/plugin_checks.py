@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from shlex import quote
@@ -97,8 +96,9 @@ def failed_checks(one: Chosen) -> tuple[str, ...]:
 
 
 def _advice(one: Chosen) -> str:
-    path = plugins()[one.kind][one.name]
+    path, here = Path(plugins()[one.kind][one.name]), Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
     return (
         "its numbers may be wrong, so mend it and try it with `python -m models.check"
-        f" {quote(os.path.relpath(path))}`"
+        f" {quote(str(shown))}`"
     )

@@ -175,15 +175,15 @@ def _comparisons(seeds: Mapping[Key, Replicates], cells: list[Key]) -> list[tupl
     method = CELL.index("method")
     plain = [cell for cell in cells if cell[method] == BASELINE]
     pairs = [(cell, base, KINDS[0]) for base in plain for cell in cells if cell != base]
-    best = {_best(seeds, cells, "test", metric) for metric in SCORES} if cells else set()
+    top = {best(seeds, cells, "test", metric) for metric in SCORES} if cells else set()
     for cell in cells:
         others = [other for other in cells if other != cell]
-        if others and (cell in best or cell[method] == OWN):
-            pairs.append((cell, _best(seeds, others, "dev", "auc"), KINDS[1]))
+        if others and (cell in top or cell[method] == OWN):
+            pairs.append((cell, best(seeds, others, "dev", "auc"), KINDS[1]))
     return pairs
 
 
-def _best(seeds: Mapping[Key, Replicates], cells: list[Key], split: str, metric: str) -> Key:
+def best(seeds: Mapping[Key, Replicates], cells: list[Key], split: str, metric: str) -> Key:
     """The cell with the best mean over its seeds; an undefined mean is the worst."""
     sign = -1.0 if METRICS[metric].lower_is_better else 1.0
 

@@ -181,7 +181,11 @@ def of_methods(*columns: TableColumn) -> list[TableColumn]:
 
 def score(name: str, metric: Metric) -> TableColumn:
     """Mean ± standard deviation of a metric, the best mean of a block marked."""
-    scores = spread(metric.title, name, metric.digits)
+    return with_best(name, metric, spread(metric.title, name, metric.digits))
+
+
+def with_best(name: str, metric: Metric, scores: TableColumn) -> TableColumn:
+    """The column of a metric with the best mean of a block marked."""
 
     def entries(block: pd.DataFrame) -> list[Entry]:
         means = block[f"{name}_mean"]
@@ -191,7 +195,7 @@ def score(name: str, metric: Metric) -> TableColumn:
             for entry, mean in zip(scores.entries(block), means, strict=True)
         ]
 
-    return TableColumn(metric.title, entries)
+    return replace(scores, entries=entries)
 
 
 def _best(means: pd.Series, metric: Metric) -> str:

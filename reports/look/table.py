@@ -60,7 +60,9 @@ class TableLayout:
     """Column headings, blocks of rows, and what a reader has to know to read them.
 
     `wraps` are the indices of columns with sentences, which break into lines; `of_metric` are those
-    of differences of one metric, each with its name, which readers can choose among.
+    of differences of one metric, each with its name, which readers can choose among. With a
+    `caption` the table is one for a column of a paper: LaTeX has small type, the caption for all
+    that is told, and the notes as comments.
     """
 
     columns: list[str]
@@ -68,6 +70,7 @@ class TableLayout:
     notes: list[str]
     wraps: frozenset[int] = frozenset()
     of_metric: Mapping[int, str] = field(default_factory=dict)
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +122,14 @@ def to_markdown(title: str, layout: TableLayout) -> str:
 
 
 def to_latex(title: str, layout: TableLayout) -> str:
-    """A booktabs table."""
+    """A booktabs table; with a caption one for a single column of a paper."""
     width = len(layout.columns)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{title.translate(LATEX_ESCAPES)}}}",
+        *([r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"] if layout.caption else []),
+        rf"\caption{{{(layout.caption or title).translate(LATEX_ESCAPES)}}}",
         rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
         r"\toprule",
         _ampersands([column.translate(LATEX_ESCAPES) for column in layout.columns]),
@@ -135,7 +139,8 @@ def to_latex(title: str, layout: TableLayout) -> str:
         lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\textit{{{heading}}}}} \\"]
         lines += [_ampersands([_latex(entry) for entry in row]) for row in block.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {note.translate(LATEX_ESCAPES)}" for note in layout.notes]
+    start = "% " if layout.caption else r"\par\footnotesize "
+    lines += [f"{start}{note.translate(LATEX_ESCAPES)}" for note in layout.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 

@@ -128,6 +128,11 @@ def test_help_shows_exit_codes_and_examples(front_door):
         (["--list", "model"], "backbones"),
         (["--only", "table1,fig9"], "available: main, formulations, partitions"),
         (["--only", ","], "--list tables"),
+        (
+            ["--dry-run", "--focus", "dnn+stars"],
+            "available: adasparse, apg, maml, plain, star, dnn+",
+        ),
+        (["--focus", "star", "--methods", "plain"], "available: plain, dnn+plain, dcnv2+plain"),
         (["--only", "mechanisms", "--methods", "plain", "--dry-run"], "beside plain"),
         (["-v"], "goes with --dry-run"),
         (["--only", "ab_test", "--data", "iaac", "--dry-run"], "one of synthetic_"),

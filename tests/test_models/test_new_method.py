@@ -39,7 +39,7 @@ def test_commands_name_the_file_from_the_root_of_the_project(front_door, folder)
     assert done.returncode == 0
     assert move == f"cd {ROOT}"
     assert f" -m models.check {folder}/mine.py " in check
-    assert f"--plugin {folder}/mine.py --methods plain mine --out {folder}/mine_smoke " in run
+    assert f"--plugin {folder}/mine.py --methods plain mine --focus mine --out {folder}" in run
     assert f" --plugin {folder}/mine.py -k mine " in test
 
 
