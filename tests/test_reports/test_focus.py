@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmark.metrics import GAINS
 from benchmark.store.plan import read_plan, write_plan
@@ -20,7 +21,7 @@ from reports.look.table import to_latex
 from reports.reading.findings import Findings
 from reports.reading.keys import Block
 from reports.reading.load import load_runs
-from reports.statistics.paired_tests import holm
+from reports.statistics.paired_tests import TEST_LEVEL, holm
 from reports.tables.focus import TABLE
 from reports.verification.artefacts import check_report
 
@@ -204,3 +205,44 @@ def test_differences_of_the_focus_itself_are_undefined(finished: Folder) -> None
 
     assert np.isnan([row["auc_delta_mean"], row["auc_p"], row["gauc_p_holm"]]).all()
     assert row["auc_mean"] == pytest.approx(finished.over_seeds("auc", "adasparse").mean())
+
+
+def significant(p_values: np.ndarray, num_tests: int) -> np.ndarray:
+    """True where Holm's correction finds something among the first tests of each row."""
+    order = np.argsort(p_values, axis=1)
+    factors = p_values.shape[1] - np.arange(p_values.shape[1])
+    steps = np.maximum.accumulate(factors * np.take_along_axis(p_values, order, axis=1), axis=1)
+    return ((steps < TEST_LEVEL) & (order < num_tests)).any(axis=1)
+
+
+def choice_rates(models: int = 5, seeds: int = 5, num: int = 20_000) -> tuple[float, float]:
+    """The rates at which equal models differ: over the tests of the best on dev, over all pairs.
+
+    Dev and test share all luck of training, and GAUC has 0.9 of that of AUC.
+    """
+    rng = np.random.default_rng(3)
+    auc, other = rng.normal(size=(2, num, models, seeds))
+    gauc = 0.9 * auc + np.sqrt(1.0 - 0.9**2) * other
+    chosen = auc.mean(axis=2).argmax(axis=1)  # dev and test alike
+    order = (chosen[:, None] + np.arange(models)) % models  # (N, M), the chosen model first
+    freedom, p_values = (models - 1) * (seeds - 1), []
+    for scores in (auc, gauc):
+        scores = np.take_along_axis(scores, order[:, :, None], axis=1)
+        rest = scores - scores.mean(axis=2, keepdims=True) - scores.mean(axis=1, keepdims=True)
+        rest = rest + scores.mean(axis=(1, 2), keepdims=True)
+        error = np.sqrt(2.0 * (rest**2).sum(axis=(1, 2)) / freedom / seeds)
+        means = scores.mean(axis=2)
+        gaps = [means[:, one] - means[:, two] for one, two in combinations(range(models), 2)]
+        p_values.append(2.0 * stats.t.sf(np.abs(gaps) / error, freedom).T)  # (N, pairs)
+    own = np.concatenate([values[:, : models - 1] for values in p_values], axis=1)
+    whole = np.concatenate([own, *(values[:, models - 1 :] for values in p_values)], axis=1)
+    return float(significant(own, own.shape[1]).mean()), float(
+        significant(whole, own.shape[1]).mean()
+    )
+
+
+def test_the_choice_by_dev_is_paid_for() -> None:
+    over_own, over_all = choice_rates()
+
+    assert over_own > TEST_LEVEL + 0.01
+    assert over_all < TEST_LEVEL
