@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,7 @@ def load(
 
     Example:
         >>> load("synthetic_production@1/scenario", preset="smoke").domains.shape
-        (10, 9)
+        (7, 9)
     """
     if preset not in PRESETS:
         raise ConfigError(f"unknown preset {preset!r}; available: {', '.join(PRESETS)}")
@@ -246,11 +247,13 @@ def train(
     from benchmark.training.seeding import restored_streams
     from models.saved import SavedModel
 
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(log, LoadedLog):
+        raise ConfigError(f"train takes a log of `load`, got a {type(log).__name__}; load it first")
+    if not isinstance(seed, Integral) or seed < 0:
         raise ConfigError(f"seed must be a whole number from 0 on, got {seed!r}")
     data = log.prepared
     config = configure(log.selection, log.name, data, backbone, Change(method=method))
-    config = replace(with_params(config, params_of(config, hyperparameters)), seed=seed)
+    config = replace(with_params(config, params_of(config, hyperparameters)), seed=int(seed))
     with one_thread(), restored_streams():
         result = train_cell(config, data, "cpu")
     saved = SavedModel(
@@ -287,6 +290,7 @@ def results(out: str | Path) -> pd.DataFrame:
 
     Example:
         >>> frame = results("reports/reference")
-        >>> frame[frame.changes == ""].groupby(["backbone", "method"])["test_auc"].mean()
+        >>> sorted(set(frame[frame["changes"] == ""]["backbone"]))
+        ['boosted_trees', 'dcnv2', 'dnn', 'logistic_regression']
     """
     return table_of_runs(Path(out))

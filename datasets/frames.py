@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 
 from datasets.catalog.custom import TYPES
 from datasets.describe import propose_for
@@ -45,13 +46,18 @@ def polars_frame(frame: object) -> pl.DataFrame:
     Raises:
         DataError: it is no frame, or a column of it holds values of several kinds.
     """
+    import pandas as pd  # slow to import
+
     if isinstance(frame, pl.DataFrame):
         return frame
+    if not isinstance(frame, pd.DataFrame):
+        kind = type(frame).__name__
+        raise DataError(f"rows must be a pandas or polars DataFrame, got a {kind}")
     try:
-        return pl.from_pandas(frame)  # type: ignore[call-overload]
+        return pl.DataFrame(pa.Table.from_pandas(frame, preserve_index=False))
     except (TypeError, ValueError) as error:  # those of pyarrow are among them
         reason = " ".join(str(error).split())
-        raise DataError(f"rows must be a pandas or polars DataFrame: {reason}") from None
+        raise DataError(f"the frame cannot be read ({reason}); mend or drop the column") from None
 
 
 def keep_frame(frame: pl.DataFrame, folder: Path, given: Mapping[str, object]) -> KeptFrame:
@@ -78,7 +84,10 @@ def keep_frame(frame: pl.DataFrame, folder: Path, given: Mapping[str, object]) -
     if not all(key in given for key in WHOLE):
         label = given.get("label")
         wanted = label if isinstance(label, str) else None
-        proposal = propose_for([kept / ROWS], label=wanted)
+        try:
+            proposal = propose_for([kept / ROWS], label=wanted)
+        except DataError as error:  # its remedy is one of the command line
+            raise DataError(str(error).replace("--label", "label=")) from None
         content, lines = tomllib.loads(toml_text(proposal)), tuple(remarks(proposal))
     return KeptFrame(_written(_merged(content, given), kept), lines)
 

@@ -155,6 +155,11 @@ def params_of(config: RunConfig, values: Mapping[str, Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, value in values.items():
         meant = [full for full in known if name in (full, full.partition(".")[2])]
+        if not meant and hasattr(config.protocol, name):
+            raise ConfigError(
+                f"{name!r} is no hyper-parameter: the protocol {config.protocol.name!r} of the"
+                f" preset has {getattr(config.protocol, name)} for all methods"
+            )
         if not meant:
             raise ConfigError(
                 f"unknown hyper-parameter {name!r} of {config.model}; available: {', '.join(known)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import random
 
 import numpy as np
@@ -14,7 +15,7 @@ from benchmark import api
 from benchmark.config import ConfigError
 from benchmark.planning.hyperparameters import params_of
 from benchmark.store.files import RecordError
-from benchmark.store.plan import read_plan
+from benchmark.store.plan import Plan, read_plan, write_plan
 from benchmark.store.records import RunStore
 from benchmark.store.trials import Tuned
 from datasets.spec import DataError
@@ -121,15 +122,20 @@ def test_a_training_leaves_the_streams_and_threads_of_its_process(log):
         ({"method": "stars"}, r"Unknown method 'stars'\. Available: adasparse, .*, star\."),
         ({"backbone": "boosted"}, r"Unknown backbone 'boosted'\. Available: dcnv2, dnn\."),
         ({"bata": 3.0}, r"unknown hyper-parameter 'bata' of dnn\+star; available: .*method\.mom"),
+        (
+            {"learning_rate": 0.1},
+            "'learning_rate' is no .* 'smoke' of the preset has 0.001 for all",
+        ),
         ({"momentum": 3.0}, "momentum"),
         ({"dropout": -1}, r"dropout must be in \[0, 1\), got -1"),
+        ({"log": "tiny.toml"}, "train takes a log of `load`, got a str; load it first"),
         ({"seed": 1.5}, r"seed must be a whole number from 0 on, got 1\.5"),
         ({"dropout": 0, "regularisers.dropout": 0}, r"'regularisers\.dropout' is given twice"),
     ],
 )
 def test_a_training_refuses(log, words, reason):
     with pytest.raises(ConfigError, match=reason):
-        api.train(log, **words)
+        api.train(**{"log": log} | words)
 
 
 def test_a_name_of_two_values_is_said_in_full(make_config):
@@ -161,7 +167,7 @@ def test_numbers_of_numpy_and_whole_ones_are_the_same_run(make_config):
         ),
         ({"log": "kuairand", "preset": "fast"}, ConfigError, "unknown preset 'fast'; available"),
         ({"log": "kuairand", "label": "click"}, DataError, "a description is of a frame"),
-        ({"log": [1, 2]}, DataError, "rows must be a pandas or polars DataFrame"),
+        ({"log": [1, 2]}, DataError, "rows must be a pandas or polars DataFrame, got a list"),
     ],
 )
 def test_loading_refuses(words, kind, reason):
@@ -184,6 +190,32 @@ def test_the_frame_of_results_has_a_row_for_each_slot():
         assert row[name] == (tuple(value) if isinstance(value, list) else value)
     assert (frame["changes"] == "").sum() > 20
     assert "domain-blind" in " ".join(frame["changes"])
+
+
+def test_results_say_why_a_slot_has_no_run(make_config, tmp_path):
+    open_, failed, waiting = (make_config(seed=seed, draw=2) for seed in (1, 2, 3))
+    store = RunStore(tmp_path)
+    store.write_error(failed, "it broke", "")
+    slots = {config.slot_id: config for config in (open_, failed, waiting)}
+    write_plan(store, Plan(preset="quick", slots=slots, waiting={waiting.slot_id: ""}))
+
+    frame = api.results(tmp_path)
+
+    assert frame["state"].tolist() == ["missing", "failed", "missing"]
+    assert frame["reason"].tolist() == ["not run yet", "it broke", "waits for tuning"]
+    assert frame["run_id"].isna().tolist() == [False, False, True]
+    assert frame["method.beta"].isna().tolist() == [False, False, True]
+    assert frame["draw"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_module_are_true(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    found = doctest.testmod(api)
+
+    assert found.attempted > 4
+    assert found.failed == 0
 
 
 def test_results_of_a_folder_without_runs_say_so(tmp_path):
