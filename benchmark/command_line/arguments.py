@@ -28,8 +28,8 @@ SELECTING = (  # the flags that say what is run, studies apart
 EXAMPLES = """\
 examples:
   python run_all.py                    the quick comparison on the embedded data, then the report
-  python run_all.py --preset smoke --data kuairand --data-dir path/to/kuairand_pure
-  python run_all.py --data my_log.csv    writes my_log.toml, which says what to check in it
+  python run_all.py --preset smoke --data kuairand --download
+  python run_all.py --data my_log.csv  writes my_log.toml beside it, which says what to check
   python run_all.py --data my_log.toml --methods plain adasparse --seeds 5
   python run_all.py --only controls    one study alone; --list studies says what each asks
   python run_all.py --report-only      the report again, from the run folders
@@ -295,7 +295,7 @@ def _add_alternatives(parser: Parser) -> None:
     instead.add_argument(
         "--sys-info", action="store_true", help="versions and machine, for a bug report"
     )
-    instead.add_argument("--version", action="store_true", help="of this program, with its commit")
+    instead.add_argument("--version", action="store_true", help="name, version and commit")
 
 
 def usable_cores() -> int:

@@ -224,7 +224,10 @@ def _total_line(parts: list[StudyPart], clock: _Clock, jobs: int) -> str:
     trials = sum(len(part.searches) for part in parts) * clock.selection.num_trials
     cells = sum(part.num_added for part in parts)
     seconds = wall_seconds([each for part in parts for each in clock.of_part(part)], jobs)
-    time = f"{_about(seconds)} with {counted(jobs, 'job')}, longer where later epochs still help"
+    time = (
+        f"{_about(seconds)} with {counted(jobs, 'job')} on the CPU, longer where later epochs"
+        " still help"
+    )
     if math.isnan(seconds):
         why = f"nobody has counted the rows of {', '.join(clock.unknown)}"
         time = f"time unknown: {why if clock.unknown else 'a model could not be measured'}"
@@ -272,7 +275,7 @@ def _logs_line(selection: Selection) -> str:
         if change.split is not None
     }
     again = f", and {len(splits)} that are split another way" if splits else ""
-    return f"{len(named)} logs to prepare{again}"
+    return f"{counted(len(named), 'log')} to prepare{again}"
 
 
 def _seeds_text(selection: Selection, log: str) -> str:

@@ -105,8 +105,9 @@ def _data_lines(name: str) -> list[str]:
     try:
         entry.read_raw(entry.default_dir)
     except DataError:
-        how = "fetches them" if source.way == "download" else "says where to get them"
-        return [*citation, f"files: not there; python -m datasets.download {name} {how}"]
+        by_hand = f"python -m datasets.download {name} says where to get them"
+        how = "--download fetches them" if source.way == "download" else by_hand
+        return [*citation, f"files: not there; {how}"]
     return [*citation, f"files: in {entry.default_dir}"]
 
 

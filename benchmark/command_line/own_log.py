@@ -22,13 +22,15 @@ REMARKS = ("leaks: ", "check ")  # that stand in no line of a description
 
 def undescribed(words: Sequence[str]) -> list[str]:
     """The words of --data that are files or folders of a log, not its description."""
-    return [
-        word
-        for word in words
-        if not word.endswith(".toml")
-        and catalog.source_of(word)[0].partition(catalog.DRAW_MARK)[0] not in catalog.available()
-        and Path(word).exists()
-    ]
+    return [word for word in words if not word.endswith(".toml") and _is_path(word)]
+
+
+def _is_path(word: str) -> bool:
+    """True of what exists; a name of the catalog is that of its log, whatever exists."""
+    names = catalog.available()
+    if catalog.source_of(word)[0].partition(catalog.DRAW_MARK)[0] in names:
+        return word not in names and Path(word).is_file()
+    return Path(word).exists()
 
 
 def describe(words: Sequence[str], given: Sequence[str]) -> list[str]:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from models.interfaces import MethodEntry
 
 FIELD_SIZE = 1_000
-NUM_ROWS = 8_192
-MOST_STEPS, MOST_SECONDS = 10, 0.3  # of one measurement, whichever comes first
+NUM_ROWS, NUM_SCORED = 8_192, 2_048
+MOST_STEPS, MOST_SECONDS = 5, 0.1  # of one measurement, whichever comes first
 START_SECONDS = 5.0  # of a worker, which imports torch
 RUN_SECONDS = 0.3  # of a final run, for its latencies, counts and files
 FEW_TASKS, MANY_TASKS = 20, 500  # values of a representative column, and of a partition
@@ -125,8 +125,8 @@ def _measured(work: Work) -> Pace:
     model, optimizer = model_on(schema, work.protocol, work.backbone, work.method)
     step_seconds = _seconds_of(training_step(model, optimizer, split))
     model.eval()
-    score_seconds = _seconds_of(lambda: predict(model, rows, range(NUM_ROWS)))
-    return Pace(step_seconds / work.protocol.batch_size, score_seconds / NUM_ROWS)
+    score_seconds = _seconds_of(lambda: predict(model, rows, range(NUM_SCORED)))
+    return Pace(step_seconds / work.protocol.batch_size, score_seconds / NUM_SCORED)
 
 
 def _pace_of_reference(work: Work) -> Pace:

@@ -259,7 +259,9 @@ def test_dry_run_counts_the_rows_of_a_small_log(front_door, tiny_log):
     lines = front_door(*words, "--trials", 0).stdout.splitlines()
 
     assert f"{tiny_log}: about 1,200 train rows, 10 seeds for each cell" in lines
-    assert "0 trials and 10 cells, about 32 s with 1 job" in lines[-1]  # 10 x 2 epochs x 1.2 s
+    assert (
+        "0 trials and 10 cells, about 32 s with 1 job on the CPU" in lines[-1]
+    )  # 10 x 2 epochs x 1.2 s
 
 
 def test_dry_run_knows_the_rows_of_a_log_that_was_prepared(front_door, log, tiny_log, monkeypatch):

@@ -76,9 +76,12 @@ def test_an_existing_path_is_a_path(front_door, folder, word, monkeypatch):
 
 def test_a_name_of_the_catalog_is_no_path(front_door, folder):
     (folder / "iaac").mkdir()
+    (folder / "tiny.csv").rename(folder / "iaac" / "tiny.csv")
 
     done = front_door("--data", "iaac", "--data-dir", folder / "iaac")
+    file = front_door("--data", "iaac/tiny.csv")
 
+    assert "wrote its description iaac/tiny.toml" in file.stdout
     assert done.returncode == 2
     assert "--data-dir" in done.stderr
     assert "python -m datasets.download iaac says where to get them" in done.stderr
