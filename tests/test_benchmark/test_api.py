@@ -120,7 +120,7 @@ def test_a_training_leaves_the_streams_and_threads_of_its_process(log):
     ("words", "reason"),
     [
         ({"method": "stars"}, r"Unknown method 'stars'\. Available: adasparse, .*, star\."),
-        ({"backbone": "boosted"}, r"Unknown backbone 'boosted'\. Available: dcnv2, dnn\."),
+        ({"backbone": "boosted"}, r"Unknown backbone 'boosted'\. Available: dcnv2, dnn"),
         ({"bata": 3.0}, r"unknown hyper-parameter 'bata' of dnn\+star; available: .*method\.mom"),
         (
             {"learning_rate": 0.1},
