@@ -9,7 +9,7 @@ COMPILE = $(LOCK_VENV)/bin/python -m piptools compile --quiet --generate-hashes 
 	--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ray reproduce test test-slow speed reference lock clean
+.PHONY: help setup ray reproduce test test-slow speed reference results lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -39,6 +39,12 @@ speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 reference: setup ## make the committed sample of a report anew
 	rm -rf $(addprefix reports/reference/,analysis_plan.toml plan.json runs studies tuning data cost optuna report)
 	$(PY) run_all.py --preset smoke --no-mlflow --out reports/reference
+
+results: setup ## keep the records and the picture behind the README's numbers, of the default run
+	mkdir -p docs/results
+	cp $(foreach name,table1 awareness comparisons sensitivity claims,benchmark/runs/report/tables/$(name).csv) docs/results
+	cp benchmark/runs/report/figures/forest.png docs
+	$(PY) -c "from benchmark.api import results; results('benchmark/runs').to_csv('docs/results/runs.csv', index=False)"
 
 lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARGS=--upgrade takes newer versions
 	$(COMPILE) --output-file requirements.lock pyproject.toml

@@ -30,7 +30,7 @@ def test_predictions_do_not_depend_on_the_size_of_the_pieces(monkeypatch):
         return batch.codes[:, 0].float() * 0.5
 
     whole = predict(predictor, rows, range(2, 7))
-    monkeypatch.setattr("benchmark.training.scoring.BATCH_SIZE", 2)
+    monkeypatch.setattr("models.predictors.BATCH_SIZE", 2)
 
     assert (
         predict(predictor, rows, range(2, 7)).tolist()
