@@ -194,6 +194,12 @@ def real_data():
     return find
 
 
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch):
+    """Take away the code that loaded models put before ours, which later processes would find."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 @pytest.fixture(scope="session")
 def _drawn():
     """The images of the one figure by its numbers: equal tables give equal images."""
