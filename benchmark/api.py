@@ -100,10 +100,11 @@ class ScoringModel:
         Raises:
             DataError: a column is missing, or a value is not allowed.
         """
+        from benchmark.training.frames import polars_rows
         from benchmark.training.process import one_thread  # torch is slow to import
 
         with one_thread():
-            return self.saved.predict_proba(polars_frame(frame))
+            return self.saved.predict_proba(polars_rows(frame, self.saved.encoders.columns))
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a new folder, for `load_model` and `python -m models.predict`.

@@ -14,12 +14,11 @@ import torch
 
 from datasets.command_line import OK, Parser, exit_code
 from datasets.spec import DataError
-from models.saved import ModelError, SavedModel
+from models.saved import SCORE, ModelError, SavedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COLUMN = "p_ctr"
 DESCRIPTION = (
     "Writes the click probability of every row of a file, in its order, as the one column p_ctr."
 )
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _predict(folder: Path, log: Path, out: Path | None) -> int:
     torch.set_num_threads(1)  # as in training, whose logits these then are bit by bit
     model = SavedModel.read(folder)
-    blocks = (pl.DataFrame({COLUMN: scores}) for scores in model.predict_file(log))
+    blocks = (pl.DataFrame({SCORE: scores}) for scores in model.predict_file(log))
     if out is None:
         for place, block in enumerate(blocks):
             sys.stdout.write(block.write_csv(include_header=place == 0))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from models.interfaces import Predictor
 
 FORMAT = 1  # raise it when a folder can no longer be read as before
+SCORE = "p_ctr"  # the column of answers
 MODEL, WEIGHTS, PLUGINS = "model.json", "weights.npz", "plugins"
 
 

@@ -291,11 +291,10 @@ def _seeds_text(selection: Selection, log: str) -> str:
 
 def _runs_text(selection: Selection, log: str, num_seeds: int) -> str:
     """The seeds of a cell, and of a generated log the draws that have them."""
-    seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+    seeds = counted(num_seeds, "seed")
     if not catalog.is_generated(log):
         return seeds
-    num_draws = len(selection.draws_of(log))
-    return f"{num_draws} draw{'s' if num_draws > 1 else ''} x {seeds}"
+    return f"{counted(len(selection.draws_of(log)), 'draw')} x {seeds}"
 
 
 def _about(seconds: float) -> str:

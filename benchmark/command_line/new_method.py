@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from shlex import quote
 
 import models
 from benchmark.config import REFERENCE, ConfigError
-from benchmark.store.environment import ROOT
+from benchmark.store.environment import ROOT, own_program
 from models.registry import ALLOWED_NAMES, available, is_plugin_name
 
 TEMPLATE = Path(models.__file__).parent / "methods" / "_template.py"
@@ -45,12 +44,9 @@ def _next(path: Path) -> list[str]:
     """The commands that check a file, run it beside plain, and test it, for the folder of now."""
     is_here = path.parent == ROOT
     file, out = path, path.with_name(f"{path.stem}_smoke")
-    python = Path(sys.executable)
     if is_here:
         file, out = Path(file.name), Path(out.name)
-    if python.is_relative_to(ROOT):
-        python = python.relative_to(ROOT)
-    program, plugin = quote(str(python)), quote(str(file))
+    program, plugin = quote(str(own_program("python", ROOT))), quote(str(file))
     commands = {
         f"{program} -m models.check {plugin}": "seconds: the contract, in words",
         f"{program} run_all.py --preset smoke --plugin {plugin} --methods plain {path.stem}"

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.store.environment import own_program
 from datasets import catalog
 from datasets.describe import propose_for
 from datasets.spec import DataError
@@ -109,4 +110,5 @@ def _next_command(words: Sequence[str], given: Sequence[str], path: Path) -> str
     call = [str(path) if word == first else word for word in given if word not in others]
     if str(path) not in call:  # a word of several names, with commas between
         call = ["--data", str(path)]
-    return shlex.join(["python", "run_all.py", *call])
+    python = own_program("python", Path.cwd())
+    return shlex.join([str(python), "run_all.py", *call])

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from importlib import metadata
@@ -69,6 +70,17 @@ def machine() -> dict[str, Json]:
         "processor_count": os.cpu_count(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def own_program(name: str, folder: Path) -> Path:
+    """A program of this environment, as seen from a folder where it lies below that.
+
+    Its name alone where the environment has none.
+    """
+    program = Path(sys.executable).with_name(name)
+    if not program.is_file():
+        return Path(name)
+    return program.relative_to(folder) if program.is_relative_to(folder) else program
 
 
 def copy_program(folder: Path) -> None:

@@ -40,9 +40,8 @@ def log_model(client: MlflowClient, run: Run, store: RunStore, final: ShownRun) 
     Raises:
         MlflowException: MLflow cannot be reached or refuses.
     """
-    from benchmark.tracking.pyfunc import SCORE  # torch is slow
-    from benchmark.training.kept import kept_model
-    from models.saved import ModelError
+    from benchmark.training.kept import kept_model  # torch is slow
+    from models.saved import SCORE, ModelError
 
     try:
         kept = kept_model(store, final.config)

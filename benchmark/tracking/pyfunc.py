@@ -7,9 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.training.frames import polars_rows
-from models.saved import SavedModel
-
-SCORE = "p_ctr"  # the column of the answer
+from models.saved import SCORE, SavedModel
 
 
 class RowScorer:

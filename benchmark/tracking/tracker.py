@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from benchmark.config import ConfigError
+from benchmark.store.environment import own_program
 from benchmark.store.files import write_text
 from benchmark.store.records import RunStore
 from benchmark.tracking.cells import cells_of, source_of, winners
@@ -171,7 +171,8 @@ def stored_hint(out: Path, plan: Plan) -> str:
 
 
 def _browse(out: Path, experiment: str) -> str:
-    command = f"{quote(str(_program()))} ui --backend-store-uri {quote(database_uri(out))}"
+    program = quote(str(own_program("mlflow", Path.cwd())))
+    command = f"{program} ui --backend-store-uri {quote(database_uri(out))}"
     page = _page(LOCAL_SERVER, experiment)
     return f"browse: {command} (takes about 20 s to start)\n  then open {page}"
 
@@ -179,18 +180,6 @@ def _browse(out: Path, experiment: str) -> str:
 def _page(server: str, experiment: str) -> str:
     """The page with the runs of an experiment; its own one shows none."""
     return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-
-
-def _program() -> Path:
-    """The `mlflow` of this environment, as seen from the current folder where it lies below that.
-
-    Its name alone where the environment has none.
-    """
-    program = Path(sys.executable).with_name("mlflow")
-    if not program.is_file():
-        return Path(program.name)
-    here = Path.cwd()
-    return program.relative_to(here) if program.is_relative_to(here) else program
 
 
 def _check(uri: str) -> None:

@@ -84,6 +84,15 @@ def test_raw_rows_get_the_probabilities_of_the_run(model, rows):
     assert found.tolist() == model.predict_proba(pl.from_pandas(raw)).tolist()
 
 
+def test_pandas_rows_of_several_types_in_a_column_are_those_of_their_texts(model, rows):
+    few = rows.head(4)
+    mixed = few.assign(
+        item=[text if place % 2 else int(text) for place, text in enumerate(few["item"])]
+    )
+
+    assert model.predict_proba(mixed).tolist() == model.predict_proba(few).tolist()
+
+
 def test_a_saved_model_scores_alike(model, log, tmp_path):
     model.save(tmp_path / "model")
 

@@ -38,7 +38,8 @@ def test_the_next_command_is_the_call_with_the_description(front_door, folder):
     program, script, *words = shlex.split(command.removeprefix("next: "))
     second = front_door(*words)
 
-    assert (program, script) == ("python", "run_all.py")
+    assert shutil.which(program)
+    assert script == "run_all.py"
     assert words == ["--data", "tiny.toml", *flags, "--no-mlflow"]
     assert second.returncode == 0
     assert "tiny.toml: about 1,200 train rows" in second.stdout
@@ -51,7 +52,7 @@ def test_a_description_is_never_overwritten(front_door, folder):
 
     assert done.returncode == 0
     assert "tiny.toml describes it already and stays as it is" in done.stdout
-    assert done.stdout.splitlines()[-1] == "next: python run_all.py --data tiny.toml"
+    assert done.stdout.splitlines()[-1].endswith("/python run_all.py --data tiny.toml")
     assert (folder / "tiny.toml").read_text() == "mine"
 
 

@@ -174,12 +174,6 @@ def test_run_with_a_plugin_alone_is_recorded_under_its_name(run_all, tiny_log):
     assert "domain_gain" in (out / "report" / "tables" / "table1.csv").read_text()
 
 
-def test_front_door_lists_a_plugin(front_door):
-    done = front_door("--list", "methods", "--plugin", HERE / "domain_gain.py")
-
-    assert done.stdout.startswith("domain_gain: ") or "\ndomain_gain: " in done.stdout
-
-
 def test_front_door_refuses_a_bad_plugin_in_one_line(front_door, write):
     done = front_door("--plugin", write("plain.py"))
 
