@@ -22,10 +22,11 @@ from reports.statistics.paired_tests import TEST_LEVEL
 _METRICS = in_words(metric.title for metric in GAINS.values())
 _UNITS = units_text(GAINS.values())
 _NOTES = [
-    f"Means on test. Δ: the model of the last row minus that of the row, run by run, in units of"
-    f" {_UNITS}, with its 95% interval. * p < {TEST_LEVEL}, in either direction: the two-way test"
-    " after Holm's correction. Intervals are not corrected; they and the tests are explained under"
-    " the table of tests.",
+    "The model of the last row against each other model of its backbone, by their means on test."
+    f" Δ: the model of the last row minus that of the row, run by run, in units of {_UNITS}, with"
+    f" its 95% interval. * p < {TEST_LEVEL}, in either direction: the two-way test after Holm's"
+    " correction. Intervals are not corrected; they and the tests are explained under the table of"
+    " tests.",
 ]
 _NAMED_NOTE = (
     f"The model of the last row was named with {FLAG}. Holm's correction is over its comparisons"
