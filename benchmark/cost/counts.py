@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from models.interfaces import AdaptedPredictor
 from models.layers.tables import DomainTable, domain_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from benchmark.config import Json
     from benchmark.training.trainer import Training
@@ -81,16 +82,14 @@ def count_multiply_adds(model: CTRModel, batch: Batch) -> int:
     Torch counts two operations for each. It sees products within autograd functions and batched
     ones, padding included, but neither elementwise work nor embedding look-ups.
     """
-    in_place = {torch.ops.aten.addmm_: _addmm_flops}  # torch leaves it out
-    counter = FlopCounterMode(display=False, custom_mapping=in_place)
     was_training = model.training
     model.eval()
     with torch.no_grad():
         model(batch)  # first, so that what a model keeps between passes is not counted
-        with counter:
+        with _Operations() as counted:
             model(batch)
     model.train(was_training)
-    return counter.get_total_flops() // 2
+    return counted.total // 2
 
 
 def _one_domain(rows: EncodedRows, n: int) -> Batch:
@@ -105,8 +104,36 @@ def _adapted_copies(predictor: Predictor) -> int:
     return sum(v.numel() for v in predictor.tensors().values() if v.is_floating_point())
 
 
-def _addmm_flops(total: torch.Size, left: torch.Size, right: torch.Size, **_: object) -> int:
-    return 2 * left.numel() * right[1]
+class _Operations(TorchDispatchMode):
+    """Sums torch's formulas over what is dispatched, as its `FlopCounterMode` without gradients.
+
+    That one imports the compiler of torch, which takes a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # whoever skips the compiler imports it first
+
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload,
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        """Do an operation and add what it costs."""
+        named = kwargs or {}
+        found = func(*args, **named)
+        packet = func.overloadpacket
+        if packet is torch.ops.aten.addmm_:  # torch leaves it out
+            packet = torch.ops.aten.addmm
+        if packet in flop_registry:
+            self.total += flop_registry[packet](*args, **named, out_val=found)
+        return found
 
 
 def _domain_buffers(model: CTRModel) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.cost.counts import (
     cost_of,
@@ -25,6 +29,7 @@ from tests.test_benchmark.cost_formulas import BACKBONES as FORMULAS_OF_BACKBONE
 from tests.test_benchmark.cost_formulas import METHODS as FORMULAS_OF_METHODS
 from tests.test_benchmark.cost_formulas import work_of
 
+ROOT = Path(__file__).resolve().parents[2]
 # d = 8, E_d = 6, layers 8 -> 3 -> 2 -> 1; 14 codes; 3 seen domains
 SCHEMA = random_schema((4, 3, 2, 5), num_domains=3)
 TINY = replace(COMPACT, embedding_dim=2, hidden_dims=(3, 2))
@@ -151,6 +156,41 @@ def test_formula_is_what_torch_counts(backbone, shape, method, options):
             random_rows(SCHEMA, len(ids)).range(0, len(ids)), domain_id=ids, task_id=ids
         )
         assert count_multiply_adds(model, batch) == work.of(len(ids), domains)
+
+
+@pytest.mark.parametrize(("backbone", "shape", "method", "options"), CELLS)
+def test_count_is_that_of_the_counter_of_torch(backbone, shape, method, options):
+    _, model = make(backbone, method, options, **shape)
+    batch = random_rows(SCHEMA, 24).range(0, 24)
+    in_place = {torch.ops.aten.addmm_: lambda _, left, right, **__: 2 * left.numel() * right[1]}
+    counter = FlopCounterMode(display=False, custom_mapping=in_place)
+
+    found = count_multiply_adds(model, batch)
+
+    with torch.no_grad():
+        model.eval()(batch)  # keeps what is computed once for all passes
+        with counter:
+            model(batch)
+    assert 2 * found == counter.get_total_flops() > 0
+
+
+def test_counting_imports_next_to_nothing():
+    program = (
+        "import sys\n"
+        "from benchmark.cost.counts import multiply_adds\n"
+        "from benchmark.cost.random_log import model_on, random_rows, random_schema\n"
+        "from benchmark.protocol import COMPACT\n"
+        "schema = random_schema((4, 3, 2, 5), num_domains=3)\n"
+        "model, _ = model_on(schema, COMPACT, 'dnn', 'star')\n"
+        "rows, before = random_rows(schema, 1), len(sys.modules)\n"
+        "assert multiply_adds(model, rows)['multiply_adds'] > 0\n"
+        "print(len(sys.modules) - before)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20
 
 
 def test_mean_over_a_bag_is_counted():
