@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from benchmark.metrics import domain_metrics, evaluate, expected_domain_metrics
 from benchmark.store.files import write_arrays, write_parquet, write_text
@@ -59,6 +58,8 @@ def _affinity(
     domain: NDArray[np.int64], value: NDArray[np.int32], num_domains: int
 ) -> NDArray[np.float64]:
     """The Bhattacharyya coefficients (D, D) of the domains' shares of one field's values."""
+    from scipy import sparse  # slow to import, and a worker needs none
+
     ones = np.ones(domain.size)
     counts = sparse.csr_array((ones, (domain, value)), shape=(num_domains, int(value.max()) + 1))
     counts.sum_duplicates()
