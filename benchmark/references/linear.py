@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from dataclasses import dataclass
 from itertools import accumulate
@@ -108,7 +107,6 @@ def fit_linear(config: LogisticRegressionConfig, rows: FitRows, _seed: int) -> L
     """Fit on train; the optimum is unique, so that neither seed nor dev has a part in it."""
     from sklearn.linear_model import LogisticRegression
 
-    start = time.perf_counter()
     features = features_of(rows.schema, joint_domain=config.joint_domain)
     model = LogisticRegression(
         C=config.inverse_regularisation, solver="lbfgs", tol=TOLERANCE, max_iter=MAX_ITERATIONS
@@ -121,7 +119,6 @@ def fit_linear(config: LogisticRegressionConfig, rows: FitRows, _seed: int) -> L
         logger.warning("logistic regression: %s", str(warning.message).splitlines()[0])
     training = Training(
         steps=steps,
-        step_seconds=time.perf_counter() - start,
         sample_visits=steps * len(rows.train),
         stopped_by="fit",
     )

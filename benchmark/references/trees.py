@@ -6,7 +6,6 @@ Target encoding: a code becomes the smoothed click rate of the train rows that h
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -165,7 +164,6 @@ def fit_trees(config: BoostedTreesConfig, rows: FitRows, seed: int) -> TreesScor
     """Fit on train, and keep as many trees as do best on dev."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    start = time.perf_counter()
     features = features_of(rows.schema, joint_domain=True)
     folds = seeded_folds(len(rows.train), np.random.default_rng(derived_seed(seed, "folds")))
     model = HistGradientBoostingClassifier(
@@ -181,7 +179,6 @@ def fit_trees(config: BoostedTreesConfig, rows: FitRows, seed: int) -> TreesScor
         model.fit(encoded, labels_of(rows.train))
     training = Training(
         steps=config.max_iter,
-        step_seconds=time.perf_counter() - start,
         sample_visits=config.max_iter * len(rows.train),
         stopped_by="fit",
     )
