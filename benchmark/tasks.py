@@ -36,6 +36,7 @@ class Outcome:
 
     task: Task
     seconds: float
+    cpu_seconds: float
     error: str = ""
     detail: str = ""
 

@@ -106,6 +106,14 @@ def test_records_say_where_they_were_made(finished):
         assert environment["packages"]["torch"]
 
 
+def test_records_have_the_time_by_both_clocks(finished):
+    for record in read_records(finished[0]):
+        for name in ("train_seconds", "evaluate_seconds", "step_milliseconds"):
+            clock, unit = name.split("_")
+            assert record.timing[name] > 0.0
+            assert record.timing[f"{clock}_cpu_{unit}"] > 0.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["kuairand", "kuairand_pure"], ["iaac", "iaac"]])
 def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, words):

@@ -8,7 +8,6 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tasks import Outcome, RunTask
+from benchmark.training.clock import Seconds
 from models.own_code import one_line
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ def run_tasks(source: TaskSource, num_workers: int) -> Generator[Outcome]:
     """
     while interrupted := (yield from _run_in_pool(source, num_workers)):
         for task in interrupted:
-            start = time.perf_counter()
+            start = Seconds.now()
             if (yield from _run_in_pool(_Single(task, source), 1)):
-                death = Outcome(task=task, seconds=time.perf_counter() - start, error=DEATH)
+                wall = start.passed().wall  # at most this was CPU time, in one thread
+                death = Outcome(task=task, seconds=wall, cpu_seconds=wall, error=DEATH)
                 source.settle(death)
                 yield death
 
@@ -127,7 +128,7 @@ def attempt(task: Task, do: Callable[[Any], None]) -> Outcome:
 
     A plug-in that leaves by `sys.exit` is one too.
     """
-    start = time.perf_counter()
+    start = Seconds.now()
     error = detail = ""
     try:
         do(task)
@@ -136,7 +137,8 @@ def attempt(task: Task, do: Callable[[Any], None]) -> Outcome:
             raise
         error = one_line(failure)
         detail = traceback.format_exc()
-    return Outcome(task=task, seconds=time.perf_counter() - start, error=error, detail=detail)
+    spent = start.passed()
+    return Outcome(task=task, seconds=spent.wall, cpu_seconds=spent.cpu, error=error, detail=detail)
 
 
 def _is_of_the_disk(failure: BaseException, out: Path) -> bool:

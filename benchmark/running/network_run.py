@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
+from benchmark.training.clock import Seconds
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import MaskMeter, keep_trial, summary
@@ -62,15 +62,15 @@ def train_cell(config: RunConfig, data: PreparedData, device: str) -> RunResult:
     set_up_torch(device)
     logger.info("start %s on %s", config.title, device)
     began = datetime.now(UTC)
-    start = time.perf_counter()
+    start = Seconds.now()
     run = _Run(config, data, device, last="test")
     initial = run.initial_masks()
     training = run.train()
-    trained = time.perf_counter()
+    trained = Seconds.now()
     predictor = run.predictor()
     predictions, masks = run.predict(predictor)
     metrics = run.metrics(predictions, predictor)
-    evaluated = time.perf_counter()
+    evaluated = Seconds.now()
     result = RunResult(
         metrics=metrics,
         training=summary(training),
@@ -87,15 +87,16 @@ def train_cell(config: RunConfig, data: PreparedData, device: str) -> RunResult:
         weights=weights_of(run.model, predictor),
         timing={
             "started": began.isoformat(timespec="seconds"),
-            "train_seconds": trained - start,
-            "evaluate_seconds": evaluated - trained,
+            **start.until(trained).named("train"),
+            **trained.until(evaluated).named("evaluate"),
             "step_milliseconds": 1e3 * training.step_seconds / training.steps,
+            "step_cpu_milliseconds": 1e3 * training.step_cpu_seconds / training.steps,
             "train_rows_per_second": training.sample_visits / training.step_seconds,
             **latency(predictor, run.rows),
         },
         environment=environment_of(device),
     )
-    logger.info("end %s after %.1f s", config.title, time.perf_counter() - start)
+    logger.info("end %s after %.1f s", config.title, start.passed().wall)
     return result
 
 
@@ -108,7 +109,7 @@ def run_trial(task: TrialTask) -> None:
     """
     set_up_torch(task.device)
     logger.info("start %s on %s", task.title, task.device)
-    start = time.perf_counter()
+    start = Seconds.now()
     run = _Run(task.config, task.data, task.device, last="dev")
     training = run.train()
     epochs = training.steps / run.split.steps_per_epoch

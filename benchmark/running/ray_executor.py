@@ -116,7 +116,9 @@ def _collect(reference: ObjectRef, task: Task) -> Outcome:
     try:
         outcome, files = ray.get(reference)
     except RayError as error:
-        return Outcome(task=task, seconds=0.0, error=_line(error), detail=str(error))
+        return Outcome(
+            task=task, seconds=0.0, cpu_seconds=0.0, error=_line(error), detail=str(error)
+        )
     write_files(task.out, files)
     return replace(outcome, task=task)
 

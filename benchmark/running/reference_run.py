@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from benchmark.references.registry import fit
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.training import scoring
+from benchmark.training.clock import Seconds
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import keep_trial, summary
 
@@ -29,9 +30,9 @@ def run_cell(cell: RunTask) -> None:
         OSError: the output folder cannot be written.
     """
     set_up_torch("cpu")
-    began, start, data = datetime.now(UTC), time.perf_counter(), cell.data
+    began, start, data = datetime.now(UTC), Seconds.now(), cell.data
     scorer = fit(cell.config, data, cell.config.seed)
-    trained = time.perf_counter()
+    trained = Seconds.now()
     rows = data.rows()
 
     def logits_of(span: range) -> NDArray[np.float32]:
@@ -41,7 +42,7 @@ def run_cell(cell: RunTask) -> None:
     candidates = scoring.candidate_logits(data, logits_of)
     test, known = predictions.filter(split="test"), scoring.p_click(data, "test")
     metrics = scoring.scores(data, predictions)
-    evaluated = time.perf_counter()
+    evaluated = Seconds.now()
     training = scorer.training
     result = RunResult(
         metrics=metrics,
@@ -58,8 +59,8 @@ def run_cell(cell: RunTask) -> None:
         candidates=candidates,
         timing={
             "started": began.isoformat(timespec="seconds"),
-            "train_seconds": trained - start,
-            "evaluate_seconds": evaluated - trained,
+            **start.until(trained).named("train"),
+            **trained.until(evaluated).named("evaluate"),
         },
         environment=environment_of("cpu"),
     )
@@ -73,7 +74,8 @@ def run_trial(task: TrialTask) -> None:
         OSError: the output folder cannot be written.
     """
     set_up_torch("cpu")
-    start = time.perf_counter()
+    start = Seconds.now()
     training = fit(task.config, task.data, task.config.seed).training
     epochs = training.sample_visits / len(task.data.split["train"])
-    keep_trial(task, training, epochs=epochs, passes_per_visit=1.0, start=start)
+    on_cpu = replace(task, device="cpu")
+    keep_trial(on_cpu, training, epochs=epochs, passes_per_visit=1.0, start=start)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
 
-SCHEMA_VERSION = 9  # 9: weights hold what a predictor keeps beside its model, each once
+SCHEMA_VERSION = 10  # 10: CPU time beside that of the wall clock
 SEAL = "seal"
 UNSEALED = ("timing", "environment", SEAL)  # what equal files may differ in
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BEST = "best.json"
 SEARCHED = ("dataset", "draw", "partition", "backbone", "method", "num_trials")  # in that file
+_CLOCKS = ("seconds", "cpu_seconds")
 TrialState = Literal["complete", "failed"]
 
 
@@ -28,8 +29,8 @@ class Trial:
     the best checkpoint, None if the trial failed, and then `error` says why in a line and `detail`
     is the traceback, if there is one. `sample_visits` counts
     rows in the loss, `row_passes` forward and backward passes of a row; a method that passes rows
-    several times per row in the loss has more of them. Equal trials differ in `seconds` and
-    `environment` alone.
+    several times per row in the loss has more of them. Equal trials differ in both `seconds`, of
+    the wall clock and of CPU time, and in `environment` alone.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Trial:
     sample_visits: int = 0
     row_passes: float = 0.0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     environment: Mapping[str, Json] | None = None
 
 
@@ -98,7 +100,7 @@ def write_trial(folder: Path, trial: Trial) -> None:
         OSError: the folder is not writable or the disk is full.
     """
     content = asdict(trial) | {"config": trial.config.to_json(), "run_id": trial.config.run_id}
-    timing = {"seconds": content.pop("seconds")}
+    timing = {name: content.pop(name) for name in _CLOCKS}
     environment = content.pop("environment")
     write_sealed(
         trial_path(folder, trial.index), content | {"timing": timing, "environment": environment}
@@ -114,12 +116,12 @@ def read_trial(folder: Path, index: int) -> Trial:
     path = trial_path(folder, index)
     content = read_sealed(path)
     with named_damage(path):
-        names = Trial.__dataclass_fields__.keys() - {"config", "seconds", "detail"}
+        names = Trial.__dataclass_fields__.keys() - {"config", "detail", *_CLOCKS}
         return Trial(
             config=RunConfig.from_json(content["config"]),
-            seconds=content["timing"]["seconds"],
             detail=content.get("detail", ""),  # trials of older stores have none
             **{name: content[name] for name in names},
+            **{name: content["timing"][name] for name in _CLOCKS},
         )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from benchmark.store.trials import Trial
 
 KEY_LENGTH = 12
+_OF_TRIALS = ("epochs", "row_passes", "seconds", "cpu_seconds")
 MAIN = "main"  # the study whose best cell is the winner
 SEAL = "seal"  # the tag that changes with what a run found
 OWN = ("seed", "draw", "data_fingerprint")  # of the runs of a cell
@@ -363,7 +364,7 @@ def _trial(out: Path, search: Search, trial: Trial) -> ShownRun:
     path, config = trial_path(out / search.folder, trial.index), trial.config
     ended = path.stat().st_mtime
     own = {"search": search.folder} | ({"error": trial.error} if trial.error else {})
-    metrics = {name: float(getattr(trial, name)) for name in ("epochs", "row_passes", "seconds")}
+    metrics = {name: float(getattr(trial, name)) for name in _OF_TRIALS}
     if trial.value is not None:
         metrics[f"dev/{config.protocol.selection_metric}"] = trial.value
     return ShownRun(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json
     from benchmark.tasks import TrialTask
+    from benchmark.training.clock import Seconds
     from benchmark.training.trainer import Training
     from datasets.loader import Batch
     from datasets.prepare import PreparedData
@@ -115,13 +115,14 @@ def _column(data: PreparedData, split: SplitName, column: int) -> NDArray:
 
 
 def keep_trial(
-    task: TrialTask, training: Training, *, epochs: float, passes_per_visit: float, start: float
+    task: TrialTask, training: Training, *, epochs: float, passes_per_visit: float, start: Seconds
 ) -> None:
-    """Write a complete trial that began at `start` of the performance counter.
+    """Write a complete trial that began at `start`.
 
     Raises:
         OSError: the output folder cannot be written.
     """
+    spent = start.passed()
     trial = Trial(
         index=task.index,
         config=task.config,
@@ -132,7 +133,8 @@ def keep_trial(
         epochs=epochs,
         sample_visits=training.sample_visits,
         row_passes=training.sample_visits * passes_per_visit,
-        seconds=time.perf_counter() - start,
+        seconds=spent.wall,
+        cpu_seconds=spent.cpu,
         environment=environment_of(task.device),
     )
     write_trial(task.out / task.folder, trial)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Literal
 
 import torch
+
+from benchmark.training.clock import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,6 +73,7 @@ class Training:
     history: list[dict[str, float | str]] = field(default_factory=list)
     steps: int = 0
     step_seconds: float = 0.0
+    step_cpu_seconds: float = 0.0
     sample_visits: int = 0
     candidates: int = 0
     best_step: int = 0
@@ -143,9 +145,11 @@ def all_batches(model: CTRModel, rows: TrainRows, generator: torch.Generator) ->
 def _one_step(
     model: CTRModel, batch: Batch, optimizer: ProtocolAdam, training: Training, steps_per_epoch: int
 ) -> float:
-    start = time.perf_counter()
+    start = Seconds.now()
     loss = model.method.update(model, batch, optimizer)
-    training.step_seconds += time.perf_counter() - start
+    spent = start.passed()
+    training.step_seconds += spent.wall
+    training.step_cpu_seconds += spent.cpu
     training.steps += 1
     training.sample_visits += model.method.loss_rows(len(batch))
     _check_finite(loss, "loss", training.steps / steps_per_epoch)

@@ -206,4 +206,6 @@ def _failed(task: TrialTask, outcome: Outcome) -> Trial:
         error=outcome.error,
         detail=outcome.detail,
         seconds=outcome.seconds,
+        cpu_seconds=outcome.cpu_seconds,
+        environment={"device": task.device},
     )

@@ -39,7 +39,9 @@ def value_of(config):
 def do(task, fails=lambda task: False):
     """What a worker does, without training."""
     if fails(task):
-        return Outcome(task=task, seconds=0.1, error="NonFiniteLossError: the loss is nan")
+        return Outcome(
+            task=task, seconds=0.1, cpu_seconds=0.1, error="NonFiniteLossError: the loss is nan"
+        )
     if isinstance(task, TrialTask):
         trial = Trial(
             index=task.index,
@@ -51,7 +53,7 @@ def do(task, fails=lambda task: False):
         write_trial(task.out / task.folder, trial)
     else:
         RunStore(task.out).write(task.config, RESULT)
-    return Outcome(task=task, seconds=0.1)
+    return Outcome(task=task, seconds=0.1, cpu_seconds=0.1)
 
 
 def work(agenda, *, num_workers=2, rng=None, limit=None, fails=lambda task: False):

@@ -31,7 +31,7 @@ def do_trials(agenda, limit=None):
             index=task.index, config=task.config, params=task.params, state="complete", value=value
         )
         write_trial(task.out / task.folder, trial)
-        agenda.settle(Outcome(task=task, seconds=0.1))
+        agenda.settle(Outcome(task=task, seconds=0.1, cpu_seconds=0.1))
         done.append(task)
     return done
 
