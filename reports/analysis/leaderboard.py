@@ -17,7 +17,7 @@ from reports.reading.load import Runs
 from reports.reading.names import BASELINE, CEILING, REFERENCE
 
 COSTS = {  # of which a model's multiple is known, and its name in `Runs.costs`
-    "training": "train_seconds",
+    "training": "train_compute_seconds",
     "latency": "latency_batch256_p50_milliseconds",
     "parameters": "served_parameters",
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmark.config import Json
 from benchmark.store.slots import WAITING
 from benchmark.store.trials import Tuned
+from reports.reading.clock import clock_of, unit
 from reports.reading.keys import Cell, partition_of
 from reports.reading.ledger import SearchTrials, budget_errors, origin
 from reports.reading.load import Runs
@@ -54,10 +55,12 @@ def _budget(searches: Sequence[SearchTrials], *, is_equal: bool) -> str:
     claim = " Of a log every cell had the same number." if is_equal else ""
     is_twice = any(entry.search.number > 1 for entry in searches)
     again = " The networks of Table 1 were searched a second time, for other cells." * is_twice
+    seconds = sum(entry.seconds for entry in searches)
+    of_clock = unit("s", clock_of(trial.environment for trial in trials))
     return (
         f"Budget: {' or '.join(map(str, planned))} trials for each method on each backbone, in one"
         f" search of structure, own values and regularisers.{claim}{again} In all {len(trials):,}"
-        f" trials ({failed:,} failed) took {sum(trial.seconds for trial in trials):,.0f} s and"
+        f" trials ({failed:,} failed) took {seconds:,.0f} {of_clock} and"
         f" {sum(trial.sample_visits for trial in trials):,} rows in the loss."
     )
 

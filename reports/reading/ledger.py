@@ -13,6 +13,7 @@ from benchmark.config import Json, RunConfig
 from benchmark.protocol import TUNING, Protocol
 from benchmark.store.plan import Plan, Search
 from benchmark.store.trials import Trial, read_trials, unequal
+from reports.reading.clock import seconds_of
 from reports.reading.keys import family_of
 
 
@@ -33,6 +34,11 @@ class SearchTrials:
     def dev_values(self) -> list[float]:
         """The dev values of the complete trials, by index."""
         return [trial.value for trial in self.trials if trial.value is not None]
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all trials, by the clock of each."""
+        return sum(map(seconds_of, self.trials))
 
     @property
     def paper_value(self) -> float:

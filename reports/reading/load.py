@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -20,6 +21,7 @@ from benchmark.store.plan import read_plan
 from benchmark.store.records import RunRecord, RunStore, SlotState
 from benchmark.store.slots import outcome_of
 from datasets.spec import DOMAIN_IDS, SplitKind
+from reports.reading.clock import clock_of, times_of
 from reports.reading.keys import (
     BLOCK,
     CELL,
@@ -172,8 +174,17 @@ class Runs:
         )
 
     def costs(self) -> pd.DataFrame:
-        """One row per finished run: its keys, its counts and its times."""
-        return self._frame(record.training | record.cost | record.timing for record in self.records)
+        """One row per finished run: its keys, its counts and its times; see `clock.times_of`."""
+        return self._frame(
+            record.training | record.cost | record.timing | times_of(record)
+            for record in self.records
+        )
+
+    @property
+    def clock(self) -> str:
+        """The clock that times are shown by, see `reading.clock`."""
+        trials = chain.from_iterable(entry.trials for entry in self.searches)
+        return clock_of(one.environment for one in (*self.records, *trials))
 
     def last_values(self) -> pd.DataFrame:
         """One row per finished run: its keys, and the last row of its history."""

@@ -14,6 +14,7 @@ from benchmark.store.trials import best_of
 from reports.look import columns
 from reports.look.table import Table, TableLayout, number
 from reports.look.units import units_text
+from reports.reading.clock import NOTE, unit
 from reports.reading.keys import BLOCK, CELL, DATA, MODEL
 from reports.reading.ledger import SearchTrials, expected_best, origin
 from reports.reading.load import Runs
@@ -31,7 +32,7 @@ _TUNING = {  # name: heading, digits
     "optimizer_steps": ("Steps", 0),
     "sample_visits": ("Rows in the loss", 0),
     "row_passes": ("Row passes", 0),
-    "seconds": ("Seconds", 1),
+    "seconds": ("Time", 1),
     "paper_value": ("Paper's values", _VALUE_DIGITS),
     "best_value": ("Best", _VALUE_DIGITS),
     "delta": ("Δ", 1),
@@ -43,7 +44,7 @@ _WORK = {  # of a whole budget, which is compared with plain's
     "optimizer_steps": "optimiser steps",
     "sample_visits": "rows in the loss",
     "row_passes": "row passes",
-    "seconds": "seconds",
+    "seconds": "time",
 }
 _INTEGERS = (
     *("planned_trials", "trials", "failed_trials", "guided_trials", "best_trial"),
@@ -52,17 +53,17 @@ _INTEGERS = (
 )
 _NOTES = [
     "A trial is a training on train that is scored on dev; test takes no part. Failed trials are"
-    " part of the budget, though of their work only the seconds are known. One search is all that"
+    " part of the budget, though of their work only the time is known. One search is all that"
     " leads to a cell: it varies the backbone's structure, the method's own values and the"
     " regularisers together.",
     "Own dims count the tuned values of the method, or of a reference; shared dims are the"
     " backbone's structure and the regularisers, of which trial i has the same values for every"
     " method on the backbone: plain, with no values of its own, is searched by them alone. The CSV"
     " file names all.",
-    "Epochs, steps of the optimiser, rows in the loss, row passes and seconds are sums over the"
+    "Epochs, steps of the optimiser, rows in the loss, row passes and times are sums over the"
     " trials. A row counts each time that it enters the loss. A row pass is one forward and"
     " backward pass of a row: MAML has k + 1 for each row in the loss, for its k inner steps pass"
-    " rows too. Seconds depend on the machine.",
+    f" rows too. {NOTE} They depend on the machine.",
     "Paper's values: the dev value of trial 0, which has all values as the papers of method and"
     " backbone give them. Best: that of the chosen trial; Δ is the difference in units of"
     f" {units_text([_SCORE])}. The choice was made on the same dev rows, so the best value is"
@@ -71,7 +72,7 @@ _NOTES = [
     " drawn independently, with replacement, from the values of the complete trials. They were"
     " not: trial 0 is given, and what TPE proposes depends on the trials before.",
     "Final runs are those of the main cell, or of the cell of the second search, with seeds that no"
-    " trial had, and of a generated log on draws that no trial had; rows and seconds (training with"
+    " trial had, and of a generated log on draws that no trial had; rows and times (training with"
     " evaluation) are sums over the finished ones.",
 ]
 
@@ -89,7 +90,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     sizes = [2**power for power in range(most.bit_length())]
     table = pd.DataFrame([_row(entry, sizes) for entry in entries])
     table = table.merge(_final_runs(runs), on=_SEARCH, how="left")
-    table["tuned_from"] = runs.tuned_from
+    table["tuned_from"], table["clock"] = runs.tuned_from, runs.clock
     return table.astype(dict.fromkeys(_INTEGERS, "Int64"))
 
 
@@ -106,19 +107,24 @@ def _count(name: str, row: columns.Row) -> str:
 _FINAL_COLUMNS = (
     columns.text("Final runs", partial(_count, "final_runs")),
     columns.number("Final rows in the loss", "final_sample_visits", 0),
-    columns.number("Final seconds", "final_seconds", 1),
 )
 
 
 def arrange(table: pd.DataFrame) -> TableLayout:
     """One block per data set and backbone."""
+    seconds = unit("s", table["clock"].iloc[0])
+    final_time = columns.number(f"Final time, {seconds}", "final_seconds", 1)
     shown = [
         columns.text("Search", _title),
         columns.text("Trials", partial(_count, "trials")),
         columns.number("Failed", "failed_trials", 0),
         *(
             columns.number(
-                heading, name, digits, signed=name == "delta", unit=_UNITS.get(name, 1.0)
+                f"{heading}, {seconds}" if name == "seconds" else heading,
+                name,
+                digits,
+                signed=name == "delta",
+                unit=_UNITS.get(name, 1.0),
             )
             for name, (heading, digits) in _TUNING.items()
         ),
@@ -127,7 +133,7 @@ def arrange(table: pd.DataFrame) -> TableLayout:
             for name in map(str, table)
             if name.startswith(EXPECTED)
         ),
-        *(columns.where_known("planned_final_runs", one) for one in _FINAL_COLUMNS),
+        *(columns.where_known("planned_final_runs", one) for one in (*_FINAL_COLUMNS, final_time)),
     ]
     guided, total = int(table["guided_trials"].sum()), int(table["trials"].sum())
     source = origin(guided, total, table["tuned_from"].iloc[0])
@@ -166,24 +172,23 @@ def _read_from_files(runs: Runs) -> list[SearchTrials]:
 
 
 def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
-    search, values = entry.search, entry.dev_values
+    search, trials, values = entry.search, entry.trials, entry.dev_values
     own, shared = search.own_dimensions, search.shared_dimensions
-    best = best_of(entry.trials)
+    best = best_of(trials)
     best_value = max(values, default=np.nan)
     return {
         **{name: getattr(search, name) for name in MODEL},
         "search": search.number,
         "planned_trials": search.num_trials,
-        "trials": len(entry.trials),
-        "failed_trials": len(entry.trials) - len(values),
+        "trials": len(trials),
+        "failed_trials": len(trials) - len(values),
         "guided_trials": entry.guided_trials,
         "num_own_dimensions": len(own),
         "own_dimensions": " ".join(own),
         "num_shared_dimensions": len(shared),
         "shared_dimensions": " ".join(shared),
-        **{
-            name: sum(getattr(trial, name) for trial in entry.trials) for name in ("epochs", *_WORK)
-        },
+        **{name: sum(getattr(trial, name) for trial in trials) for name in ("epochs", *_WORK)},
+        "seconds": entry.seconds,
         "paper_value": entry.paper_value,
         "best_value": best_value,
         "delta": best_value - entry.paper_value,
@@ -195,10 +200,10 @@ def _row(entry: SearchTrials, sizes: list[int]) -> dict[str, object]:
 def _final_runs(runs: Runs) -> pd.DataFrame:
     """Per search the planned and finished runs of its cell, and what the finished ones cost."""
     planned = _searched(runs.models)[[*_SEARCH, "planned_runs"]]
-    parts = ["sample_visits", "train_seconds", "evaluate_seconds"]
+    parts = ["sample_visits", "train_compute_seconds", "evaluate_compute_seconds"]
     costs = _searched(runs.costs().reindex(columns=[*CELL, *parts]))
     costs["final_sample_visits"] = costs["sample_visits"]
-    costs["final_seconds"] = costs["train_seconds"] + costs["evaluate_seconds"]
+    costs["final_seconds"] = costs["train_compute_seconds"] + costs["evaluate_compute_seconds"]
     grouped = costs.groupby(_SEARCH)
     done = grouped[list(_FINAL)].sum(min_count=1).assign(final_runs=grouped.size())
     merged = planned.merge(done.reset_index(), on=_SEARCH, how="left").fillna({"final_runs": 0})

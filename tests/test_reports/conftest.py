@@ -49,9 +49,12 @@ COST |= {"served_parameters": 4900, "multiply_adds": 450}
 COST |= {"optimizer_steps": 40, "sample_visits": 10_240}
 TIMING = {
     "started": "2026-01-31T12:00:00+00:00",
-    "train_seconds": 1.5,
-    "evaluate_seconds": 0.5,
-    "step_milliseconds": 37.5,
+    "train_seconds": 3.0,
+    "train_cpu_seconds": 1.5,
+    "evaluate_seconds": 1.0,
+    "evaluate_cpu_seconds": 0.5,
+    "step_milliseconds": 75.0,
+    "step_cpu_milliseconds": 37.5,
 } | {f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))}
 HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]

@@ -76,7 +76,8 @@ class Tuning:
                 epochs=1.5,
                 sample_visits=VISITS,
                 row_passes=passes * VISITS,
-                seconds=1.0 + index,
+                seconds=2.0 + index,
+                cpu_seconds=1.0 + index,
             )
             write_trial(self.out / search.folder, trial)
 

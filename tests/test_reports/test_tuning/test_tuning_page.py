@@ -23,7 +23,7 @@ def test_page_of_equal_searches_says_budget_and_that_it_was_random(tuning: Tunin
     assert "4 trials for each method on each backbone, in one search of structure" in text
     assert "Of a log every cell had the same number." in text
     assert "searched a second time" not in text
-    assert "In all 16 trials (0 failed) took 40 s and 16,000 rows in the loss." in text
+    assert "In all 16 trials (0 failed) took 40 CPU s and 16,000 rows in the loss." in text
     assert "The search was random" in text
     assert "Unequal tuning" not in text
     assert "Tuning is not finished" not in text
