@@ -22,8 +22,8 @@ from benchmark.cost.random_log import (
 )
 from benchmark.protocol import PAPER_PUBLIC
 from benchmark.speed.figures import Measurement, interleaved, ratio
-from benchmark.training.optimizers import DomainAdam
 from benchmark.training.process import set_up_torch
+from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
 from models.layers.tables import RowTable
 

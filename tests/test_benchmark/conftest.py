@@ -13,7 +13,7 @@ from benchmark.running.grid import prepare_log
 from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
 from benchmark.tasks import RunTask
-from benchmark.training import optimizers
+from benchmark.training import adam
 from datasets.spec import VARIANTS
 
 SMOKE = PRESETS["smoke"]
@@ -116,7 +116,7 @@ def train(select, tmp_path):
 @pytest.fixture
 def no_epsilon(monkeypatch):
     """Adam whose epsilon makes no difference wherever it is added."""
-    monkeypatch.setattr(optimizers, "EPSILON", 1e-30)
-    optimizers.missed.cache_clear()
+    monkeypatch.setattr(adam, "EPSILON", 1e-30)
+    adam.missed.cache_clear()
     yield
-    optimizers.missed.cache_clear()
+    adam.missed.cache_clear()

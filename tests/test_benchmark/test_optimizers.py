@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from benchmark.config import Regularisers
-from benchmark.training.optimizers import RowAdam, make_optimizer
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.row_adam import RowAdam
 from models.interfaces import ModelShape
 from models.layers.tables import DomainTable, RowTable
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark.training.optimizers import BETAS, DomainAdam, RowAdam, drift, missed
+from benchmark.training.adam import BETAS, drift, missed
+from benchmark.training.row_adam import DomainAdam, RowAdam
 from models.layers.tables import RowTable
 
 ROWS, DIM, RATE = 40, 3, 1e-2

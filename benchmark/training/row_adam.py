@@ -1,0 +1,254 @@
+"""Adam row by row, for tables of which a step reads few rows.
+
+A step reads few rows of a table, and those that it does not read can wait. A row without a gradient
+still moves along its momentum, less and less. The moves that it has missed have a closed form
+(`adam.Missed`) and are made up for before the row is read: when its table announces a look-up, and
+for all rows when `catch_up` is called, as it is before any evaluation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from benchmark.training.adam import BETAS, DECAY, drift, epsilon, fused_adam, missed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+    from models.layers.tables import RowTable
+
+RADIX_SIZE = 1 << 15  # from here on torch sorts integers by radix, on a CPU
+ROWS_AT_ONCE = 1 << 14  # of all rows, so that they pass through the cache
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """The rows that a look-up reads, and where in it each of them is."""
+
+    rows: Tensor  # (U,) int64, different, in order
+    count: Tensor  # (U,) how often each is read
+    starts: Tensor  # (U,) where in `order` a row's places begin
+    order: Tensor  # (N,) places in the look-up, row by row
+    values: Tensor  # (3, U, K) the rows and their two moments, brought up to date
+
+    def sum(self, gradient: Tensor) -> Tensor:
+        """Sums (U, K) over the places of each row, of a gradient (N, K)."""
+        return functional.embedding_bag(self.order, gradient, self.starts, mode="sum")
+
+
+class RowAdam:
+    """Adam for one table, which reads and writes only the rows that a step looks up.
+
+    The result is dense Adam's up to the place of epsilon (`Missed`), but for the L2
+    penalty. `torch.optim.SparseAdam` differs more: there an absent row stays where it is and keeps
+    its moments.
+
+    Deviation: the L2 penalty of missed steps has no closed form. A row occurring c times in the
+    batch and n times in train gets c / n times what dense Adam adds to its gradient in all the
+    steps of one epoch, so that over an epoch both add the same to the gradient. Adam scales what it
+    is given: it takes the lump as it takes any gradient, where dense Adam, whose second moment has
+    decayed in a long gap, may make much of a small penalty there; and a row that never occurs
+    stays, which dense Adam shrinks.
+    """
+
+    def __init__(
+        self, table: RowTable, learning_rate: float, *, epoch_l2: float, frequency: Tensor
+    ) -> None:
+        """Prepare for a table whose rows occur `frequency` (rows,) times in train.
+
+        `epoch_l2` is the penalty's weight times the steps of one epoch.
+        """
+        self.table = table
+        self.parameters = [table.weight]
+        self.learning_rate = learning_rate
+        # A row and its two moments lie side by side, to be fetched and stored at once; the table's
+        # parameter is a view of the first of the three.
+        rows, self.width = table.weight.shape
+        self.rows = table.weight.new_zeros(rows, 3 * self.width)
+        self.rows[:, : self.width] = table.weight.detach()
+        table.weight.data = self.rows[:, : self.width]
+        self.steps = torch.zeros(())
+        self.last = self.rows.new_zeros(rows, dtype=torch.int32)  # the step that a row is at
+        self.missed = self.rows.new_tensor(missed()).t().contiguous()  # (2, steps)
+        per_occurrence = epoch_l2 / frequency.clamp(min=1).to(self.rows)
+        self.l2_per_occurrence = per_occurrence if epoch_l2 else None  # (rows,)
+        self.decays = self.rows.new_tensor([DECAY, *BETAS]).log()
+        self.looked_up: LookedUp | None = None  # whose moments are not stored yet
+        self.look_ups = 0  # since the last step
+        table.before_look_up = self._look_up
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the rows in the table's sparse gradient; duplicates are summed."""
+        gradient = self.table.weight.grad
+        if gradient is None:
+            return
+        found = self.looked_up
+        if found is None or self.look_ups > 1:  # the gradient need not be of this look-up alone
+            found = self._look_up(gradient._indices()[0])
+        weight, first, second = found.values
+        total = found.sum(gradient._values())  # (U, K)
+        if self.l2_per_occurrence is not None:
+            share = self.l2_per_occurrence.index_select(0, found.rows) * found.count  # (U,)
+            total.addcmul_(weight, share.unsqueeze(1))
+        self.steps += 1
+        fused_adam([weight], [total], ([first], [second]), self.steps, self.learning_rate)
+        self._store()
+        self.look_ups = 0
+
+    @torch.no_grad()
+    def catch_up(self) -> None:
+        """Bring all rows up to date."""
+        self._store()
+        is_late = (self.last > 0) & (self.last < int(self.steps))  # at 0 there is no momentum yet
+        for rows in is_late.nonzero().squeeze(1).split(ROWS_AT_ONCE):
+            self._write(rows, self._up_to_date(rows))
+
+    def release(self) -> None:
+        """Let go of the table, whose rows stay where they are."""
+        self.table.before_look_up = None
+
+    @torch.no_grad()
+    def _look_up(self, ids: Tensor) -> LookedUp:
+        """Have the table's weights ready; the moments are stored with the result of the step."""
+        self._store()
+        self.look_ups += 1
+        ordered, order = _sort(ids.flatten().to(torch.int32))
+        distinct, count = torch.unique_consecutive(ordered, return_counts=True)
+        rows, starts = distinct.long(), count.cumsum(0) - count
+        values = self._up_to_date(rows)
+        self.table.weight.data.index_copy_(0, rows, values[0])
+        self.looked_up = LookedUp(rows, count, starts, order, values)
+        return self.looked_up
+
+    def _up_to_date(self, rows: Tensor) -> Tensor:
+        """Rows (U,) and their moments as they are at the current step: (3, U, K)."""
+        whole = self.rows.index_select(0, rows).view(len(rows), 3, self.width)  # (U, 3, K)
+        weight, first, second = values = whole.transpose(0, 1).contiguous()  # (U, K) each
+        last, now = self.last.index_select(0, rows), int(self.steps)
+        decays = torch.outer(self.decays, (now - last).to(values.dtype)).exp_()  # (3, U)
+        of_both, of_first, of_second = decays.unsqueeze(2)  # (U, 1) each
+        end = self.missed.shape[1] - 1
+        drifts, epsilons = self.missed.index_select(1, last.clamp_(max=end)).unsqueeze(2)
+        drifts.addcmul_(of_both, self.missed[0, min(now, end)], value=-1.0)
+        denominator = second.sqrt().add_(epsilons)
+        weight.addcdiv_(first * drifts, denominator, value=-self.learning_rate)
+        first *= of_first
+        second *= of_second
+        return values
+
+    def _store(self) -> None:
+        """Write the rows of the last look-up, which are at the current step."""
+        if self.looked_up is not None:
+            self._write(self.looked_up.rows, self.looked_up.values)
+            self.looked_up = None
+
+    def _write(self, rows: Tensor, values: Tensor) -> None:
+        self.rows.index_copy_(0, rows, values.transpose(0, 1).reshape(len(rows), 3 * self.width))
+        self.last.index_fill_(0, rows, int(self.steps))
+
+
+class DomainAdam:
+    """Adam for per-domain tables, in place on the rows of the domains in the batch.
+
+    As `RowAdam`, without a penalty. That class fetches many narrow rows and stores them again; here
+    the rows are few and wide. All tables have a row per domain, and the first look-up brings those
+    of a domain up to date in all of them.
+    """
+
+    def __init__(self, tables: Sequence[RowTable], learning_rate: float) -> None:
+        self.tables = tables
+        self.parameters = [table.weight for table in tables]
+        self.learning_rate = learning_rate
+        # A domain's rows of all tables lie side by side, then their first moments, then the second.
+        widths = [weight.shape[1] for weight in self.parameters]
+        num_rows = len(self.parameters[0])
+        self.rows = self.parameters[0].new_zeros(num_rows, 3, sum(widths))
+        kinds = [kind.split(widths, dim=1) for kind in self.rows.unbind(1)]
+        for weight, part in zip(self.parameters, kinds[0], strict=True):
+            part.copy_(weight.detach())
+            weight.data = part
+        self.views = [  # of each table its rows, and their first and second moments
+            [list(part.unbind()) for part in parts] for parts in zip(*kinds, strict=True)
+        ]
+        self.steps = torch.zeros(())
+        self.last = [0] * num_rows  # the step that a domain's rows are at
+        self.looked_up: Tensor | None = None  # the ids that the layers of a pass have in common
+        for table in tables:
+            table.before_look_up = self._look_up
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the rows in the tables' sparse gradients, in all tables those of any."""
+        gradient_of = [_by_row(weight.grad) for weight in self.parameters]
+        rows = list(dict.fromkeys(row for own in gradient_of for row in own))
+        self._bring_up_to_date(rows)
+        self.looked_up = None
+        self.steps += 1
+        moved: list[list[Tensor]] = [[], [], [], []]  # weights, moments, gradients
+        for own, views in zip(gradient_of, self.views, strict=True):
+            for values, of_rows in zip(moved, views, strict=False):
+                values += [of_rows[row] for row in rows]
+            nothing = torch.zeros_like(views[0][0])
+            moved[3] += [own.get(row, nothing) for row in rows]
+        for row in rows:
+            self.last[row] = int(self.steps)
+        weights, first, second, gradients = moved
+        if weights:
+            fused_adam(weights, gradients, (first, second), self.steps, self.learning_rate)
+
+    @torch.no_grad()
+    def catch_up(self) -> None:
+        """Bring all rows up to date."""
+        self._bring_up_to_date(range(len(self.last)))
+
+    def release(self) -> None:
+        """Let go of the tables, whose rows stay where they are."""
+        for table in self.tables:
+            table.before_look_up = None
+
+    @torch.no_grad()
+    def _look_up(self, ids: Tensor) -> None:
+        if ids is not self.looked_up:
+            self._bring_up_to_date(ids.flatten().tolist())
+            self.looked_up = ids
+
+    def _bring_up_to_date(self, rows: Iterable[int]) -> None:
+        now = int(self.steps)
+        for row in rows:
+            last = self.last[row]
+            if 0 < last < now:  # at 0 there is no momentum yet
+                weight, first, second = self.rows[row]
+                denominator = second.sqrt().add_(epsilon(last))
+                distance = self.learning_rate * drift(last, now)
+                weight.addcdiv_(first, denominator, value=-distance)
+                first *= BETAS[0] ** (now - last)
+                second *= BETAS[1] ** (now - last)
+                self.last[row] = now
+
+
+def _by_row(gradient: Tensor | None) -> dict[int, Tensor]:
+    """The rows of a sparse gradient and their values, summed where one comes twice."""
+    if gradient is None:
+        return {}
+    rows, values = gradient._indices()[0].tolist(), gradient._values()
+    if len(set(rows)) < len(rows):
+        gradient = gradient.coalesce()
+        rows, values = gradient.indices()[0].tolist(), gradient.values()
+    return dict(zip(rows, values.unbind(), strict=True))
+
+
+def _sort(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Sorted ids and their old places; padded where torch would not use its faster radix sort."""
+    size = len(ids)
+    if ids.device.type != "cpu" or not RADIX_SIZE // 3 < size < RADIX_SIZE:
+        return torch.sort(ids)
+    padded = functional.pad(ids, (0, RADIX_SIZE - size), value=torch.iinfo(ids.dtype).max)
+    ordered, order = torch.sort(padded)
+    return ordered[:size], order[:size]
