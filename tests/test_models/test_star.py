@@ -93,7 +93,7 @@ def test_row_wise_and_dense_gradients_agree(make_model, make_batch, backbone):
 def test_wide_and_narrow_matrices_give_the_same_gradients(monkeypatch, make_model, make_batch):
     batch, gradients = make_batch(50), []
     for wide in (1, 1 << 30):
-        monkeypatch.setattr("models.methods.star.WIDE", wide)
+        monkeypatch.setattr("models.layers.factors.WIDE", wide)
         model = spread(make_model("dnn", "star")).train()
         functional.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
