@@ -15,14 +15,14 @@ COMPILE = $(LOCK_VENV)/bin/python -m piptools compile --quiet --generate-hashes 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: $(VENV)/.run-installed ## create .venv with the packages of a run
+setup: $(VENV)/.run-installed $(VENV)/.kernels-built ## create .venv with the packages of a run
 
-ray: $(VENV)/.ray-installed ## add Ray, for --executor ray
+ray: setup $(VENV)/.ray-installed ## add Ray, for --executor ray
 
 reproduce: setup ## run everything, then write the report; flags in ARGS="--preset smoke"
 	$(PY) run_all.py $(ARGS)
 
-test: $(VENV)/.dev-installed ## ruff, mypy, import-linter, the site of docs/ and the quick tests
+test: setup $(VENV)/.dev-installed ## ruff, mypy, import-linter, the site of docs/ and the quick tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -30,10 +30,10 @@ test: $(VENV)/.dev-installed ## ruff, mypy, import-linter, the site of docs/ and
 	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --config-file .ci/mkdocs.yml --site-dir "$$site"
 	$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: $(VENV)/.dev-installed ## the slow tests
+test-slow: setup $(VENV)/.dev-installed ## the slow tests
 	$(PY) -m pytest -m slow -n 2 --dist loadfile || test $$? -eq 5 # 5: no test is marked slow
 
-speed: $(VENV)/.dev-installed ## measure throughput and cost; prints a table
+speed: setup $(VENV)/.dev-installed ## measure throughput and cost; prints a table
 	$(PY) -m benchmark.speed
 
 reference: setup ## make the committed sample of a report anew
@@ -55,7 +55,7 @@ lock: $(LOCK_VENV)/.installed ## pin the ranges of pyproject.toml anew; LOCK_ARG
 	done
 
 clean: ## remove the virtual environments and the caches; data and runs stay
-	rm -rf $(VENV) $(LOCK_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOCK_VENV) models/layers/kernels/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is the last step of its recipe: an interrupted install has none and is taken up again.
@@ -69,6 +69,10 @@ $(VENV)/.created:
 $(VENV)/.run-installed: $(VENV)/.created requirements.lock requirements-torch.lock
 	$(PIP) --require-hashes --requirement requirements.lock
 	$(PIP) --requirement requirements-torch.lock
+	@touch $@
+
+$(VENV)/.kernels-built: $(VENV)/.run-installed models/layers/kernels/rows.cpp models/layers/kernels/build.py
+	$(PY) -m models.layers.kernels.build
 	@touch $@
 
 $(VENV)/.ray-installed: $(VENV)/.run-installed requirements-ray.lock

@@ -150,16 +150,18 @@ def show(lines: Sequence[str]) -> None:
 def run(args: argparse.Namespace, store: RunStore) -> int:
     """Prepare, run what is not done, report."""
     from benchmark.cost.domain_growth import store_growth
-    from benchmark.running.grid import Grid, check_device
+    from benchmark.running.grid import Grid, check_compute
     from benchmark.running.local import stop_workers
     from benchmark.running.plugin_checks import check_plugins
     from benchmark.store.plan import refuse_other_version
     from benchmark.store.trials import read_given
+    from benchmark.tasks import Compute
     from benchmark.tracking.tracker import Tracker
     from reports.analysis_plan import register
     from reports.build import build, failed_parts, load_parts
 
-    check_device(args.device)
+    compute = Compute(args.device, args.kernels)
+    check_compute(compute)
     load_parts()  # what is wrong with one of them is said before the first run
     refuse_other_version(store.out)
     register(store.out)
@@ -171,7 +173,14 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     wanted: list[SlotState] = ["missing"]
     wanted += ["failed"] if args.retry_failed or args.fresh else []
     wanted += ["done"] if args.fresh else []
-    grid = Grid.make(store, selection, logs, device=args.device, wanted=wanted, given=given)
+    grid = Grid.make(
+        store,
+        selection,
+        logs,
+        compute=compute,
+        wanted=wanted,
+        given=given,
+    )
     for line in check_plugins(grid.agenda, selection):
         show([line])
     try:

@@ -256,7 +256,7 @@ def train(
     config = configure(log.selection, log.name, data, backbone, Change(method=method))
     config = replace(with_params(config, params_of(config, hyperparameters)), seed=int(seed))
     with one_thread(), restored_streams():
-        result = train_cell(config, data, "cpu")
+        result = train_cell(config, data)
     saved = SavedModel(
         design=design_of(config),
         schema=seen_schema(config, data.schema),

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from datasets.prepare import PreparedData
+    from models.layers.kernels.library import Kernels
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What computes a training: a device, and on a CPU the kernels that move rows of tables."""
+
+    device: str = "cpu"
+    kernels: Kernels | None = None  # None: native ones, where they are built
 
 
 class Task(Protocol):
@@ -55,12 +64,12 @@ class TaskSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTask:
-    """One run to do: its configuration, its prepared log, the output folder and the device."""
+    """One run to do: its configuration, its log, the output folder, and what computes it."""
 
     config: RunConfig
     data: PreparedData
     out: Path
-    device: str
+    compute: Compute = Compute()
 
     @property
     def title(self) -> str:
@@ -83,7 +92,7 @@ class TrialTask:
     folder: str
     data: PreparedData
     out: Path
-    device: str
+    compute: Compute = Compute()
 
     @property
     def title(self) -> str:

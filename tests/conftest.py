@@ -14,6 +14,8 @@ import pytest
 import run_all as front
 from benchmark.store.plan import Search
 from datasets.files import locked
+from models.layers.kernels.build import library_path
+from models.layers.kernels.library import use
 from models.registry import use_plugins
 from reports import build
 from reports.build import load_figures
@@ -192,6 +194,15 @@ def real_data():
         return folder / name
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def _own_kernels(request):
+    """Torch's kernels before and after each test; what needs native ones is skipped without."""
+    if request.node.get_closest_marker("native") and not library_path().is_file():
+        pytest.skip("the native kernels are not built: make setup")
+    yield
+    use("torch")
 
 
 @pytest.fixture(autouse=True)

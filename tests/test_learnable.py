@@ -79,7 +79,7 @@ def test_plain_dnn_learns_first_order_effects_and_leaves_room_below_the_truth(
     data = prepare_log(name, tmp_path, tmp_path / "cache", selection)
     store = RunStore(tmp_path / "out")
     store_data(store, data)
-    agenda = Agenda(lay_out(selection, {name: data}), store, device="cpu")
+    agenda = Agenda(lay_out(selection, {name: data}), store)
     while cell := agenda.take():
         work(cell)
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SELECTING = (  # the flags that say what is run, studies apart
     *("preset", "data", "world_rows", "backbones", "methods", "plugin"),
-    *("trials", "tuned", "seeds", "embedding_optimizer", "device", "focus"),
+    *("trials", "tuned", "seeds", "embedding_optimizer", "device", "kernels"),
+    "focus",
 )
 EXAMPLES = """\
 examples:
@@ -246,6 +247,12 @@ def _add_execution(parser: Parser) -> None:
         "--ray-address", metavar="HOST:PORT", help="of the cluster (default: this machine's)"
     )
     group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
+    group.add_argument(
+        "--kernels",
+        choices=("torch", "native"),
+        help="what moves the rows of tables on a CPU (default: native, where make setup could"
+        " build them)",
+    )
     group.add_argument(
         "--out", type=Path, default=ROOT / "benchmark" / "runs", help="default benchmark/runs"
     )

@@ -118,7 +118,7 @@ def _measured(work: Work) -> Pace:
         return _pace_of_reference(work)
     entry: MethodEntry = load_method(work.method)
     num_tasks = MANY_TASKS if work.has_many_tasks and entry.reads_tasks else FEW_TASKS
-    set_up_torch("cpu")
+    set_up_torch()
     schema = random_schema(_field_sizes(work), num_tasks)
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), work.protocol.batch_size)

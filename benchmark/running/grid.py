@@ -14,7 +14,7 @@ from benchmark.store.data_folder import store_data
 from benchmark.store.failures import failures
 from benchmark.store.plan import write_plan
 from benchmark.store.trials import read_trial
-from benchmark.tasks import RunTask, TrialTask
+from benchmark.tasks import Compute, RunTask, TrialTask
 from datasets import catalog
 from datasets.prepare import prepare
 from datasets.spec import VARIANTS
@@ -63,7 +63,7 @@ class Grid:
         selection: Selection,
         logs: Mapping[str, PreparedData],
         *,
-        device: str,
+        compute: Compute = Compute(),
         wanted: Collection[SlotState] = MISSING,
         given: Given | None = None,
     ) -> Grid:
@@ -78,7 +78,7 @@ class Grid:
         for data in {data.fingerprint: data for data in logs.values()}.values():
             store_data(store, data)
         layout = lay_out(selection, logs)
-        agenda = Agenda(layout, store, device=device, wanted=wanted, given=given)
+        agenda = Agenda(layout, store, compute=compute, wanted=wanted, given=given)
         write_plan(store, agenda.plan)
         return cls(store, agenda)
 
@@ -104,7 +104,7 @@ class Grid:
         Measured are models on a CPU of this machine.
         """
         agenda = self.agenda
-        if num_workers is None or agenda.device != "cpu":
+        if num_workers is None or agenda.compute.device != "cpu":
             return math.nan
         from benchmark.planning.estimate import Estimates, wall_seconds, work_of  # torch is slow
 
@@ -145,18 +145,28 @@ def _check_names(logs: Iterable[PreparedData]) -> None:
             )
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that is not there.
+def check_compute(compute: Compute) -> None:
+    """Refuse a device, or kernels, that are not there.
 
     Raises:
-        ConfigError: `cuda` without a usable GPU.
+        ConfigError: `cuda` without a usable GPU, or native kernels that are not built or not for
+            this machine.
     """
-    if device == "cpu":
-        return
-    import torch  # slow, and only workers need it otherwise
+    if compute.device != "cpu":
+        import torch  # slow, and only workers need it otherwise
 
-    if not torch.cuda.is_available():
-        raise ConfigError(
-            f"--device cuda: torch {torch.__version__} sees no GPU here; use --device cpu,"
-            " or install a GPU build"
-        )
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"--device {compute.device}: torch {torch.__version__} sees no GPU here; use"
+                " --device cpu, or install a GPU build"
+            )
+    if compute.kernels == "native":
+        from models.layers.kernels.build import KernelError
+        from models.layers.kernels.library import use  # imports torch
+
+        if compute.device != "cpu":
+            raise ConfigError("--kernels native: the kernels are those of a CPU; leave it out")
+        try:
+            use("native")
+        except KernelError as error:
+            raise ConfigError(f"--kernels native: {error}; or leave the option out") from None

@@ -15,6 +15,7 @@ from benchmark.cost.counts import cost_of, latency
 from benchmark.metrics import METRICS
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
+from benchmark.tasks import Compute
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
 from benchmark.training.clock import Seconds
@@ -48,18 +49,19 @@ def run_cell(cell: RunTask) -> None:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    config, result = cell.config, train_cell(cell.config, cell.data, cell.device)
+    config, result = cell.config, train_cell(cell.config, cell.data, cell.compute)
     is_kept = not config.changes and (config.seed, config.draw or 1) == (1, 1)
     RunStore(cell.out).write(config, result if is_kept else replace(result, weights=None))
 
 
-def train_cell(config: RunConfig, data: PreparedData, device: str) -> RunResult:
+def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute()) -> RunResult:
     """Train one run and evaluate it; its weights make the model again.
 
     Raises:
         NonFiniteLossError: training left the numbers.
     """
-    set_up_torch(device)
+    device = compute.device
+    set_up_torch(compute)
     logger.info("start %s on %s", config.title, device)
     began = datetime.now(UTC)
     start = Seconds.now()
@@ -107,10 +109,11 @@ def run_trial(task: TrialTask) -> None:
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    set_up_torch(task.device)
-    logger.info("start %s on %s", task.title, task.device)
+    device = task.compute.device
+    set_up_torch(task.compute)
+    logger.info("start %s on %s", task.title, device)
     start = Seconds.now()
-    run = _Run(task.config, task.data, task.device, last="dev")
+    run = _Run(task.config, task.data, device, last="dev")
     training = run.train()
     epochs = training.steps / run.split.steps_per_epoch
     passes = run.model.method.passes_per_visit

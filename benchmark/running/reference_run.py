@@ -12,6 +12,7 @@ import polars as pl
 from benchmark.references.registry import fit
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
+from benchmark.tasks import Compute
 from benchmark.training import scoring
 from benchmark.training.clock import Seconds
 from benchmark.training.process import environment_of, set_up_torch
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from benchmark.tasks import RunTask, TrialTask
 
+ON_CPU = Compute(kernels="torch")
+
 
 def run_cell(cell: RunTask) -> None:
     """Fit, evaluate and write one run.
@@ -29,7 +32,7 @@ def run_cell(cell: RunTask) -> None:
     Raises:
         OSError: the output folder cannot be written.
     """
-    set_up_torch("cpu")
+    set_up_torch(ON_CPU)
     began, start, data = datetime.now(UTC), Seconds.now(), cell.data
     scorer = fit(cell.config, data, cell.config.seed)
     trained = Seconds.now()
@@ -73,9 +76,9 @@ def run_trial(task: TrialTask) -> None:
     Raises:
         OSError: the output folder cannot be written.
     """
-    set_up_torch("cpu")
+    set_up_torch(ON_CPU)
     start = Seconds.now()
     training = fit(task.config, task.data, task.config.seed).training
     epochs = training.sample_visits / len(task.data.split["train"])
-    on_cpu = replace(task, device="cpu")
+    on_cpu = replace(task, compute=ON_CPU)
     keep_trial(on_cpu, training, epochs=epochs, passes_per_visit=1.0, start=start)

@@ -9,7 +9,7 @@ from benchmark.planning.hyperparameters import facts, with_tuned
 from benchmark.protocol import base_of
 from benchmark.store.plan import Plan, read_former, read_plugin_checks
 from benchmark.store.trials import BestKey, unequal
-from benchmark.tasks import RunTask, TrialTask
+from benchmark.tasks import Compute, RunTask, TrialTask
 from benchmark.tuning.search import Searching
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Agenda:
         layout: Layout,
         store: RunStore,
         *,
-        device: str,
+        compute: Compute = Compute(),
         wanted: Collection[SlotState] = MISSING,
         given: Given | None = None,
     ) -> None:
-        self._layout, self._store, self.device = layout, store, device
+        self._layout, self._store, self.compute = layout, store, compute
         self._wanted, self._given = wanted, given
         self._former = read_former(store.out)
         self.plugin_checks = read_plugin_checks(store.out)  # those of the last call
@@ -141,7 +141,7 @@ class Agenda:
                 self._todo.remove(slot)
                 self._running.add(config.run_id)
                 data, out = self._layout.logs[slot], self._store.out
-                return RunTask(config=config, data=data, out=out, device=self.device)
+                return RunTask(config=config, data=data, out=out, compute=self.compute)
         return None
 
     def _next_trial(self, searching: Searching) -> TrialTask | None:
@@ -151,7 +151,7 @@ class Agenda:
                 return None
             if run_id not in self._tried:
                 self._trying.add(run_id)
-                return searching.take(self.device)
+                return searching.take(self.compute)
             searching.copy(self._tried[run_id])
             self._hand_out()
         return None

@@ -73,7 +73,7 @@ def measure_cell(cell: MeasuredModel) -> Row:
     written yet, such as the moments of domains that did not occur, are not in it; memory that was
     freed but kept by the process is, so some of MAML's adaptation is in its peak of training.
     """
-    set_up_torch("cpu")
+    set_up_torch()
     schema = ad_log_schema(cell.num_domains)
     rows = random_rows(schema, NUM_ROWS)
     split = TrainSplit(rows, range(NUM_ROWS), BATCH_SIZE)

@@ -107,7 +107,7 @@ def _compare(path: Path, batch_size: int) -> tuple[list[float], list[float]]:
 
 
 def _step(rows: np.ndarray, batch_size: int) -> Callable[[], None]:
-    set_up_torch("cpu")
+    set_up_torch()
     schema = ad_log_schema(NUM_DOMAINS)
     model, optimizer = model_on(schema, protocol_of(batch_size), "dnn", "plain")
     split = TrainSplit(EncodedRows(rows, schema), range(len(rows)), batch_size)

@@ -47,7 +47,7 @@ GOALS = {
 
 def measure() -> list[Measurement]:
     """All figures of the training step; the first is the unit of the others."""
-    set_up_torch("cpu")
+    set_up_torch()
     figures = []
     for batch_size, goal in ((256, 3.5), (1024, 2.5)):
         acts = _acts(batch_size)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmark.config import Json
 
 PACKAGES = ("torch", "numpy", "polars", "pandas", "pyarrow")
@@ -84,9 +86,9 @@ def own_program(name: str, folder: Path) -> Path:
 
 
 def copy_program(folder: Path) -> None:
-    """Copy the packages that train and serve models, their Python files alone."""
+    """Copy the packages that train and serve models: Python files, and native kernels."""
     for name in CODE:
-        shutil.copytree(ROOT / name, folder / name, ignore=_other_than_code)
+        shutil.copytree(ROOT / name, folder / name, ignore=_other_than(".py", ".cpp", ".so"))
 
 
 def copy_scorer(folder: Path) -> list[Path]:
@@ -94,17 +96,22 @@ def copy_scorer(folder: Path) -> list[Path]:
     for name in SCORER:
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=_other_than_code)
+            shutil.copytree(source, target, ignore=_other_than(".py"))
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     return sorted(folder.iterdir())
 
 
-def _other_than_code(folder: str, names: list[str]) -> list[str]:
-    paths = [Path(folder) / name for name in names]
-    return [
-        path.name
-        for path in paths
-        if path.name in NOT_CODE or (path.is_file() and path.suffix != ".py")
-    ]
+def _other_than(*suffixes: str) -> Callable[[str, list[str]], list[str]]:
+    """What a copy leaves out: files with other suffixes, and folders that hold no code."""
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        paths = [Path(folder) / name for name in names]
+        return [
+            path.name
+            for path in paths
+            if path.name in NOT_CODE or (path.is_file() and path.suffix not in suffixes)
+        ]
+
+    return ignored

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmark.training.adam import fused_adam
+from benchmark.training.native_adam import NativeAdam
 from benchmark.training.row_adam import DomainAdam, RowAdam
-from models.layers.tables import domain_tables
+from models.layers.kernels.library import library_for
+from models.layers.tables import DomainTable, domain_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Regularisers
     from models.ctr_model import CTRModel
+    from models.layers.tables import RowTable
 
 
 class DenseAdam:
@@ -65,7 +68,7 @@ class ProtocolAdam:
     """
 
     def __init__(
-        self, of_tables: Sequence[RowAdam | DomainAdam], of_rest: Sequence[DenseAdam]
+        self, of_tables: Sequence[RowAdam | DomainAdam | NativeAdam], of_rest: Sequence[DenseAdam]
     ) -> None:
         self.of_tables = of_tables
         self.parts = (*of_tables, *of_rest)  # tables first, while their gradient is in the cache
@@ -112,13 +115,24 @@ def make_optimizer(
     ]
     penalty = regularisers.embedding_l2
     if embedding.sparse_gradient:
-        epoch_l2 = penalty * steps_per_epoch
-        row_adam = RowAdam(embedding, learning_rate, epoch_l2=epoch_l2, frequency=frequency)
-        domain_adams = [DomainAdam(of_domains, learning_rate)] if of_domains else []
-        return ProtocolAdam([row_adam, *domain_adams], of_rest)
+        per_occurrence = penalty * steps_per_epoch / frequency.clamp(min=1)
+        l2 = per_occurrence.to(embedding.weight) if penalty else None  # (rows,)
+        return ProtocolAdam(_of_tables(embedding, of_domains, learning_rate, l2), of_rest)
     weights = [table.weight for table in of_domains]
     dense_tables = [
         DenseAdam([embedding.weight], learning_rate, penalty),
         DenseAdam(weights, learning_rate, 0.0),
     ]
     return ProtocolAdam([], [*dense_tables, *of_rest])
+
+
+def _of_tables(
+    embedding: RowTable, of_domains: Sequence[DomainTable], learning_rate: float, l2: Tensor | None
+) -> list[RowAdam | DomainAdam | NativeAdam]:
+    """The optimisers of tables: native ones, where this process uses native kernels."""
+    if library := library_for(embedding.weight.detach()):
+        fixed = DomainTable.UNSEEN
+        own = [NativeAdam(table, learning_rate, library, fixed=fixed) for table in of_domains]
+        return [NativeAdam(embedding, learning_rate, library, l2=l2), *own]
+    together = [DomainAdam(of_domains, learning_rate)] if of_domains else []
+    return [RowAdam(embedding, learning_rate, l2=l2), *together]

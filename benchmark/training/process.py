@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmark.store.environment import machine
+from benchmark.tasks import Compute
+from models.layers.kernels import library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +21,16 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
-def set_up_torch(device: str) -> None:
-    """One thread, which makes CPU kernels deterministic; on a GPU only deterministic kernels."""
+def set_up_torch(compute: Compute = Compute()) -> None:
+    """One thread, which makes CPU kernels deterministic; on a GPU only deterministic kernels.
+
+    Raises:
+        KernelError: native kernels are asked for, and are not there.
+    """
     torch.set_num_threads(1)
+    library.use(compute.kernels)
     keep_freed_memory()
-    if device != "cpu":
+    if compute.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
 
@@ -55,4 +62,5 @@ def environment_of(device: str) -> dict[str, Json]:
         "device_name": name,
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "threads": torch.get_num_threads(),
+        "kernels": library.used(),
     }

@@ -57,12 +57,10 @@ class RowAdam:
     stays, which dense Adam shrinks.
     """
 
-    def __init__(
-        self, table: RowTable, learning_rate: float, *, epoch_l2: float, frequency: Tensor
-    ) -> None:
-        """Prepare for a table whose rows occur `frequency` (rows,) times in train.
+    def __init__(self, table: RowTable, learning_rate: float, *, l2: Tensor | None = None) -> None:
+        """Prepare for a table; `l2` (rows,) is the penalty's weight for each occurrence of a row.
 
-        `epoch_l2` is the penalty's weight times the steps of one epoch.
+        That is the penalty's weight times the steps of one epoch, over n.
         """
         self.table = table
         self.parameters = [table.weight]
@@ -76,8 +74,7 @@ class RowAdam:
         self.steps = torch.zeros(())
         self.last = self.rows.new_zeros(rows, dtype=torch.int32)  # the step that a row is at
         self.missed = self.rows.new_tensor(missed()).t().contiguous()  # (2, steps)
-        per_occurrence = epoch_l2 / frequency.clamp(min=1).to(self.rows)
-        self.l2_per_occurrence = per_occurrence if epoch_l2 else None  # (rows,)
+        self.l2_per_occurrence = l2
         self.decays = self.rows.new_tensor([DECAY, *BETAS]).log()
         self.looked_up: LookedUp | None = None  # whose moments are not stored yet
         self.look_ups = 0  # since the last step

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import Json, RunConfig
     from benchmark.store.records import SlotState
-    from benchmark.tasks import Outcome
+    from benchmark.tasks import Compute, Outcome
     from datasets.prepare import PreparedData
     from models.interfaces import SearchSpace
 
@@ -100,7 +100,7 @@ class Searching:
         """The run id of the next trial that is ready; empty without one."""
         return self._todo[0][2].run_id if self._todo else ""
 
-    def take(self, device: str) -> TrialTask:
+    def take(self, compute: Compute) -> TrialTask:
         """The next trial, which must be ready."""
         index, params, config = self._todo.pop(0)
         return TrialTask(
@@ -110,7 +110,7 @@ class Searching:
             folder=self.search.folder,
             data=self.data,
             out=self.out,
-            device=device,
+            compute=compute,
         )
 
     def copy(self, twin: Trial) -> None:
@@ -207,5 +207,5 @@ def _failed(task: TrialTask, outcome: Outcome) -> Trial:
         detail=outcome.detail,
         seconds=outcome.seconds,
         cpu_seconds=outcome.cpu_seconds,
-        environment={"device": task.device},
+        environment={"device": task.compute.device},
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from models.layers.kernels.factors import DomainRuns, NativeFactorisedMap, OwnRows
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     Tables = tuple[DomainTable, DomainTable]
 
-    class SavedPass(Protocol):
+    class SavedProducts(Protocol):
         """The values that one pass leaves for its backward pass."""
 
         groups: Groups
@@ -29,6 +31,32 @@ if TYPE_CHECKING:
 
 
 WIDE = 1 << 14  # values of a matrix from which on it pays to take one after the other
+
+
+def map_by_factors(
+    h: Tensor, affine: nn.Linear, own: Tables, groups: Groups, share: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Rows (B, out) of h (B, in) by shared and own weights, and the distance of the own from 1.
+
+    `own` are the factors (out, in) and the biases (out,) of each domain. With the weights `share`
+    (U,) of the domains the distance is sum_p share_p |W_p - 1|^2, else None.
+    """
+    of_weights, of_biases = own
+    if of_weights.training and of_weights.native and of_biases.native:
+        rows = OwnRows(of_weights.native, of_biases.native)
+        runs = DomainRuns(groups.ids, groups.counts, groups.order)
+        mapped, distance = NativeFactorisedMap.apply(
+            h, affine.weight, affine.bias, share, rows, runs
+        )
+        return mapped, None if share is None else distance
+    for table in own:
+        table.announce(groups.ids)
+    tables = (of_weights.weight, of_biases.weight)
+    mapped = FactorisedMap.apply(h, affine.weight, affine.bias, *tables, own, groups)
+    if share is None:
+        return mapped, None
+    apart = (of_weights(groups.ids) - 1.0).square().sum(dim=(1, 2))  # (U,)
+    return mapped, (share * apart).sum()
 
 
 class FactorisedMap(Function):
@@ -45,7 +73,7 @@ class FactorisedMap(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: SavedPass,
+        ctx: SavedProducts,
         h: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -62,7 +90,7 @@ class FactorisedMap(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: SavedPass, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: SavedProducts, grad: Tensor) -> tuple[Tensor | None, ...]:
         pass_back = _one_by_one_backward if ctx.is_wide else _stacked_backward
         grad_h, grad_weight, grad_weights = pass_back(ctx, grad)
         grad_biases = ctx.groups.sum(grad)  # (U, out)
@@ -78,7 +106,7 @@ class FactorisedMap(Function):
         )
 
 
-def _one_by_one(ctx: SavedPass, h: Tensor, weight: Tensor, own_weight: Tensor) -> Tensor:
+def _one_by_one(ctx: SavedProducts, h: Tensor, weight: Tensor, own_weight: Tensor) -> Tensor:
     """The products (B, out) in a loop over the groups; the rows of each lie side by side."""
     groups = ctx.groups
     rows, product = groups.sort(h), torch.empty_like(weight)
@@ -91,7 +119,7 @@ def _one_by_one(ctx: SavedPass, h: Tensor, weight: Tensor, own_weight: Tensor) -
     return groups.unsort(out)
 
 
-def _one_by_one_backward(ctx: SavedPass, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _one_by_one_backward(ctx: SavedProducts, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of h (B, in), of the shared matrix and of the groups' own (U, out, in)."""
     rows, weight, own_weight = ctx.saved_tensors
     groups = ctx.groups
@@ -112,7 +140,7 @@ def _one_by_one_backward(ctx: SavedPass, grad: Tensor) -> tuple[Tensor, Tensor, 
     return groups.unsort(grad_rows), grad_weight, grad_weights
 
 
-def _stacked(ctx: SavedPass, h: Tensor, weight: Tensor, own_weight: Tensor) -> Tensor:
+def _stacked(ctx: SavedProducts, h: Tensor, weight: Tensor, own_weight: Tensor) -> Tensor:
     """The products (B, out) by a few blocks of groups that have about equally many rows."""
     groups = ctx.groups
     factors = own_weight.index_select(0, groups.ids).view(-1, *weight.shape)
@@ -126,7 +154,7 @@ def _stacked(ctx: SavedPass, h: Tensor, weight: Tensor, own_weight: Tensor) -> T
     return groups.unpad(out)
 
 
-def _stacked_backward(ctx: SavedPass, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _stacked_backward(ctx: SavedProducts, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients as of `_one_by_one_backward`."""
     padded, weight, factors, weights = ctx.saved_tensors
     groups = ctx.groups

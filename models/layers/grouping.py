@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.layers.kernels.library import library_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -41,22 +43,38 @@ class Groups:
     rank: Tensor  # (B,) int64
     shapes: tuple[tuple[int, int], ...]  # (u, n) of each block
 
-    def sum(self, values: Tensor) -> Tensor:
-        """Sums (U, N) of the rows (B, N) of each id."""
+    def sum(self, values: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Sums (U, N) of the rows (B, N) of each id, or of their products with `factors` (B, N)."""
         total = values.new_zeros(len(self.ids), values.shape[1])
-        return total.index_add_(0, self.group, values)
+        library = library_for(values, *([] if factors is None else [factors]))
+        if library is None:
+            products = values if factors is None else values * factors
+            return total.index_add_(0, self.group, products)
+        address = None if factors is None else factors.data_ptr()
+        sizes = self.group.data_ptr(), *values.shape
+        library.sum_by_group(*sizes, values.data_ptr(), address, total.data_ptr())
+        return total
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of ids (U, N) to the rows (B, N)."""
-        return values.index_select(0, self.group)
+        return _take(values, self.group)
+
+    def add_products(self, total: Tensor, values: Tensor, factors: Tensor) -> Tensor:
+        """Add to rows (B, N), in place, `values` (B, N) times the factors (U, N) of their ids."""
+        library = library_for(total, values, factors)
+        if library is None:
+            return total.addcmul_(values, factors.index_select(0, self.group))
+        sizes = self.group.data_ptr(), *values.shape
+        library.add_products(*sizes, values.data_ptr(), factors.data_ptr(), total.data_ptr())
+        return total
 
     def sort(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) id by id."""
-        return values.index_select(0, self.order)
+        return _take(values, self.order)
 
     def unsort(self, values: Tensor) -> Tensor:
         """Back from the order of ids to that of rows (B, N)."""
-        return values.index_select(0, self.rank)
+        return _take(values, self.rank)
 
     def runs(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values in the order of ids, as one view (n, N) per id."""
@@ -64,7 +82,7 @@ class Groups:
 
     def pad(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, any row's where padded."""
-        return values.index_select(0, self.rows)
+        return _take(values, self.rows)
 
     def pad_with_zeros(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, zero where padded."""
@@ -73,7 +91,7 @@ class Groups:
 
     def unpad(self, padded: Tensor) -> Tensor:
         """Back from the padded list to rows (B, N)."""
-        return padded.index_select(0, self.place)
+        return _take(padded, self.place)
 
     def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Per block the views (u, n, ...) of values in the order of the padded list."""
@@ -84,6 +102,17 @@ class Groups:
     def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values of ids (U, ...) as one view (u, ...) per block."""
         return values.split([u for u, _ in self.shapes])
+
+
+def _take(rows: Tensor, numbers: Tensor) -> Tensor:
+    """The rows (..., N) with these numbers (B,)."""
+    library = library_for(rows) if rows.ndim == 2 else None
+    if library is None:
+        return rows.index_select(0, numbers)
+    taken = rows.new_empty(len(numbers), rows.shape[1])
+    sizes = numbers.data_ptr(), *taken.shape
+    library.take(*sizes, rows.data_ptr(), taken.data_ptr())
+    return taken
 
 
 class OfLastIds(Generic[FoundT]):

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.kernels.rows import LookUp
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from datasets.spec import EncodedSchema
     from models.interfaces import ModelShape
     from models.layers.grouping import Groups
+    from models.layers.kernels.rows import NativeRows
 
 
 class RowTable(nn.Module):
@@ -24,17 +27,22 @@ class RowTable(nn.Module):
 
     An optimiser that moves such rows alone may owe the others what earlier steps would have done to
     them. It sets `before_look_up`, which a table in training mode calls with the ids that will be
-    read. A copy of a table has no optimiser.
+    read. Native kernels do the look-up themselves, and are set as `native`. A copy of a table has
+    no optimiser.
     """
 
     def __init__(self, num_rows: int, width: int, *, sparse_gradient: bool) -> None:
         super().__init__()
         self.sparse_gradient = sparse_gradient
         self.before_look_up: Callable[[Tensor], object] | None = None
+        self.native: NativeRows | None = None
         self.weight = nn.Parameter(torch.zeros(num_rows, width))
 
     def look_up(self, ids: Tensor, padding_idx: int | None = None) -> Tensor:
         """The rows of these ids, of any shape: (..., width)."""
+        if self.training and self.native is not None:
+            rows: Tensor = LookUp.apply(self.weight, ids, self.native)
+            return rows
         self.announce(ids)
         return functional.embedding(ids, self.weight, padding_idx, sparse=self.sparse_gradient)
 
@@ -45,15 +53,17 @@ class RowTable(nn.Module):
 
     def __getstate__(self) -> dict[str, object]:
         """Copies have no optimiser."""
-        return self.__dict__ | {"before_look_up": None}
+        return self.__dict__ | {"before_look_up": None, "native": None}
 
 
 class DomainTable(RowTable):
     """Values of one shape for every task id; all rows start equal.
 
-    Row 0, of the values unseen in train, has no gradient and keeps its start. Look each id up once
+    The row of the values unseen in train has no gradient and keeps its start. Look each id up once
     a step. A layer that reads `weight` itself first announces the ids and gives the gradient.
     """
+
+    UNSEEN = 0
 
     def __init__(self, shape: ModelShape, values: tuple[int, ...], start: float) -> None:
         """Make one row per task of `shape`, each of the shape `values` and filled with `start`."""
@@ -68,7 +78,7 @@ class DomainTable(RowTable):
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of these different ids: (U,) -> (U, *values)."""
-        return self.look_up(ids, padding_idx=0).unflatten(1, self.values)
+        return self.look_up(ids, padding_idx=self.UNSEEN).unflatten(1, self.values)
 
     def gradient(self, groups: Groups, grad_rows: Tensor) -> Tensor:
         """The gradient of `weight` from that of the rows of the groups' ids: (U, *values).
@@ -76,8 +86,8 @@ class DomainTable(RowTable):
         For a layer whose backward pass is its own; `grad_rows` may be overwritten.
         """
         ids, flat = groups.ids, grad_rows.flatten(1)
-        if 0 in groups.numbers:
-            flat[groups.numbers.index(0)] = 0.0
+        if self.UNSEEN in groups.numbers:
+            flat[groups.numbers.index(self.UNSEEN)] = 0.0
         if not self.sparse_gradient:
             return torch.zeros_like(self.weight).index_copy_(0, ids, flat)
         return torch.sparse_coo_tensor(

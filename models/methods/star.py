@@ -30,7 +30,7 @@ from models.interfaces import (
     Range,
     tuned,
 )
-from models.layers.factors import FactorisedMap
+from models.layers.factors import map_by_factors
 from models.layers.grouping import OfLastIds, group_rows
 from models.layers.tables import DomainTable
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     LastGroups = OfLastIds[Groups]
 
-    class SavedPass(Protocol):
+    class SavedNorm(Protocol):
         """The values that one pass leaves for its backward pass."""
 
         groups: Groups
@@ -67,7 +67,7 @@ class Standardise(Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913  (autograd has no keywords)
-        ctx: SavedPass,
+        ctx: SavedNorm,
         z: Tensor,
         mean: Tensor,
         inverse_std: Tensor,
@@ -80,22 +80,22 @@ class Standardise(Function):
         ctx.groups = groups
         factor = scale * inverse_std  # (U, d)
         summand = torch.addcmul(shift, mean, factor, value=-1.0)
-        return torch.addcmul(groups.spread(summand), z, groups.spread(factor))
+        return groups.add_products(groups.spread(summand), z, factor)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: SavedPass, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: SavedNorm, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, mean, inverse_std, is_own, scale = ctx.saved_tensors
         groups = ctx.groups
         grad_shift = groups.sum(grad)  # (U, d)
-        grad_scale = (groups.sum(grad * z) - mean * grad_shift) * inverse_std
+        grad_scale = (groups.sum(grad, z) - mean * grad_shift) * inverse_std
         factor = scale * inverse_std
         # d z = factor (d y - mean of d y - z' mean of d y z'), z' the standardised rows
         share = (is_own / groups.counts).unsqueeze(1)  # (U, 1), 0 where statistics are constants
         of_z = -factor * inverse_std * grad_scale * share
         constant = -factor * grad_shift * share - mean * of_z
-        grad_z = torch.addcmul(groups.spread(constant), grad, groups.spread(factor))
-        grad_z.addcmul_(z, groups.spread(of_z))
+        grad_z = groups.add_products(groups.spread(constant), grad, factor)
+        groups.add_products(grad_z, z, of_z)
         return grad_z, None, None, None, grad_scale, grad_shift, None
 
 
@@ -258,24 +258,27 @@ class StarLinear(AffineLinear):
         n_out: int,
         *,
         is_hidden: bool,
+        has_penalty: bool,
         shape: ModelShape,
         groups: LastGroups,
     ) -> None:
-        """Make a map that the activation of `shape` follows if `is_hidden`."""
+        """Make a map that the activation of `shape` follows if `is_hidden`.
+
+        With `has_penalty` a training pass leaves its sum_p (rows of p / rows) |W_p - 1|^2 as
+        `distance`.
+        """
         super().__init__(n_in, n_out, shape.activation if is_hidden else None)
+        self.has_penalty = has_penalty
+        self.distance: Tensor | None = None  # of the last pass
         self.own_weight = DomainTable(shape, (n_out, n_in), 1.0)
         self.own_bias = DomainTable(shape, (n_out,), 0.0)
         self.groups = groups
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         groups = self.groups(context.task_id)
+        share = groups.counts / len(h) if self.has_penalty and self.training else None  # (U,)
         own = (self.own_weight, self.own_bias)
-        for table in own:
-            table.announce(groups.ids)
-        tables = (own[0].weight, own[1].weight)
-        mapped: Tensor = FactorisedMap.apply(
-            h, self.affine.weight, self.affine.bias, *tables, own, groups
-        )
+        mapped, self.distance = map_by_factors(h, self.affine, own, groups, share)
         return mapped
 
 
@@ -325,7 +328,12 @@ class Star(DomainMethod):
         if role == "cross" and not self.config.star_cross:
             return super().linear(n_in, n_out, role)
         layer = StarLinear(
-            n_in, n_out, is_hidden=role == "hidden", shape=self.shape, groups=self.groups
+            n_in,
+            n_out,
+            is_hidden=role == "hidden",
+            has_penalty=self.config.factor_l2 > 0.0,
+            shape=self.shape,
+            groups=self.groups,
         )
         self._layers.append(layer)
         return layer
@@ -347,14 +355,9 @@ class Star(DomainMethod):
         return self.auxiliary_out(hidden, context).squeeze(1)  # (B, 1) -> (B,)
 
     def penalty(self) -> Tensor | None:
-        groups = self.groups.last
-        if not self.config.factor_l2 or groups is None:
+        distances = [layer.distance for layer in self._layers if layer.distance is not None]
+        if not distances:
             return None
-        share = groups.counts / groups.counts.sum()  # (U,)
-        distances = [
-            (share * (layer.own_weight(groups.ids) - 1.0).square().sum(dim=(1, 2))).sum()
-            for layer in self._layers
-        ]
         return self.config.factor_l2 / 2 * torch.stack(distances).sum()
 
     def diagnostics(self) -> dict[str, Tensor]:

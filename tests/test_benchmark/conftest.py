@@ -12,7 +12,7 @@ from benchmark.protocol import COMPACT, PRESETS
 from benchmark.running.grid import prepare_log
 from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
-from benchmark.tasks import RunTask
+from benchmark.tasks import Compute, RunTask
 from benchmark.training import adam
 from datasets.spec import VARIANTS
 
@@ -103,11 +103,11 @@ def select():
 def train(select, tmp_path):
     """A function that trains one cell of the DNN, with changes of its protocol: its record."""
 
-    def run(log, change, **protocol):
+    def run(log, change, *, compute=Compute(), **protocol):
         config = configure(select(), "tiny", log, "dnn", change)
         config = replace(config, protocol=replace(config.protocol, **protocol))
         store = RunStore(tmp_path / "out")
-        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
+        run_cell(RunTask(config=config, data=log, out=store.out, compute=compute))
         return store.read_run(config)
 
     return run

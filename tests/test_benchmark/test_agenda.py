@@ -82,7 +82,7 @@ def make(log, select, tmp_path):
         selection = select(studies=["main", "ablations"], num_trials=10, num_seeds=1, **changes)
         layout = lay_out(selection, {"tiny": log})
         store = RunStore(tmp_path / name)
-        return Agenda(layout, store, device="cpu", given=given, wanted=wanted)
+        return Agenda(layout, store, given=given, wanted=wanted)
 
     return agenda
 
@@ -173,7 +173,7 @@ def test_an_interrupted_agenda_goes_on_to_the_same_end(make, limit):
 def test_more_trials_keep_the_first_ones(make, log, select, tmp_path):
     work(make())
     selection = select(studies=["main"], num_trials=14, num_seeds=1)
-    longer = Agenda(lay_out(selection, {"tiny": log}), RunStore(tmp_path / "out"), device="cpu")
+    longer = Agenda(lay_out(selection, {"tiny": log}), RunStore(tmp_path / "out"))
 
     done = work(longer)
 

@@ -22,6 +22,7 @@ from benchmark.protocol import SMOKE, with_setting
 from benchmark.running.grid import Grid
 from benchmark.running.schedule import Agenda
 from benchmark.store.records import RunStore
+from benchmark.tasks import Compute
 
 WORK = Work(
     protocol=SMOKE,  # two epochs of two evaluations each
@@ -102,6 +103,6 @@ def test_unknown_machines_have_no_time(log, select, tmp_path, device, num_worker
 
     store = RunStore(tmp_path / "out")
     layout = lay_out(select(studies=["main"]), {"tiny": log})
-    grid = Grid(store, Agenda(layout, store, device=device))
+    grid = Grid(store, Agenda(layout, store, compute=Compute(device)))
 
     assert math.isnan(grid.seconds_left(num_workers))

@@ -147,7 +147,6 @@ def failing_grid(tiny_log, tmp_path, select):
             RunStore(tmp_path / "out"),
             replace(selection, **changes),
             {"tiny": log},
-            device="cpu",
             wanted=("missing", *wanted),
         )
 

@@ -39,7 +39,7 @@ def run_of(tiny, select):
     def run(backbone, method, **changes):
         config = configure(select(), "tiny", log, backbone, Change(method=method, **changes))
         if config.slot_id not in done:
-            run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
+            run_cell(RunTask(config=config, data=log, out=store.out))
             predictions = pl.read_parquet(store.run_folder(config) / "predictions.parquet")
             done[config.slot_id] = config, predictions.filter(split="test")
         return done[config.slot_id]

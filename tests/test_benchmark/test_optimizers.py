@@ -81,7 +81,7 @@ def test_penalties_of_an_epoch_equal_the_dense_penalty_of_its_steps():
     draw, l2 = torch.Generator().manual_seed(7), 0.01
     batches = [torch.randint(0, ROWS, (6,), generator=draw) for _ in range(8)]
     counts = torch.bincount(torch.cat(batches), minlength=ROWS)
-    optimizer = RowAdam(fresh_table(), 1e-2, epoch_l2=l2 * len(batches), frequency=counts)
+    optimizer = RowAdam(fresh_table(), 1e-2, l2=l2 * len(batches) / counts.clamp(min=1))
 
     total = torch.zeros(ROWS)
     for ids in batches:
@@ -96,7 +96,7 @@ def test_penalties_of_an_epoch_equal_the_dense_penalty_of_its_steps():
 def test_penalty_shrinks_a_row_that_has_no_other_gradient():
     table = fresh_table()
     before = table.weight.detach().norm(dim=1)
-    optimizer = RowAdam(table, 1e-2, epoch_l2=1.0, frequency=torch.ones(ROWS))
+    optimizer = RowAdam(table, 1e-2, l2=torch.ones(ROWS))
 
     (table.look_up(torch.tensor([3])).sum() * 0.0).backward()
     optimizer.step()

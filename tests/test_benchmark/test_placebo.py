@@ -46,7 +46,7 @@ def cell_of(log, select, tmp_path):
         config = configure(select(), "tiny", log, backbone, change)
         protocol = replace(config.protocol, max_epochs=1, patience_epochs=1)
         config = replace(config, protocol=protocol)
-        return RunTask(config=config, data=log, out=tmp_path / "out", device="cpu")
+        return RunTask(config=config, data=log, out=tmp_path / "out")
 
     return make
 

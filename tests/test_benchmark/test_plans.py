@@ -135,7 +135,7 @@ def test_status_and_reports_show_the_last_call_alone(tmp_path, call):
 def test_an_agenda_keeps_what_was_planned_before_it_while_its_own_plan_grows(log, select, store):
     def agenda(*methods):
         selection = select(studies=["main"], methods=methods, num_seeds=1)
-        return Agenda(lay_out(selection, {"tiny": log}), store, device="cpu")
+        return Agenda(lay_out(selection, {"tiny": log}), store)
 
     both = agenda("adasparse", "plain").plan
     write_plan(store, both)

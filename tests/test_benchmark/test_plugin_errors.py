@@ -63,7 +63,7 @@ def run_of(tiny_log, tmp_path, select):
             num_seeds=1,
         )
         log = prepare_log(str(tiny_log), None, tmp_path / "cache", selection)
-        grid = Grid.make(RunStore(tmp_path / "out"), selection, {"tiny": log}, device="cpu")
+        grid = Grid.make(RunStore(tmp_path / "out"), selection, {"tiny": log})
         return grid, [grid.line(outcome) for outcome in grid.run(in_process)]
 
     return run

@@ -32,7 +32,7 @@ def test_plain_dnn_on_kuairand_is_as_good_as_with_dense_adam(real_data, select, 
     data = prepare_log("kuairand", folder, tmp_path / "cache", selection)
     store = RunStore(tmp_path / "out")
     store_data(store, data)
-    agenda = Agenda(lay_out(selection, {"kuairand": data}), store, device="cpu")
+    agenda = Agenda(lay_out(selection, {"kuairand": data}), store)
     while cell := agenda.take():
         work(cell)
 

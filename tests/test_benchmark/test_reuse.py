@@ -83,7 +83,7 @@ def test_a_value_that_the_method_refuses_is_named_with_its_file(log, select, tmp
     given = Given(folder=Path("old"), values={key: (Path("old/best.json"), values)})
 
     with pytest.raises(ConfigError) as error:
-        Agenda(layout, RunStore(tmp_path / "out"), device="cpu", given=given)
+        Agenda(layout, RunStore(tmp_path / "out"), given=given)
 
     assert str(error.value) == (
         f"old/best.json: {config.title}: beta must be at least 1, got 0.5; leave out --tuned to"

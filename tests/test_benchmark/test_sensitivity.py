@@ -81,7 +81,7 @@ def test_values_tuned_under_the_protocol_are_taken_for_its_settings(
             trial = Trial(index=0, config=config, params={}, state="complete", value=0.7)
             write_best(tmp_path / name / method, search, trial)
 
-    agenda = Agenda(plan, RunStore(tmp_path / "out"), device="cpu", given=read_given(tmp_path))
+    agenda = Agenda(plan, RunStore(tmp_path / "out"), given=read_given(tmp_path))
 
     assert {config.regularisers.dropout for config in agenda.slots.values()} == {0.1}
 

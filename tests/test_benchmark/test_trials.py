@@ -32,7 +32,6 @@ def task(log, select, tmp_path):
             folder=folder,
             data=data,
             out=tmp_path / "out",
-            device="cpu",
         )
 
     return make
@@ -66,7 +65,7 @@ def test_other_test_rows_change_no_trial(task, garbled, backbone, method):
 @pytest.mark.parametrize("metric", ["auc", "gauc"])
 def test_value_is_the_dev_metric_of_the_protocol(task, backbone, method, metric):
     trial = task(backbone, method, selection_metric=metric)
-    cell = RunTask(config=trial.config, data=trial.data, out=trial.out, device="cpu")
+    cell = RunTask(config=trial.config, data=trial.data, out=trial.out)
 
     work(trial)
     work(cell)

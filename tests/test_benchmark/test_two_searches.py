@@ -43,7 +43,7 @@ def make(log, select, tmp_path):
     def agenda(name="out", *, given=None, studies=("main", "retuned"), **changes):
         values = {"preset": TWICE, "num_trials": 6, "num_seeds": 1} | changes
         layout = lay_out(select(studies=studies, **values), {"tiny": log})
-        return Agenda(layout, RunStore(tmp_path / name), device="cpu", given=given)
+        return Agenda(layout, RunStore(tmp_path / name), given=given)
 
     return agenda
 

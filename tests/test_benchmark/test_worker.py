@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_worker_imports_nothing_slow_but_torch(log, select, tmp_path):
     config = configure(select(), "tiny", log, "dnn", Change(method="plain"))
-    task = RunTask(config=config, data=log, out=tmp_path / "out", device="cpu")
+    task = RunTask(config=config, data=log, out=tmp_path / "out")
     (tmp_path / "task").write_bytes(pickle.dumps(task))
     program = (
         "import pathlib, pickle, sys\n"

@@ -256,7 +256,7 @@ def cells(make_config, log, out):
         plugins=plugin_digests("dnn", "mine"),
     )
     other = replace(config, backbone="dcnv2", method="adasparse", plugins={})
-    return [RunTask(config=one, data=log, out=out, device="cpu") for one in (config, other)]
+    return [RunTask(config=one, data=log, out=out) for one in (config, other)]
 
 
 def records(out):

@@ -48,7 +48,7 @@ def tracked(tmp_path_factory, select, empty_database):
     store_data(store, log)
     for method in ("maml", "plain"):
         config = configure(select(), "tiny", log, "dnn", Change(method=method))
-        run_cell(RunTask(config=config, data=log, out=store.out, device="cpu"))
+        run_cell(RunTask(config=config, data=log, out=store.out))
         slots[config.slot_id] = config
     plan = Plan(preset="smoke", slots=slots, studies={"main": tuple(slots)})
     (store.out / DATABASE).write_bytes(empty_database.read_bytes())

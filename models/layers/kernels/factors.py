@@ -1,0 +1,131 @@
+"""Affine maps by a shared matrix times a domain's own, moved by Adam in the backward pass."""
+
+from __future__ import annotations
+
+from ctypes import Structure, addressof, byref, c_int64, c_void_p
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.layers.kernels.rows import NativeRows
+
+    class SavedMap(Protocol):
+        """The values that a pass leaves for its backward pass."""
+
+        own: OwnRows
+        runs: DomainRuns
+        share: Tensor | None
+        saved_tensors: tuple[Tensor, ...]
+
+        def save_for_backward(self, *tensors: Tensor) -> None: ...
+
+
+class OwnRows(NamedTuple):
+    """What the domains have of their own."""
+
+    weights: NativeRows  # (D, out in), the factors
+    biases: NativeRows  # (D, out)
+
+
+class DomainRuns(NamedTuple):
+    """The rows of a batch by domain; all int64."""
+
+    ids: Tensor  # (U,) the domains
+    counts: Tensor  # (U,) the rows of each
+    order: Tensor  # (B,) the rows, domain by domain
+
+
+class Factors(Structure):
+    """A pass as the kernels see it; rows.cpp explains the fields."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("weights", "biases")),
+        *((name, c_int64) for name in ("num", "n_out", "n_in")),
+        *((name, c_void_p) for name in ("ids", "sizes", "order", "weight", "bias", "share")),
+        *((name, c_void_p) for name in ("scratch", "gemm")),
+    )
+
+
+class NativeFactorisedMap(Function):
+    """Rows h (B, in) to (B, out) by the matrices and biases of their domains.
+
+    The second result is the sum over the domains of `share` times the squared distance of their
+    factors from 1. The backward pass moves the domains' own rows at once, while they are in the
+    cache: they have no gradient.
+
+    Equation: (W * W_p) h + b + b_p for a row h of the domain p.
+    Shapes: W (out, in), b (out,), share (U,).
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0913  (autograd has no keywords)
+        ctx: SavedMap,
+        h: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        share: Tensor | None,
+        own: OwnRows,
+        runs: DomainRuns,
+    ) -> tuple[Tensor, Tensor]:
+        h = h.contiguous()
+        out, distance = h.new_empty(len(h), len(weight)), h.new_zeros(())
+        scratch = _scratch(h, weight)
+        factors = _factors(weight, bias, share, own, runs, scratch)
+        own.weights.library.map_by_factors(
+            byref(factors), h.data_ptr(), out.data_ptr(), distance.data_ptr()
+        )
+        ctx.save_for_backward(h, weight, bias)
+        ctx.own, ctx.runs, ctx.share = own, runs, share
+        return out, distance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: SavedMap, grad: Tensor, of_distance: Tensor) -> tuple[Tensor | None, ...]:
+        h, weight, bias = ctx.saved_tensors
+        own, grad, scratch = ctx.own, grad.contiguous(), _scratch(h, weight)
+        if own.weights.is_moved:
+            raise RuntimeError("a second backward pass before the step of the optimiser")
+        factors = _factors(weight, bias, ctx.share, own, ctx.runs, scratch)
+        grads = h.new_empty(h.shape), weight.new_zeros(weight.shape), bias.new_zeros(bias.shape)
+        own.weights.library.step_factors(
+            byref(factors),
+            h.data_ptr(),
+            grad.data_ptr(),
+            of_distance.item(),
+            *(values.data_ptr() for values in grads),
+        )
+        own.weights.is_moved = own.biases.is_moved = True
+        return *grads, None, None, None
+
+
+def _scratch(h: Tensor, weight: Tensor) -> Tensor:
+    return h.new_empty(2 * len(h) * sum(weight.shape) + 3 * weight.numel())
+
+
+def _factors(
+    weight: Tensor,
+    bias: Tensor,
+    share: Tensor | None,
+    own: OwnRows,
+    runs: DomainRuns,
+    scratch: Tensor,
+) -> Factors:
+    return Factors(
+        weights=addressof(own.weights.state),
+        biases=addressof(own.biases.state),
+        num=len(runs.ids),
+        n_out=weight.shape[0],
+        n_in=weight.shape[1],
+        ids=runs.ids.data_ptr(),
+        sizes=runs.counts.data_ptr(),
+        order=runs.order.data_ptr(),
+        weight=weight.data_ptr(),
+        bias=bias.data_ptr(),
+        share=None if share is None else share.data_ptr(),
+        scratch=scratch.data_ptr(),
+        gemm=own.weights.library.gemm,
+    )

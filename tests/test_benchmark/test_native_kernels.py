@@ -1,0 +1,210 @@
+"""Native kernels: equal to torch's work, and clear about why they are not used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.config import Regularisers
+from benchmark.cost.random_log import config_on, random_rows, random_schema, training_step
+from benchmark.planning.studies import Change
+from benchmark.protocol import SMOKE
+from benchmark.tasks import Compute
+from benchmark.training.build import build
+from benchmark.training.native_adam import NativeAdam
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.row_adam import DomainAdam
+from benchmark.training.trainer import TrainSplit
+from models.interfaces import ModelShape
+from models.layers.factors import map_by_factors
+from models.layers.grouping import group_rows
+from models.layers.kernels.build import library_path
+from models.layers.kernels.library import Library, use
+from models.layers.tables import DomainTable
+from models.registry import available
+
+pytestmark = pytest.mark.native
+N_IN, N_OUT, TASKS = 21, 5, 9  # no multiple of the lanes of a sum
+
+
+class Layer(nn.Module):
+    """A shared map, and the factors and biases of domains, in double precision."""
+
+    def __init__(self, *, kernels, has_gemm=True):
+        super().__init__()
+        shape = ModelShape(
+            n_input=N_IN,
+            n_domain=N_IN,
+            num_domains=TASKS,
+            num_tasks=TASKS,
+            hidden_dims=(N_OUT,),
+            activation="tanh",
+            dropout=0.0,
+            embedding_std=0.01,
+            sparse_gradient=True,
+        )
+        self.affine = nn.Linear(N_IN, N_OUT)
+        self.factors = DomainTable(shape, (N_OUT, N_IN), 1.0)
+        self.biases = DomainTable(shape, (N_OUT,), 0.0)
+        draw = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for value in self.parameters():
+                value.normal_(generator=draw)
+        self.double()
+        self.adams = self._adams(kernels, has_gemm=has_gemm)
+        self.dense = torch.optim.SGD(self.affine.parameters(), lr=0.05)
+
+    def _adams(self, kernels, *, has_gemm):
+        tables = [self.factors, self.biases]
+        if kernels == "torch":
+            return [DomainAdam(tables, 1e-2)]
+        library = Library(library_path(), torch.float64)
+        library.gemm = library.gemm if has_gemm else None
+        return [NativeAdam(table, 1e-2, library, fixed=0) for table in tables]
+
+    def step(self, h, task_id, share_of):
+        groups = group_rows(task_id)
+        share = None if share_of is None else share_of[groups.ids]
+        own = (self.factors, self.biases)
+        mapped, distance = map_by_factors(h, self.affine, own, groups, share)
+        loss = mapped.sin().sum() + (0.0 if distance is None else distance)
+        for parameter in self.parameters():
+            parameter.grad = None
+        loss.backward()
+        for adam in (*self.adams, self.dense):
+            adam.step()
+        return loss.item()
+
+    def weights(self):
+        for adam in self.adams:
+            adam.catch_up()
+        return {name: value.detach().clone() for name, value in self.named_parameters()}
+
+
+def drawn_batches(count):
+    """Rows of a few tasks: one task has most of them, the unseen one has some."""
+    draw = torch.Generator().manual_seed(1)
+    shares = torch.tensor([0.5, 8.0, 2.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.1])
+    for _ in range(count):
+        h = torch.randn(24, N_IN, dtype=torch.float64, generator=draw, requires_grad=True)
+        yield h, torch.multinomial(shares, 24, replacement=True, generator=draw)
+
+
+@pytest.mark.parametrize("has_gemm", [True, False])
+@pytest.mark.parametrize("share_of", [None, torch.linspace(0.0, 0.1, TASKS).double()])
+def test_factorised_maps_equal_those_of_torch(has_gemm, share_of):
+    layers = [Layer(kernels="torch"), Layer(kernels="native", has_gemm=has_gemm)]
+
+    for h, task_id in drawn_batches(12):  # more, and rounding grows
+        losses, gradients = [], []
+        for layer in layers:
+            h.grad = None
+            losses.append(layer.step(h, task_id, share_of))
+            gradients.append(h.grad.clone())
+        assert losses[0] == pytest.approx(losses[1], rel=1e-10)
+        torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-10)
+
+    expected, found = (layer.weights() for layer in layers)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-10, msg=name)
+
+
+def test_a_second_backward_pass_before_the_step_is_refused():
+    layer = Layer(kernels="native")
+    h, task_id = next(drawn_batches(1))
+    own, groups = (layer.factors, layer.biases), group_rows(task_id)
+    one, _ = map_by_factors(h, layer.affine, own, groups, None)
+    other, _ = map_by_factors(h, layer.affine, own, groups, None)
+
+    one.sum().backward()
+
+    with pytest.raises(RuntimeError, match="second backward pass"):
+        other.sum().backward()
+
+
+def test_a_gradient_beside_the_backward_pass_is_refused():
+    layer = Layer(kernels="native")
+    h, task_id = next(drawn_batches(1))
+    groups = group_rows(task_id)
+    mapped, _ = map_by_factors(h, layer.affine, (layer.factors, layer.biases), groups, None)
+
+    (mapped.sum() + layer.factors(groups.ids).sum()).backward()
+
+    with pytest.raises(RuntimeError, match="have a gradient beside it"):
+        layer.adams[0].step()
+
+
+@pytest.mark.parametrize("kind", ["sum", "products", "spread", "add", "sort", "pad"])
+def test_sums_and_copies_by_group_equal_those_of_torch(kind):
+    draw = torch.Generator().manual_seed(4)
+    groups = group_rows(torch.randint(0, 5, (30,), generator=draw))
+    rows, other = torch.randn(2, 30, 7, generator=draw)
+    of_groups = torch.randn(len(groups.ids), 7, generator=draw)
+    acts = {
+        "sum": lambda: groups.sum(rows),
+        "products": lambda: groups.sum(rows, other),
+        "spread": lambda: groups.spread(of_groups),
+        "add": lambda: groups.add_products(rows.clone(), other, of_groups),
+        "sort": lambda: groups.unsort(groups.sort(rows)),
+        "pad": lambda: groups.unpad(groups.pad(rows)),
+    }
+
+    expected = acts[kind]()
+    use("native")
+
+    torch.testing.assert_close(acts[kind](), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_copies_by_group_keep_the_gradient():
+    use("native")
+    groups = group_rows(torch.tensor([2, 1, 2]))
+    rows = torch.ones(3, 2, requires_grad=True)
+
+    (groups.sort(rows) * torch.arange(6.0).view(3, 2)).sum().backward()
+
+    assert sorted(rows.grad.flatten().tolist()) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def logits_after_training(kernels, method, options):
+    use(kernels)
+    schema = random_schema((4, 3, 2, 40, 30, 20), num_domains=8)
+    protocol = replace(SMOKE, batch_size=64)
+    config = config_on(schema, protocol, "dcnv2", method, options)
+    model = build(config, schema, base_rate=0.5).train()
+    optimizer = make_optimizer(
+        model,
+        1e-3,
+        Regularisers(embedding_l2=1e-4),
+        frequency=torch.ones(len(model.embedding.weight)),
+        steps_per_epoch=4,
+    )
+    rows = random_rows(schema, 256)
+    step = training_step(model, optimizer, TrainSplit(rows, range(256), 64))
+    for _ in range(20):
+        step()
+    optimizer.catch_up()
+    optimizer.release()
+    return model.eval()(rows.range(0, 256)).detach()
+
+
+@pytest.mark.parametrize("method", [*available("methods"), "star with a penalty"])
+def test_trainings_agree_in_single_precision(method):
+    # Stated tolerance: logits within 1e-4 after 20 steps, which moved them by more than 1e-2.
+    options = {"factor_l2": 1e-3} if method.startswith("star ") else {}
+    name = method.split()[0]
+
+    expected, found = (logits_after_training(k, name, options) for k in ("torch", "native"))
+
+    assert expected.std() > 1e-2
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernels", ["torch", "native"])
+def test_the_record_of_a_run_says_its_kernels(log, train, kernels):
+    record = train(log, Change(method="star"), compute=Compute(kernels=kernels))
+
+    assert record.environment["kernels"] == kernels
