@@ -160,6 +160,12 @@ class RunConfig:
         return self.method == REFERENCE
 
     @property
+    def is_kept(self) -> bool:
+        """True if the weights are kept: of the first run of a network's main cell."""
+        is_first = (self.seed, self.draw or 1) == (1, 1)
+        return is_first and not self.changes and not self.is_reference
+
+    @property
     def log(self) -> str:
         """The log in the words of --data, without its partition."""
         return log_name(self.dataset, self.draw)

@@ -50,8 +50,7 @@ def run_cell(cell: RunTask) -> None:
         OSError: the output folder cannot be written.
     """
     config, result = cell.config, train_cell(cell.config, cell.data, cell.compute)
-    is_kept = not config.changes and (config.seed, config.draw or 1) == (1, 1)
-    RunStore(cell.out).write(config, result if is_kept else replace(result, weights=None))
+    RunStore(cell.out).write(config, result if config.is_kept else replace(result, weights=None))
 
 
 def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute()) -> RunResult:
