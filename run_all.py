@@ -151,6 +151,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     """Prepare, run what is not done, report."""
     from benchmark.cost.domain_growth import store_growth
     from benchmark.running.grid import Grid, check_compute
+    from benchmark.running.latency import measure_latencies
     from benchmark.running.local import stop_workers
     from benchmark.running.plugin_checks import check_plugins
     from benchmark.store.plan import refuse_other_version
@@ -185,6 +186,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
         show([line])
     try:
         run_grid(grid, execute, tracker, num_workers=workers_of(args))
+        for line in measure_latencies(grid.agenda, store):
+            show([line])
     finally:
         stop_workers()
     uncounted = store_growth(store.out, selection.methods) if "cost" in selection.studies else []

@@ -25,8 +25,15 @@ class Compute:
 class Task(Protocol):
     """Work for a worker process: it leaves its result in files below `out`."""
 
-    data: PreparedData
-    out: Path
+    @property
+    def data(self) -> PreparedData:
+        """The prepared log."""
+        ...
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        ...
 
     @property
     def title(self) -> str:

@@ -31,13 +31,18 @@ def weights_of(model: CTRModel, predictor: Predictor) -> dict[str, NDArray[np.ge
 
 
 def predictor_of(model: CTRModel, weights: Mapping[str, NDArray[np.generic]]) -> Predictor:
-    """The predictor whose weights `weights_of` gave; `model` is of the same configuration.
+    """The predictor whose weights `weights_of` gave, on the device of `model`.
+
+    That is of the same configuration.
 
     Raises:
         ValueError: the method adapts to its tasks, and the weights hold nothing of that.
         RuntimeError: the weights are of another configuration.
     """
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
+    device = model.base_logit.device
+    tensors = {
+        name: torch.from_numpy(np.array(value)).to(device) for name, value in weights.items()
+    }
     adapted = {
         name.removeprefix(ADAPTED): tensors.pop(name)
         for name in list(tensors)

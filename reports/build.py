@@ -21,7 +21,7 @@ from benchmark.config import ConfigError, Json, digest_of
 from benchmark.store.failures import failures
 from benchmark.store.files import write_text, write_whole
 from benchmark.store.plan import read_plan
-from benchmark.store.records import RECORD, RunStore
+from benchmark.store.records import LATENCY, RECORD, RunStore
 from benchmark.store.trials import trial_path
 from datasets.files import file_digest, locked
 from reports.analysis.answer import answer
@@ -284,7 +284,7 @@ def _input_digest(runs: Runs, warnings: list[str]) -> str:
     ]
     out, logs = runs.store.out, runs.fingerprints.values()
     read = [
-        *(record.path / RECORD for record in runs.records),
+        *(record.path / name for record in runs.records for name in (RECORD, LATENCY)),
         *(path for log in logs for path in runs.store.data_folder(log).iterdir()),
         *(
             trial_path(out / entry.search.folder, trial.index)

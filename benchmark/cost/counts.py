@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 ROWS = 64  # a power of two, so that no group of rows is padded
 WARM_UP_CALLS = 10
-# A glance, short enough for every run: the 99th percentile of so few calls is nearly their slowest.
-GLANCE = MappingProxyType({1: 200, 256: 20})
 
 
 def cost_of(
@@ -148,9 +145,7 @@ def _domain_buffers(model: CTRModel) -> int:
     )
 
 
-def latency(
-    predictor: Predictor, rows: EncodedRows, calls: Mapping[int, int] = GLANCE
-) -> dict[str, float]:
+def latency(predictor: Predictor, rows: EncodedRows, calls: Mapping[int, int]) -> dict[str, float]:
     """Median and 99th percentile of a call, by batch size; `calls` says how many of each.
 
     A call is timed from encoded rows until the logits are in CPU memory, with warm caches and in

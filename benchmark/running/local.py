@@ -43,17 +43,19 @@ def work(task: RunTask | TrialTask) -> None:
     do(task)
 
 
-def run_tasks(source: TaskSource, num_workers: int) -> Generator[Outcome]:
+def run_tasks(
+    source: TaskSource, num_workers: int, do: Callable[[Any], None] = work
+) -> Generator[Outcome]:
     """Run tasks in `num_workers` processes of one thread each and yield how they ended.
 
     A worker that dies (killed, out of memory) takes its pool with it. The tasks that were running
     are then run in a pool of their own each, so that only the deadly one fails, and the others go
     on in a fresh pool.
     """
-    while interrupted := (yield from _run_in_pool(source, num_workers)):
+    while interrupted := (yield from _run_in_pool(source, num_workers, do)):
         for task in interrupted:
             start = Seconds.now()
-            if (yield from _run_in_pool(_Single(task, source), 1)):
+            if (yield from _run_in_pool(_Single(task, source), 1, do)):
                 wall = start.passed().wall  # at most this was CPU time, in one thread
                 death = Outcome(task=task, seconds=wall, cpu_seconds=wall, error=DEATH)
                 source.settle(death)
@@ -83,7 +85,9 @@ def make_pool(num_workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
-def _run_in_pool(source: TaskSource, num_workers: int) -> Generator[Outcome, None, list[Task]]:
+def _run_in_pool(
+    source: TaskSource, num_workers: int, do: Callable[[Any], None]
+) -> Generator[Outcome, None, list[Task]]:
     """Run tasks until none is ready; returns those that were taken when a worker died."""
     taken: list[Task] = []  # while the pool has not accepted it
     running: dict[Future[Outcome], Task] = {}
@@ -92,7 +96,7 @@ def _run_in_pool(source: TaskSource, num_workers: int) -> Generator[Outcome, Non
             while True:
                 while len(running) < num_workers and (task := source.take()):
                     taken.append(task)
-                    future = pool.submit(attempt, task, work)  # may find the pool broken
+                    future = pool.submit(attempt, task, do)  # may find the pool broken
                     running[future] = taken.pop()
                 if not running:
                     return []

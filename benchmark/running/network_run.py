@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import torch
 
-from benchmark.cost.counts import cost_of, latency
+from benchmark.cost.counts import cost_of
 from benchmark.metrics import METRICS
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
@@ -93,7 +93,6 @@ def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute
             "step_milliseconds": 1e3 * training.step_seconds / training.steps,
             "step_cpu_milliseconds": 1e3 * training.step_cpu_seconds / training.steps,
             "train_rows_per_second": training.sample_visits / training.step_seconds,
-            **latency(predictor, run.rows),
         },
         environment=environment_of(device),
     )

@@ -118,6 +118,15 @@ class Agenda:
         return [(self.slots[slot], self._layout.logs[slot]) for slot in (*self._todo, *waiting)]
 
     @property
+    def kept_runs(self) -> list[tuple[RunConfig, PreparedData]]:
+        """The runs whose weights are kept, with their logs, but those that wait for values."""
+        return [
+            (config, self._layout.logs[slot])
+            for slot, config in self.slots.items()
+            if config.is_kept and slot not in self.waiting
+        ]
+
+    @property
     def num_given_up(self) -> int:
         """The number of tasks that have failed and are not to be done again."""
         if "failed" in self._wanted:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 ERROR = "error.json"
 WEIGHTS = "weights.npz"
+LATENCY = "latency.json"  # measured after all trainings of a call, of runs that keep their weights
 SCHEMA = "schema.json"  # of a data folder: the columns of the encoded rows
 FILES = (  # of a run folder
     *(RECORD, ERROR, "history.csv", "domains.parquet", "predictions.parquet"),
-    *("masks.npz", "candidates.parquet", WEIGHTS),
+    *("masks.npz", "candidates.parquet", WEIGHTS, LATENCY),
 )
 
 SlotState = Literal["missing", "done", "failed"]
@@ -77,6 +78,7 @@ class RunRecord:
     cost: dict[str, Json]
     timing: dict[str, Json]
     environment: dict[str, Json]
+    latency: dict[str, Json]  # empty where none was measured
     newer: frozenset[str]  # the metrics that the program has gained since
 
 
@@ -101,7 +103,8 @@ class RunStore:
             OSError: the disk is full or the folder not writable.
         """
         folder = self.run_folder(config)
-        (folder / RECORD).unlink(missing_ok=True)
+        for name in (RECORD, LATENCY):
+            (folder / name).unlink(missing_ok=True)
         write_text(folder / "history.csv", result.history.write_csv())
         write_parquet(folder / "domains.parquet", result.domains)
         write_parquet(folder / "predictions.parquet", result.predictions)
@@ -151,8 +154,27 @@ class RunStore:
                 config=RunConfig.from_json(content["config"]),
                 metrics={split: _with_nan(values) for split, values in metrics},
                 **{key: content[key] for key in ("training", "cost", "timing", "environment")},
+                latency=_latency_of(folder, content["digests"].get(WEIGHTS)),
                 newer=frozenset(METRICS) - known,
             )
+
+    def write_latency(
+        self, config: RunConfig, latency: Mapping[str, Json], environment: Mapping[str, Json]
+    ) -> None:
+        """Write the latency of the model of a finished run.
+
+        Raises:
+            RecordError: the run has no record.
+            OSError: the disk is full or the folder not writable.
+        """
+        folder = self.run_folder(config)
+        content: dict[str, Json] = {
+            "run_id": config.run_id,
+            "weights": read_sealed(folder / RECORD)["digests"].get(WEIGHTS),
+            "timing": dict(latency),
+            "environment": dict(environment),
+        }
+        write_sealed(folder / LATENCY, content)
 
     def read_run(self, config: RunConfig) -> RunRecord:
         """Read the record of a run.
@@ -221,6 +243,15 @@ class RunStore:
     def read_card(self, fingerprint: str) -> dict[str, Json]:
         """The data card that `write_data` left."""
         return read_json(self.data_folder(fingerprint) / "card.json")
+
+
+def _latency_of(folder: Path, weights: str | None) -> dict[str, Json]:
+    """The latency of these weights; none where it is missing, damaged, or that of others."""
+    try:
+        content = read_sealed(folder / LATENCY)
+    except RecordError:
+        return {}
+    return dict(content["timing"]) if content["weights"] == weights else {}
 
 
 def _without_nan(values: Mapping[str, float | int]) -> dict[str, Json]:

@@ -74,7 +74,7 @@ def _outcome(record: RunRecord) -> dict[str, Json]:
         for split, values in record.metrics.items()
         for name, value in values.items()
     }
-    return metrics | record.training | record.cost | record.timing
+    return metrics | record.training | record.cost | record.timing | record.latency
 
 
 def _values(config: RunConfig) -> dict[str, object]:

@@ -18,7 +18,7 @@ from polars import selectors
 
 from benchmark.config import digest_of
 from benchmark.store.files import RecordError, named_damage, read_json, read_sealed
-from benchmark.store.records import ERROR, RECORD, WEIGHTS
+from benchmark.store.records import ERROR, LATENCY, RECORD, WEIGHTS
 from benchmark.store.trials import best_of, read_trials, trial_path
 from datasets.files import file_digest
 
@@ -36,6 +36,7 @@ KEY_LENGTH = 12
 _OF_TRIALS = ("epochs", "row_passes", "seconds", "cpu_seconds")
 MAIN = "main"  # the study whose best cell is the winner
 SEAL = "seal"  # the tag that changes with what a run found
+MEASURED = "measured"  # the tag that changes with what was measured of its model later
 OWN = ("seed", "draw", "data_fingerprint")  # of the runs of a cell
 HYPER_PARAMETERS = ("backbone_config", "method_config", "regularisers")
 HISTORY = "history.csv"
@@ -326,7 +327,7 @@ def _done(folder: Path, slot: str, config: RunConfig) -> ShownRun:
             key=f"final/{slot}",
             name=config.replicate,
             config=config,
-            tags=_child_tags(config, "final", path, content["environment"]),
+            tags=_child_tags(config, "final", path, content["environment"]) | _measured(folder),
             metrics={
                 f"{split}/{name}": math.nan if value is None else float(value)
                 for split, values in content["metrics"].items()
@@ -341,6 +342,12 @@ def _done(folder: Path, slot: str, config: RunConfig) -> ShownRun:
                 if file.is_file() and file.name != WEIGHTS and not file.name.startswith(".")
             ],  # of the weights the winner's alone are wanted, in a model
         )
+
+
+def _measured(folder: Path) -> dict[str, str]:
+    """The tag of a run whose latency was measured."""
+    path = folder / LATENCY
+    return {MEASURED: file_digest(path)} if path.is_file() else {}
 
 
 def _failed(folder: Path, slot: str, config: RunConfig) -> ShownRun:

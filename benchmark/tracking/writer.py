@@ -29,7 +29,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from benchmark.store.files import RecordError
-from benchmark.tracking.cells import SEAL
+from benchmark.tracking.cells import MEASURED, SEAL
 from benchmark.tracking.model import log_model, logged_model, register
 from datasets.files import file_digest
 
@@ -130,6 +130,8 @@ class Writer:
         if run:
             differing = _differing(run, tags)
             if run.info.status in ENDED and not {SEAL, MLFLOW_PARENT_RUN_ID} & differing.keys():
+                if MEASURED in differing:
+                    self._keep(run, shown.files)
                 self._log(run.info.run_id, time.time(), (), tags=differing)
                 self._rename(run, shown.name)
                 return

@@ -21,7 +21,7 @@ from reports.look.style import look_of
 from reports.look.table import interval_text, number, p_value
 from reports.look.tooltips import tip
 from reports.look.units import units_text
-from reports.reading.clock import NOTE
+from reports.reading.clock import LATENCY_NOTE, NOTE
 from reports.reading.exclusions import may_be_told
 from reports.reading.keys import DATA, MODEL
 from reports.reading.load import Runs
@@ -212,7 +212,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         " out. An arrow marks what lies outside the panel.",
         "Costs are multiples of the plain backbone's: the whole training; the median time to score"
         " 256 rows on one thread; parameters that are served, without the embedding table."
-        f" {NOTE}",
+        f" {NOTE} {LATENCY_NOTE}",
         *draws_note(table),
     ]
     if (table["method"] == CEILING).any():

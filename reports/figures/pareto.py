@@ -30,6 +30,7 @@ from reports.look.part import Figure, draws_note
 from reports.look.style import look_of
 from reports.look.table import interval_text, number
 from reports.look.tooltips import tip
+from reports.reading.clock import LATENCY_NOTE
 from reports.reading.keys import BLOCK, CELL, MODEL, REPLICATE
 from reports.reading.load import Runs
 from reports.reading.names import BASELINE, model_title, networks
@@ -85,7 +86,7 @@ def _rows(
         | {"cost_mean": own[cost].mean(), "cost_low": own[cost].min(), "cost_high": own[cost].max()}
         for quality in _QUALITIES
         for cost in _COSTS
-        if own[[quality, cost]].notna().all(axis=None)
+        if own[quality].notna().all() and own[cost].notna().any()
     ]
 
 
@@ -183,9 +184,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         " cost). Where intervals overlap, who is on the line may be chance. An arrow marks a bar"
         " that is far longer than the others and leaves the panel; the CSV file has its end.",
         "Parameters are those served outside the embedding table, with all copies that a method"
-        " keeps per domain or task; multiply-adds those of one row's matrix products. Latency is"
-        " the median of a prediction on one thread after training, with the least and the greatest"
-        " of the runs as horizontal bars; it depends on the machine and what else ran on it.",
+        " keeps per domain or task; multiply-adds those of one row's matrix products. The median"
+        f" of a prediction is shown. {LATENCY_NOTE}",
         "Logistic regression and boosted trees have no counted multiply-adds and no latency, and"
         " are in Table 1 alone.",
         *left_out(table),

@@ -17,6 +17,10 @@ NOTE = (
     "Times of trainings are CPU time of their process, which other work on the machine hardly"
     " moves, and on a GPU wall-clock time."
 )
+LATENCY_NOTE = (
+    "Latency is by the wall clock, measured once for each model with its first run: after all"
+    " trainings, on one thread, while no other training ran."
+)
 _TIMES = {  # name: those of the record by the two clocks
     "train_compute_seconds": ("train_cpu_seconds", "train_seconds"),
     "evaluate_compute_seconds": ("evaluate_cpu_seconds", "evaluate_seconds"),

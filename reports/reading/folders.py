@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.store.files import RecordError, named_damage, read_sealed
 from benchmark.store.plan import Plan
-from benchmark.store.records import ERROR, RECORD, RunRecord, RunStore
+from benchmark.store.records import ERROR, LATENCY, RECORD, RunRecord, RunStore
 from reports.reading.findings import Findings
 
 DEPTH = 4  # data set, partition, model, run
@@ -64,8 +64,11 @@ def _checked(store: RunStore, folder: Path, findings: Findings) -> RunRecord | N
     findings.compare(path, "slot_id", slot_id, config.slot_id)
     expected = findings.name_of(store.run_folder(config))
     findings.compare(path, "folder", findings.name_of(folder), expected)
-    for other in sorted({entry.name for entry in folder.iterdir()} - {RECORD, *known}):
+    for other in sorted({entry.name for entry in folder.iterdir()} - {RECORD, LATENCY, *known}):
         findings.foreign(folder / other)
+    if (folder / LATENCY).is_file() and not record.latency:
+        reason = "damaged, or of other weights; the next call measures it again"
+        findings.damaged(folder / LATENCY, RecordError(reason))
     findings.counts["runs"] += 1
     return record
 

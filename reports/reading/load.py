@@ -174,9 +174,12 @@ class Runs:
         )
 
     def costs(self) -> pd.DataFrame:
-        """One row per finished run: its keys, its counts and its times; see `clock.times_of`."""
+        """One row per finished run: its keys, its counts and its times; see `clock.times_of`.
+
+        Latencies are known of the runs whose weights are kept.
+        """
         return self._frame(
-            record.training | record.cost | record.timing | times_of(record)
+            record.training | record.cost | record.timing | record.latency | times_of(record)
             for record in self.records
         )
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from reports.look import columns
 from reports.look.table import Table, TableLayout
-from reports.reading.clock import NOTE, unit
+from reports.reading.clock import LATENCY_NOTE, NOTE, unit
 from reports.reading.keys import MODEL
 from reports.reading.load import Runs
 
@@ -35,8 +35,7 @@ _NOTES = [
     "Dense parameters are used by every row, domain parameters belong to one domain or task each"
     " (a method that adapts to tasks serves copies per task that are in neither, MAML one of its"
     " dense parameters). Multiply-adds are those of the matrix products of one row's prediction.",
-    "One row, 256 rows: median milliseconds of a prediction after training, on one thread, by the"
-    " wall clock. They depend on the machine and on what else ran on it, other runs among it.",
+    f"One row, 256 rows: median milliseconds of a prediction. {LATENCY_NOTE}",
     "What AdaSparse saves when its pruned neurons are really left out is measured by"
     " python -m benchmark.speed cost --out DIR, whose table is pruning once it has run.",
 ]
@@ -48,7 +47,7 @@ def tabulate(runs: Runs) -> pd.DataFrame:
     costs = runs.costs()
     if costs.empty:
         return costs
-    grouped = costs.groupby(MODEL)
+    grouped = costs.reindex(columns=[*MODEL, *_COUNTED, *_AVERAGED]).groupby(MODEL)
     numbers = grouped[[*_COUNTED]].first().join(grouped[[*_AVERAGED]].mean()).reset_index()
     return runs.models[MODEL].merge(numbers, on=MODEL).assign(clock=runs.clock)
 

@@ -55,7 +55,10 @@ TIMING = {
     "evaluate_cpu_seconds": 0.5,
     "step_milliseconds": 75.0,
     "step_cpu_milliseconds": 37.5,
-} | {f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))}
+}
+LATENCY = {
+    f"latency_batch{rows}_p50_milliseconds": value for rows, value in ((1, 0.25), (256, 2.5))
+}
 HISTORY_COLUMNS = ["step", "epoch", "split", "loss", "auc"]
 HISTORY = [[20, 0.5, "dev", 0.5, 0.7], [40, 1.0, "dev", 0.4, 0.6]]
 CHANGES = {  # of the cells that a study has beside the main ones
@@ -339,6 +342,7 @@ class Folder:
         if "prune_input" not in config.pinned:
             masks["layer0_sparsity"] = np.array([0.1, 0.2, 0.3, 0.4, 0.5], np.float32)
         scores, before = self.scores(config), {"unadapted_logloss": 0.75}
+        environment = {"commit": None, "packages": {"torch": "2.13.0"}, "device": device}
         self.store.write(
             config,
             RunResult(
@@ -356,9 +360,11 @@ class Folder:
                 masks=masks if config.method == "adasparse" else {},
                 candidates=pl.DataFrame({"logit": logit}),
                 timing=TIMING,
-                environment={"commit": None, "packages": {"torch": "2.13.0"}, "device": device},
+                environment=environment,
             ),
         )
+        if config.is_kept:
+            self.store.write_latency(config, LATENCY, environment)
 
 
 @pytest.fixture(scope="session")

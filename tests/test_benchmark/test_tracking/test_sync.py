@@ -1,5 +1,6 @@
 """The store in an MLflow database: imported once, and followed as it grows and changes."""
 
+import json
 import logging
 import math
 import re
@@ -139,6 +140,20 @@ def test_a_run_that_changed_replaces_the_former_one_alone(synced):
     key, after = f"final/{config.slot_id}", synced.ids()
     assert {name for name in ids if ids[name] != after[name]} == {key}
     assert synced.runs()[key].data.metrics["test/auc"] == pytest.approx(0.7)
+
+
+def test_a_latency_that_was_measured_later_joins_its_run(synced):
+    ids, config = synced.ids(), synced.config(method="star", seed=1)
+    client = MlflowClient(database_uri(synced.out))
+    for milliseconds in (0.25, 0.5):
+        synced.store.write_latency(config, {"latency": milliseconds}, {"device": "cpu"})
+
+        Tracker(synced.out, None).sync(synced.made)
+
+        assert synced.ids() == ids
+        folder = client.download_artifacts(ids[f"final/{config.slot_id}"], "")
+        kept = json.loads((Path(folder) / "latency.json").read_text())
+        assert kept["timing"] == {"latency": milliseconds}
 
 
 def test_a_run_that_a_killed_import_left_unfinished_is_made_anew(synced):
