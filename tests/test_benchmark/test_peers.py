@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from benchmark.cost.random_log import random_rows, random_schema
 from benchmark.speed.peers import environment
 from benchmark.speed.peers.comparison import write_rows
 from benchmark.speed.peers.environment import PeerError, install
+from benchmark.speed.peers.inside.__main__ import serve
 from benchmark.speed.peers.inside.passes import PeerModel
 from benchmark.speed.peers.ours import OurModel
 from benchmark.speed.peers.peer_process import peer_process
@@ -156,6 +159,17 @@ def test_a_peer_trains_on_each_row_of_a_pass_once(toy_peer, window):
     toy_peer.a_pass(window, index=1)()
 
     assert toy_peer.seen == toy_peer.task.rows_per_pass
+
+
+def test_a_request_is_answered_by_a_line(toy_peer):
+    a_pass = json.dumps({"window": "documented", "index": 1})
+    answers = io.StringIO()
+
+    serve(ToyPeer, [toy_peer.task.to_json(), a_pass, a_pass], answers)
+
+    made, *passes = map(json.loads, answers.getvalue().splitlines())
+    assert made == {}
+    assert [answer["seconds"] >= 0.0 for answer in passes] == [True, True]
 
 
 def test_products_are_those_of_both_passes(monkeypatch):

@@ -79,9 +79,13 @@ def _print_peer(folder: Path, peer: Peer, arguments: list[str]) -> None:
         theirs, own = process.versions["torch"], metadata.version("torch")
         if theirs.split("+")[0] != own.split("+")[0]:  # the build is the user's choice
             raise PeerError(f"{folder} has torch {theirs}, not {own} as here; remove the folder")
-        print(f"\n{peer.title} {process.versions['version']} on torch {theirs}, ours on {own}\n")
         from benchmark.speed.peers import comparison, table  # torch, after all that is quick
+        from benchmark.training.process import set_up_torch
+        from models.layers.kernels import library
 
+        set_up_torch()
+        print(f"\n{peer.title} {process.versions['version']} on torch {theirs}", end="")
+        print(f", ours on {own} with kernels of {library.used()}\n")
         print(table.head(), flush=True)
         for compared in comparison.compare(process, peer.title, peer.models):
             print(compared.row(), flush=True)

@@ -15,7 +15,6 @@ from benchmark.protocol import PAPER_PUBLIC
 from benchmark.speed.peers.ours import OurModel
 from benchmark.speed.peers.table import Compared
 from benchmark.speed.peers.task import WINDOWS, PeerTask
-from benchmark.training.process import set_up_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +33,6 @@ FEW_FIELDS, FEW_IDS = (4, 9, 12, *(20,) * 17), 1_069
 
 def compare(process: PeerProcess, title: str, models: Sequence[str]) -> Iterator[Compared]:
     """Each of the models on many ids and on few, at each batch size."""
-    set_up_torch()
     logs = (ad_log_schema(NUM_DOMAINS), ad_log_schema(NUM_DOMAINS, FEW_FIELDS, FEW_IDS))
     for schema in logs:
         rows = random_rows(schema, (1 + ROUNDS) * ROWS_PER_PASS)
