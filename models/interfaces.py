@@ -25,7 +25,6 @@ How the methods fit the hooks of `DomainMethod`:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
@@ -157,6 +156,11 @@ class Optimizer(Protocol):
     """The optimiser of the protocol as a method may use it."""
 
     def zero_grad(self) -> None: ...
+
+    def guard(self, loss: Tensor) -> None:
+        """Have no step from here on move anything, if the loss () is nan or infinite."""
+        ...
+
     def step(self) -> None: ...
 
 
@@ -273,18 +277,21 @@ class DomainMethod(nn.Module):
         """The cross-entropy of a batch, a scalar without any penalty."""
         return functional.binary_cross_entropy_with_logits(model(batch), batch.label)
 
-    def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> float:
-        """One optimiser step; returns the `loss` of the batch without any penalty."""
+    def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
+        """One optimiser step; returns the `loss` () of the batch without any penalty.
+
+        Nothing in it waits for a device: no value is read on the host, and shapes do not depend on
+        values. A broken loss or penalty gives nan or infinity, and moves nothing.
+        """
         optimizer.zero_grad()
         loss = self.loss(model, batch)
-        value = loss.item()
         penalty = self.penalty()
+        total, value = loss, loss.detach()
         if penalty is not None:
-            loss = loss + penalty
-            value += 0.0 * penalty.item()  # nan if the penalty is broken, else nothing
-        if math.isfinite(value):  # a broken loss must not reach the weights
-            torch.autograd.backward(loss)
-            optimizer.step()
+            total, value = loss + penalty, value + 0.0 * penalty.detach()
+        optimizer.guard(total.detach())
+        torch.autograd.backward(total)
+        optimizer.step()
         return value
 
     def loss_rows(self, num_rows: int) -> int:

@@ -169,7 +169,7 @@ def _kept(transform: nn.Module, n: int, e_d: Tensor) -> _Kept:
             None,
             transform.weight_domain,
             transform.bias,
-            transform.alpha.item(),
+            transform.alpha,
             transform.gating,
         )
     indices = factor[0].nonzero().squeeze(1)  # (K, 1) -> (K,)

@@ -16,21 +16,31 @@ EPSILON = 1e-8
 DECAY = BETAS[0] / math.sqrt(BETAS[1])  # q, of m / sqrt(v) in a step without a gradient
 
 
+class Progress(NamedTuple):
+    """What a step of Adam reads on the device."""
+
+    steps: Tensor  # (), this one included
+    is_broken: Tensor | None  # (), 1.0 where no step may move anything
+
+
 def fused_adam(
     parameters: list[Tensor],
     gradients: list[Tensor],
     moments: tuple[list[Tensor], list[Tensor]],
-    steps: Tensor,
+    progress: Progress,
     learning_rate: float,
     weight_decay: float = 0.0,
 ) -> None:
-    """One step of the kernel behind `torch.optim.Adam(fused=True)`, in place."""
+    """One step of the kernel behind `torch.optim.Adam(fused=True)`, in place.
+
+    Where `progress.is_broken` is 1.0 it moves nothing.
+    """
     torch._fused_adam_(
         parameters,
         gradients,
         *moments,
         [],
-        [steps.to(parameters[0].device)] * len(parameters),
+        [progress.steps] * len(parameters),
         lr=learning_rate,
         beta1=BETAS[0],
         beta2=BETAS[1],
@@ -38,6 +48,7 @@ def fused_adam(
         eps=EPSILON,
         amsgrad=False,
         maximize=False,
+        found_inf=progress.is_broken,
     )
 
 

@@ -22,6 +22,15 @@ class NativeAdam:
     Results differ from theirs by the rounding of float32, which is tested.
     """
 
+    @property
+    def is_broken(self) -> Tensor | None:
+        """As in `RowAdam`."""
+        return self.rows.is_broken
+
+    @is_broken.setter
+    def is_broken(self, flag: Tensor) -> None:
+        self.rows.is_broken = flag
+
     def __init__(
         self,
         table: RowTable,

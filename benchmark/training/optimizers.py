@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmark.training.adam import fused_adam
+from benchmark.training.adam import Progress, fused_adam
 from benchmark.training.native_adam import NativeAdam
 from benchmark.training.row_adam import DomainAdam, RowAdam
 from models.layers.kernels.library import library_for
@@ -29,6 +29,8 @@ class DenseAdam:
     without a gradient is left alone.
     """
 
+    is_broken: Tensor | None = None  # as in `RowAdam`
+
     def __init__(
         self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float
     ) -> None:
@@ -38,7 +40,8 @@ class DenseAdam:
         self.first, self.second = (
             [torch.zeros_like(parameter) for parameter in parameters] for _ in range(2)
         )
-        self.steps = torch.zeros(())
+        device = parameters[0].device if parameters else None
+        self.steps = torch.zeros((), device=device)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -53,10 +56,8 @@ class DenseAdam:
         ]
         if moved:
             weights, gradients, first, second = map(list, zip(*moved, strict=True))
-            moments = (first, second)
-            fused_adam(
-                weights, gradients, moments, self.steps, self.learning_rate, self.weight_decay
-            )
+            moments, progress = (first, second), Progress(self.steps, self.is_broken)
+            fused_adam(weights, gradients, moments, progress, self.learning_rate, self.weight_decay)
 
 
 class ProtocolAdam:
@@ -72,6 +73,10 @@ class ProtocolAdam:
     ) -> None:
         self.of_tables = of_tables
         self.parts = (*of_tables, *of_rest)  # tables first, while their gradient is in the cache
+        device = next(one.device for part in self.parts for one in part.parameters)
+        self.is_broken = torch.zeros((), device=device)  # 1.0 from the first broken loss on
+        for part in self.parts:
+            part.is_broken = self.is_broken
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -79,8 +84,14 @@ class ProtocolAdam:
             for parameter in part.parameters:
                 parameter.grad = None
 
+    @torch.no_grad()
+    def guard(self, loss: Tensor) -> None:
+        """Have no step from here on move anything, if the loss () is nan or infinite."""
+        is_bad = (loss - loss).ne_(0.0).to(self.is_broken)  # nan is not 0
+        torch.maximum(self.is_broken, is_bad, out=self.is_broken)
+
     def step(self) -> None:
-        """Update all parameters that have a gradient."""
+        """Update all parameters that have a gradient, unless a loss was broken."""
         for part in self.parts:
             part.step()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from benchmark.training.adam import BETAS, DECAY, drift, epsilon, fused_adam, missed
+from benchmark.training.adam import BETAS, DECAY, Progress, drift, epsilon, fused_adam, missed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +57,8 @@ class RowAdam:
     stays, which dense Adam shrinks.
     """
 
+    is_broken: Tensor | None = None  # (), where it is 1.0 no step moves anything
+
     def __init__(self, table: RowTable, learning_rate: float, *, l2: Tensor | None = None) -> None:
         """Prepare for a table; `l2` (rows,) is the penalty's weight for each occurrence of a row.
 
@@ -71,7 +73,8 @@ class RowAdam:
         self.rows = table.weight.new_zeros(rows, 3 * self.width)
         self.rows[:, : self.width] = table.weight.detach()
         table.weight.data = self.rows[:, : self.width]
-        self.steps = torch.zeros(())
+        self.steps = self.rows.new_zeros(())
+        self.num_steps = 0  # the same, on the host
         self.last = self.rows.new_zeros(rows, dtype=torch.int32)  # the step that a row is at
         self.missed = self.rows.new_tensor(missed()).t().contiguous()  # (2, steps)
         self.l2_per_occurrence = l2
@@ -95,7 +98,9 @@ class RowAdam:
             share = self.l2_per_occurrence.index_select(0, found.rows) * found.count  # (U,)
             total.addcmul_(weight, share.unsqueeze(1))
         self.steps += 1
-        fused_adam([weight], [total], ([first], [second]), self.steps, self.learning_rate)
+        self.num_steps += 1
+        progress = Progress(self.steps, self.is_broken)
+        fused_adam([weight], [total], ([first], [second]), progress, self.learning_rate)
         self._store()
         self.look_ups = 0
 
@@ -103,7 +108,7 @@ class RowAdam:
     def catch_up(self) -> None:
         """Bring all rows up to date."""
         self._store()
-        is_late = (self.last > 0) & (self.last < int(self.steps))  # at 0 there is no momentum yet
+        is_late = (self.last > 0) & (self.last < self.num_steps)  # at 0 there is no momentum yet
         for rows in is_late.nonzero().squeeze(1).split(ROWS_AT_ONCE):
             self._write(rows, self._up_to_date(rows))
 
@@ -128,7 +133,7 @@ class RowAdam:
         """Rows (U,) and their moments as they are at the current step: (3, U, K)."""
         whole = self.rows.index_select(0, rows).view(len(rows), 3, self.width)  # (U, 3, K)
         weight, first, second = values = whole.transpose(0, 1).contiguous()  # (U, K) each
-        last, now = self.last.index_select(0, rows), int(self.steps)
+        last, now = self.last.index_select(0, rows), self.num_steps
         decays = torch.outer(self.decays, (now - last).to(values.dtype)).exp_()  # (3, U)
         of_both, of_first, of_second = decays.unsqueeze(2)  # (U, 1) each
         end = self.missed.shape[1] - 1
@@ -148,7 +153,7 @@ class RowAdam:
 
     def _write(self, rows: Tensor, values: Tensor) -> None:
         self.rows.index_copy_(0, rows, values.transpose(0, 1).reshape(len(rows), 3 * self.width))
-        self.last.index_fill_(0, rows, int(self.steps))
+        self.last.index_fill_(0, rows, self.num_steps)
 
 
 class DomainAdam:
@@ -158,6 +163,8 @@ class DomainAdam:
     the rows are few and wide. All tables have a row per domain, and the first look-up brings those
     of a domain up to date in all of them.
     """
+
+    is_broken: Tensor | None = None  # as in `RowAdam`
 
     def __init__(self, tables: Sequence[RowTable], learning_rate: float) -> None:
         self.tables = tables
@@ -174,7 +181,8 @@ class DomainAdam:
         self.views = [  # of each table its rows, and their first and second moments
             [list(part.unbind()) for part in parts] for parts in zip(*kinds, strict=True)
         ]
-        self.steps = torch.zeros(())
+        self.steps = self.rows.new_zeros(())
+        self.num_steps = 0  # the same, on the host
         self.last = [0] * num_rows  # the step that a domain's rows are at
         self.looked_up: Tensor | None = None  # the ids that the layers of a pass have in common
         for table in tables:
@@ -188,6 +196,7 @@ class DomainAdam:
         self._bring_up_to_date(rows)
         self.looked_up = None
         self.steps += 1
+        self.num_steps += 1
         moved: list[list[Tensor]] = [[], [], [], []]  # weights, moments, gradients
         for own, views in zip(gradient_of, self.views, strict=True):
             for values, of_rows in zip(moved, views, strict=False):
@@ -195,10 +204,11 @@ class DomainAdam:
             nothing = torch.zeros_like(views[0][0])
             moved[3] += [own.get(row, nothing) for row in rows]
         for row in rows:
-            self.last[row] = int(self.steps)
+            self.last[row] = self.num_steps
         weights, first, second, gradients = moved
         if weights:
-            fused_adam(weights, gradients, (first, second), self.steps, self.learning_rate)
+            progress = Progress(self.steps, self.is_broken)
+            fused_adam(weights, gradients, (first, second), progress, self.learning_rate)
 
     @torch.no_grad()
     def catch_up(self) -> None:
@@ -217,7 +227,7 @@ class DomainAdam:
             self.looked_up = ids
 
     def _bring_up_to_date(self, rows: Iterable[int]) -> None:
-        now = int(self.steps)
+        now = self.num_steps
         for row in rows:
             last = self.last[row]
             if 0 < last < now:  # at 0 there is no momentum yet

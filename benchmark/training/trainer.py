@@ -80,6 +80,11 @@ class Training:
     best_dev_score: float = -math.inf
     stopped_by: StopReason = "cap"
 
+    def add_seconds(self, spent: Seconds) -> None:
+        """Count the time of some steps, their batches included."""
+        self.step_seconds += spent.wall
+        self.step_cpu_seconds += spent.cpu
+
 
 def train(
     model: CTRModel,
@@ -106,19 +111,26 @@ def train(
     training = Training()
     grid = protocol.evaluation_steps(rows.steps_per_epoch)
     best_weights: dict[str, Tensor] = {}
-    losses: list[float] = []
+    losses: list[Tensor] = []  # since the last evaluation, still on the device
+    start = Seconds.now()
     since_best = 0
     model.train()
     for batch in islice(all_batches(model, rows, generator), grid[-1]):
-        losses.append(_one_step(model, batch, optimizer, training, rows.steps_per_epoch))
+        losses.append(model.method.update(model, batch, optimizer))
+        training.steps += 1
+        training.sample_visits += model.method.loss_rows(len(batch))
+        model.method.after_step(training.steps / rows.steps_per_epoch)
         if training.steps not in grid:
             continue
+        train_loss = _mean_loss(losses, training.steps, rows.steps_per_epoch)
+        training.add_seconds(start.passed())
         optimizer.catch_up()
         dev = score_dev()
         _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
-        _record(training, model, rows.steps_per_epoch, losses, dev)
+        _record(training, model, rows.steps_per_epoch, train_loss, dev)
         losses.clear()
+        start = Seconds.now()
         if not protocol.is_selectable(training.steps, rows.steps_per_epoch):
             continue
         training.candidates += 1
@@ -142,19 +154,12 @@ def all_batches(model: CTRModel, rows: TrainRows, generator: torch.Generator) ->
     return map(rows.batch, chain.from_iterable(epochs))
 
 
-def _one_step(
-    model: CTRModel, batch: Batch, optimizer: ProtocolAdam, training: Training, steps_per_epoch: int
-) -> float:
-    start = Seconds.now()
-    loss = model.method.update(model, batch, optimizer)
-    spent = start.passed()
-    training.step_seconds += spent.wall
-    training.step_cpu_seconds += spent.cpu
-    training.steps += 1
-    training.sample_visits += model.method.loss_rows(len(batch))
-    _check_finite(loss, "loss", training.steps / steps_per_epoch)
-    model.method.after_step(training.steps / steps_per_epoch)
-    return loss
+def _mean_loss(losses: list[Tensor], steps: int, steps_per_epoch: int) -> float:
+    """The mean of the losses of the last steps, which is where the host waits for the device."""
+    values: list[float] = torch.stack(losses).tolist()
+    for step, value in enumerate(values, start=steps - len(values) + 1):
+        _check_finite(value, "loss", step / steps_per_epoch)
+    return sum(values) / len(values)
 
 
 def _check_finite(value: float, name: str, epoch: float) -> None:
@@ -166,7 +171,7 @@ def _check_finite(value: float, name: str, epoch: float) -> None:
 
 
 def _record(
-    training: Training, model: CTRModel, steps_per_epoch: int, losses: list[float], dev: DevScores
+    training: Training, model: CTRModel, steps_per_epoch: int, train_loss: float, dev: DevScores
 ) -> None:
     """Append a train and a dev row, with the method's schedules and its last batch's sparsity."""
     schedules: dict[str, float | str] = {
@@ -176,7 +181,6 @@ def _record(
         "step": training.steps,
         "epoch": training.steps / steps_per_epoch,
     }
-    train_loss = sum(losses) / len(losses)
     on_train = {"loss": train_loss, "auc": math.nan} | dict.fromkeys(dev.extra, math.nan)
     on_dev = {"loss": dev.loss, "auc": dev.auc, **dev.extra}
     training.history.append(common | {"split": "train", **on_train} | schedules)

@@ -178,7 +178,7 @@ class WatchedAdam:
     def __init__(self, model: nn.Module, rate: float = LEARNING_RATE) -> None:
         self.model = model
         self.adam = torch.optim.Adam(model.parameters(), rate)
-        self.steps = 0
+        self.steps, self.is_broken = 0, False
         self.reached: dict[str, Tensor] = {}  # by name; of a per-domain table (D,), else ()
         self.tables = {id(table.weight) for table in domain_tables(model)}
 
@@ -186,12 +186,18 @@ class WatchedAdam:
         """Drop all gradients."""
         self.adam.zero_grad()
 
+    def guard(self, loss: Tensor) -> None:
+        """Move nothing from here on, if the loss is broken."""
+        self.is_broken = self.is_broken or not bool(loss.isfinite())
+
     def step(self) -> None:
         """Move the parameters.
 
         Raises:
             CheckFailure: a gradient is not finite.
         """
+        if self.is_broken:
+            return
         for name, parameter in self.model.named_parameters():
             if parameter.grad is None:
                 continue
@@ -212,7 +218,12 @@ def train_briefly(model: CTRModel, rows: RandomRows | None = None) -> WatchedAda
     with blaming("training"):
         for number, batch in enumerate(batches, start=1):
             loss = model.method.update(model, batch, optimizer)
-            if not isinstance(loss, float) or not abs(loss) < float("inf"):
-                raise CheckFailure(f"update() returns {loss!r}; it must be a finite number")
+            if not isinstance(loss, Tensor) or loss.ndim or loss.requires_grad:
+                raise CheckFailure(
+                    f"update() returns {loss!r}; it must be the loss, a tensor () that needs no"
+                    " gradient"
+                )
+            if not loss.isfinite():
+                raise CheckFailure(f"the loss of a training step is {loss.item()}")
             model.method.after_step(number / len(batches))
     return optimizer

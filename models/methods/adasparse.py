@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         """The values that one pass leaves for its backward pass."""
 
         gating: Gating
-        steepness: float
         width: int | None  # E_d where e_d is the head of h
         needs_input_grad: tuple[bool, ...]
         saved_tensors: tuple[Tensor, ...]
@@ -74,9 +73,10 @@ class Gating:
         """True if the share of shut gates has a gradient."""
         return self.straight_through != "none"
 
-    def steepness(self, alpha: float) -> float:
-        """The factor of v before the sigmoid."""
-        return alpha
+    @property
+    def reads_alpha(self) -> bool:
+        """True if alpha is the factor of v before the sigmoid; else that is 1."""
+        return True
 
     def share(self, squashed: Tensor) -> Tensor:
         """Pi / gain (B, N): positive where the gate is open, zero where it is shut."""
@@ -119,8 +119,9 @@ class Scaling(Gating):
     def trains_sparsity(self) -> bool:
         return False
 
-    def steepness(self, alpha: float) -> float:
-        return 1.0
+    @property
+    def reads_alpha(self) -> bool:
+        return False
 
     def share(self, squashed: Tensor) -> Tensor:
         return squashed
@@ -173,23 +174,25 @@ class PrunedLayer(Function):
         weight_layer: Tensor | None,
         weight_domain: Tensor | None,
         bias: Tensor,
-        alpha: float,
+        alpha: Tensor,
         gating: Gating,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.gating, ctx.steepness, ctx.width = gating, gating.steepness(alpha), None
+        ctx.gating, ctx.width = gating, None
         if e_d is None and weight_layer is not None and weight_domain is not None:
             ctx.width = weight_domain.shape[1]
             weight_layer = weight_layer.clone()
             weight_layer[:, : ctx.width] += weight_domain
             weight_domain = None
-        v = _values(h, e_d, weight_layer, weight_domain, bias, ctx.steepness)
-        squashed = v.sigmoid_()
+        v = _values(h, e_d, weight_layer, weight_domain, bias)
+        squashed = (v.mul_(alpha) if gating.reads_alpha else v).sigmoid_()
         share = gating.share(squashed)
         gates = gating.gates(share)
         sparsity = 1.0 - gates.mean(dim=1)  # (B,)
         if any(ctx.needs_input_grad):
             slope = gating.slope(squashed, gates)
-            ctx.save_for_backward(h, e_d, weight_layer, weight_domain, squashed, share, slope)
+            ctx.save_for_backward(
+                h, e_d, weight_layer, weight_domain, alpha, squashed, share, slope
+            )
         ctx.set_materialize_grads(False)
         pruned = torch.addcmul(h.new_zeros(()), h, share, value=gating.gain)  # h * pi in one pass
         return pruned, share, sparsity
@@ -202,19 +205,21 @@ class PrunedLayer(Function):
         grad_share: Tensor | None,
         grad_sparsity: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        h, e_d, weight_layer, weight_domain, squashed, share, slope = ctx.saved_tensors
+        h, e_d, weight_layer, weight_domain, alpha, squashed, share, slope = ctx.saved_tensors
         gain, zero = ctx.gating.gain, h.new_zeros(())
         grad_pruned = torch.zeros_like(h) if grad_pruned is None else grad_pruned
         through_r = zero
         if ctx.gating.trains_sparsity and grad_sparsity is not None:  # dr = -mean(dg), dg := ds
-            through_r = grad_sparsity.unsqueeze(1) * (-ctx.steepness / h.shape[1])  # (B, 1)
+            through_r = grad_sparsity.unsqueeze(1) * (-1.0 / h.shape[1])  # (B, 1)
         left, right = grad_pruned, h
         if grad_share is not None:
             left, right = torch.addcmul(grad_share / gain, left, right), zero + 1.0
         if slope is not None:
             left, right = left * right, slope
-        grad_v = torch.addcmul(through_r, left, right, value=gain * ctx.steepness)
+        grad_v = torch.addcmul(through_r, left, right, value=gain)
         torch.ops.aten.sigmoid_backward.grad_input(grad_v, squashed, grad_input=grad_v)
+        if ctx.gating.reads_alpha:
+            grad_v.mul_(alpha)
         grad_h = torch.addcmul(zero, grad_pruned, share, value=gain)
         grad_layer = grad_e_d = grad_domain = None
         if weight_layer is not None:
@@ -233,16 +238,15 @@ def _values(
     weight_layer: Tensor | None,
     weight_domain: Tensor | None,
     bias: Tensor,
-    scale: float,
 ) -> Tensor:
-    """The pruner's values v (B, N) times `scale`, the factor inside the products."""
+    """The pruner's values v (B, N)."""
     v = None
     for values, weight in ((h, weight_layer), (e_d, weight_domain)):
         if values is not None and weight is not None:
             if v is None:
-                v = torch.addmm(bias, values, weight.T, beta=scale, alpha=scale)
+                v = torch.addmm(bias, values, weight.T)
             else:
-                v.addmm_(values, weight.T, alpha=scale)
+                v.addmm_(values, weight.T)
     assert v is not None
     return v
 
@@ -358,7 +362,7 @@ class Pruner(DomainTransform):
             self.weight_layer,
             self.weight_domain,
             self.bias,
-            self.alpha.item(),
+            self.alpha,
             self.gating,
         )
         if self.training:
@@ -422,10 +426,14 @@ class AdaSparse(DomainMethod):
         sparsity = torch.stack([done.sparsity for done in passes])  # (L', B)
         if self.config.r_scope == "batch":
             return self._outside_band(sparsity.mean(dim=1)).mean()
-        ids, rows, counts = passes[0].domain_id.unique(return_inverse=True, return_counts=True)
-        sums = sparsity.new_zeros(len(passes), len(ids)).index_add(1, rows, sparsity)  # (L', D)
-        shares = counts / len(rows)  # (D,)
-        return (self._outside_band(sums / counts) * shares).sum(dim=1).mean()
+        domain_id, num_domains = passes[0].domain_id.long(), self.shape.num_domains
+        counts = sparsity.new_zeros(num_domains).index_add(
+            0, domain_id, torch.ones_like(sparsity[0])
+        )  # (D,), 0 where a domain has no row in the batch
+        sums = sparsity.new_zeros(len(passes), num_domains).index_add(1, domain_id, sparsity)
+        shares = counts / len(domain_id)
+        outside = self._outside_band(sums / counts.clamp(min=1.0))  # (L', D)
+        return (outside * shares).sum(dim=1).mean()
 
     def _outside_band(self, sparsity: Tensor) -> Tensor:
         """lambda_l |r - r_mid|, elementwise."""

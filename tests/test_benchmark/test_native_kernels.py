@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.config import Regularisers
-from benchmark.cost.random_log import config_on, random_rows, random_schema, training_step
+from benchmark.cost.random_log import config_on, model_on, random_rows, random_schema, training_step
 from benchmark.planning.studies import Change
 from benchmark.protocol import SMOKE
 from benchmark.tasks import Compute
@@ -208,3 +208,21 @@ def test_the_record_of_a_run_says_its_kernels(log, train, kernels):
     record = train(log, Change(method="star"), compute=Compute(kernels=kernels))
 
     assert record.environment["kernels"] == kernels
+
+
+@pytest.mark.parametrize("method", available("methods"))
+@pytest.mark.parametrize("kernels", ["torch", "native"])
+def test_nothing_moves_after_a_broken_loss(method, kernels):
+    use(kernels)
+    schema = random_schema((4, 3, 2, 40), num_domains=8)
+    model, optimizer = model_on(schema, replace(SMOKE, batch_size=64), "dnn", method)
+    step = training_step(model, optimizer, TrainSplit(random_rows(schema, 256), range(256), 64))
+    step()
+    optimizer.catch_up()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+
+    optimizer.guard(torch.tensor(torch.nan))
+    step()
+
+    for name, value in model.named_parameters():
+        assert torch.equal(value, before[name]), name

@@ -173,7 +173,7 @@ class IdleUpdate(Faulty):
         optimizer.zero_grad()
         loss = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
         loss.backward()
-        return loss.item()
+        return loss.detach()
 
 
 class OwnedLayers(Faulty):
@@ -506,7 +506,7 @@ def test_missing_sections_of_a_docstring_are_named():
         (LostPenaltyWeight, "state_dict", "after loading, penalty() is 0.0, not 1.0"),
         (PenaltyPerRow, "penalty", "penalty() gives a Tensor of the shape (7,)"),
         (NaNPenalty, "penalty", "penalty() is nan"),
-        (NaNPenalty, "gradients", "update() returns nan; it must be a finite number"),
+        (NaNPenalty, "gradients", "the loss of a training step is nan"),
         (OwnDraw, "initial values", "depend on more than the generator: method.bias"),
         (NaNForUnseen, "unseen domain", "the logit of an unseen domain is nan"),
         (HalfEpoch, "batches", "an epoch of 600 rows visits 300 in 3 batches"),

@@ -18,10 +18,14 @@ def gating(form, straight_through="gate", beta=BETA):
     return FORMS[form](beta, EPSILON, straight_through)
 
 
+def of(alpha):
+    return torch.tensor(alpha, dtype=torch.float64)
+
+
 def factor_of(form, v, alpha, beta=BETA):
     rule = gating(form, beta=beta)
     v = torch.as_tensor(v, dtype=torch.float64)
-    return rule.gain * rule.share(torch.sigmoid(v * rule.steepness(alpha)))
+    return rule.gain * rule.share(torch.sigmoid(v * alpha if rule.reads_alpha else v))
 
 
 def oracle(form, v, alpha):
@@ -75,7 +79,7 @@ def test_backward_equals_autograd(values, form, straight_through, reads):
         layer, domain = layer if reads != "e_d" else None, domain if reads != "h" else None
         if path == "ours":
             rule = gating(form, straight_through)
-            pruned, share, r = PrunedLayer.apply(h, e_d, layer, domain, bias, alpha, rule)
+            pruned, share, r = PrunedLayer.apply(h, e_d, layer, domain, bias, of(alpha), rule)
             factor = rule.gain * share
         else:
             v = bias + (0 if layer is None else h @ layer.T)
@@ -97,7 +101,7 @@ def test_layer_headed_by_the_domain_embedding_is_pruned_in_one_product(values, f
     for takes_head in (True, False):
         inputs = [value.detach().requires_grad_() for value in (h, layer, domain, bias)]
         e_d = None if takes_head else inputs[0][:, :3]
-        pruned, _, r = PrunedLayer.apply(inputs[0], e_d, *inputs[1:], 3.0, gating(form))
+        pruned, _, r = PrunedLayer.apply(inputs[0], e_d, *inputs[1:], of(3.0), gating(form))
         ((pruned * upstream).sum() + 0.7 * r.mean()).backward()
         results.append([pruned.detach(), r.detach(), *(value.grad for value in inputs)])
 
@@ -137,7 +141,7 @@ def test_sparsity_is_the_share_of_shut_gates(form):
     v = torch.tensor([[-9.0, -9.0, 0.0, 1.0], [-9.0, 2.0, 3.0, 4.0]])
     nothing, same = torch.zeros(2, 4), torch.eye(4)
 
-    _, share, r = PrunedLayer.apply(v, v, None, same, nothing[0], 1.0, gating(form))
+    _, share, r = PrunedLayer.apply(v, v, None, same, nothing[0], torch.ones(()), gating(form))
 
     assert r.tolist() == ([0.0, 0.0] if form == "scaling" else [0.5, 0.25])
     assert gating(form).gates(share).sum().item() == (8 if form == "scaling" else 5)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from benchmark.training.trainer import TrainSplit
 from datasets.loader import Batch
+from models.contract.subject import WatchedAdam
 from models.interfaces import DomainContext, ModelShape
 from models.methods.maml import Maml, MamlConfig, TaskRows, stacked_rows
 
@@ -280,7 +281,7 @@ def test_every_cross_network_and_dropout_can_be_adapted(make_model, make_batch, 
     form = {"cross": cross, "rank": 3}
     model = make_model("dcnv2", "maml", options=options, cross=form, dropout=0.3).train()
     batch = make_batch(48)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    optimizer = WatchedAdam(model, 1e-2)
 
     losses = [model.method.update(model, batch, optimizer) for _ in range(60)]
 

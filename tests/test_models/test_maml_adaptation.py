@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmark.training.trainer import TrainSplit
+from models.contract.subject import WatchedAdam
 from models.methods.maml import MamlConfig
 
 BACKBONES = ("dnn", "dcnv2")
@@ -88,10 +89,10 @@ def test_unseen_task_is_scored_by_theta(adapted, make_batch):
 @pytest.mark.parametrize("is_training", [False, True])
 def test_adaptation_changes_nothing_and_works_in_inference_mode(adapted, make_batch, is_training):
     model, _, split = adapted("dnn", inner_rate=0.5, adaptive_lr=True)
-    optimizer = torch.optim.Adam(model.parameters())
+    optimizer = WatchedAdam(model)
     model.method.update(model, make_batch(64), optimizer)
     model.train(is_training)
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    before = copy.deepcopy((model.state_dict(), optimizer.adam.state_dict()))
     gradients = [p.grad.clone() for p in model.parameters()]
 
     with torch.inference_mode():
@@ -101,7 +102,7 @@ def test_adaptation_changes_nothing_and_works_in_inference_mode(adapted, make_ba
     assert torch.equal(inside, outside)
     assert not inside.requires_grad
     assert model.training == is_training
-    after = model.state_dict(), optimizer.state_dict()
+    after = model.state_dict(), optimizer.adam.state_dict()
     torch.testing.assert_close(after, before, atol=0.0, rtol=0.0)
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
 

@@ -36,6 +36,7 @@ struct State {
     const T* epsilons;  // (S,) epsilon of the steps after s
     const T* decays;    // (POWERS, 3) powers of q, beta_1 and beta_2
     const T* far;       // (F,) powers of beta_2^POWERS
+    const float* is_broken;  // where it is 1 no step moves anything; or null
     int32_t* distinct;  // (N,) the rows of the last look-up
     int32_t* counts;    // (N,) how often each is read
     T* total;           // (N, K) scratch: sums of gradients
@@ -45,6 +46,7 @@ struct State {
     int32_t steps, look_ups, num_distinct;
 
     INLINE T* row(int64_t number) const { return rows + 3 * width * number; }
+    INLINE bool may_move() const { return is_broken == nullptr || *is_broken != 1.0f; }
 };
 
 template <class T>
@@ -163,6 +165,7 @@ INLINE void step(State<T>& s, const T* gradient, const int32_t* places, int64_t 
         for (int64_t k = 0; k < width; ++k) total[k] += own[k];
     }
     const Step<T> adam(s, ++s.steps);
+    if (!s.may_move()) return;
     for (int64_t u = 0; u < s.num_distinct; ++u) {
         if (u + AHEAD < s.num_distinct) fetch(s, s.distinct[u + AHEAD]);
         const int32_t number = s.distinct[u];
@@ -323,7 +326,8 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
     const int64_t* order = f.order;
     for (int64_t u = 0; u < f.num; order += f.sizes[u++]) {
         const int64_t n = f.sizes[u], domain = f.ids[u];
-        const bool is_small = f.gemm == nullptr || n <= FEW, is_fixed = domain == f.weights->fixed;
+        const bool is_small = f.gemm == nullptr || n <= FEW;
+        const bool is_fixed = domain == f.weights->fixed || !f.weights->may_move();
         T* x = f.scratch;                    // (n, in)
         T* y = x + n * n_in;                 // (n, out)
         T* grad_x = y + n * n_out;           // (n, in)

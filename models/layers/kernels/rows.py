@@ -30,10 +30,8 @@ class State(Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("rows", "last", "found_in", "place", "l2", "drifts")),
-        *(
-            (name, c_void_p)
-            for name in ("epsilons", "decays", "far", "distinct", "counts", "total")
-        ),
+        *((name, c_void_p) for name in ("epsilons", "decays", "far", "is_broken")),
+        *((name, c_void_p) for name in ("distinct", "counts", "total")),
         *((name, c_int64) for name in ("num_rows", "width", "num_constants", "num_far")),
         *((name, c_double) for name in ("rate", "beta_1", "beta_2", "epsilon")),
         *((name, c_int32) for name in ("fixed", "steps", "look_ups", "num_distinct")),
@@ -78,6 +76,7 @@ class NativeRows:
             "rows": self.rows,
             **{"last": last, "found_in": found_in, "place": place, "l2": l2},
             **{"drifts": drifts, "epsilons": epsilons, "decays": decays, "far": far},
+            "is_broken": None,
         }
         self._kept = tensors  # as long as their addresses are in use
         self.state = State(
@@ -87,6 +86,16 @@ class NativeRows:
             **{"rate": adam.rate, "beta_1": adam.betas[0], "beta_2": adam.betas[1]},
             **{"epsilon": adam.epsilon, "fixed": -1 if fixed is None else fixed},
         )
+
+    @property
+    def is_broken(self) -> Tensor | None:
+        """The flag () that stops all moves where it is 1.0, if there is one."""
+        return self._kept["is_broken"]
+
+    @is_broken.setter
+    def is_broken(self, flag: Tensor) -> None:
+        self._kept["is_broken"] = flag
+        self.state.is_broken = flag.data_ptr()
 
     def look_up(self, ids: Tensor) -> Tensor:
         """The rows of ids of any shape, brought up to date: (..., K)."""
