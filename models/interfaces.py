@@ -267,9 +267,10 @@ class DomainMethod(nn.Module):
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
         """One epoch of row ids by batch; by default all rows in random order, the remainder last.
 
-        Every order is equally likely, however many rows there are.
+        Every order is equally likely, however many rows there are. It is drawn on the host and
+        brought to the rows' device once.
         """
-        order = torch.randperm(len(rows), generator=generator)
+        order = torch.randperm(len(rows), generator=generator).to(rows.task_id.device)
         for start in range(0, len(rows), rows.batch_size):
             yield order[start : start + rows.batch_size]
 

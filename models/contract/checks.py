@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.contract.host_reads import HostReadError, no_host_reads
 from models.contract.subject import (
     CheckFailure,
+    IdleOptimizer,
     RandomRows,
     WatchedAdam,
     blaming,
@@ -28,6 +30,7 @@ from models.contract.subject import (
     with_unseen_domain,
 )
 from models.interfaces import AdaptedPredictor, check_predictor
+from models.own_code import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,6 +239,21 @@ def check_overfit(subject: Subject) -> str:
             f" must be below {OVERFIT_LOSS}"
         )
     return f"loss {loss:.4f} after {OVERFIT_STEPS} steps"
+
+
+def check_captured(subject: Subject) -> str:
+    """The step can be captured: it asks the host for no value. Else it is run eagerly."""
+    model = subject.model().train()
+    first, other = RandomRows(128).batches()
+    idle = IdleOptimizer(model)
+    with blaming("a step"):
+        model.method.update(model, first, idle)
+        try:
+            with no_host_reads():
+                model.method.update(model, other, idle)
+        except HostReadError as error:
+            return f"run eagerly: {one_line(error)}"
+    return "can be captured"
 
 
 def _loss(predict: Predictor, batch: Batch) -> float:
@@ -510,4 +528,5 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "batches": check_batches,
     "owner of layers": check_owners,
     "overfitting": check_overfit,
+    "captured step": check_captured,
 }

@@ -210,6 +210,23 @@ class WatchedAdam:
         self.steps += 1
 
 
+class IdleOptimizer:
+    """An optimiser that moves nothing."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        self.model.zero_grad()
+
+    def guard(self, loss: Tensor) -> None:
+        """Nothing: there is nothing to stop."""
+
+    def step(self) -> None:
+        """Nothing."""
+
+
 def train_briefly(model: CTRModel, rows: RandomRows | None = None) -> WatchedAdam:
     """A few steps over batches that cover all domains and tasks; they make one epoch."""
     batches = (rows or RandomRows(256)).batches()

@@ -31,7 +31,7 @@ _NOTES = [
     "Steps, seconds and milliseconds are means over the runs. The kept step is that of the best"
     " dev AUC; its weights are the ones that are tested.",
     "Training with evaluations is the whole training with its dev evaluations. A training step is"
-    f" forward, backward and optimiser, the mean over the steps of a run. {NOTE}",
+    f" batch, forward, backward and optimiser, the mean over the steps of a run. {NOTE}",
     "Dense parameters are used by every row, domain parameters belong to one domain or task each"
     " (a method that adapts to tasks serves copies per task that are in neither, MAML one of its"
     " dense parameters). Multiply-adds are those of the matrix products of one row's prediction.",

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import make_dataclass
+from dataclasses import make_dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +25,7 @@ from models.contract.checks import CHECKS, FIRST_SELECTABLE_EPOCH, check_docstri
 from models.contract.subject import CheckFailure, Subject
 from models.interfaces import AdaptedPredictor, DomainMethod, DomainTransform, MethodEntry
 from models.layers.tables import DomainTable
-from models.registry import available, load_backbone
+from models.registry import available, load_backbone, load_method
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -539,6 +539,58 @@ def test_fault_is_named(method, check, reason):
         CHECKS[check](subject)
 
     assert reason in str(failure.value)
+
+
+class AsksTheHost(OnHidden):
+    """Has a layer whose pass does `act` with the task ids (B,) and the values (B, n)."""
+
+    act = None
+
+    def transform(self, n, place):
+        layer = super().transform(n, place)
+        if layer is not None:
+            layer.forward = lambda h, context: (type(self).act(context.task_id, h), h)[1]
+        return layer
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda ids, h: h.sum().item(), "reads a value of a tensor on the host"),
+        (lambda ids, h: bool(h.sum() > 0), "reads a value of a tensor on the host"),
+        (lambda ids, h: ids.unique(), "makes a shape that depends on values (_unique2)"),
+        (lambda ids, h: h[ids > 1], "makes a shape that depends on values (index)"),
+        (lambda ids, h: ids.tolist(), "copies a tensor to the host (tolist)"),
+        (lambda ids, h: ids.cpu(), "copies a tensor to the host (cpu)"),
+        (lambda ids, h: np.asarray(ids), "copies a tensor to the host (__array__)"),
+        (lambda ids, h: h.register_hook(lambda grad: grad * grad.sum().item()), "reads a value"),
+    ],
+)
+def test_a_step_that_asks_the_host_is_run_eagerly(act, said):
+    method = type("Asks", (AsksTheHost,), {"act": staticmethod(act)})
+
+    remark = CHECKS["captured step"](Subject(load_backbone("dnn"), entry_of(method)))
+
+    assert remark.startswith(f"run eagerly: HostReadError: {said}")
+    assert "test_check.py" in remark  # where
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("plain", {}),
+        ("maml", {}),
+        ("apg", {}),
+        ("adasparse", {}),
+        ("adasparse", {"r_scope": "domain"}),
+        ("adasparse", {"form": "binarization", "penalty": "l1"}),
+    ],
+)
+def test_step_of_a_method_can_be_captured(method, options):
+    entry = load_method(method)
+    entry = replace(entry, config=partial(entry.config, **options))
+
+    assert CHECKS["captured step"](Subject(load_backbone("dcnv2"), entry)) == "can be captured"
 
 
 def test_correct_method_passes_everything(capsys):
