@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.command_line.progress import counted, duration
 from benchmark.planning.cells import SearchKey
-from benchmark.planning.estimate import Estimates, SplitRows, Work, wall_seconds
+from benchmark.planning.estimate import Estimates, SplitRows, Work, usual_schema, wall_seconds
 from benchmark.planning.selection import (
     Selection,
     check_not_empty,
@@ -168,8 +168,10 @@ class _Clock:
             protocol=protocol,
             backbone=backbone,
             method=change.match or change.method,
-            has_many_tasks=change.ids == "partition_as_task" or (change.num_columns or 1) > 1,
-            num_fields=min(num_fields, protocol.max_fields or num_fields),
+            schema=usual_schema(
+                min(num_fields, protocol.max_fields or num_fields),
+                has_many_tasks=change.ids == "partition_as_task" or (change.num_columns or 1) > 1,
+            ),
             rows=rows,
             is_trial=is_trial,
         )

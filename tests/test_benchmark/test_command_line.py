@@ -158,7 +158,7 @@ def test_bad_usage_is_one_clear_line_and_code_2(front_door, words, expected):
 @pytest.fixture
 def _measures_nothing(monkeypatch):
     """Every row of training takes a millisecond, and scoring no time."""
-    monkeypatch.setattr(estimate, "_measured", lambda work: Pace(train=1e-3, score=0.0))
+    monkeypatch.setattr(estimate, "_measured", lambda *_: Pace(train=1e-3, score=0.0))
 
 
 @pytest.mark.usefixtures("_measures_nothing")
@@ -260,7 +260,7 @@ def test_dry_run_counts_the_rows_of_a_small_log(front_door, tiny_log):
 
     assert f"{tiny_log}: about 1,200 train rows, 10 seeds for each cell" in lines
     assert (
-        "0 trials and 10 cells, about 32 s with 1 job on the CPU" in lines[-1]
+        "0 trials and 10 cells, about 28 s with 1 job on the CPU" in lines[-1]
     )  # 10 x 2 epochs x 1.2 s
 
 
