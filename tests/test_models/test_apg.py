@@ -128,19 +128,21 @@ def test_folded_factors_are_never_stale(mode):
 
 @pytest.mark.parametrize("generate_bias", [False, True])
 @pytest.mark.parametrize("rows", [0, 1, 2, 50])
-def test_core_per_distinct_domain_equals_core_per_row(rows, generate_bias):
+def test_core_per_distinct_domain_equals_core_per_row(rows, generate_bias, monkeypatch):
     layer = bring_to_life(make_layer(generate_bias=generate_bias, generator_hidden=3))
     h = values(rows, 9).requires_grad_()
     context = context_of(np.random.default_rng(0).integers(0, NUM_DOMAINS, rows))
     each_alone = context._replace(domain_id=torch.zeros_like(context.domain_id))
 
     results = []
-    for one in (context, each_alone):
+    for one, by_row in ((context, 0), (each_alone, 0), (context, 1 << 30)):
+        monkeypatch.setattr("models.methods.apg.BY_ROW", by_row)
         out = layer(h, one)
         results.append((out, *torch.autograd.grad(out.sin().sum(), [h, *layer.parameters()])))
 
-    for shared, own in zip(*results, strict=True):
+    for shared, own, by_row in zip(*results, strict=True):
         torch.testing.assert_close(shared, own)
+        torch.testing.assert_close(shared, by_row)
 
 
 @pytest.mark.parametrize("inner", [None, 64, 400])

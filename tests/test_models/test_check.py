@@ -581,6 +581,7 @@ def test_a_step_that_asks_the_host_is_run_eagerly(act, said):
         ("plain", {}),
         ("maml", {}),
         ("apg", {}),
+        ("apg", {"condition": "e_d"}),
         ("adasparse", {}),
         ("adasparse", {"r_scope": "domain"}),
         ("adasparse", {"form": "binarization", "penalty": "l1"}),
