@@ -85,7 +85,7 @@ def _print_peer(folder: Path, peer: Peer, arguments: list[str]) -> None:
 
         set_up_torch()
         print(f"\n{peer.title} {process.versions['version']} on torch {theirs}", end="")
-        print(f", ours on {own} with kernels of {library.used()}\n")
+        print(f", ours on {own}, kernels: {library.used()}\n")
         print(table.head(), flush=True)
         for compared in comparison.compare(process, peer.title, peer.models):
             print(compared.row(), flush=True)
