@@ -140,10 +140,17 @@ def make_optimizer(
 def _of_tables(
     embedding: RowTable, of_domains: Sequence[DomainTable], learning_rate: float, l2: Tensor | None
 ) -> list[RowAdam | DomainAdam | NativeAdam]:
-    """The optimisers of tables: native ones, where this process uses native kernels."""
+    """The optimisers of tables.
+
+    Native ones where this process uses native kernels, on another device than the CPU those that
+    ask the host for nothing.
+    """
     if library := library_for(embedding.weight.detach()):
         fixed = DomainTable.UNSEEN
         own = [NativeAdam(table, learning_rate, library, fixed=fixed) for table in of_domains]
         return [NativeAdam(embedding, learning_rate, library, l2=l2), *own]
+    if embedding.weight.device.type != "cpu":
+        apart = [RowAdam(table, learning_rate, is_static=True) for table in of_domains]
+        return [RowAdam(embedding, learning_rate, l2=l2, is_static=True), *apart]
     together = [DomainAdam(of_domains, learning_rate)] if of_domains else []
     return [RowAdam(embedding, learning_rate, l2=l2), *together]

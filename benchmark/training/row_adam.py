@@ -8,8 +8,7 @@ for all rows when `catch_up` is called, as it is before any evaluation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -27,19 +26,37 @@ RADIX_SIZE = 1 << 15  # from here on torch sorts integers by radix, on a CPU
 ROWS_AT_ONCE = 1 << 14  # of all rows, so that they pass through the cache
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
-    """The rows that a look-up reads, and where in it each of them is."""
+class Places(NamedTuple):
+    """The rows that a look-up reads, and where in it each of them is.
+
+    In static shapes U is N, and the spare row stands for what is left.
+    """
 
     rows: Tensor  # (U,) int64, different, in order
-    count: Tensor  # (U,) how often each is read
+    counts: Tensor  # (U,) how often each is read
     starts: Tensor  # (U,) where in `order` a row's places begin
     order: Tensor  # (N,) places in the look-up, row by row
-    values: Tensor  # (3, U, K) the rows and their two moments, brought up to date
 
     def sum(self, gradient: Tensor) -> Tensor:
         """Sums (U, K) over the places of each row, of a gradient (N, K)."""
         return functional.embedding_bag(self.order, gradient, self.starts, mode="sum")
+
+
+def places_of(ids: Tensor) -> Places:
+    """The different rows among ids (N,)."""
+    ordered, order = _sort(ids)
+    distinct, count = torch.unique_consecutive(ordered, return_counts=True)
+    return Places(distinct.long(), count, count.cumsum(0) - count, order)
+
+
+def static_places_of(ids: Tensor, spare: int) -> Places:
+    """The different rows among ids (N,), in shapes that follow from N alone."""
+    ordered, order = torch.sort(ids)
+    is_first = torch.cat([torch.ones_like(ordered[:1]), (ordered[1:] != ordered[:-1]).int()])
+    number = is_first.cumsum(0) - 1  # (N,) of the row of each place
+    rows = torch.full_like(number, spare).scatter_(0, number, ordered.long())
+    count = torch.zeros_like(number).index_add_(0, number, torch.ones_like(number))
+    return Places(rows, count, count.cumsum(0) - count, order)
 
 
 class RowAdam:
@@ -59,27 +76,38 @@ class RowAdam:
 
     is_broken: Tensor | None = None  # (), where it is 1.0 no step moves anything
 
-    def __init__(self, table: RowTable, learning_rate: float, *, l2: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        table: RowTable,
+        learning_rate: float,
+        *,
+        l2: Tensor | None = None,
+        is_static: bool = False,
+    ) -> None:
         """Prepare for a table; `l2` (rows,) is the penalty's weight for each occurrence of a row.
 
-        That is the penalty's weight times the steps of one epoch, over n.
+        That is the penalty's weight times the steps of one epoch, over n. With `is_static` shapes
+        do not depend on values, so that look-up and step can be captured.
         """
         self.table = table
+        self.is_static = is_static
         self.parameters = [table.weight]
         self.learning_rate = learning_rate
         # A row and its two moments lie side by side, to be fetched and stored at once; the table's
         # parameter is a view of the first of the three.
-        rows, self.width = table.weight.shape
-        self.rows = table.weight.new_zeros(rows, 3 * self.width)
-        self.rows[:, : self.width] = table.weight.detach()
-        table.weight.data = self.rows[:, : self.width]
+        self.spare, self.width = table.weight.shape  # one more row, that stands for none
+        self.rows = table.weight.new_zeros(self.spare + 1, 3 * self.width)
+        self.weight = self.rows[:, : self.width]
+        self.weight[:-1] = table.weight.detach()
+        table.weight.data = self.weight[:-1]
         self.steps = self.rows.new_zeros(())
-        self.num_steps = 0  # the same, on the host
-        self.last = self.rows.new_zeros(rows, dtype=torch.int32)  # the step that a row is at
+        self.now = torch.zeros_like(self.steps, dtype=torch.int32)  # the same
+        self.last = self.rows.new_zeros(len(self.rows), dtype=torch.int32)  # step of each row
         self.missed = self.rows.new_tensor(missed()).t().contiguous()  # (2, steps)
-        self.l2_per_occurrence = l2
+        self.l2_per_occurrence = None if l2 is None else functional.pad(l2, (0, 1))
         self.decays = self.rows.new_tensor([DECAY, *BETAS]).log()
-        self.looked_up: LookedUp | None = None  # whose moments are not stored yet
+        self.looked_up: Places | None = None  # whose moments are not stored yet
+        self.values: Tensor  # (3, U, K) of them, the rows and their moments
         self.look_ups = 0  # since the last step
         table.before_look_up = self._look_up
 
@@ -92,13 +120,13 @@ class RowAdam:
         found = self.looked_up
         if found is None or self.look_ups > 1:  # the gradient need not be of this look-up alone
             found = self._look_up(gradient._indices()[0])
-        weight, first, second = found.values
+        weight, first, second = self.values
         total = found.sum(gradient._values())  # (U, K)
         if self.l2_per_occurrence is not None:
-            share = self.l2_per_occurrence.index_select(0, found.rows) * found.count  # (U,)
+            share = self.l2_per_occurrence.index_select(0, found.rows) * found.counts  # (U,)
             total.addcmul_(weight, share.unsqueeze(1))
         self.steps += 1
-        self.num_steps += 1
+        self.now += 1
         progress = Progress(self.steps, self.is_broken)
         fused_adam([weight], [total], ([first], [second]), progress, self.learning_rate)
         self._store()
@@ -108,7 +136,7 @@ class RowAdam:
     def catch_up(self) -> None:
         """Bring all rows up to date."""
         self._store()
-        is_late = (self.last > 0) & (self.last < self.num_steps)  # at 0 there is no momentum yet
+        is_late = (self.last > 0) & (self.last < self.now)  # at 0 there is no momentum yet
         for rows in is_late.nonzero().squeeze(1).split(ROWS_AT_ONCE):
             self._write(rows, self._up_to_date(rows))
 
@@ -117,28 +145,28 @@ class RowAdam:
         self.table.before_look_up = None
 
     @torch.no_grad()
-    def _look_up(self, ids: Tensor) -> LookedUp:
+    def _look_up(self, ids: Tensor) -> Places:
         """Have the table's weights ready; the moments are stored with the result of the step."""
         self._store()
         self.look_ups += 1
-        ordered, order = _sort(ids.flatten().to(torch.int32))
-        distinct, count = torch.unique_consecutive(ordered, return_counts=True)
-        rows, starts = distinct.long(), count.cumsum(0) - count
-        values = self._up_to_date(rows)
-        self.table.weight.data.index_copy_(0, rows, values[0])
-        self.looked_up = LookedUp(rows, count, starts, order, values)
-        return self.looked_up
+        flat = ids.flatten().to(torch.int32)
+        found = static_places_of(flat, self.spare) if self.is_static else places_of(flat)
+        self.values = self._up_to_date(found.rows)
+        self.weight.index_copy_(0, found.rows, self.values[0])
+        self.looked_up = found
+        return found
 
     def _up_to_date(self, rows: Tensor) -> Tensor:
         """Rows (U,) and their moments as they are at the current step: (3, U, K)."""
         whole = self.rows.index_select(0, rows).view(len(rows), 3, self.width)  # (U, 3, K)
         weight, first, second = values = whole.transpose(0, 1).contiguous()  # (U, K) each
-        last, now = self.last.index_select(0, rows), self.num_steps
-        decays = torch.outer(self.decays, (now - last).to(values.dtype)).exp_()  # (3, U)
+        last = self.last.index_select(0, rows)
+        decays = torch.outer(self.decays, (self.now - last).to(values.dtype)).exp_()  # (3, U)
         of_both, of_first, of_second = decays.unsqueeze(2)  # (U, 1) each
         end = self.missed.shape[1] - 1
         drifts, epsilons = self.missed.index_select(1, last.clamp_(max=end)).unsqueeze(2)
-        drifts.addcmul_(of_both, self.missed[0, min(now, end)], value=-1.0)
+        to_now = self.missed[0].index_select(0, self.now.clamp(max=end).view(1))
+        drifts.addcmul_(of_both, to_now, value=-1.0)
         denominator = second.sqrt().add_(epsilons)
         weight.addcdiv_(first * drifts, denominator, value=-self.learning_rate)
         first *= of_first
@@ -148,12 +176,12 @@ class RowAdam:
     def _store(self) -> None:
         """Write the rows of the last look-up, which are at the current step."""
         if self.looked_up is not None:
-            self._write(self.looked_up.rows, self.looked_up.values)
+            self._write(self.looked_up.rows, self.values)
             self.looked_up = None
 
     def _write(self, rows: Tensor, values: Tensor) -> None:
         self.rows.index_copy_(0, rows, values.transpose(0, 1).reshape(len(rows), 3 * self.width))
-        self.last.index_fill_(0, rows, self.num_steps)
+        self.last.index_fill_(0, rows, self.now)
 
 
 class DomainAdam:

@@ -1,12 +1,19 @@
 """The optimiser of a model: which parameters have which penalty, and which rows a step moves."""
 
+from dataclasses import replace
+from itertools import islice
+
 import pytest
 import torch
 from torch import nn
 
 from benchmark.config import Regularisers
-from benchmark.training.optimizers import make_optimizer
+from benchmark.cost.random_log import model_on, random_rows, random_schema
+from benchmark.protocol import SMOKE
+from benchmark.training.optimizers import DenseAdam, ProtocolAdam, make_optimizer
 from benchmark.training.row_adam import RowAdam
+from benchmark.training.trainer import TrainSplit, all_batches
+from models.contract.host_reads import no_host_reads
 from models.interfaces import ModelShape
 from models.layers.tables import DomainTable, RowTable
 
@@ -103,3 +110,22 @@ def test_penalty_shrinks_a_row_that_has_no_other_gradient():
 
     assert table.weight[3].norm() < before[3]
     assert torch.equal(table.weight.norm(dim=1)[4:], before[4:])
+
+
+@pytest.mark.parametrize("method", ["plain", "maml", "apg", "adasparse"])
+def test_a_whole_step_in_static_shapes_asks_the_host_for_nothing(method):
+    schema = random_schema((4, 3, 2, 40), num_domains=8)
+    model, _ = model_on(schema, replace(SMOKE, batch_size=64), "dnn", method)
+    embedding = RowAdam(model.embedding, 1e-3, is_static=True)
+    rest = [value for value in model.parameters() if value is not model.embedding.weight]
+    optimizer = ProtocolAdam([embedding], [DenseAdam(rest, 1e-3, 0.0)])
+    split = TrainSplit(random_rows(schema, 512), range(512), 64)
+    first, other = islice(all_batches(model, split, torch.Generator()), 2)
+    model.method.update(model, first, optimizer)
+    before = model.embedding.weight.detach().clone()
+
+    with no_host_reads():
+        model.method.update(model, other, optimizer)
+        model.method.after_step(0.5)
+
+    assert not torch.equal(model.embedding.weight, before)

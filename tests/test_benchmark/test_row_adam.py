@@ -18,7 +18,7 @@ from models.layers.kernels.rows import POWERS
 from models.layers.tables import RowTable
 
 ROWS, DIM, RATE = 40, 3, 1e-2
-KINDS = ["rows", "domains", pytest.param("native", marks=pytest.mark.native)]
+KINDS = ["rows", "static", "domains", pytest.param("native", marks=pytest.mark.native)]
 POPULARITY = (
     torch.arange(1, ROWS + 1, dtype=torch.float64) ** -1.5
 )  # gaps of 0 to hundreds of steps
@@ -36,7 +36,7 @@ def optimizer_of(kind, table):
         return NativeAdam(table, RATE, Library(library_path(), table.weight.dtype))
     if kind == "domains":
         return DomainAdam([table], RATE)
-    return RowAdam(table, RATE)
+    return RowAdam(table, RATE, is_static=kind == "static")
 
 
 class Dense:
