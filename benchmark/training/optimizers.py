@@ -10,6 +10,7 @@ from benchmark.training.adam import Progress, fused_adam
 from benchmark.training.native_adam import NativeAdam
 from benchmark.training.row_adam import DomainAdam, RowAdam
 from models.layers.kernels.library import library_for
+from models.layers.static_shapes import has_static_shapes
 from models.layers.tables import DomainTable, domain_tables
 
 if TYPE_CHECKING:
@@ -142,15 +143,15 @@ def _of_tables(
 ) -> list[RowAdam | DomainAdam | NativeAdam]:
     """The optimisers of tables.
 
-    Native ones where this process uses native kernels, on another device than the CPU those that
+    Native ones where this process uses native kernels, and where shapes must be static those that
     ask the host for nothing.
     """
+    if has_static_shapes(embedding.weight):
+        apart = [RowAdam(table, learning_rate, is_static=True) for table in of_domains]
+        return [RowAdam(embedding, learning_rate, l2=l2, is_static=True), *apart]
     if library := library_for(embedding.weight.detach()):
         fixed = DomainTable.UNSEEN
         own = [NativeAdam(table, learning_rate, library, fixed=fixed) for table in of_domains]
         return [NativeAdam(embedding, learning_rate, library, l2=l2), *own]
-    if embedding.weight.device.type != "cpu":
-        apart = [RowAdam(table, learning_rate, is_static=True) for table in of_domains]
-        return [RowAdam(embedding, learning_rate, l2=l2, is_static=True), *apart]
     together = [DomainAdam(of_domains, learning_rate)] if of_domains else []
     return [RowAdam(embedding, learning_rate, l2=l2), *together]

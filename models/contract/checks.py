@@ -30,6 +30,7 @@ from models.contract.subject import (
     with_unseen_domain,
 )
 from models.interfaces import AdaptedPredictor, check_predictor
+from models.layers.static_shapes import static_shapes
 from models.own_code import one_line
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def check_captured(subject: Subject) -> str:
     model = subject.model().train()
     first, other = RandomRows(128).batches()
     idle = IdleOptimizer(model)
-    with blaming("a step"):
+    with blaming("a step"), static_shapes():
         model.method.update(model, first, idle)
         try:
             with no_host_reads():

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from models.layers.grouping import Groups
 from models.layers.kernels.factors import DomainRuns, NativeFactorisedMap, OwnRows
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from models.layers.grouping import Groups
+    from models.layers.grouping import RowGroups
     from models.layers.tables import DomainTable
 
     Tables = tuple[DomainTable, DomainTable]
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     class SavedProducts(Protocol):
         """The values that one pass leaves for its backward pass."""
 
-        groups: Groups
+        groups: RowGroups
         tables: Tables
         is_wide: bool
         saved_tensors: tuple[Tensor, ...]
@@ -34,7 +35,7 @@ WIDE = 1 << 14  # values of a matrix from which on it pays to take one after the
 
 
 def map_by_factors(
-    h: Tensor, affine: nn.Linear, own: Tables, groups: Groups, share: Tensor | None
+    h: Tensor, affine: nn.Linear, own: Tables, groups: RowGroups, share: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Rows (B, out) of h (B, in) by shared and own weights, and the distance of the own from 1.
 
@@ -42,7 +43,8 @@ def map_by_factors(
     (U,) of the domains the distance is sum_p share_p |W_p - 1|^2, else None.
     """
     of_weights, of_biases = own
-    if of_weights.training and of_weights.native and of_biases.native:
+    if isinstance(groups, Groups) and of_weights.training and of_weights.native:
+        assert of_biases.native is not None  # all tables of a model have one kind of optimiser
         rows = OwnRows(of_weights.native, of_biases.native)
         runs = DomainRuns(groups.ids, groups.counts, groups.order)
         mapped, distance = NativeFactorisedMap.apply(
@@ -80,10 +82,10 @@ class FactorisedMap(Function):
         own_weight: Tensor,
         own_bias: Tensor,
         tables: Tables,
-        groups: Groups,
+        groups: RowGroups,
     ) -> Tensor:
         ctx.groups, ctx.tables = groups, tables
-        ctx.is_wide = h.device.type == "cpu" and weight.numel() >= WIDE
+        ctx.is_wide = isinstance(groups, Groups) and weight.numel() >= WIDE
         out = (_one_by_one if ctx.is_wide else _stacked)(ctx, h, weight, own_weight)
         # At once, since small products with a bias cost more.
         return out.add_(groups.spread(own_bias.index_select(0, groups.ids).add_(bias)))
@@ -109,6 +111,7 @@ class FactorisedMap(Function):
 def _one_by_one(ctx: SavedProducts, h: Tensor, weight: Tensor, own_weight: Tensor) -> Tensor:
     """The products (B, out) in a loop over the groups; the rows of each lie side by side."""
     groups = ctx.groups
+    assert isinstance(groups, Groups)
     rows, product = groups.sort(h), torch.empty_like(weight)
     out, transposed = h.new_empty(len(h), len(weight)), product.t()
     factors = own_weight.view(-1, *weight.shape)
@@ -123,6 +126,7 @@ def _one_by_one_backward(ctx: SavedProducts, grad: Tensor) -> tuple[Tensor, Tens
     """Gradients of h (B, in), of the shared matrix and of the groups' own (U, out, in)."""
     rows, weight, own_weight = ctx.saved_tensors
     groups = ctx.groups
+    assert isinstance(groups, Groups)
     grads, grad_rows = groups.sort(grad), torch.empty_like(rows)
     product, grad_weight = torch.empty_like(weight), torch.zeros_like(weight)
     grad_weights = weight.new_empty(len(groups.ids), *weight.shape)
@@ -159,15 +163,12 @@ def _stacked_backward(ctx: SavedProducts, grad: Tensor) -> tuple[Tensor, Tensor,
     padded, weight, factors, weights = ctx.saved_tensors
     groups = ctx.groups
     grads, grad_padded = groups.pad_with_zeros(grad), torch.empty_like(padded)
-    grad_weights = torch.empty_like(weights)
-    for (x, g, grad_x), w, grad_w in zip(
-        groups.blocks(padded, grads, grad_padded),
-        groups.per_block(weights),
-        groups.per_block(grad_weights),
-        strict=True,
-    ):
+    of_blocks = []
+    blocks = groups.blocks(padded, grads, grad_padded)
+    for (x, g, grad_x), w in zip(blocks, groups.per_block(weights), strict=True):
         torch.bmm(g, w, out=grad_x)
         outer = torch.mul if g.shape[1] == 1 else torch.bmm  # of one row the cheaper one
-        outer(g.transpose(1, 2), x, out=grad_w)
+        of_blocks.append(outer(g.transpose(1, 2), x))
+    grad_weights = groups.of_ids(of_blocks)  # (U, out, in)
     grad_weight = (grad_weights * factors).sum(dim=0)
     return groups.unpad(grad_padded), grad_weight, grad_weights.mul_(weight)

@@ -18,30 +18,24 @@ from torch import Tensor
 from models.layers.kernels.library import library_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
-    """The rows of a batch by id; the ids of a block occur in at most n rows, and not much fewer.
+class RowGroups:
+    """The rows of a batch by id, in blocks of ids with as many rows each, some of them padding.
 
-    `rows` lists the row numbers of every block; a block of u ids has u * n of them, and some row
-    stands in where an id has fewer. `place` says where row i is in that list. `order` lists the row
-    numbers id by id without padding, and `rank` is its inverse.
+    `rows` lists the row numbers of every block, and some row where an id has fewer. `place` says
+    where row i is in that list.
     """
 
-    ids: Tensor  # (U,) int64, the different ids, block by block
-    numbers: tuple[int, ...]  # the same
+    ids: Tensor  # (U,) int64, the different ids
     counts: Tensor  # (U,) rows of each id
-    sizes: tuple[int, ...]  # the same
     group: Tensor  # (B,) position in `ids` of each row's id
-    rows: Tensor  # (sum of u * n,) int64
+    rows: Tensor  # (padded,) int64
     place: Tensor  # (B,) int64
-    order: Tensor  # (B,) int64
-    rank: Tensor  # (B,) int64
-    shapes: tuple[tuple[int, int], ...]  # (u, n) of each block
 
     def sum(self, values: Tensor, factors: Tensor | None = None) -> Tensor:
         """Sums (U, N) of the rows (B, N) of each id, or of their products with `factors` (B, N)."""
@@ -68,18 +62,6 @@ class Groups:
         library.add_products(*sizes, values.data_ptr(), factors.data_ptr(), total.data_ptr())
         return total
 
-    def sort(self, values: Tensor) -> Tensor:
-        """Values of rows (B, N) id by id."""
-        return _take(values, self.order)
-
-    def unsort(self, values: Tensor) -> Tensor:
-        """Back from the order of ids to that of rows (B, N)."""
-        return _take(values, self.rank)
-
-    def runs(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Values in the order of ids, as one view (n, N) per id."""
-        return values.split(self.sizes)
-
     def pad(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, any row's where padded."""
         return _take(values, self.rows)
@@ -95,6 +77,49 @@ class Groups:
 
     def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Per block the views (u, n, ...) of values in the order of the padded list."""
+        raise NotImplementedError
+
+    def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Values of ids (U, ...) for the ids of each block: (u, ...)."""
+        raise NotImplementedError
+
+    def of_ids(self, blocks: Sequence[Tensor]) -> Tensor:
+        """Values (U, ...) of ids from those (u, ...) of each block; summed where an id has two."""
+        raise NotImplementedError
+
+    def without(self, number: int, values: Tensor) -> Tensor:
+        """Values of ids (U, N) with zeros for this id, in place."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Groups(RowGroups):
+    """The rows of a batch by id; the ids of a block occur in at most n rows, and not much fewer.
+
+    A block of u ids has u * n rows. `ids` are in the order of the blocks. `order` lists the row
+    numbers id by id without padding, and `rank` is its inverse.
+    """
+
+    numbers: tuple[int, ...]  # the ids
+    sizes: tuple[int, ...]  # the counts
+    order: Tensor  # (B,) int64
+    rank: Tensor  # (B,) int64
+    shapes: tuple[tuple[int, int], ...]  # (u, n) of each block
+
+    def sort(self, values: Tensor) -> Tensor:
+        """Values of rows (B, N) id by id."""
+        return _take(values, self.order)
+
+    def unsort(self, values: Tensor) -> Tensor:
+        """Back from the order of ids to that of rows (B, N)."""
+        return _take(values, self.rank)
+
+    def runs(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Values in the order of ids, as one view (n, N) per id."""
+        return values.split(self.sizes)
+
+    def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Per block the views (u, n, ...) of values in the order of the padded list."""
         pieces = (values.split([u * n for u, n in self.shapes]) for values in padded)
         for shape, *views in zip(self.shapes, *pieces, strict=True):
             yield tuple(values.view(*shape, *values.shape[1:]) for values in views)
@@ -102,6 +127,16 @@ class Groups:
     def per_block(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values of ids (U, ...) as one view (u, ...) per block."""
         return values.split([u for u, _ in self.shapes])
+
+    def of_ids(self, blocks: Sequence[Tensor]) -> Tensor:
+        """Values (U, ...) of ids from those (u, ...) of each block."""
+        return torch.cat([*blocks])
+
+    def without(self, number: int, values: Tensor) -> Tensor:
+        """Values of ids (U, N) with zeros for this id, in place."""
+        if number in self.numbers:
+            values[self.numbers.index(number)] = 0.0
+        return values
 
 
 def _take(rows: Tensor, numbers: Tensor) -> Tensor:

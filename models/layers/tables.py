@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.layers.kernels.rows import LookUp
+from models.layers.static_shapes import has_static_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datasets.loader import Batch
     from datasets.spec import EncodedSchema
     from models.interfaces import ModelShape
-    from models.layers.grouping import Groups
+    from models.layers.grouping import RowGroups
     from models.layers.kernels.rows import NativeRows
 
 
@@ -78,16 +79,18 @@ class DomainTable(RowTable):
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of these different ids: (U,) -> (U, *values)."""
+        if has_static_shapes(ids):  # with a padding index the gradient has as many rows as others
+            rows = self.look_up(ids)
+            is_fixed = (ids == self.UNSEEN).unsqueeze(1)
+            return torch.where(is_fixed, rows.detach(), rows).unflatten(1, self.values)
         return self.look_up(ids, padding_idx=self.UNSEEN).unflatten(1, self.values)
 
-    def gradient(self, groups: Groups, grad_rows: Tensor) -> Tensor:
+    def gradient(self, groups: RowGroups, grad_rows: Tensor) -> Tensor:
         """The gradient of `weight` from that of the rows of the groups' ids: (U, *values).
 
         For a layer whose backward pass is its own; `grad_rows` may be overwritten.
         """
-        ids, flat = groups.ids, grad_rows.flatten(1)
-        if self.UNSEEN in groups.numbers:
-            flat[groups.numbers.index(self.UNSEEN)] = 0.0
+        ids, flat = groups.ids, groups.without(self.UNSEEN, grad_rows.flatten(1))
         if not self.sparse_gradient:
             return torch.zeros_like(self.weight).index_copy_(0, ids, flat)
         return torch.sparse_coo_tensor(

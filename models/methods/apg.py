@@ -24,6 +24,7 @@ from models.interfaces import (
     tuned,
 )
 from models.layers.grouping import OfLastIds, group_rows
+from models.layers.static_shapes import has_static_shapes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -198,7 +199,8 @@ class ApgLinear(DomainLinear):
         paper is not known for these sizes of layers.
     Deviation: by e_d alone one core would do for all rows of a domain. In training, cores up to
         `BY_ROW` values in all are generated row by row all the same, which costs less than to find
-        the rows of each domain and asks the host for nothing; the results are the same.
+        the rows of each domain; on a GPU all are, since finding them would make the host wait. The
+        results are the same.
     Deviation: U starts from N(0, 1/N), V from N(0, 1/K) or under relu N(0, 2/K), which keeps the
         scale of the values from layer to layer; b starts at zero.
     """
@@ -235,8 +237,11 @@ class ApgLinear(DomainLinear):
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         low = h @ self.u()  # (B, K)
-        is_by_row = self.reads_h or (self.training and low.shape[1] * low.numel() <= BY_ROW)
-        mixed, bias = self._by_row(low, h, context) if is_by_row else self._by_e_d(low, context)
+        is_small = self.training and low.shape[1] * low.numel() <= BY_ROW
+        if self.reads_h or is_small or has_static_shapes(h):
+            mixed, bias = self._by_row(low, h, context)
+        else:
+            mixed, bias = self._by_e_d(low, context)
         out = torch.addmm(self.bias, mixed, self.v())  # (B, M)
         return out if bias is None else out + bias
 

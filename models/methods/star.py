@@ -10,6 +10,7 @@ Paper: Sheng et al.: One model to serve all: star topology adaptive recommender 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -32,20 +33,22 @@ from models.interfaces import (
 )
 from models.layers.factors import map_by_factors
 from models.layers.grouping import OfLastIds, group_rows
+from models.layers.padded_groups import padded_groups
+from models.layers.static_shapes import has_static_shapes
 from models.layers.tables import DomainTable
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from models.interfaces import DomainContext, ModelShape, Place, Role
-    from models.layers.grouping import Groups
+    from models.layers.grouping import RowGroups
 
-    LastGroups = OfLastIds[Groups]
+    LastGroups = OfLastIds[RowGroups]
 
     class SavedNorm(Protocol):
         """The values that one pass leaves for its backward pass."""
 
-        groups: Groups
+        groups: RowGroups
         saved_tensors: tuple[Tensor, ...]
 
         def save_for_backward(self, *tensors: Tensor) -> None: ...
@@ -74,7 +77,7 @@ class Standardise(Function):
         is_own: Tensor,
         scale: Tensor,
         shift: Tensor,
-        groups: Groups,
+        groups: RowGroups,
     ) -> Tensor:
         ctx.save_for_backward(z, mean, inverse_std, is_own, scale)
         ctx.groups = groups
@@ -91,7 +94,9 @@ class Standardise(Function):
         grad_scale = (groups.sum(grad, z) - mean * grad_shift) * inverse_std
         factor = scale * inverse_std
         # d z = factor (d y - mean of d y - z' mean of d y z'), z' the standardised rows
-        share = (is_own / groups.counts).unsqueeze(1)  # (U, 1), 0 where statistics are constants
+        share = (is_own / groups.counts.clamp(min=1)).unsqueeze(
+            1
+        )  # (U, 1), 0 where statistics are constants
         of_z = -factor * inverse_std * grad_scale * share
         constant = -factor * grad_shift * share - mean * of_z
         grad_z = groups.add_products(groups.spread(constant), grad, factor)
@@ -165,15 +170,16 @@ class PartitionedNorm(DomainTransform):
         """True where so many rows (U,) of a domain give statistics of their own."""
         return rows >= self.config.min_rows
 
-    def _statistics(self, h: Tensor, groups: Groups, is_own: Tensor) -> tuple[Tensor, Tensor]:
+    def _statistics(self, h: Tensor, groups: RowGroups, is_own: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (U, d) of the domains; in training the running ones move."""
         if not self.training:
             mean, var = self._running(groups.ids).unbind(1)
             return mean, var
-        rows = groups.counts.unsqueeze(1)  # (U, 1)
+        counts = groups.counts.unsqueeze(1)  # (U, 1)
+        rows = counts.clamp(min=1)  # of ids that are left over there are none
         mean = groups.sum(h) / rows
         var = groups.sum((h - groups.spread(mean)).square_()) / rows
-        share = rows / len(h)
+        share = counts / len(h)
         centre = (share * mean).sum(dim=0, keepdim=True)
         spread = (share * (var + (mean - centre).square())).sum(dim=0, keepdim=True)
         every = groups.ids.new_full((1,), ALL_ROWS)
@@ -296,6 +302,13 @@ class AuxiliaryLogit(AffineLinear):
         nn.init.zeros_(self.affine.bias)
 
 
+def grouped(task_id: Tensor, num_tasks: int) -> RowGroups:
+    """The rows of a batch by task."""
+    if has_static_shapes(task_id):
+        return padded_groups(task_id, num_tasks)
+    return group_rows(task_id)
+
+
 class Star(DomainMethod):
     """Star-topology layers, partitioned normalisation, and an auxiliary network.
 
@@ -316,7 +329,7 @@ class Star(DomainMethod):
     def __init__(self, config: StarConfig, shape: ModelShape) -> None:
         super().__init__(shape)
         self.config = config
-        self.groups = OfLastIds(group_rows)
+        self.groups: LastGroups = OfLastIds(partial(grouped, num_tasks=shape.num_tasks))
         n_in = shape.n_input if config.auxiliary_input == "all" else shape.n_domain
         self.auxiliary_hidden = AffineLinear(n_in, config.auxiliary_hidden, shape.activation)
         self.auxiliary_out = AuxiliaryLogit(config.auxiliary_hidden, 1, None)

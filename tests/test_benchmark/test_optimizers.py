@@ -1,5 +1,6 @@
 """The optimiser of a model: which parameters have which penalty, and which rows a step moves."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 
@@ -8,14 +9,23 @@ import torch
 from torch import nn
 
 from benchmark.config import Regularisers
-from benchmark.cost.random_log import model_on, random_rows, random_schema
+from benchmark.cost.random_log import (
+    config_on,
+    optimizer_on,
+    random_rows,
+    random_schema,
+    training_step,
+)
 from benchmark.protocol import SMOKE
-from benchmark.training.optimizers import DenseAdam, ProtocolAdam, make_optimizer
+from benchmark.training.build import build
+from benchmark.training.optimizers import make_optimizer
 from benchmark.training.row_adam import RowAdam
 from benchmark.training.trainer import TrainSplit, all_batches
 from models.contract.host_reads import no_host_reads
 from models.interfaces import ModelShape
+from models.layers.static_shapes import static_shapes
 from models.layers.tables import DomainTable, RowTable
+from models.registry import available
 
 ROWS, DIM = 12, 3
 
@@ -112,20 +122,51 @@ def test_penalty_shrinks_a_row_that_has_no_other_gradient():
     assert torch.equal(table.weight.norm(dim=1)[4:], before[4:])
 
 
-@pytest.mark.parametrize("method", ["plain", "maml", "apg", "adasparse"])
-def test_a_whole_step_in_static_shapes_asks_the_host_for_nothing(method):
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("plain", {}),
+        ("maml", {}),
+        ("star", {}),
+        ("apg", {}),
+        ("apg", {"condition": "e_d"}),
+        ("adasparse", {}),
+    ],
+)
+def test_a_whole_step_in_static_shapes_asks_the_host_for_nothing(method, options):
     schema = random_schema((4, 3, 2, 40), num_domains=8)
-    model, _ = model_on(schema, replace(SMOKE, batch_size=64), "dnn", method)
-    embedding = RowAdam(model.embedding, 1e-3, is_static=True)
-    rest = [value for value in model.parameters() if value is not model.embedding.weight]
-    optimizer = ProtocolAdam([embedding], [DenseAdam(rest, 1e-3, 0.0)])
-    split = TrainSplit(random_rows(schema, 512), range(512), 64)
-    first, other = islice(all_batches(model, split, torch.Generator()), 2)
-    model.method.update(model, first, optimizer)
-    before = model.embedding.weight.detach().clone()
+    config = config_on(schema, replace(SMOKE, batch_size=64), "dnn", method, options)
+    with static_shapes():
+        model = build(config, schema, base_rate=0.5).train()
+        optimizer = optimizer_on(model, config)
+        split = TrainSplit(random_rows(schema, 512), range(512), 64)
+        first, other = islice(all_batches(model, split, torch.Generator()), 2)
+        model.method.update(model, first, optimizer)
+        before = model.embedding.weight.detach().clone()
 
-    with no_host_reads():
-        model.method.update(model, other, optimizer)
-        model.method.after_step(0.5)
+        with no_host_reads():
+            model.method.update(model, other, optimizer)
+            model.method.after_step(0.5)
 
     assert not torch.equal(model.embedding.weight, before)
+
+
+@pytest.mark.parametrize("method", available("methods"))
+def test_trainings_in_static_shapes_agree_with_those_that_follow_the_values(method):
+    schema = random_schema((4, 3, 2, 40), num_domains=8)
+    config = config_on(schema, replace(SMOKE, batch_size=64), "dnn", method)
+    logits = []
+    for mode in (nullcontext, static_shapes):
+        with mode():
+            model = build(config, schema, base_rate=0.5).train()
+            optimizer = optimizer_on(model, config)
+            rows = random_rows(schema, 256)
+            step = training_step(model, optimizer, TrainSplit(rows, range(256), 64))
+            for _ in range(20):
+                step()
+            optimizer.catch_up()
+        optimizer.release()
+        logits.append(model.eval()(rows.range(0, 256)).detach())
+
+    assert logits[0].std() > 1e-2
+    torch.testing.assert_close(*logits, rtol=0.0, atol=1e-4)
