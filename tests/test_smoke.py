@@ -152,6 +152,7 @@ def test_a_run_on_a_gpu_repeats_itself(run_all, tiny_log):
             *("--seeds", 1, "--only", "main"),
         )
         assert done.returncode == 0, done.stderr
+        assert "not measured" not in done.stdout  # latencies, on the GPU too
         paths = sorted(out.rglob("predictions.parquet"))
         predictions.append([path.read_bytes() for path in paths])
 
