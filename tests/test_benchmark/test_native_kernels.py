@@ -125,6 +125,15 @@ def test_a_second_backward_pass_before_the_step_is_refused():
         other.sum().backward()
 
 
+def test_a_domain_that_the_tables_lack_is_named():
+    layer = Layer(kernels="native")
+    h, _ = next(drawn_batches(1))
+    groups = group_rows(torch.full((len(h),), TASKS))
+
+    with pytest.raises(IndexError, match=f"look-up of row {TASKS} in a table of {TASKS} rows"):
+        map_by_factors(h, layer.affine, (layer.factors, layer.biases), groups, None)
+
+
 def test_a_gradient_beside_the_backward_pass_is_refused():
     layer = Layer(kernels="native")
     h, task_id = next(drawn_batches(1))

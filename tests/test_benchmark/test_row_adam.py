@@ -221,6 +221,21 @@ def test_native_rows_are_those_of_torch_in_single_precision(l2):
 
 
 @pytest.mark.native
+@pytest.mark.parametrize("row", [-1, ROWS])
+def test_a_row_that_a_table_lacks_is_named_and_nothing_moves(row):
+    table = fresh_table()
+    NativeAdam(table, RATE, Library(library_path(), torch.float64))
+    before = table.weight.detach().clone()
+
+    with pytest.raises(
+        IndexError, match=rf"look-up of row {row} in a table of 40 rows; allowed: 0 to"
+    ):
+        table.look_up(torch.tensor([3, row]))
+
+    assert torch.equal(table.weight, before)
+
+
+@pytest.mark.native
 def test_a_fixed_row_stays_and_the_others_move():
     table = fresh_table()
     ours = NativeAdam(table, RATE, Library(library_path(), torch.float64), fixed=2)

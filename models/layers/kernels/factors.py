@@ -75,9 +75,10 @@ class NativeFactorisedMap(Function):
         out, distance = h.new_empty(len(h), len(weight)), h.new_zeros(())
         scratch = _scratch(h, weight)
         factors = _factors(weight, bias, share, own, runs, scratch)
-        own.weights.library.map_by_factors(
+        found = own.weights.library.map_by_factors(
             byref(factors), h.data_ptr(), out.data_ptr(), distance.data_ptr()
         )
+        own.weights.check_found(runs.ids, found)
         ctx.save_for_backward(h, weight, bias)
         ctx.own, ctx.runs, ctx.share = own, runs, share
         return out, distance

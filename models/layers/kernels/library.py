@@ -29,18 +29,19 @@ ARGUMENTS = {
     "map_by_factors": (P, P, P, P),
     "step_factors": (P, P, P, R, P, P, P),
 }
+FINDING = ("look_up", "map_by_factors")  # they give the place of an id that a table lacks, or -1
 
 
 class Library:
     """The functions of the library for one dtype, and torch's product of matrices."""
 
-    look_up: Callable[..., None]
+    look_up: Callable[..., int]
     step: Callable[..., None]
     catch_up: Callable[..., None]
     sum_by_group: Callable[..., None]
     add_products: Callable[..., None]
     take: Callable[..., None]
-    map_by_factors: Callable[..., None]
+    map_by_factors: Callable[..., int]
     step_factors: Callable[..., None]
 
     def __init__(self, path: Path, dtype: torch.dtype) -> None:
@@ -62,7 +63,7 @@ class Library:
         for name, arguments in ARGUMENTS.items():
             function = loaded[f"{name}_{suffix}"]
             function.argtypes = [REALS[dtype] if kind is R else kind for kind in arguments]
-            function.restype = None
+            function.restype = c_int64 if name in FINDING else None
             setattr(self, name, function)
 
 

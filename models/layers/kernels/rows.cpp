@@ -119,10 +119,14 @@ INLINE void fetch(const State<T>& s, int64_t number) {
 }
 
 // Find the different rows of a look-up, in the order in which they come; `places` (N,) of its ids among them.
+// Returns the place of the first id that the table lacks, or -1.
 template <class T>
-INLINE void find(State<T>& s, const int32_t* ids, int64_t n, int32_t* places) {
+INLINE int64_t find(State<T>& s, const int32_t* ids, int64_t n, int32_t* places) {
     const int32_t number = ++s.look_ups;
     int32_t found = 0;
+    s.num_distinct = 0;
+    for (int64_t i = 0; i < n; ++i)
+        if (ids[i] < 0 || ids[i] >= s.num_rows) return i;
     for (int64_t i = 0; i < n; ++i) {
         if (i + AHEAD < n) {
             __builtin_prefetch(s.found_in + ids[i + AHEAD], 1);
@@ -140,18 +144,21 @@ INLINE void find(State<T>& s, const int32_t* ids, int64_t n, int32_t* places) {
         ++s.counts[places[i]];
     }
     s.num_distinct = found;
+    return -1;
 }
 
-// The rows (N, K) of a look-up, brought up to date; without `out` nothing is copied.
+// The rows (N, K) of a look-up, brought up to date; without `out` nothing is copied. Returns as `find`.
 template <class T>
-INLINE void look_up(State<T>& s, const int32_t* ids, int64_t n, int32_t* places, T* out) {
-    find(s, ids, n, places);
+INLINE int64_t look_up(State<T>& s, const int32_t* ids, int64_t n, int32_t* places, T* out) {
+    const int64_t lacking = find(s, ids, n, places);
+    if (lacking >= 0) return lacking;
     for (int64_t u = 0; u < s.num_distinct; ++u) {
         if (u + AHEAD < s.num_distinct) fetch(s, s.distinct[u + AHEAD]);
         bring_up_to_date(s, s.distinct[u]);
     }
-    if (out == nullptr) return;
-    for (int64_t i = 0; i < n; ++i) std::memcpy(out + s.width * i, s.row(ids[i]), s.width * sizeof(T));
+    if (out != nullptr)
+        for (int64_t i = 0; i < n; ++i) std::memcpy(out + s.width * i, s.row(ids[i]), s.width * sizeof(T));
+    return -1;
 }
 
 // One step on the rows of the last look-up, the gradient of which is (N, K).
@@ -279,10 +286,12 @@ INLINE T squared_distance_from_one(const T* values, int64_t n) {
 }
 
 // Map rows `h` (B, in) to `out` (B, out); the domains' rows are brought up to date. `distance` is the sum of
-// the shares times the squared distances.
+// the shares times the squared distances. Returns the place of the first domain that the tables lack, or -1.
 template <class T>
-INLINE void map_by_factors(const Factors<T>& f, const T* h, T* out, T* distance) {
+INLINE int64_t map_by_factors(const Factors<T>& f, const T* h, T* out, T* distance) {
     const int64_t n_in = f.n_in, n_out = f.n_out;
+    for (int64_t u = 0; u < f.num; ++u)
+        if (f.ids[u] < 0 || f.ids[u] >= f.weights->num_rows) return u;
     double total = 0.0;
     const int64_t* order = f.order;
     for (int64_t u = 0; u < f.num; order += f.sizes[u++]) {
@@ -314,6 +323,7 @@ INLINE void map_by_factors(const Factors<T>& f, const T* h, T* out, T* distance)
         if (f.share != nullptr) total += double(f.share[u]) * apart;
     }
     *distance = T(total);
+    return -1;
 }
 
 // The gradients (B, in), (out, in) and (out,) of `map_by_factors`, and one step of Adam on the domains' own.
@@ -386,32 +396,32 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
 
 }  // namespace
 
-#define EXPORT extern "C" FOR_EACH_PROCESSOR void
-#define FOR_TYPE(T, NAME)                                                                                               \
-    EXPORT look_up_##NAME(State<T>* s, const int32_t* ids, int64_t n, int32_t* places, T* out) {                        \
-        look_up(*s, ids, n, places, out);                                                                               \
-    }                                                                                                                   \
-    EXPORT step_##NAME(State<T>* s, const T* gradient, const int32_t* places, int64_t n) {                              \
-        step(*s, gradient, places, n);                                                                                  \
-    }                                                                                                                   \
-    EXPORT catch_up_##NAME(State<T>* s) { catch_up(*s); }                                                               \
-    EXPORT sum_by_group_##NAME(const int64_t* group, int64_t num_rows, int64_t width, const T* rows, const T* factors,  \
-                               T* sums) {                                                                               \
-        sum_by_group(group, num_rows, width, rows, factors, sums);                                                      \
-    }                                                                                                                   \
-    EXPORT add_products_##NAME(const int64_t* group, int64_t num_rows, int64_t width, const T* rows, const T* factors,  \
-                               T* to) {                                                                                 \
-        add_products(group, num_rows, width, rows, factors, to);                                                        \
-    }                                                                                                                   \
-    EXPORT take_##NAME(const int64_t* numbers, int64_t num_rows, int64_t width, const T* rows, T* to) {                 \
-        take(numbers, num_rows, width, rows, to);                                                                       \
-    }                                                                                                                   \
-    EXPORT map_by_factors_##NAME(const Factors<T>* f, const T* h, T* out, T* distance) {                                \
-        map_by_factors(*f, h, out, distance);                                                                           \
-    }                                                                                                                   \
-    EXPORT step_factors_##NAME(const Factors<T>* f, const T* h, const T* grad, T of_distance, T* grad_h,                \
-                               T* grad_weight, T* grad_bias) {                                                          \
-        step_factors(*f, h, grad, of_distance, grad_h, grad_weight, grad_bias);                                         \
+#define EXPORT extern "C" FOR_EACH_PROCESSOR
+#define FOR_TYPE(T, NAME)                                                                                             \
+    EXPORT int64_t look_up_##NAME(State<T>* s, const int32_t* ids, int64_t n, int32_t* places, T* out) {              \
+        return look_up(*s, ids, n, places, out);                                                                      \
+    }                                                                                                                 \
+    EXPORT void step_##NAME(State<T>* s, const T* gradient, const int32_t* places, int64_t n) {                       \
+        step(*s, gradient, places, n);                                                                                \
+    }                                                                                                                 \
+    EXPORT void catch_up_##NAME(State<T>* s) { catch_up(*s); }                                                        \
+    EXPORT void sum_by_group_##NAME(const int64_t* group, int64_t num_rows, int64_t width, const T* rows, const T* factors, \
+                               T* sums) {                                                                             \
+        sum_by_group(group, num_rows, width, rows, factors, sums);                                                    \
+    }                                                                                                                 \
+    EXPORT void add_products_##NAME(const int64_t* group, int64_t num_rows, int64_t width, const T* rows, const T* factors, \
+                               T* to) {                                                                               \
+        add_products(group, num_rows, width, rows, factors, to);                                                      \
+    }                                                                                                                 \
+    EXPORT void take_##NAME(const int64_t* numbers, int64_t num_rows, int64_t width, const T* rows, T* to) {          \
+        take(numbers, num_rows, width, rows, to);                                                                     \
+    }                                                                                                                 \
+    EXPORT int64_t map_by_factors_##NAME(const Factors<T>* f, const T* h, T* out, T* distance) {                         \
+        return map_by_factors(*f, h, out, distance);                                                                         \
+    }                                                                                                                 \
+    EXPORT void step_factors_##NAME(const Factors<T>* f, const T* h, const T* grad, T of_distance, T* grad_h,         \
+                               T* grad_weight, T* grad_bias) {                                                        \
+        step_factors(*f, h, grad, of_distance, grad_h, grad_weight, grad_bias);                                       \
     }
 
 FOR_TYPE(float, float32)

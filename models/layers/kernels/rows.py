@@ -65,6 +65,7 @@ class NativeRows:
         self.rows[:, 0] = weight.detach()
         weight.data = self.rows[:, 0]
         self.places = self.rows.new_empty(0, dtype=torch.int32)  # (N,) of the last look-up
+        self.num_ids = 0  # of the last look-up
         self.num_look_ups = 0  # since the last step
         self.is_moved = False  # in the backward pass already
         drifts, epsilons = adam.missed.to(self.rows).contiguous()
@@ -98,7 +99,11 @@ class NativeRows:
         self.state.is_broken = flag.data_ptr()
 
     def look_up(self, ids: Tensor) -> Tensor:
-        """The rows of ids of any shape, brought up to date: (..., K)."""
+        """The rows of ids of any shape, brought up to date: (..., K).
+
+        Raises:
+            IndexError: the table has no such row.
+        """
         out = self.rows.new_empty(*ids.shape, self.width)
         self._find(ids, out)
         self.num_look_ups += 1
@@ -115,9 +120,9 @@ class NativeRows:
         if gradient is None:
             self.state.steps += 1
         else:
-            if self.num_look_ups != 1:  # the gradient need not be of the last look-up alone
-                self._find(gradient._indices()[0], None)
             values = gradient._values().contiguous()
+            if self.num_look_ups != 1 or len(values) != self.num_ids:
+                self._find(gradient._indices()[0], None)  # it is not of the last look-up alone
             places = self.places.data_ptr()
             self.library.step(byref(self.state), values.data_ptr(), places, len(values))
         self.is_moved, self.num_look_ups = False, 0
@@ -126,13 +131,28 @@ class NativeRows:
         """Bring all rows up to date."""
         self.library.catch_up(byref(self.state))
 
+    def check_found(self, ids: Tensor, lacking: int) -> None:
+        """Refuse the id at the place `lacking`, unless that is -1.
+
+        Raises:
+            IndexError: the table has no such row.
+        """
+        if lacking >= 0:
+            last = len(self.rows) - 1
+            raise IndexError(
+                f"look-up of row {ids.flatten()[lacking].item()} in a table of {last + 1} rows;"
+                f" allowed: 0 to {last}"
+            )
+
     def _find(self, ids: Tensor, out: Tensor | None) -> None:
         ids = ids.to(torch.int32).contiguous()
         n = ids.numel()
         if len(self.places) < n:
             self._make_room(n)
+        self.num_ids = n
         places = self.places.data_ptr()
-        self.library.look_up(byref(self.state), ids.data_ptr(), n, places, _address(out))
+        found = self.library.look_up(byref(self.state), ids.data_ptr(), n, places, _address(out))
+        self.check_found(ids, found)
 
     def _make_room(self, n: int) -> None:
         """Have arrays for a look-up of n ids."""
