@@ -156,13 +156,16 @@ class OfLastIds(Generic[FoundT]):
     def __init__(self, find: Callable[[Tensor], FoundT]) -> None:
         self._find = find
         self._ids: Tensor | None = None
+        self._is_for_training = False  # what is found in inference mode has no place in a graph
         self.last: FoundT | None = None
 
     def __call__(self, ids: Tensor) -> FoundT:
         """The result of `find` for a batch's ids (B,)."""
-        if self.last is None or ids is not self._ids:
-            with torch.inference_mode(mode=False):  # a training pass may follow on the same ids
-                self._ids, self.last = ids, self._find(ids)
+        is_for_training = not torch.is_inference_mode_enabled()
+        is_known = ids is self._ids and self._is_for_training >= is_for_training
+        if self.last is None or not is_known:
+            self._ids, self.last = ids, self._find(ids)
+            self._is_for_training = is_for_training
         return self.last
 
 
