@@ -20,6 +20,7 @@ from benchmark.cost.random_log import (
 )
 from benchmark.references.registry import REFERENCES
 from benchmark.references.rows import FitRows
+from benchmark.tasks import Compute
 from benchmark.training.build import seen_schema
 from benchmark.training.clock import Seconds
 from benchmark.training.process import set_up_torch
@@ -125,9 +126,10 @@ class Pace(NamedTuple):
 
 
 class Estimates:
-    """Seconds of trainings; each model and size is measured once."""
+    """Seconds of trainings; each model and size is measured once, by the kernels of a call."""
 
-    def __init__(self) -> None:
+    def __init__(self, compute: Compute = Compute()) -> None:
+        self._compute = compute
         self._paces: dict[tuple[object, ...], Pace] = {}
         self._broken: set[tuple[str, str]] = set()
         self._samples: dict[str, EncodedRows] = {}  # by the fingerprint of a log
@@ -148,6 +150,7 @@ class Estimates:
         try:
             key = (*model, *work.sizes)
             if key not in self._paces:
+                set_up_torch(self._compute)
                 self._paces[key] = _measured(work, self._rows(work))
             return self._paces[key]
         except Exception:  # whatever a model of one's own raises: its run says it
@@ -172,7 +175,6 @@ def wall_seconds(seconds: Collection[float], num_workers: int) -> float:
 
 
 def _measured(work: Work, rows: EncodedRows) -> Pace:
-    set_up_torch()
     if work.backbone in REFERENCES:
         return _pace_of_reference(work, rows)
     split = TrainSplit(rows, range(len(rows)), work.protocol.batch_size)

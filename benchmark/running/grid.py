@@ -108,7 +108,7 @@ class Grid:
             return math.nan
         from benchmark.planning.estimate import Estimates, wall_seconds, work_of  # torch is slow
 
-        estimates = Estimates()
+        estimates = Estimates(agenda.compute)
         work = [work_of(*trial, is_trial=True) for trial in agenda.open_trials]
         work += [work_of(*run, is_trial=False) for run in agenda.open_runs]
         return wall_seconds([*map(estimates.seconds, work)], num_workers)

@@ -204,13 +204,18 @@ class Runs:
         return different
 
     def disagreements(self) -> dict[str, list[str]]:
-        """The commits, torch versions and devices of the finished runs, where they differ."""
+        """The commits, torch versions, devices and kernels of finished runs, where they differ."""
         known = self.environments()
         packages = [cast("Mapping[str, Json]", one["packages"]) for one in known]
         found = {
             "commit": [one["commit"] for one in known],
             "torch": [one["torch"] for one in packages],
             "device": [one["device"] for one in known],
+            "kernels": [
+                record.environment.get("kernels", "torch")
+                for record in self.records
+                if not record.config.is_reference
+            ],
         }
         different = {name: list(dict.fromkeys(map(str, values))) for name, values in found.items()}
         return {name: values for name, values in different.items() if len(values) > 1}

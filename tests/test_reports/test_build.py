@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -121,6 +122,16 @@ def test_page_warns_of_runs_from_different_places(finished: Folder) -> None:
     assert "Mixed runs" not in alike
     assert "Mixed runs:" in mixed
     assert "device (cpu, cuda:0)." in mixed
+
+
+@pytest.mark.usefixtures("light_tables")
+def test_page_warns_of_runs_by_different_kernels(finished: Folder) -> None:
+    path = finished.store.run_folder(finished.config("dnn", "plain", 1)) / "record.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["environment"]["kernels"] = "native"
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+    assert "kernels (" in build(finished.store.out).read_text(encoding="utf-8")
 
 
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
