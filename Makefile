@@ -72,8 +72,7 @@ $(VENV)/.run-installed: $(VENV)/.created requirements.lock requirements-torch.lo
 	@touch $@
 
 $(VENV)/.kernels-built: $(VENV)/.run-installed models/layers/kernels/rows.cpp models/layers/kernels/build.py
-	$(PY) -m models.layers.kernels.build
-	@touch $@
+	@if $(PY) -m models.layers.kernels.build; then touch $@; fi # else the next call tries again
 
 $(VENV)/.ray-installed: $(VENV)/.run-installed requirements-ray.lock
 	$(PIP) --require-hashes --requirement requirements-ray.lock

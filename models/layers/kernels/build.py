@@ -60,11 +60,12 @@ def _first_error(text: str) -> str:
 
 
 def main() -> int:
-    """Build the library, or say why training goes without it; that is no failure."""
+    """Build the library, or say why training goes without it; the exit code is 1 then."""
     try:
         print(f"native kernels: {build().name}")
     except KernelError as error:
         print(f"native kernels: not built, so torch does their work, slower: {error}")
+        return 1
     return 0
 
 
