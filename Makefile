@@ -9,13 +9,16 @@ COMPILE = $(LOCK_VENV)/bin/python -m piptools compile --quiet --generate-hashes 
 	--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ray reproduce test test-slow speed reference results lock clean
+.PHONY: help setup kernels ray reproduce test test-slow speed reference results lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: $(VENV)/.run-installed $(VENV)/.kernels-built ## create .venv with the packages of a run
+setup: $(VENV)/.run-installed kernels ## create .venv with the packages of a run
+
+kernels: $(VENV)/.run-installed
+	@$(PY) -m models.layers.kernels.build || true # without a compiler torch does their work
 
 ray: setup $(VENV)/.ray-installed ## add Ray, for --executor ray
 
@@ -70,9 +73,6 @@ $(VENV)/.run-installed: $(VENV)/.created requirements.lock requirements-torch.lo
 	$(PIP) --require-hashes --requirement requirements.lock
 	$(PIP) --requirement requirements-torch.lock
 	@touch $@
-
-$(VENV)/.kernels-built: $(VENV)/.run-installed models/layers/kernels/rows.cpp models/layers/kernels/build.py
-	@if $(PY) -m models.layers.kernels.build; then touch $@; fi # else the next call tries again
 
 $(VENV)/.ray-installed: $(VENV)/.run-installed requirements-ray.lock
 	$(PIP) --require-hashes --requirement requirements-ray.lock

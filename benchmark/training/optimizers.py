@@ -75,7 +75,8 @@ class ProtocolAdam:
         self.of_tables = of_tables
         self.parts = (*of_tables, *of_rest)  # tables first, while their gradient is in the cache
         device = next(one.device for part in self.parts for one in part.parameters)
-        self.is_broken = torch.zeros((), device=device)  # 1.0 from the first broken loss on
+        # 1.0 from the first broken loss on; the kernels read it as float32
+        self.is_broken = torch.zeros((), dtype=torch.float32, device=device)
         for part in self.parts:
             part.is_broken = self.is_broken
 

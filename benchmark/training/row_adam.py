@@ -118,15 +118,16 @@ class RowAdam:
         if gradient is None:
             return
         found = self.looked_up
-        if found is None or self.look_ups > 1:  # the gradient need not be of this look-up alone
+        is_of_one = self.look_ups <= 1 and not gradient.is_coalesced()  # which has another order
+        if found is None or not is_of_one:
             found = self._look_up(gradient._indices()[0])
         weight, first, second = self.values
         total = found.sum(gradient._values())  # (U, K)
         if self.l2_per_occurrence is not None:
             share = self.l2_per_occurrence.index_select(0, found.rows) * found.counts  # (U,)
             total.addcmul_(weight, share.unsqueeze(1))
-        self.steps += 1
-        self.now += 1
+        self.steps += 1.0 if self.is_broken is None else 1.0 - self.is_broken
+        self.now.copy_(self.steps)
         progress = Progress(self.steps, self.is_broken)
         fused_adam([weight], [total], ([first], [second]), progress, self.learning_rate)
         self._store()
@@ -223,8 +224,9 @@ class DomainAdam:
         rows = list(dict.fromkeys(row for own in gradient_of for row in own))
         self._bring_up_to_date(rows)
         self.looked_up = None
-        self.steps += 1
-        self.num_steps += 1
+        if self.is_broken is None or not self.is_broken.item():
+            self.steps += 1
+            self.num_steps += 1
         moved: list[list[Tensor]] = [[], [], [], []]  # weights, moments, gradients
         for own, views in zip(gradient_of, self.views, strict=True):
             for values, of_rows in zip(moved, views, strict=False):

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 READS = ("_local_scalar_dense", "equal", "is_nonzero")  # as .item() and bool(tensor) do
 SIZED_BY_VALUES = (
-    *("nonzero", "masked_select", "bincount"),
+    *("nonzero", "masked_select", "bincount", "repeat_interleave"),
     *("_unique", "_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive"),
 )
+BY_INDEX = ("index", "index_put", "index_put_", "_index_put_impl_")
 COPIES = (Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.cpu)
 
 
@@ -38,7 +39,7 @@ class _ReadingOperations(TorchDispatchMode):
         name = function.overloadpacket._qualified_op_name.removeprefix("aten::")
         if name in READS:
             raise HostReadError("reads a value of a tensor on the host")
-        if name in SIZED_BY_VALUES or (name == "index" and _has_mask(arguments[1])):
+        if name in SIZED_BY_VALUES or (name in BY_INDEX and _has_mask(arguments[1])):
             raise HostReadError(f"makes a shape that depends on values ({name})")
         return function(*arguments, **(named or {}))
 
@@ -59,7 +60,7 @@ class _CopiesToHost(TorchFunctionMode):
 
 
 def _has_mask(indices: Sequence[Tensor | None]) -> bool:
-    return any(index is not None and index.dtype == torch.bool for index in indices)
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)
 
 
 @contextmanager

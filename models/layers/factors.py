@@ -43,9 +43,11 @@ def map_by_factors(
     (U,) of the domains the distance is sum_p share_p |W_p - 1|^2, else None.
     """
     of_weights, of_biases = own
-    if isinstance(groups, Groups) and of_weights.training and of_weights.native:
-        assert of_biases.native is not None  # all tables of a model have one kind of optimiser
-        rows = OwnRows(of_weights.native, of_biases.native)
+    native, native_biases = of_weights.native_rows, of_biases.native_rows
+    values = (of_weights.weight, of_biases.weight, affine.weight, affine.bias)
+    is_trained = all(value.requires_grad for value in values)
+    if isinstance(groups, Groups) and is_trained and native and native_biases:
+        rows = OwnRows(native, native_biases)
         runs = DomainRuns(groups.ids, groups.counts, groups.order)
         mapped, distance = NativeFactorisedMap.apply(
             h, affine.weight, affine.bias, share, rows, runs

@@ -40,8 +40,10 @@ class RowGroups:
     def sum(self, values: Tensor, factors: Tensor | None = None) -> Tensor:
         """Sums (U, N) of the rows (B, N) of each id, or of their products with `factors` (B, N)."""
         total = values.new_zeros(len(self.ids), values.shape[1])
-        library = library_for(values, *([] if factors is None else [factors]))
-        if library is None:
+        others = [] if factors is None else [factors]
+        library = library_for(values, *others)
+        is_whole = all(len(one) == len(self.group) for one in (values, *others))
+        if library is None or not is_whole:
             products = values if factors is None else values * factors
             return total.index_add_(0, self.group, products)
         address = None if factors is None else factors.data_ptr()
@@ -51,12 +53,13 @@ class RowGroups:
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of ids (U, N) to the rows (B, N)."""
-        return _take(values, self.group)
+        return _take(values, self.group, len(self.ids))
 
     def add_products(self, total: Tensor, values: Tensor, factors: Tensor) -> Tensor:
         """Add to rows (B, N), in place, `values` (B, N) times the factors (U, N) of their ids."""
         library = library_for(total, values, factors)
-        if library is None:
+        is_whole = total.shape == values.shape and len(values) == len(self.group)
+        if library is None or not is_whole or factors.shape != (len(self.ids), values.shape[1]):
             return total.addcmul_(values, factors.index_select(0, self.group))
         sizes = self.group.data_ptr(), *values.shape
         library.add_products(*sizes, values.data_ptr(), factors.data_ptr(), total.data_ptr())
@@ -64,7 +67,7 @@ class RowGroups:
 
     def pad(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, any row's where padded."""
-        return _take(values, self.rows)
+        return _take(values, self.rows, len(self.group))
 
     def pad_with_zeros(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) in the order of the padded list, zero where padded."""
@@ -73,7 +76,7 @@ class RowGroups:
 
     def unpad(self, padded: Tensor) -> Tensor:
         """Back from the padded list to rows (B, N)."""
-        return _take(padded, self.place)
+        return _take(padded, self.place, len(self.rows))
 
     def blocks(self, *padded: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Per block the views (u, n, ...) of values in the order of the padded list."""
@@ -108,11 +111,11 @@ class Groups(RowGroups):
 
     def sort(self, values: Tensor) -> Tensor:
         """Values of rows (B, N) id by id."""
-        return _take(values, self.order)
+        return _take(values, self.order, len(self.group))
 
     def unsort(self, values: Tensor) -> Tensor:
         """Back from the order of ids to that of rows (B, N)."""
-        return _take(values, self.rank)
+        return _take(values, self.rank, len(self.group))
 
     def runs(self, values: Tensor) -> tuple[Tensor, ...]:
         """Values in the order of ids, as one view (n, N) per id."""
@@ -139,9 +142,9 @@ class Groups(RowGroups):
         return values
 
 
-def _take(rows: Tensor, numbers: Tensor) -> Tensor:
-    """The rows (..., N) with these numbers (B,)."""
-    library = library_for(rows) if rows.ndim == 2 else None
+def _take(rows: Tensor, numbers: Tensor, num_rows: int) -> Tensor:
+    """The rows (..., N) with these numbers (B,), which are below `num_rows`."""
+    library = library_for(rows) if rows.ndim == 2 and len(rows) == num_rows else None
     if library is None:
         return rows.index_select(0, numbers)
     taken = rows.new_empty(len(numbers), rows.shape[1])

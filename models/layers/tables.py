@@ -41,14 +41,25 @@ class RowTable(nn.Module):
 
     def look_up(self, ids: Tensor, padding_idx: int | None = None) -> Tensor:
         """The rows of these ids, of any shape: (..., width)."""
-        if self.training and self.native is not None:
-            rows: Tensor = LookUp.apply(self.weight, ids, self.native)
+        if native := self.native_rows:
+            rows: Tensor = LookUp.apply(self.weight, ids, native)
             return rows
         self.announce(ids)
         return functional.embedding(ids, self.weight, padding_idx, sparse=self.sparse_gradient)
 
+    @property
+    def native_rows(self) -> NativeRows | None:
+        """The native kernels of this table, if they do its look-ups now.
+
+        They do in training, unless other values stand in for the parameter.
+        """
+        native = self.native if self.training else None
+        return native if native is not None and native.holds(self.weight) else None
+
     def announce(self, ids: Tensor) -> None:
         """Say that rows will be read; for a layer that reads `weight` itself."""
+        if native := self.native_rows:
+            native.bring_up_to_date(ids)
         if self.training and self.before_look_up is not None:
             self.before_look_up(ids)
 

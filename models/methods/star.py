@@ -282,7 +282,9 @@ class StarLinear(AffineLinear):
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         groups = self.groups(context.task_id)
-        share = groups.counts / len(h) if self.has_penalty and self.training else None  # (U,)
+        share = None
+        if self.has_penalty and self.training:
+            share = groups.counts.to(h) / len(h)  # (U,)
         own = (self.own_weight, self.own_bias)
         mapped, self.distance = map_by_factors(h, self.affine, own, groups, share)
         return mapped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -78,6 +79,11 @@ class Layer(nn.Module):
             adam.step()
         return loss.item()
 
+    def narrowed(self):
+        """With a matrix of one column less than the factors have."""
+        self.affine = nn.Linear(N_IN - 1, N_OUT).double()
+        return self
+
     def weights(self):
         for adam in self.adams:
             adam.catch_up()
@@ -134,6 +140,70 @@ def test_a_domain_that_the_tables_lack_is_named():
         map_by_factors(h, layer.affine, (layer.factors, layer.biases), groups, None)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda layer, h: (layer, h[:, 1:]), "rows (24, 20) in torch.float64 do not fit a matrix"),
+        (lambda layer, h: (layer, h.float()), "rows (24, 21) in torch.float32 do not fit a matrix"),
+        (lambda layer, h: (layer.narrowed(), h[:, 1:]), "105 factors and 5 biases"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(change, said):
+    layer = Layer(kernels="native")
+    h, task_id = next(drawn_batches(1))
+    layer, h = change(layer, h)
+
+    with pytest.raises(ValueError, match=re.escape(said)):
+        map_by_factors(h, layer.affine, (layer.factors, layer.biases), group_rows(task_id), None)
+
+
+def test_frozen_weights_are_left_to_torch():
+    layer = Layer(kernels="native")
+    h, task_id = next(drawn_batches(1))
+    layer.factors.weight.requires_grad_(False)
+    before = layer.weights()["factors.weight"]
+
+    layer.step(h, task_id, None)
+
+    assert torch.equal(layer.weights()["factors.weight"], before)
+    assert not torch.equal(layer.biases.weight[1:], torch.zeros(()))
+
+
+def test_values_in_place_of_a_parameter_are_read():
+    layer = Layer(kernels="native")
+    ids, other = torch.tensor([1, 2]), torch.full_like(layer.biases.weight, 7.0)
+
+    found = torch.func.functional_call(layer.biases, {"weight": other}, (ids,))
+
+    assert found.unique().tolist() == [7.0]
+
+
+def test_who_reads_the_parameter_reads_what_a_look_up_gives():
+    tables = [Layer(kernels="native").biases for _ in range(2)]
+    for table in tables:
+        table(torch.tensor([1, 2])).sin().sum().backward()
+        table.native.step(table.weight.grad)
+        table.weight.grad = None
+        table(torch.tensor([2])).sum().backward()  # after this one row 1 is late
+        table.native.step(table.weight.grad)
+        table.weight.grad = None
+
+    tables[0].announce(torch.tensor([1]))
+
+    assert torch.equal(tables[0].weight[1], tables[1](torch.tensor([1]))[0])
+
+
+def test_a_gradient_whose_rows_were_sorted_reaches_its_rows():
+    tables = [Layer(kernels=kind).biases for kind in ("native", "native")]
+    for table, is_sorted in zip(tables, (False, True), strict=True):
+        rows = table(torch.tensor([3, 1, 2]))
+        (rows * torch.tensor([[1.0], [-1.0], [2.0]])).sum().backward()
+        gradient = table.weight.grad
+        table.native.step(gradient.coalesce() if is_sorted else gradient)
+
+    assert torch.equal(tables[0].weight, tables[1].weight)
+
+
 def test_a_gradient_beside_the_backward_pass_is_refused():
     layer = Layer(kernels="native")
     h, task_id = next(drawn_batches(1))
@@ -144,6 +214,16 @@ def test_a_gradient_beside_the_backward_pass_is_refused():
 
     with pytest.raises(RuntimeError, match="have a gradient beside it"):
         layer.adams[0].step()
+
+
+@pytest.mark.parametrize("rows", [3, 12])
+def test_rows_of_another_batch_are_left_to_torch(rows):
+    use("native")
+    groups = group_rows(torch.tensor([1, 2, 1, 3, 2]))
+
+    for act in (groups.sum, groups.sort):
+        with pytest.raises((IndexError, RuntimeError)):
+            act(torch.ones(rows, 2)).sum() if rows == 3 else groups.sum(torch.ones(rows, 2))
 
 
 @pytest.mark.parametrize("kind", ["sum", "products", "spread", "add", "sort", "pad"])
@@ -231,7 +311,9 @@ def test_nothing_moves_after_a_broken_loss(method, kernels):
     before = {name: value.clone() for name, value in model.named_parameters()}
 
     optimizer.guard(torch.tensor(torch.nan))
-    step()
+    for _ in range(3):
+        step()
+    optimizer.catch_up()
 
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name]), name

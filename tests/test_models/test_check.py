@@ -560,6 +560,8 @@ class AsksTheHost(OnHidden):
         (lambda ids, h: bool(h.sum() > 0), "reads a value of a tensor on the host"),
         (lambda ids, h: ids.unique(), "makes a shape that depends on values (_unique2)"),
         (lambda ids, h: h[ids > 1], "makes a shape that depends on values (index)"),
+        (lambda ids, h: h.clone().index_put_((ids > 1,), h.new_zeros(())), "makes a shape that"),
+        (lambda ids, h: h.repeat_interleave(ids, dim=0), "makes a shape that"),
         (lambda ids, h: ids.tolist(), "copies a tensor to the host (tolist)"),
         (lambda ids, h: ids.cpu(), "copies a tensor to the host (cpu)"),
         (lambda ids, h: np.asarray(ids), "copies a tensor to the host (__array__)"),

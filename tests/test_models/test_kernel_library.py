@@ -27,13 +27,45 @@ needs_compiler = pytest.mark.skipif(
 
 @needs_compiler
 def test_building_replaces_former_libraries(source):
-    former = source.with_name("rows-linux-x86_64-0.so")
+    former = source.with_name(f"{build._kind()}-0.so")
     former.touch()
 
     path = build.build()
 
     assert path == library_path()
     assert sorted(source.parent.iterdir()) == sorted([source, path])
+
+
+@needs_compiler
+def test_a_library_that_is_there_is_not_built_again(source, capsys):
+    assert main() == 0
+    first = library_path().stat().st_mtime_ns
+    said = capsys.readouterr().out
+
+    assert main() == 0
+
+    assert "native kernels: rows-" in said
+    assert not capsys.readouterr().out
+    assert library_path().stat().st_mtime_ns == first
+
+
+@needs_compiler
+def test_a_library_that_cannot_be_loaded_is_built_again(source):
+    library_path().write_bytes(b"of another machine")
+
+    assert main() == 0
+
+    assert build.can_be_loaded(library_path())
+
+
+def test_without_the_source_torch_does_the_work(source):
+    source.unlink()
+
+    use(None)
+
+    assert used() == "torch"
+    with pytest.raises(KernelError, match=r"rows\.cpp is not there"):
+        use("native")
 
 
 def test_the_name_of_the_library_changes_with_its_source(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -24,14 +25,24 @@ class KernelError(OSError):
 
 
 def library_path() -> Path:
-    """The file of the library; its name says the source, the flags and the kind of machine."""
-    text = SOURCE.read_bytes() + " ".join(FLAGS).encode()
-    kind = f"{platform.system()}-{platform.machine()}".lower()
-    return SOURCE.with_name(f"rows-{kind}-{hashlib.sha256(text).hexdigest()[:12]}.so")
+    """The file of the library; its name says the kind of machine, the source and the flags.
+
+    Raises:
+        KernelError: there is no source.
+    """
+    try:
+        text = SOURCE.read_bytes() + " ".join(FLAGS).encode()
+    except FileNotFoundError:
+        raise KernelError(f"{SOURCE.name} is not there, so its library is not known") from None
+    return SOURCE.with_name(f"{_kind()}-{hashlib.sha256(text).hexdigest()[:12]}.so")
+
+
+def _kind() -> str:
+    return f"rows-{platform.system()}-{platform.machine()}".lower()
 
 
 def build() -> Path:
-    """Compile the library with `$CXX` or the compiler that is there, and remove former ones.
+    """Compile the library with `$CXX` or the compiler that is there; former ones are removed.
 
     Raises:
         KernelError: there is no compiler, or it fails.
@@ -44,14 +55,27 @@ def build() -> Path:
     command = [*compiler.split(), *FLAGS, str(SOURCE), "-o", str(part)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
+        if not done.returncode:
+            part.replace(path)
     except OSError as error:
         raise KernelError(f"the compiler {compiler!r} cannot be run: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
     if done.returncode:
         raise KernelError(f"the compiler {compiler!r} failed: {_first_error(done.stderr)}")
-    for former in path.parent.glob("rows-*.so"):
-        former.unlink()
-    part.replace(path)
+    for other in path.parent.glob(f"{_kind()}-*.so"):
+        if other != path:
+            other.unlink(missing_ok=True)
     return path
+
+
+def can_be_loaded(path: Path) -> bool:
+    """True if a library is there and this machine can load it."""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
 
 
 def _first_error(text: str) -> str:
@@ -60,8 +84,10 @@ def _first_error(text: str) -> str:
 
 
 def main() -> int:
-    """Build the library, or say why training goes without it; the exit code is 1 then."""
+    """Build the library if it is not there; say why, and return 1, where that cannot be done."""
     try:
+        if can_be_loaded(library_path()):
+            return 0
         print(f"native kernels: {build().name}")
     except KernelError as error:
         print(f"native kernels: not built, so torch does their work, slower: {error}")

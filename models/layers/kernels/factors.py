@@ -55,7 +55,7 @@ class NativeFactorisedMap(Function):
 
     The second result is the sum over the domains of `share` times the squared distance of their
     factors from 1. The backward pass moves the domains' own rows at once, while they are in the
-    cache: they have no gradient.
+    cache: they have no gradient, and whoever asks for one of the others moves them too.
 
     Equation: (W * W_p) h + b + b_p for a row h of the domain p.
     Shapes: W (out, in), b (out,), share (U,).
@@ -71,6 +71,11 @@ class NativeFactorisedMap(Function):
         own: OwnRows,
         runs: DomainRuns,
     ) -> tuple[Tensor, Tensor]:
+        if h.shape[1:] != weight.shape[1:] or h.dtype != weight.dtype:
+            raise ValueError(
+                f"rows {tuple(h.shape)} in {h.dtype} do not fit a matrix {tuple(weight.shape)} in"
+                f" {weight.dtype}"
+            )
         h = h.contiguous()
         out, distance = h.new_empty(len(h), len(weight)), h.new_zeros(())
         scratch = _scratch(h, weight)
@@ -115,6 +120,21 @@ def _factors(
     runs: DomainRuns,
     scratch: Tensor,
 ) -> Factors:
+    """The pass for the kernels.
+
+    Raises:
+        ValueError: sizes or dtypes do not fit each other, or values are not contiguous.
+    """
+    n_out, n_in = weight.shape
+    values = [weight, bias, *([] if share is None else [share])]
+    fits = (own.weights.width, own.biases.width, len(bias)) == (n_out * n_in, n_out, n_out)
+    dtype = own.weights.rows.dtype
+    if not fits or not all(one.is_contiguous() and one.dtype == dtype for one in values):
+        raise ValueError(
+            f"{own.weights.width} factors and {own.biases.width} biases in {dtype} do not fit a"
+            f" matrix {tuple(weight.shape)} and a bias {tuple(bias.shape)}; allowed: as many"
+            " values, contiguous, in that dtype"
+        )
     return Factors(
         weights=addressof(own.weights.state),
         biases=addressof(own.biases.state),

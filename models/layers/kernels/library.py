@@ -108,8 +108,9 @@ def library_for(*tensors: torch.Tensor) -> Library | None:
 
     They know no autograd: a tensor that needs a gradient is torch's.
     """
-    library = _used.get(tensors[0].dtype)
-    if library is None or tensors[0].device.type != "cpu":
+    dtype = tensors[0].dtype
+    library = _used.get(dtype)
+    if library is None or any(t.device.type != "cpu" or t.dtype != dtype for t in tensors):
         return None
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return None

@@ -171,8 +171,8 @@ INLINE void step(State<T>& s, const T* gradient, const int32_t* places, int64_t 
         const T* __restrict__ own = gradient + width * i;
         for (int64_t k = 0; k < width; ++k) total[k] += own[k];
     }
-    const Step<T> adam(s, ++s.steps);
     if (!s.may_move()) return;
+    const Step<T> adam(s, ++s.steps);
     for (int64_t u = 0; u < s.num_distinct; ++u) {
         if (u + AHEAD < s.num_distinct) fetch(s, s.distinct[u + AHEAD]);
         const int32_t number = s.distinct[u];
@@ -390,7 +390,7 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
             grad_bias[o] += own_bias_grad[o];
             if (!is_fixed) adam.move(own_bias[o], own_bias[n_out + o], own_bias[2 * n_out + o], own_bias_grad[o]);
         }
-        f.weights->last[domain] = f.biases->last[domain] = number;
+        if (f.weights->may_move()) f.weights->last[domain] = f.biases->last[domain] = number;
     }
 }
 

@@ -109,6 +109,19 @@ class NativeRows:
         self.num_look_ups += 1
         return out
 
+    def bring_up_to_date(self, ids: Tensor) -> None:
+        """Prepare for a reader of the parameter itself.
+
+        Raises:
+            IndexError: the table has no such row.
+        """
+        self._find(ids, None)
+        self.num_look_ups += 1
+
+    def holds(self, weight: Tensor) -> bool:
+        """True if a parameter is the view of these rows."""
+        return weight.data_ptr() == self.rows.data_ptr() and weight.dtype == self.rows.dtype
+
     def step(self, gradient: Tensor | None) -> None:
         """One step of Adam on the rows in a sparse gradient, unless the backward pass has done it.
 
@@ -118,11 +131,12 @@ class NativeRows:
         if self.is_moved and gradient is not None:
             raise RuntimeError("rows that moved in the backward pass have a gradient beside it")
         if gradient is None:
-            self.state.steps += 1
+            self.state.steps += self.is_broken is None or self.is_broken.item() != 1.0
         else:
             values = gradient._values().contiguous()
-            if self.num_look_ups != 1 or len(values) != self.num_ids:
-                self._find(gradient._indices()[0], None)  # it is not of the last look-up alone
+            is_of_one = self.num_look_ups == 1 and len(values) == self.num_ids
+            if not is_of_one or gradient.is_coalesced():  # which has another order
+                self._find(gradient._indices()[0], None)
             places = self.places.data_ptr()
             self.library.step(byref(self.state), values.data_ptr(), places, len(values))
         self.is_moved, self.num_look_ups = False, 0
