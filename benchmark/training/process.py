@@ -28,7 +28,7 @@ def set_up_torch(compute: Compute = Compute()) -> None:
         KernelError: native kernels are asked for, and are not there.
     """
     torch.set_num_threads(1)
-    library.use(compute.kernels)
+    library.use(compute.kernels if compute.device == "cpu" else "torch")
     keep_freed_memory()
     if compute.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

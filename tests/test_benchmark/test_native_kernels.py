@@ -17,13 +17,14 @@ from benchmark.tasks import Compute
 from benchmark.training.build import build
 from benchmark.training.native_adam import NativeAdam
 from benchmark.training.optimizers import make_optimizer
+from benchmark.training.process import set_up_torch
 from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
 from models.interfaces import ModelShape
 from models.layers.factors import map_by_factors
 from models.layers.grouping import group_rows
 from models.layers.kernels.build import library_path
-from models.layers.kernels.library import Library, use
+from models.layers.kernels.library import Library, use, used
 from models.layers.tables import DomainTable
 from models.registry import available
 
@@ -161,12 +162,13 @@ def test_frozen_weights_are_left_to_torch():
     layer = Layer(kernels="native")
     h, task_id = next(drawn_batches(1))
     layer.factors.weight.requires_grad_(False)
-    before = layer.weights()["factors.weight"]
+    before = layer.weights()
 
     layer.step(h, task_id, None)
 
-    assert torch.equal(layer.weights()["factors.weight"], before)
-    assert not torch.equal(layer.biases.weight[1:], torch.zeros(()))
+    after = layer.weights()
+    assert torch.equal(after["factors.weight"], before["factors.weight"])
+    assert not torch.equal(after["biases.weight"], before["biases.weight"])
 
 
 def test_values_in_place_of_a_parameter_are_read():
@@ -194,7 +196,7 @@ def test_who_reads_the_parameter_reads_what_a_look_up_gives():
 
 
 def test_a_gradient_whose_rows_were_sorted_reaches_its_rows():
-    tables = [Layer(kernels=kind).biases for kind in ("native", "native")]
+    tables = [Layer(kernels="native").biases for _ in range(2)]
     for table, is_sorted in zip(tables, (False, True), strict=True):
         rows = table(torch.tensor([3, 1, 2]))
         (rows * torch.tensor([[1.0], [-1.0], [2.0]])).sum().backward()
@@ -216,14 +218,13 @@ def test_a_gradient_beside_the_backward_pass_is_refused():
         layer.adams[0].step()
 
 
-@pytest.mark.parametrize("rows", [3, 12])
-def test_rows_of_another_batch_are_left_to_torch(rows):
+@pytest.mark.parametrize(("act", "num_rows"), [("sum", 3), ("sum", 12), ("sort", 3), ("spread", 2)])
+def test_rows_that_do_not_fit_are_refused_as_torch_does(act, num_rows):
     use("native")
     groups = group_rows(torch.tensor([1, 2, 1, 3, 2]))
 
-    for act in (groups.sum, groups.sort):
-        with pytest.raises((IndexError, RuntimeError)):
-            act(torch.ones(rows, 2)).sum() if rows == 3 else groups.sum(torch.ones(rows, 2))
+    with pytest.raises((IndexError, RuntimeError)):
+        getattr(groups, act)(torch.ones(num_rows, 2))
 
 
 @pytest.mark.parametrize("kind", ["sum", "products", "spread", "add", "sort", "pad"])
@@ -317,3 +318,13 @@ def test_nothing_moves_after_a_broken_loss(method, kernels):
 
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_process_of_a_gpu_has_no_native_kernels(monkeypatch):
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode: None)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    use("native")
+
+    set_up_torch(Compute(device="cuda"))
+
+    assert used() == "torch"
