@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """What computes a training: a device, and on a CPU the kernels that move rows of tables."""
+    """A device that computes a training, and on a CPU the kernels that move rows of tables."""
 
     device: str = "cpu"
     kernels: Kernels | None = None  # None: native ones, where they are built

@@ -281,8 +281,8 @@ class DomainMethod(nn.Module):
     def update(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
         """One optimiser step; returns the `loss` () of the batch without any penalty.
 
-        Nothing in it waits for a device: no value is read on the host, and shapes do not depend on
-        values. A broken loss or penalty gives nan or infinity, and moves nothing.
+        On a GPU nothing in it waits for the device: no value is read on the host, and shapes do not
+        depend on values. A broken loss or penalty gives nan or infinity, and moves nothing.
         """
         optimizer.zero_grad()
         loss = self.loss(model, batch)

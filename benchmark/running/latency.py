@@ -75,7 +75,7 @@ class _Tasks:
         return self._todo.pop() if self._todo else None
 
     def settle(self, outcome: Outcome) -> None:
-        """Nothing follows from it."""
+        """Take no note: nothing follows from it."""
 
 
 def _missing(agenda: Agenda, store: RunStore) -> list[RunTask]:

@@ -49,7 +49,7 @@ GOALS = {
 
 
 def measure() -> list[Measurement]:
-    """All figures of the training step; the first is the unit of the others."""
+    """All figures of the training step; those at public sizes begin with their unit."""
     set_up_torch()
     figures = []
     compact = interleaved(_compact_acts(), ROUNDS, repeats=200)

@@ -104,7 +104,7 @@ def copy_scorer(folder: Path) -> list[Path]:
 
 
 def _other_than(*suffixes: str) -> Callable[[str, list[str]], list[str]]:
-    """What a copy leaves out: files with other suffixes, and folders that hold no code."""
+    """A filter of a copy: it leaves out files with other suffixes, and folders without code."""
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         paths = [Path(folder) / name for name in names]

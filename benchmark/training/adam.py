@@ -17,7 +17,7 @@ DECAY = BETAS[0] / math.sqrt(BETAS[1])  # q, of m / sqrt(v) in a step without a 
 
 
 class Progress(NamedTuple):
-    """What a step of Adam reads on the device."""
+    """Values that a step of Adam reads on the device."""
 
     steps: Tensor  # (), this one included
     is_broken: Tensor | None  # (), 1.0 where no step may move anything

@@ -18,11 +18,11 @@ class Seconds:
 
     @classmethod
     def now(cls) -> Seconds:
-        """What both clocks show."""
+        """The time that both clocks show."""
         return cls(time.perf_counter(), time.process_time())
 
     def named(self, work: str) -> dict[str, float]:
-        """Both, as records name them: `<work>_seconds` and `<work>_cpu_seconds`."""
+        """The seconds as records name them: `<work>_seconds` and `<work>_cpu_seconds`."""
         return {f"{work}_seconds": self.wall, f"{work}_cpu_seconds": self.cpu}
 
     def passed(self) -> Seconds:

@@ -24,7 +24,7 @@ class NativeAdam:
 
     @property
     def is_broken(self) -> Tensor | None:
-        """As in `RowAdam`."""
+        """The flag () that stops all moves where it is 1.0, if there is one."""
         return self.rows.is_broken
 
     @is_broken.setter

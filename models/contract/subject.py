@@ -221,10 +221,10 @@ class IdleOptimizer:
         self.model.zero_grad()
 
     def guard(self, loss: Tensor) -> None:
-        """Nothing: there is nothing to stop."""
+        """Stop nothing: nothing moves."""
 
     def step(self) -> None:
-        """Nothing."""
+        """Move nothing."""
 
 
 def train_briefly(model: CTRModel, rows: RandomRows | None = None) -> WatchedAdam:

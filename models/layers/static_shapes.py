@@ -1,4 +1,4 @@
-"""Whether shapes may depend on values: on a CPU they do, on a GPU that would make the host wait."""
+"""The choice of shapes: on a CPU by values, on a GPU, where the host would wait, static ones."""
 
 from __future__ import annotations
 

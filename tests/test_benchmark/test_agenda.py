@@ -37,7 +37,7 @@ def value_of(config):
 
 
 def do(task, fails=lambda task: False):
-    """What a worker does, without training."""
+    """The work of a worker, without training."""
     if fails(task):
         return Outcome(
             task=task, seconds=0.1, cpu_seconds=0.1, error="NonFiniteLossError: the loss is nan"

@@ -9,7 +9,7 @@ from benchmark.training.clock import Seconds
 
 @pytest.fixture
 def clocks(monkeypatch):
-    """What both clocks show, which a test moves."""
+    """The time that both clocks show, which a test moves."""
     shown = {"perf_counter": 100.0, "process_time": 7.0}
     for name in shown:
         monkeypatch.setattr(time, name, lambda name=name: shown[name])

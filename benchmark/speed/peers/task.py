@@ -1,4 +1,4 @@
-"""What both sides are told of a model and of its rows; standard library only."""
+"""Facts of a model and of its rows that both sides are told; standard library only."""
 
 from __future__ import annotations
 

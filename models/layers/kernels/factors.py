@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class OwnRows(NamedTuple):
-    """What the domains have of their own."""
+    """The rows that are a domain's own."""
 
     weights: NativeRows  # (D, out in), the factors
     biases: NativeRows  # (D, out)
