@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.metrics._entry import Floats, LogitError, Metric, RowMean, check_finite, probability
-from benchmark.metrics._grouped_auc import group_scores, mean_influences, placements
+from benchmark.metrics._grouped_auc import group_counts, group_scores, mean_influences, placements
 
 __all__ = [
     "EXPECTED_SCORES",
@@ -82,7 +82,7 @@ def evaluate(
         LogitError: a logit is nan or infinite.
     """
     label, logit, domain = np.asarray(label), np.asarray(logit), np.asarray(domain)
-    rows, clicks = np.bincount(domain), np.bincount(domain, label)
+    rows, clicks = group_counts(label, domain)
     has_both = (clicks > 0) & (clicks < rows)
     expected = {} if p_click is None else expected_scores(p_click, logit, domain)
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,14 @@ Ints = NDArray[np.int64]
 OfRows = Callable[[ArrayLike, ArrayLike, ArrayLike], float]
 ByDomain = Callable[[ArrayLike, ArrayLike, ArrayLike, int], Floats]
 Influences = Callable[[ArrayLike, ArrayLike, ArrayLike], Floats]
+
+SLICE_ROWS = 1 << 18  # of an array that is gone through part by part
+
+
+def slices(size: int, step: int = SLICE_ROWS) -> Iterator[slice]:
+    """The parts of an array of so many rows, in order."""
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +74,17 @@ class RowMean:
 
     def of_rows(self, label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:
         """The mean, nan without rows."""
-        values = self.of_row(label, logit)
-        return float(values.mean()) if values.size else math.nan
+        label, logit = np.asarray(label), np.asarray(logit)
+        return self._sum(label, logit) / label.size if label.size else math.nan
 
     def by_domain(self, label: ArrayLike, logit: ArrayLike, domain: ArrayLike, size: int) -> Floats:
         """The mean of each domain (size,), nan without rows."""
-        rows = np.bincount(np.asarray(domain), minlength=size)
-        total = np.bincount(np.asarray(domain), self.of_row(label, logit), size)
-        means: Floats = np.divide(total, rows, out=np.full(size, np.nan), where=rows > 0)
+        label, logit, domain = np.asarray(label), np.asarray(logit), np.asarray(domain)
+        num_rows, total = np.zeros(size, np.int64), np.zeros(size)
+        for rows in slices(label.size):
+            num_rows += np.bincount(domain[rows], minlength=size)
+            np.add.at(total, domain[rows], self.of_row(label[rows], logit[rows]))
+        means: Floats = np.divide(total, num_rows, out=np.full(size, np.nan), where=num_rows > 0)
         return means
 
     def influences(self, label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> Floats:
@@ -81,6 +92,13 @@ class RowMean:
         values = self.of_row(label, logit)
         parts: Floats = (values - values.mean()) / values.size
         return parts
+
+    def _sum(self, label: NDArray[np.generic], logit: NDArray[np.generic]) -> float:
+        """The sum in pairs, as numpy's of an array of all values, which is never made."""
+        if label.size <= SLICE_ROWS:
+            return float(self.of_row(label, logit).sum())
+        half = label.size // 2 - label.size // 2 % 8  # where numpy cuts an array
+        return self._sum(label[:half], logit[:half]) + self._sum(label[half:], logit[half:])
 
 
 class LogitError(ValueError):
@@ -94,7 +112,7 @@ def check_finite(score: ArrayLike) -> None:
         LogitError: some are nan or infinite.
     """
     score = np.asarray(score)
-    broken = score.size - int(np.count_nonzero(np.isfinite(score)))
+    broken = sum(np.count_nonzero(~np.isfinite(score[rows])) for rows in slices(score.size))
     if broken:
         raise LogitError(
             f"{broken:,} of {score.size:,} logits are nan or infinite: they have no metric"

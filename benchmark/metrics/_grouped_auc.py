@@ -1,18 +1,27 @@
-"""AUC within groups of rows, exact and vectorised, by one sort; its placements and influences.
+"""AUC within groups of rows, exact and vectorised; its placements and influences.
+
+Pairs of labelled rows are counted block by block, in memory that does not grow with the rows.
 
 Where the true click probability p of every row is known, it may stand for the label: a row counts p
 as a click and 1 - p as none. The expected AUC is defined in every group of two rows and is free of
-the noise of the labels.
+the noise of the labels. It is found by one sort of all rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.metrics._entry import Floats, Ints, check_finite
+from benchmark.metrics._entry import Floats, Ints, check_finite, slices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK_ROWS = 1 << 24  # of a class in memory at once, 8 bytes a row; those searched for take 24
+GROUP_BITS = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,14 @@ def ties_of(key: NDArray[np.uint64], click: Ints | Floats) -> Ties:
 
 
 def group_scores(click: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupScores:
-    """AUC within each group by one sort; ties count one half (mid-ranks).
+    """AUC within each group; ties count one half (mid-ranks).
 
     Equation: sum of p_i (1 - p_j) over the ordered pairs i, j of different rows with s_i > s_j, and
         half of it where s_i = s_j, over the sum of p_i (1 - p_j) of all such pairs.
+
+    Memory grows with the largest id. That of labels grows with the rows up to `BLOCK_ROWS` of each
+    class and no further; that of probabilities and of scores in float64 grows with all rows. Pairs
+    are counted in int64, which holds twice those of 2^32 rows.
 
     Args:
         click: (N,) labels in {0, 1}, or as floats true click probabilities p in [0, 1].
@@ -100,54 +113,125 @@ def group_scores(click: ArrayLike, score: ArrayLike, group: ArrayLike) -> GroupS
     Raises:
         LogitError: a score is nan or infinite.
     """
-    click = np.asarray(click)
-    key = sort_key(np.asarray(score), np.asarray(group))
-    if key.size == 0:
+    click, score, group = np.asarray(click), np.asarray(score), np.asarray(group)
+    check_finite(score)
+    if score.size == 0:
         none = np.empty(0, np.int64)
         return GroupScores(none, none, none, np.empty(0))
-    if click.dtype.kind == "f":
-        order = np.argsort(key)
-        key, click = key[order], click[order].astype(np.float64)
-    else:  # to sort numbers that hold the label is faster than to find an order
-        key = np.sort(key << np.uint64(1) | click.astype(np.uint64))
-        key, click = key >> np.uint64(1), (key & np.uint64(1)).astype(np.int64)
+    rows = _Rows(click, _ranked(score), group)
+    return _expected_scores(rows) if click.dtype.kind == "f" else _counted_scores(rows)
+
+
+def group_counts(label: NDArray[np.generic], group: NDArray[np.integer]) -> tuple[Ints, Ints]:
+    """(G,) the rows, and the clicks among them, of the groups 0 to the largest of N rows (N,)."""
+    size = int(group.max(initial=-1)) + 1
+    rows, clicks = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for part in slices(group.size):
+        rows += np.bincount(group[part], minlength=size)
+        clicks += np.bincount(group[part][label[part] == 1], minlength=size)
+    return rows, clicks
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """N rows, N > 0: labels or probabilities, scores in float32 or their ranks, and groups."""
+
+    click: NDArray[np.generic]
+    score: NDArray[np.generic]
+    group: NDArray[np.integer]
+
+    def key_blocks(self, label: int) -> Iterator[NDArray[np.uint64]]:
+        """The sorted keys of the rows of a class, block by block.
+
+        All blocks lie in one array: each is valid until the next is asked for.
+        """
+        step = max(1, BLOCK_ROWS // 64)
+        block, end = np.empty(min(self.click.size, BLOCK_ROWS + step), np.uint64), 0
+        for rows in slices(self.click.size, step):
+            kept = self.click[rows] == label
+            keys = sort_key(self.score[rows][kept], self.group[rows][kept])
+            block[end : end + keys.size] = keys
+            end += keys.size
+            if end >= BLOCK_ROWS or (end and rows.stop == self.click.size):
+                block[:end].sort()
+                yield block[:end]
+                end = 0
+
+
+def _counted_scores(rows: _Rows) -> GroupScores:
+    """The scores of labels: rows of the rarer class are looked up among those of the other."""
+    impressions, clicks = group_counts(rows.click, rows.group)
+    pairs = clicks * (impressions - clicks)
+    rarer = int(2 * clicks.sum() <= rows.click.size)
+    doubled = _doubled_wins(rows, rarer, clicks.size)
+    if rarer == 0:
+        doubled = 2 * pairs - doubled
+    found = np.flatnonzero(impressions)
+    auc = np.full(found.size, np.nan)
+    np.divide(doubled[found] / 2, pairs[found], out=auc, where=pairs[found] > 0)
+    return GroupScores(found, impressions[found], clicks[found], auc)
+
+
+def _doubled_wins(rows: _Rows, label: int, size: int) -> Ints:
+    """(size,) of each group the pairs that its rows of a class win, twice; ties count 1.
+
+    Any part of a class against any part of the other adds its own pairs: blocks may cut groups.
+    """
+    doubled = np.zeros(size, np.int64)
+    for own in rows.key_blocks(label):
+        start = _starts(own >> GROUP_BITS)
+        group = own[start] >> GROUP_BITS
+        num_rows = np.diff(start, append=own.size)
+        for other in rows.key_blocks(1 - label):
+            below = np.searchsorted(other, own)
+            below += np.searchsorted(other, own, "right")
+            in_lower_groups = np.searchsorted(other, group << GROUP_BITS)
+            doubled[group] += np.add.reduceat(below, start) - 2 * num_rows * in_lower_groups
+    return doubled
+
+
+def _expected_scores(rows: _Rows) -> GroupScores:
+    """The scores of probabilities, by one sort."""
+    key = sort_key(rows.score, rows.group)
+    order = np.argsort(key)
+    key, click = key[order], rows.click[order].astype(np.float64)
     ties = ties_of(key, click)
     start = ties.start[ties.first]  # (G,) the first row of each group
+    impressions = np.diff(start, append=key.size)
     doubled = ties.clicks * (2 * ties.below(ties.others) + ties.others)
-    wins = np.add.reduceat(doubled, ties.first) / 2
-    clicks, impressions = np.add.reduceat(click, start), np.diff(start, append=key.size)
-    if click.dtype.kind == "f":
-        itself = np.add.reduceat(click * (1.0 - click), start)  # a tie with itself is no pair
-        wins, pairs = wins - itself / 2, clicks * np.add.reduceat(1.0 - click, start) - itself
-    else:
-        pairs = clicks * (impressions - clicks)
+    clicks, itself = np.add.reduceat(click, start), np.add.reduceat(click * (1.0 - click), start)
+    wins = np.add.reduceat(doubled, ties.first) / 2 - itself / 2  # a tie with itself is no pair
+    pairs = clicks * np.add.reduceat(1.0 - click, start) - itself
     auc = np.full(pairs.size, np.nan)
     np.divide(wins, pairs, out=auc, where=(impressions > 1) & (pairs > 0))
     return GroupScores(ties.group, impressions, clicks, auc)
 
 
-def sort_key(score: NDArray[np.generic], group: NDArray[np.generic]) -> NDArray[np.uint64]:
-    """Pack group (31 bits) and score (32) into one integer that sorts in that order.
-
-    Raises:
-        LogitError: a score is nan or infinite.
-    """
-    check_finite(score)
-    packed: NDArray[np.uint64] = group.astype(np.uint64) << np.uint64(32)
-    return packed | _ordered_bits(score).astype(np.uint64)
+def sort_key(score: NDArray[np.generic], group: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Pack groups (31 bits) and finite scores or their ranks (32) into integers of that order."""
+    key: NDArray[np.uint64] = group.astype(np.uint64)
+    key <<= GROUP_BITS
+    key |= _ordered_bits(score)
+    return key
 
 
 def _ordered_bits(score: NDArray[np.generic]) -> NDArray[np.uint32]:
     """32-bit integers in the order of the scores, equal exactly where the scores are equal."""
     if score.dtype != np.float32:
-        rank: NDArray[np.uint32] = np.unique(score, return_inverse=True)[1].astype(np.uint32)
-        return rank
-    bits = (score.astype(np.float32) + np.float32(0.0)).view(
-        np.uint32
-    )  # adding 0 turns -0.0 into 0.0
+        return score.astype(np.uint32, copy=False)  # ranks
+    zero = np.float32(0.0)  # adding it turns -0.0 into 0.0
+    bits = (score.astype(np.float32, copy=False) + zero).view(np.uint32)
     negative = (bits >> np.uint32(31)).astype(bool)
     ordered: NDArray[np.uint32] = np.where(negative, ~bits, bits | np.uint32(1 << 31))
     return ordered
+
+
+def _ranked(score: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Scores in float32 as they are; others as ranks (N,), equal exactly where they are equal."""
+    if score.dtype == np.float32:
+        return score
+    rank: NDArray[np.generic] = np.unique(score, return_inverse=True)[1].astype(np.uint32)
+    return rank
 
 
 def _starts(values: NDArray[np.integer]) -> Ints:
@@ -166,7 +250,9 @@ def placements(label: ArrayLike, score: ArrayLike, group: ArrayLike | None = Non
     shares = np.full(is_click.size, np.nan)
     if is_click.size == 0:
         return shares
-    key = sort_key(score, np.zeros(shares.size, np.int64) if group is None else np.asarray(group))
+    check_finite(score)
+    group = np.broadcast_to(0, shares.size) if group is None else np.asarray(group)
+    key = sort_key(_ranked(score), group)
     order = np.argsort(key)
     ties = ties_of(key[order], is_click[order].astype(np.int64))
     size = np.diff(ties.first, append=ties.start.size)  # ties of each group

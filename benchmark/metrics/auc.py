@@ -14,7 +14,7 @@ def auc(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:
 
     Of true click probabilities, it is the expected AUC, nan with fewer than two rows.
     """
-    scores = group_scores(label, logit, np.zeros(np.size(label), np.int64))
+    scores = group_scores(label, logit, np.broadcast_to(0, np.size(label)))
     return float(scores.auc[0]) if scores.auc.size else np.nan
 
 

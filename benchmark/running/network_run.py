@@ -79,7 +79,7 @@ def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute
         history=pl.DataFrame(training.history, infer_schema_length=None),
         domains=domain_table(
             run.data.domains(),
-            predictions.filter(split="test"),
+            scoring.scored_columns(predictions, "test"),
             scoring.p_click(run.data, "test"),
         ),
         predictions=predictions,

@@ -43,7 +43,7 @@ def run_cell(cell: RunTask) -> None:
 
     predictions = scoring.predictions(data, logits_of)
     candidates = scoring.candidate_logits(data, logits_of)
-    test, known = predictions.filter(split="test"), scoring.p_click(data, "test")
+    test, known = scoring.scored_columns(predictions, "test"), scoring.p_click(data, "test")
     metrics = scoring.scores(data, predictions)
     evaluated = Seconds.now()
     training = scorer.training

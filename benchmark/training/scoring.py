@@ -99,11 +99,16 @@ def candidate_logits(data: PreparedData, logits_of: LogitsOf) -> pl.DataFrame | 
     return pl.DataFrame({"logit": logits_of(data.candidates)}) if data.candidates else None
 
 
+def scored_columns(frames: pl.DataFrame, split: SplitName) -> pl.DataFrame:
+    """The domains, labels and logits of the predictions of a split."""
+    return frames.select("split", "eval_domain_id", "label", "logit").filter(split=split)
+
+
 def scores(data: PreparedData, frames: pl.DataFrame) -> Scores:
     """All metrics of dev and test, computed from the stored columns."""
     found: Scores = {}
     for split in SCORED:
-        frame = frames.filter(split=split)
+        frame = scored_columns(frames, split)
         domain = frame["eval_domain_id"]
         found[split] = evaluate(frame["label"], frame["logit"], domain, p_click(data, split))
     return found

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn and against hand-worked numbers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from benchmark.metrics import (
     group_scores,
     probability,
 )
+from benchmark.metrics import _grouped_auc as grouped
 from benchmark.metrics.auc import auc
 from benchmark.metrics.calibration import calibration
 from benchmark.metrics.logloss import row_logloss
@@ -78,6 +81,77 @@ def test_group_auc_equals_scikit_learn_in_each_group(seed):
             assert scores.auc[index] == pytest.approx(expected, abs=1e-12)
         else:
             assert np.isnan(scores.auc[index])
+
+
+def pairs_won(label, score):
+    """The AUC of one group by a count of all of its pairs."""
+    clicks, others = score[label == 1][:, None], score[label == 0][None, :]
+    wins = 2 * int((clicks > others).sum()) + int((clicks == others).sum())
+    pairs = clicks.size * others.size
+    return wins / 2 / pairs if pairs else np.nan
+
+
+TIES = [-0.0, 0.0, 1e-45, -1e-45, 1.1754944e-38, 1.0, -1.0, 3.4e38, -3.4e38]
+ROWS = st.tuples(st.integers(0, 1), st.sampled_from(TIES), st.integers(0, 4))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=60), st.integers(1, 70))
+def test_blocks_of_any_size_count_the_pairs_of_each_group(rows, block_rows):
+    label, score, group = (np.array(column) for column in zip(*rows, strict=True))
+    score = score.astype(np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouped, "BLOCK_ROWS", block_rows)
+        scores = group_scores(label, score, group)
+
+    assert scores.group.tolist() == np.unique(group).tolist()
+    own = [group == name for name in scores.group]
+    assert scores.impressions.tolist() == [rows.sum() for rows in own]
+    assert scores.clicks.tolist() == [label[rows].sum() for rows in own]
+    expected = [pairs_won(label[rows], score[rows]) for rows in own]
+    np.testing.assert_array_equal(scores.auc, expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("giant", [0, 2_500])
+def test_blocks_that_cut_groups_have_the_bits_of_a_single_one(share, giant, monkeypatch):
+    rng = np.random.default_rng(3)
+    label, score = (rng.random(3_000) < share).astype(np.int8), rng.normal(size=3_000).round(1)
+    group = rng.integers(0, 900, 3_000)
+    group[:giant] = 450
+    whole = group_scores(label, score, group)
+
+    monkeypatch.setattr(grouped, "BLOCK_ROWS", 37)
+    blocks = group_scores(label, score, group)
+
+    for name in ("group", "impressions", "clicks", "auc"):
+        np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))
+
+
+def test_memory_of_a_dev_evaluation_does_not_grow_with_the_rows(monkeypatch):
+    monkeypatch.setattr(grouped, "BLOCK_ROWS", 1 << 17)
+    peaks = []
+    for size in (1 << 19, 1 << 20):
+        label, logit, domain = random_rows(0, size, decimals=7)
+        tracemalloc.start()
+        evaluate(label, logit, domain)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_means_of_many_rows_equal_those_of_an_array_of_all_values():
+    label, logit, domain = random_rows(1, size=600_011, decimals=7)
+    values = row_logloss(label, logit)
+
+    metric = metrics.METRICS["logloss"]
+
+    assert metric.of_rows(label, logit, domain) == pytest.approx(values.mean(), rel=1e-15)
+    expected = np.bincount(domain, values, 41)[1:] / np.bincount(domain, minlength=41)[1:]
+    found = metric.by_domain(label, logit, domain, 41)
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found[1:], expected, rtol=1e-15)
 
 
 def test_gauc_leaves_one_class_groups_out_of_both_sums():
