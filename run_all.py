@@ -153,6 +153,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.running.grid import Grid, check_compute
     from benchmark.running.latency import measure_latencies
     from benchmark.running.local import stop_workers
+    from benchmark.running.memory import shortages
     from benchmark.running.plugin_checks import check_plugins
     from benchmark.store.plan import refuse_other_version
     from benchmark.store.trials import read_given
@@ -161,7 +162,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from reports.analysis_plan import register
     from reports.build import build, failed_parts, load_parts
 
-    compute = Compute(args.device, args.kernels)
+    is_local, num_workers = args.executor == "local", workers_of(args)
+    compute = Compute(args.device, args.kernels, num_workers or 1 if is_local else 1)
     check_compute(compute)
     load_parts()  # what is wrong with one of them is said before the first run
     refuse_other_version(store.out)
@@ -174,18 +176,13 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     wanted: list[SlotState] = ["missing"]
     wanted += ["failed"] if args.retry_failed or args.fresh else []
     wanted += ["done"] if args.fresh else []
-    grid = Grid.make(
-        store,
-        selection,
-        logs,
-        compute=compute,
-        wanted=wanted,
-        given=given,
-    )
+    grid = Grid.make(store, selection, logs, compute=compute, wanted=wanted, given=given)
     for line in check_plugins(grid.agenda, selection):
         show([line])
+    for line in shortages(grid.agenda) if is_local else ():
+        show([f"WARNING: {line}"])
     try:
-        run_grid(grid, execute, tracker, num_workers=workers_of(args))
+        run_grid(grid, execute, tracker, num_workers=num_workers)
         for line in measure_latencies(grid.agenda, store):
             show([line])
     finally:

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device that computes a training, and on a CPU the kernels that move rows of tables."""
+    """A device that computes a training, and on a CPU the kernels that move rows of tables.
+
+    So many `workers` compute at once, in the memory of one machine.
+    """
 
     device: str = "cpu"
     kernels: Kernels | None = None  # None: native ones, where they are built
+    workers: int = 1
 
 
 class Task(Protocol):

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.running.memory import out_of_memory
 from benchmark.tasks import Outcome, RunTask
 from benchmark.training.clock import Seconds
 from models.own_code import one_line
@@ -139,7 +140,7 @@ def attempt(task: Task, do: Callable[[Any], None]) -> Outcome:
     except (Exception, SystemExit) as failure:
         if _is_of_the_disk(failure, task.out):
             raise
-        error = one_line(failure)
+        error = out_of_memory(failure) or one_line(failure)
         detail = traceback.format_exc()
     spent = start.passed()
     return Outcome(task=task, seconds=spent.wall, cpu_seconds=spent.cpu, error=error, detail=detail)

@@ -13,6 +13,7 @@ import torch
 
 from benchmark.cost.counts import cost_of
 from benchmark.metrics import METRICS
+from benchmark.running.memory import check_fits
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.tasks import Compute
@@ -46,6 +47,7 @@ def run_cell(cell: RunTask) -> None:
     """Train, evaluate and write one run; the weights of the first run of a main cell too.
 
     Raises:
+        MemoryShortageError: the model cannot fit into the memory of the machine.
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
@@ -57,6 +59,7 @@ def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute
     """Train one run and evaluate it; its weights make the model again.
 
     Raises:
+        MemoryShortageError: the model cannot fit into the memory of the machine.
         NonFiniteLossError: training left the numbers.
     """
     device = compute.device
@@ -64,7 +67,7 @@ def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute
     logger.info("start %s on %s", config.title, device)
     began = datetime.now(UTC)
     start = Seconds.now()
-    run = _Run(config, data, device, last="test")
+    run = _Run(config, data, compute, last="test")
     initial = run.initial_masks()
     training = run.train()
     trained = Seconds.now()
@@ -104,14 +107,14 @@ def run_trial(task: TrialTask) -> None:
     """Train on train, pick the checkpoint on dev, and write the trial; test rows are not read.
 
     Raises:
+        MemoryShortageError: the model cannot fit into the memory of the machine.
         NonFiniteLossError: training left the numbers.
         OSError: the output folder cannot be written.
     """
-    device = task.compute.device
     set_up_torch(task.compute)
-    logger.info("start %s on %s", task.title, device)
+    logger.info("start %s on %s", task.title, task.compute.device)
     start = Seconds.now()
-    run = _Run(task.config, task.data, device, last="dev")
+    run = _Run(task.config, task.data, task.compute, last="dev")
     training = run.train()
     epochs = training.steps / run.split.steps_per_epoch
     passes = run.model.method.passes_per_visit
@@ -122,7 +125,7 @@ class _Run:
     """The moving parts of one training on the splits up to `last`."""
 
     def __init__(
-        self, config: RunConfig, data: PreparedData, device: str, *, last: SplitName
+        self, config: RunConfig, data: PreparedData, compute: Compute, *, last: SplitName
     ) -> None:
         self.config = config
         self.data = data
@@ -130,17 +133,18 @@ class _Run:
         schema = seen_schema(self.config, self.data.schema, coarser)
         rows = self.data.rows()
         rows = rows if last == "test" else rows[: self.data.split[last].stop]
+        check_fits(config, schema, compute, row_bytes=rows.nbytes)
         if config.labels == "permuted":
             span = self.data.split["train"]
             permute_labels(rows[span.start : span.stop], config.seed)
         donors = domain_donors(data)[: len(rows)] if config.is_placebo else None
-        self.rows = EncodedRows(rows, schema, device, coarser, donors)
+        self.rows = EncodedRows(rows, schema, compute.device, coarser, donors)
         self.split = TrainSplit(
             self.rows, self.data.split["train"], self.config.protocol.batch_size
         )
         base_rate = scoring.labels(self.data, "train").mean().item()
         seed_global_streams(config.seed)  # and again before training, whatever building draws
-        self.model = build(self.config, schema, base_rate).to(device)
+        self.model = build(self.config, schema, base_rate).to(compute.device)
 
     def initial_masks(self) -> dict[str, NDArray]:
         """The masks of the untrained model on test: `<layer>_initial_factor`, if it prunes."""

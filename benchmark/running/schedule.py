@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmark.config import ConfigError
@@ -43,7 +44,7 @@ class Agenda:
         wanted: Collection[SlotState] = MISSING,
         given: Given | None = None,
     ) -> None:
-        self._layout, self._store, self.compute = layout, store, compute
+        self._layout, self._store = layout, store
         self._wanted, self._given = wanted, given
         self._former = read_former(store.out)
         self.plugin_checks = read_plugin_checks(store.out)  # those of the last call
@@ -74,6 +75,7 @@ class Agenda:
         if not self.searches:
             self._todo = [slot for slot in self.slots if self._is_wanted(slot)]
         self._hand_out()
+        self.compute = replace(compute, workers=min(compute.workers, max(self.num_open, 1)))
 
     @property
     def plan(self) -> Plan:

@@ -10,6 +10,7 @@ from benchmark.planning.selection import Selection
 from benchmark.planning.studies import studies_named
 from benchmark.protocol import COMPACT, PRESETS
 from benchmark.running.grid import prepare_log
+from benchmark.running.local import attempt, work
 from benchmark.running.network_run import run_cell
 from benchmark.store.records import RunStore
 from benchmark.tasks import Compute, RunTask
@@ -111,6 +112,19 @@ def train(select, tmp_path):
         return store.read_run(config)
 
     return run
+
+
+@pytest.fixture
+def in_process():
+    """An executor that starts no process."""
+
+    def execute(agenda):
+        while task := agenda.take():
+            outcome = attempt(task, work)
+            agenda.settle(outcome)
+            yield outcome
+
+    return execute
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 
 from benchmark.command_line.listing import status_lines
 from benchmark.running.grid import Grid, prepare_log
-from benchmark.running.local import attempt, work
 from benchmark.store.records import RunStore
 from benchmark.store.trials import read_trial
 from models import registry
@@ -42,16 +41,8 @@ def raising(front_door, tmp_path, monkeypatch):
     return write
 
 
-def in_process(agenda):
-    """An executor that starts no process."""
-    while task := agenda.take():
-        outcome = attempt(task, work)
-        agenda.settle(outcome)
-        yield outcome
-
-
 @pytest.fixture
-def run_of(tiny_log, tmp_path, select):
+def run_of(tiny_log, tmp_path, select, in_process):
     """A function that runs a grid of the method alone: the grid and its lines."""
 
     def run(num_trials):
