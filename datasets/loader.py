@@ -73,24 +73,39 @@ class EncodedRows:
         """The rows from `start` up to `stop`, without copying the codes."""
         return self._view(self.matrix[start:stop], slice(start, stop))
 
+    def ids(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Domain ids (N,) and task ids (N,) of the rows from `start` up to `stop`, as in batches.
+
+        Views of the rows where they can be, so that rows on disk are not read.
+        """
+        columns = self.matrix[:, -4:-1]
+        if self.donors is None:
+            return self._seen_ids(columns[start:stop])
+        return self._seen_ids(columns.index_select(0, self.donors[start:stop]))
+
     def _view(self, block: Tensor, place: Tensor | slice) -> Batch:
         """The rows of a block (B, C), which stand at `place`."""
         codes, *bags, _, _, eval_domain_id, label = block.split(self._widths, dim=1)
         seen = block if self.donors is None else self.matrix.index_select(0, self.donors[place])
-        domain_id, task_id, seen_id = seen[:, -4:-1].split(1, dim=1)  # (B, 1) each
-        only = label.new_full((1, 1), ONLY).expand(len(label), 1)
-        ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
-        if self.coarser is not None:
-            ids["coarser"] = self.coarser[seen_id]  # (B, 1)
+        domain_id, task_id = self._seen_ids(seen[:, -4:-1])
         return Batch(
             codes=codes,
             bags=tuple(bags),
             domain_codes=seen[:, : self.schema.num_domain_fields],
-            domain_id=ids[self.schema.domain_from].squeeze(1),  # (B, 1) -> (B,)
-            task_id=ids[self.schema.task_from].squeeze(1),
+            domain_id=domain_id,
+            task_id=task_id,
             eval_domain_id=eval_domain_id.squeeze(1),
             label=label.squeeze(1).to(torch.float32),
         )
+
+    def _seen_ids(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The domains (B,) and tasks (B,) that models see, of the columns (B, 3) of ids."""
+        domain_id, task_id, seen_id = columns.split(1, dim=1)  # (B, 1) each
+        only = columns.new_full((1, 1), ONLY).expand(len(columns), 1)
+        ids = {"domain_id": domain_id, "task_id": task_id, "none": only}
+        if self.coarser is not None:
+            ids["coarser"] = self.coarser[seen_id]  # (B, 1)
+        return ids[self.schema.domain_from].squeeze(1), ids[self.schema.task_from].squeeze(1)
 
 
 def column_names(schema: EncodedSchema) -> tuple[str, ...]:

@@ -49,9 +49,7 @@ class TrainSplit:
         self._rows = rows
         self._start = span.start
         self.batch_size = batch_size
-        whole = rows.range(span.start, span.stop)
-        self.domain_id = whole.domain_id  # (N,)
-        self.task_id = whole.task_id  # (N,)
+        self.domain_id, self.task_id = rows.ids(span.start, span.stop)  # (N,) each
 
     def __len__(self) -> int:
         return self.domain_id.shape[0]
