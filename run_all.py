@@ -163,7 +163,8 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from reports.build import build, failed_parts, load_parts
 
     is_local, num_workers = args.executor == "local", workers_of(args)
-    compute = Compute(args.device, args.kernels, num_workers or 1 if is_local else 1)
+    workers = num_workers or 1 if is_local else 1
+    compute = Compute(args.device, args.kernels, workers, args.row_order)
     check_compute(compute)
     load_parts()  # what is wrong with one of them is said before the first run
     refuse_other_version(store.out)

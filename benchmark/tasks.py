@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from datasets.prepare import PreparedData
     from models.layers.kernels.library import Kernels
 
+EpochOrder = Literal["exact", "keyed", "blocks"]  # of the train rows; see `training.epoch_order`
+
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device that computes a training, and on a CPU the kernels that move rows of tables.
+    """A device that computes a training, on a CPU the kernels of tables, and the order of rows.
 
     So many `workers` compute at once, in the memory of one machine.
     """
@@ -24,6 +26,7 @@ class Compute:
     device: str = "cpu"
     kernels: Kernels | None = None  # None: native ones, where they are built
     workers: int = 1
+    row_order: EpochOrder | None = None  # None: as rows and memory ask
 
 
 class Task(Protocol):

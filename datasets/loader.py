@@ -73,6 +73,15 @@ class EncodedRows:
         """The rows from `start` up to `stop`, without copying the codes."""
         return self._view(self.matrix[start:stop], slice(start, stop))
 
+    @property
+    def bytes_per_row(self) -> int:
+        """The bytes of a row, in memory as on disk."""
+        return self.matrix.shape[1] * self.matrix.element_size()
+
+    def read(self, start: int, stop: int) -> None:
+        """Have the rows from `start` up to `stop` in memory, by a sequential read if on disk."""
+        self.matrix[start:stop, -1].sum()  # touches every page of theirs
+
     def ids(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Domain ids (N,) and task ids (N,) of the rows from `start` up to `stop`, as in batches.
 

@@ -208,7 +208,10 @@ def check_predictor(model: Model, predictor: Predictor) -> None:
 
 
 class TrainRows(Protocol):
-    """The train split as `batches` and `adapt` see it: ids of every row, and rows on request."""
+    """The train split as `batches` and `adapt` see it: ids of every row, and rows on request.
+
+    `epoch` gives all row ids once in random order, by batch, the remainder last.
+    """
 
     batch_size: int
     domain_id: Tensor  # (N,)
@@ -216,6 +219,7 @@ class TrainRows(Protocol):
 
     def __len__(self) -> int: ...
     def batch(self, row_ids: Tensor) -> Batch: ...
+    def epoch(self, generator: torch.Generator) -> Iterator[Tensor]: ...  # by batch, each row once
 
 
 class DomainMethod(nn.Module):
@@ -265,14 +269,12 @@ class DomainMethod(nn.Module):
         return 0.0
 
     def batches(self, rows: TrainRows, generator: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of row ids by batch; by default all rows in random order, the remainder last.
+        """One epoch of row ids by batch, int64; by default all rows in random order.
 
-        Every order is equally likely, however many rows there are. It is drawn on the host and
-        brought to the rows' device once.
+        `rows.epoch` fits that order to the log. A method that draws from all rows itself needs
+        memory in proportion to them, and rows on disk are slow to read at random.
         """
-        order = torch.randperm(len(rows), generator=generator).to(rows.task_id.device)
-        for start in range(0, len(rows), rows.batch_size):
-            yield order[start : start + rows.batch_size]
+        return rows.epoch(generator)
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         """The cross-entropy of a batch, a scalar without any penalty."""

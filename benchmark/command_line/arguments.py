@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmark.command_line.listing import LISTS
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.store.environment import ROOT
+from benchmark.tasks import EpochOrder
 from datasets.command_line import Parser, at_least
 from models.registry import PluginError, available, use_plugins
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SELECTING = (  # the flags that say what is run, studies apart
     *("preset", "data", "world_rows", "backbones", "methods", "plugin"),
     *("trials", "tuned", "seeds", "embedding_optimizer", "device", "kernels"),
-    "focus",
+    *("row_order", "focus"),
 )
 EXAMPLES = """\
 examples:
@@ -252,6 +253,12 @@ def _add_execution(parser: Parser) -> None:
         choices=("torch", "native"),
         help="what moves the rows of tables on a CPU (default: native, where make setup could"
         " build them)",
+    )
+    group.add_argument(
+        "--row-order",
+        choices=get_args(EpochOrder),
+        help="random order of the train rows in an epoch (default: exact, keyed beyond 33 million,"
+        " blocks where they take more than half of the machine's memory)",
     )
     group.add_argument(
         "--out", type=Path, default=ROOT / "benchmark" / "runs", help="default benchmark/runs"

@@ -13,13 +13,14 @@ import torch
 
 from benchmark.cost.counts import cost_of
 from benchmark.metrics import METRICS
-from benchmark.running.memory import check_fits
+from benchmark.running.memory import check_fits, memory_of
 from benchmark.store.data_folder import domain_table
 from benchmark.store.records import RunResult, RunStore
 from benchmark.tasks import Compute
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
 from benchmark.training.clock import Seconds
+from benchmark.training.epoch_order import order_for
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import MaskMeter, keep_trial, summary
@@ -97,7 +98,7 @@ def train_cell(config: RunConfig, data: PreparedData, compute: Compute = Compute
             "step_cpu_milliseconds": 1e3 * training.step_cpu_seconds / training.steps,
             "train_rows_per_second": training.sample_visits / training.step_seconds,
         },
-        environment=environment_of(device),
+        environment=environment_of(device, training.row_order),
     )
     logger.info("end %s after %.1f s", config.title, start.passed().wall)
     return result
@@ -134,14 +135,14 @@ class _Run:
         rows = self.data.rows()
         rows = rows if last == "test" else rows[: self.data.split[last].stop]
         check_fits(config, schema, compute, row_bytes=rows.nbytes)
+        span = data.split["train"]
         if config.labels == "permuted":
-            span = self.data.split["train"]
             permute_labels(rows[span.start : span.stop], config.seed)
         donors = domain_donors(data)[: len(rows)] if config.is_placebo else None
         self.rows = EncodedRows(rows, schema, compute.device, coarser, donors)
-        self.split = TrainSplit(
-            self.rows, self.data.split["train"], self.config.protocol.batch_size
-        )
+        of_size = order_for(len(span), len(span) * self.rows.bytes_per_row, memory_of("cpu"))
+        row_order = compute.row_order or of_size
+        self.split = TrainSplit(self.rows, span, config.protocol.batch_size, row_order)
         base_rate = scoring.labels(self.data, "train").mean().item()
         seed_global_streams(config.seed)  # and again before training, whatever building draws
         self.model = build(self.config, schema, base_rate).to(compute.device)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmark.config import Json
+    from benchmark.tasks import EpochOrder
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -54,8 +55,8 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 512 << 20)
 
 
-def environment_of(device: str) -> dict[str, Json]:
-    """Versions, machine, device, dtype and thread count of this process."""
+def environment_of(device: str, row_order: EpochOrder | None = None) -> dict[str, Json]:
+    """Versions, machine, device, dtype and thread count of this process, and the order of rows."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
     return machine() | {
         "device": device,
@@ -63,4 +64,5 @@ def environment_of(device: str) -> dict[str, Json]:
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "kernels": library.used(),
+        **({"row_order": row_order} if row_order else {}),
     }

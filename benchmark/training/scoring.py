@@ -140,7 +140,7 @@ def keep_trial(
         row_passes=training.sample_visits * passes_per_visit,
         seconds=spent.wall,
         cpu_seconds=spent.cpu,
-        environment=environment_of(task.compute.device),
+        environment=environment_of(task.compute.device, training.row_order),
     )
     write_trial(task.out / task.folder, trial)
 

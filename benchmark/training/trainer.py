@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from benchmark.training.clock import Seconds
+from benchmark.training.epoch_order import epoch_parts, in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmark.protocol import Protocol
+    from benchmark.tasks import EpochOrder
     from benchmark.training.optimizers import ProtocolAdam
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
@@ -43,13 +45,16 @@ class DevScores:
 
 
 class TrainSplit:
-    """The train rows as methods see them (`models.interfaces.TrainRows`)."""
+    """The train rows as methods see them (`models.interfaces.TrainRows`), in one of the orders."""
 
-    def __init__(self, rows: EncodedRows, span: range, batch_size: int) -> None:
+    def __init__(
+        self, rows: EncodedRows, span: range, batch_size: int, order: EpochOrder = "exact"
+    ) -> None:
         self._rows = rows
         self._start = span.start
         self.batch_size = batch_size
         self.domain_id, self.task_id = rows.ids(span.start, span.stop)  # (N,) each
+        self.order = order
 
     def __len__(self) -> int:
         return self.domain_id.shape[0]
@@ -58,6 +63,15 @@ class TrainSplit:
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch, the last one on what remains."""
         return math.ceil(len(self) / self.batch_size)
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """All rows once in random order: their positions within train, on the rows' device."""
+        parts = epoch_parts(self.order, len(self), generator, self._read)
+        device = self.task_id.device
+        return in_batches((part.to(device) for part in parts), self.batch_size)
+
+    def _read(self, block: range) -> None:
+        self._rows.read(self._start + block.start, self._start + block.stop)
 
     def batch(self, row_ids: Tensor) -> Batch:
         """Rows by their position within train."""
@@ -69,6 +83,7 @@ class Training:
     """The history of a training, and the evaluation that the weights were restored from."""
 
     history: list[dict[str, float | str]] = field(default_factory=list)
+    row_order: EpochOrder | None = None  # of `TrainRows.epoch`; a reference has none
     steps: int = 0
     step_seconds: float = 0.0
     step_cpu_seconds: float = 0.0
@@ -106,7 +121,7 @@ def train(
     Raises:
         NonFiniteLossError: the loss of a batch, or LogLoss on dev, is nan or infinite.
     """
-    training = Training()
+    training = Training(row_order=rows.order)
     grid = protocol.evaluation_steps(rows.steps_per_epoch)
     best_weights: dict[str, Tensor] = {}
     losses: list[Tensor] = []  # since the last evaluation, still on the device

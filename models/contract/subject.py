@@ -114,6 +114,10 @@ class RandomRows:
             label=self.label[row_ids],
         )
 
+    def epoch(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """All row ids once in random order, by batch."""
+        return iter(torch.randperm(len(self), generator=generator).split(self.batch_size))
+
     def all(self) -> Batch:
         """Every row, in order."""
         return self.batch(torch.arange(len(self)))

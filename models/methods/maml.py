@@ -78,7 +78,8 @@ class TaskSampler:
 
     A task of n_d rows is drawn with p_d proportional to n_d^tau, by systematic sampling: its chunks
     of an epoch are the expected number, rounded down or up. At tau = 1 an epoch thus has each row
-    of a task once, but for less than a chunk of them.
+    of a task once, but for less than a chunk of them. It holds up to 24 bytes a row: the ids of the
+    rows by task, what sorts them, and the passes that are under way.
     """
 
     def __init__(self, task_id: Tensor, support_rows: int, tau: float) -> None:

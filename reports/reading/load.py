@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -204,10 +204,13 @@ class Runs:
         return different
 
     def disagreements(self) -> dict[str, list[str]]:
-        """The commits, torch versions, devices and kernels of finished runs, where they differ."""
+        """The commits, torch versions, devices, kernels and orders of rows of finished runs.
+
+        Those that differ: the orders among runs on one log, the others among all runs.
+        """
         known = self.environments()
         packages = [cast("Mapping[str, Json]", one["packages"]) for one in known]
-        found = {
+        found: dict[str, Sequence[Json]] = {
             "commit": [one["commit"] for one in known],
             "torch": [one["torch"] for one in packages],
             "device": [one["device"] for one in known],
@@ -216,9 +219,19 @@ class Runs:
                 for record in self.records
                 if not record.config.is_reference
             ],
+            "row order": self._mixed_row_orders(),
         }
         different = {name: list(dict.fromkeys(map(str, values))) for name, values in found.items()}
         return {name: values for name, values in different.items() if len(values) > 1}
+
+    def _mixed_row_orders(self) -> list[str]:
+        """The orders of train rows of those logs that were trained on in several."""
+        of_log: dict[str, set[str]] = {}
+        for record in self.records:
+            if not record.config.is_reference:
+                order = str(record.environment.get("row_order", "exact"))
+                of_log.setdefault(record.config.data_fingerprint, set()).add(order)
+        return sorted(set().union(*(orders for orders in of_log.values() if len(orders) > 1)))
 
     def card(self, fingerprint: str) -> Card:
         """The data card of a prepared log.

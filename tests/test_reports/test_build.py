@@ -134,6 +134,21 @@ def test_page_warns_of_runs_by_different_kernels(finished: Folder) -> None:
     assert "kernels (" in build(finished.store.out).read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("light_tables")
+def test_page_warns_of_rows_in_different_orders_on_one_log(finished: Folder) -> None:
+    paths = sorted(finished.store.out.rglob("record.json"))
+
+    def page_of(paths: list[Path]) -> str:
+        for path in paths:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            record["environment"]["row_order"] = "blocks"
+            path.write_text(json.dumps(record), encoding="utf-8")
+        return build(finished.store.out).read_text(encoding="utf-8")
+
+    assert "row order (blocks, exact)" in page_of(paths[:1])
+    assert "row order (" not in page_of(paths)
+
+
 def test_page_of_the_smoke_preset_warns(folder: Folder) -> None:
     folder.preset = "smoke"
     folder.finish(folder.plan())
