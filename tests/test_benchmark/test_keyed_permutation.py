@@ -9,17 +9,17 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmark.training.keyed_permutation import KeyedPermutation
+from benchmark.training.keyed_permutation import ROUNDS, KeyedPermutation
 from benchmark.training.seeding import generator
 
 NUM_KEYS = 7_200
 LIKELY = 1e-4  # a p-value that chance goes below once in ten thousand tests
 
 
-def orders_of(n: int, rounds: int, num_keys: int = NUM_KEYS) -> np.ndarray:
-    """The orders (num_keys, n) of successive permutations from one generator."""
+def orders_of(n: int, rounds: int = ROUNDS) -> np.ndarray:
+    """The orders (NUM_KEYS, n) of successive permutations from one generator."""
     draws, places = generator(0, "keys"), torch.arange(n)
-    orders = [KeyedPermutation(n, draws, rounds)(places) for _ in range(num_keys)]
+    orders = [KeyedPermutation(n, draws, rounds)(places) for _ in range(NUM_KEYS)]
     return torch.stack(orders).numpy()
 
 
@@ -31,8 +31,8 @@ def p_of_pairs(orders: np.ndarray, i: int, j: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def of_sixteen_rounds() -> np.ndarray:
-    return orders_of(30, rounds=16)
+def orders() -> np.ndarray:
+    return orders_of(30)
 
 
 @pytest.mark.parametrize("low", range(1, 401, 100))
@@ -67,7 +67,7 @@ def test_lengths_beyond_int32_give_numbers_within_and_hold_their_square_root(n: 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6])
 def test_every_order_of_few_rows_is_equally_frequent(n: int) -> None:
-    orders = orders_of(n, rounds=16)
+    orders = orders_of(n)
 
     counts = [(orders == order).all(axis=1).sum() for order in permutations(range(n))]
 
@@ -76,22 +76,30 @@ def test_every_order_of_few_rows_is_equally_frequent(n: int) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 17, 29])
-def test_every_row_is_equally_frequent_at_a_place(of_sixteen_rounds, place: int) -> None:
-    counts = np.bincount(of_sixteen_rounds[:, place], minlength=30)
+def test_every_row_is_equally_frequent_at_a_place(orders, place: int) -> None:
+    counts = np.bincount(orders[:, place], minlength=30)
 
     assert stats.chisquare(counts).pvalue > LIKELY
 
 
 @pytest.mark.parametrize(("i", "j"), [(0, 1), (28, 29), (0, 6), (1, 7), (3, 20)])
-def test_every_pair_of_rows_is_equally_frequent_at_two_places(of_sixteen_rounds, i, j) -> None:
-    assert p_of_pairs(of_sixteen_rounds, i, j) > LIKELY
+def test_every_pair_of_rows_is_equally_frequent_at_two_places(orders, i, j) -> None:
+    assert p_of_pairs(orders, i, j) > LIKELY
 
 
 @pytest.mark.parametrize(("i", "j"), [(0, 1), (0, 6), (1, 7), (3, 20)])
-def test_either_of_two_rows_comes_first_as_often(of_sixteen_rounds, i: int, j: int) -> None:
-    first = (of_sixteen_rounds.argsort(axis=1)[:, [i, j]] * [1, -1]).sum(axis=1) < 0
+def test_either_of_two_rows_comes_first_as_often(orders, i: int, j: int) -> None:
+    first = (orders.argsort(axis=1)[:, [i, j]] * [1, -1]).sum(axis=1) < 0
 
     assert stats.binomtest(int(first.sum()), NUM_KEYS).pvalue > LIKELY
+
+
+def test_odd_permutations_are_as_frequent_as_even_ones() -> None:
+    orders = orders_of(9)  # of 3 x 4 numbers; by 3 x 3 all would be even
+
+    inversions = np.triu(orders[:, :, None] > orders[:, None, :]).sum(axis=(1, 2))
+
+    assert stats.binomtest(int((inversions % 2).sum()), NUM_KEYS).pvalue > LIKELY
 
 
 def test_pairs_show_that_four_rounds_are_too_few() -> None:
