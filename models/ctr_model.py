@@ -123,7 +123,11 @@ class CTRModel(nn.Module):
 
     def embed(self, batch: Batch) -> DomainContext:
         """Look the rows up in the embedding table."""
-        x_0, e_d = self.embedding(batch)  # (B, d), (B, E_d)
+        return self.context(batch, self.embedding.look_up(self.embedding.ids(batch)))
+
+    def context(self, batch: Batch, rows: Tensor) -> DomainContext:
+        """The context of a batch whose embedding rows (B, C, K) have been looked up."""
+        x_0, e_d = self.embedding.joined(rows, batch)  # (B, d), (B, E_d)
         return DomainContext(batch.domain_id, batch.task_id, e_d, x_0)
 
     def score(self, context: DomainContext) -> Tensor:

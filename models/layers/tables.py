@@ -176,24 +176,34 @@ class FieldEmbedding(RowTable):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """x_0 (B, d) and e_d (B, E_d)."""
-        if not self.num_own:
-            x_0 = self._embed(batch.codes, batch.bags)
-            return x_0, x_0[:, : self.n_domain]
-        codes = torch.cat([batch.domain_codes, batch.codes], dim=1)  # (B, P + F)
-        both = self._embed(codes, batch.bags)  # (B, E_d + d)
-        return both[:, self.n_domain :], both[:, : self.n_domain]
+        return self.joined(self.look_up(self.ids(batch)), batch)
 
-    def _embed(self, codes: Tensor, bags: tuple[Tensor, ...]) -> Tensor:
-        """Embeddings of codes (B, C), then means of bags (B, M) each: (B, (C + bags) K)."""
-        if not bags:
-            return self.look_up(codes + self.offsets).flatten(1)  # (B, C, K) -> (B, C K)
-        num_codes = codes.shape[1]
-        ids = torch.cat([codes, *bags], dim=1) + self.offsets  # (B, C + sum of M)
-        masks = [bag >= 0 for bag in bags]  # (B, M) each
-        ids[:, num_codes:] *= torch.cat(masks, dim=1)
-        fields, *slots = self.look_up(ids).split((num_codes, *self.bag_lengths), dim=1)
-        pooled = [masked_mean(bag, mask) for bag, mask in zip(slots, masks, strict=True)]
-        return torch.cat([fields.flatten(1), *pooled], dim=1)
+    def ids(self, batch: Batch) -> Tensor:
+        """The rows of the table that a batch reads: (B, P + F + sum of M)."""
+        if not self.num_own and not batch.bags:
+            return batch.codes + self.offsets
+        own = [batch.domain_codes] if self.num_own else []
+        ids = torch.cat([*own, batch.codes, *batch.bags], dim=1) + self.offsets
+        if batch.bags:
+            ids[:, -sum(self.bag_lengths) :] *= torch.cat(_masks(batch), dim=1)
+        return ids
+
+    def joined(self, rows: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """x_0 (B, d) and e_d (B, E_d) from the rows (B, P + F + sum of M, K) of a batch."""
+        if batch.bags:
+            num_codes = rows.shape[1] - sum(self.bag_lengths)
+            fields, *slots = rows.split((num_codes, *self.bag_lengths), dim=1)
+            masks = _masks(batch)
+            pooled = [masked_mean(bag, mask) for bag, mask in zip(slots, masks, strict=True)]
+            both = torch.cat([fields.flatten(1), *pooled], dim=1)
+        else:
+            both = rows.flatten(1)  # (B, C, K) -> (B, C K)
+        return both[:, self.n_domain :] if self.num_own else both, both[:, : self.n_domain]
+
+
+def _masks(batch: Batch) -> list[Tensor]:
+    """The slots of each bag that are not empty: (B, M) each."""
+    return [bag >= 0 for bag in batch.bags]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
