@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmark.planning.selection import Selection
     from benchmark.running.grid import Execute, Grid
     from benchmark.store.records import RunStore, SlotState
+    from benchmark.tasks import Compute
     from benchmark.tracking.tracker import Tracker
     from datasets.prepare import PreparedData
     from datasets.spec import SplitVariant
@@ -157,14 +158,11 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     from benchmark.running.plugin_checks import check_plugins
     from benchmark.store.plan import refuse_other_version
     from benchmark.store.trials import read_given
-    from benchmark.tasks import Compute
     from benchmark.tracking.tracker import Tracker
     from reports.analysis_plan import register
     from reports.build import build, failed_parts, load_parts
 
-    is_local, num_workers = args.executor == "local", workers_of(args)
-    workers = num_workers or 1 if is_local else 1
-    compute = Compute(args.device, args.kernels, workers, args.row_order)
+    num_workers, compute = workers_of(args), compute_of(args, store)
     check_compute(compute)
     load_parts()  # what is wrong with one of them is said before the first run
     refuse_other_version(store.out)
@@ -180,7 +178,7 @@ def run(args: argparse.Namespace, store: RunStore) -> int:
     grid = Grid.make(store, selection, logs, compute=compute, wanted=wanted, given=given)
     for line in check_plugins(grid.agenda, selection):
         show([line])
-    for line in shortages(grid.agenda) if is_local else ():
+    for line in shortages(grid.agenda) if args.executor == "local" else ():
         show([f"WARNING: {line}"])
     try:
         run_grid(grid, execute, tracker, num_workers=num_workers)
@@ -280,6 +278,20 @@ def executor_of(args: argparse.Namespace) -> Execute:
 
     check_cluster(args.ray_address)
     return partial(run_tasks_on_ray, address=args.ray_address, num_workers=args.jobs)
+
+
+def compute_of(args: argparse.Namespace, store: RunStore) -> Compute:
+    """The device and the ways that the flags choose."""
+    from benchmark.tasks import Compute
+
+    return Compute(
+        args.device,
+        args.kernels,
+        workers=workers_of(args) or 1 if args.executor == "local" else 1,
+        row_order=args.row_order,
+        compiles=args.compile,
+        graphs=store.out / "graphs",
+    )
 
 
 def workers_of(args: argparse.Namespace) -> int | None:

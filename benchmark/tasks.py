@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from models.layers.kernels.library import Kernels
 
 EpochOrder = Literal["exact", "keyed", "blocks"]  # of the train rows; see `training.epoch_order`
+Compiles = Literal["auto", "never", "always"]
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
     """A device that computes a training, on a CPU the kernels of tables, and the order of rows.
 
-    So many `workers` compute at once, in the memory of one machine.
+    So many `workers` compute at once, in the memory of one machine. Steps are compiled on a CPU:
+    with `auto` those of long trainings, with `always` all, wherever it can be done.
     """
 
     device: str = "cpu"
     kernels: Kernels | None = None  # None: native ones, where they are built
     workers: int = 1
     row_order: EpochOrder | None = None  # None: as rows and memory ask
+    compiles: Compiles = "auto"
+    graphs: Path | None = None  # the folder of compiled steps; None: none is compiled
 
 
 class Task(Protocol):
@@ -40,6 +44,11 @@ class Task(Protocol):
     @property
     def out(self) -> Path:
         """The output folder."""
+        ...
+
+    @property
+    def compute(self) -> Compute:
+        """The device that does it, and in which ways."""
         ...
 
     @property

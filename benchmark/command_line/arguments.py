@@ -13,7 +13,7 @@ from benchmark.command_line.listing import LISTS
 from benchmark.planning.studies import STUDIES
 from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.store.environment import ROOT
-from benchmark.tasks import EpochOrder
+from benchmark.tasks import Compiles, EpochOrder
 from datasets.command_line import Parser, at_least
 from models.registry import PluginError, available, use_plugins
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SELECTING = (  # the flags that say what is run, studies apart
     *("preset", "data", "world_rows", "backbones", "methods", "plugin"),
     *("trials", "tuned", "seeds", "embedding_optimizer", "device", "kernels"),
-    *("row_order", "focus"),
+    *("compile", "row_order", "focus"),
 )
 EXAMPLES = """\
 examples:
@@ -253,6 +253,13 @@ def _add_execution(parser: Parser) -> None:
         choices=("torch", "native"),
         help="what moves the rows of tables on a CPU (default: native, where make setup could"
         " build them)",
+    )
+    group.add_argument(
+        "--compile",
+        choices=get_args(Compiles),
+        default="auto",
+        help="compile training steps on a CPU: of long trainings, never, or always, wherever it"
+        " can be done (default auto; docs/speed.md)",
     )
     group.add_argument(
         "--row-order",

@@ -146,27 +146,50 @@ def _check_names(logs: Iterable[PreparedData]) -> None:
 
 
 def check_compute(compute: Compute) -> None:
-    """Refuse a device, or kernels, that are not there.
+    """Refuse a device, kernels or a compiler that are not there.
 
     Raises:
-        ConfigError: `cuda` without a usable GPU, or native kernels that are not built or not for
-            this machine.
+        ConfigError: `cuda` without a usable GPU, native kernels that are not built or not for this
+            machine, or steps to be compiled without a C++ compiler.
     """
-    if compute.device != "cpu":
-        import torch  # slow, and only workers need it otherwise
-
-        if not torch.cuda.is_available():
-            raise ConfigError(
-                f"--device {compute.device}: torch {torch.__version__} sees no GPU here; use"
-                " --device cpu, or install a GPU build"
-            )
+    is_on_cpu = compute.device == "cpu"
+    if not is_on_cpu:
+        _check_gpu(compute.device)
     if compute.kernels == "native":
-        from models.layers.kernels.build import KernelError
-        from models.layers.kernels.library import use  # imports torch
-
-        if compute.device != "cpu":
+        if not is_on_cpu:
             raise ConfigError("--kernels native: the kernels are those of a CPU; leave it out")
-        try:
-            use("native")
-        except KernelError as error:
-            raise ConfigError(f"--kernels native: {error}; or leave the option out") from None
+        _check_kernels()
+    if compute.compiles == "always":
+        if not is_on_cpu:
+            raise ConfigError("--compile always: steps are compiled on a CPU; leave it out")
+        _check_compiler()
+
+
+def _check_gpu(device: str) -> None:
+    import torch  # slow, and only workers need it otherwise
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device {device}: torch {torch.__version__} sees no GPU here; use --device cpu, or"
+            " install a GPU build"
+        )
+
+
+def _check_kernels() -> None:
+    from models.layers.kernels.build import KernelError
+    from models.layers.kernels.library import use  # imports torch
+
+    try:
+        use("native")
+    except KernelError as error:
+        raise ConfigError(f"--kernels native: {error}; or leave the option out") from None
+
+
+def _check_compiler() -> None:
+    from benchmark.training.compiled.built import has_compiler  # imports torch
+
+    if not has_compiler():
+        raise ConfigError(
+            "--compile always: no C++ compiler found; install g++ or clang++, or name one in CXX;"
+            " or leave the option out"
+        )

@@ -20,12 +20,13 @@ from benchmark.tasks import Compute
 from benchmark.training import scoring
 from benchmark.training.build import build, coarser_ids, domain_donors, seen_schema
 from benchmark.training.clock import Seconds
+from benchmark.training.compiled.step import compiled_step
 from benchmark.training.epoch_order import order_for
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.process import environment_of, set_up_torch
 from benchmark.training.scoring import MaskMeter, keep_trial, summary
 from benchmark.training.seeding import generator, permute_labels, seed_global_streams
-from benchmark.training.trainer import DevScores, TrainSplit, train
+from benchmark.training.trainer import DevScores, Steps, TrainSplit, train
 from datasets.loader import EncodedRows
 from models.interfaces import check_predictor
 from models.predictors import predict, weights_of
@@ -130,6 +131,7 @@ class _Run:
     ) -> None:
         self.config = config
         self.data = data
+        self.compute = compute
         coarser = coarser_ids(self.config, self.data)
         schema = seen_schema(self.config, self.data.schema, coarser)
         rows = self.data.rows()
@@ -174,12 +176,13 @@ class _Run:
             frequency=model.embedding.layout(counts),
             steps_per_epoch=self.split.steps_per_epoch,
         )
+        most_steps = config.protocol.evaluation_steps(self.split.steps_per_epoch)[-1]
+        compiled = compiled_step(model, optimizer, self.split, most_steps, self.compute)
         order = generator(config.seed, "order")
         return train(
-            model,
+            Steps(model, optimizer, compiled),
             self.split,
             config.protocol,
-            optimizer=optimizer,
             generator=order,
             score_dev=self.score_dev,
         )

@@ -160,7 +160,9 @@ def run_here(task: Task, log: SentLog, do: Callable[[Any], None]) -> tuple[Outco
     """
     data = replace(task.data, directory=log_folder(task.data, log))
     with tempfile.TemporaryDirectory() as out:
-        outcome = attempt(replace(task, data=data, out=Path(out)), do)  # type: ignore[type-var]
+        compute = replace(task.compute, graphs=_node_folder() / "graphs")
+        task = replace(task, data=data, out=Path(out), compute=compute)  # type: ignore[type-var]
+        outcome = attempt(task, do)
         found = (path for path in Path(out).rglob("*") if path.is_file())
         return outcome, {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
@@ -176,9 +178,13 @@ def log_folder(data: PreparedData, log: SentLog) -> Path:
             return data.directory
     except OSError:
         pass  # the disk is not shared
-    cache = Path(tempfile.gettempdir(), f"multi-domain-ctr-{os.getuid()}")
     name = f"{data.fingerprint}-{hashlib.sha256(log.meta).hexdigest()[:16]}"
-    return shared_folder(cache, name, partial(_unpack, log))[0]
+    return shared_folder(_node_folder(), name, partial(_unpack, log))[0]
+
+
+def _node_folder() -> Path:
+    """The folder of this node that outlives a grid."""
+    return Path(tempfile.gettempdir(), f"multi-domain-ctr-{os.getuid()}")
 
 
 def _unpack(log: SentLog, folder: Path) -> dict[str, Any]:

@@ -52,6 +52,27 @@ def fused_adam(
     )
 
 
+def adam_values(
+    weight: Tensor,
+    gradient: Tensor,
+    moments: tuple[Tensor, Tensor],
+    steps: Tensor,
+    learning_rate: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same step as new values of a weight and its two moments, for a compiler to fuse.
+
+    Equation: m' = b_1 m + (1 - b_1) g, v' = b_2 v + (1 - b_2) g^2, w' = w - rate / (1 - b_1^t) m' /
+        (sqrt(v' / (1 - b_2^t)) + eps).
+    """
+    first, second = moments
+    done = steps.double()
+    corrections = [1.0 - torch.pow(beta, done) for beta in BETAS]
+    rate, root = (learning_rate / corrections[0]).to(weight), corrections[1].sqrt().to(weight)
+    first = first + (1.0 - BETAS[0]) * (gradient - first)
+    second = BETAS[1] * second + (1.0 - BETAS[1]) * gradient * gradient
+    return weight - rate * first / (second.sqrt() / root + EPSILON), first, second
+
+
 class Missed(NamedTuple):
     """Constants of a row that was last moved at step s and has no gradient from then on.
 

@@ -72,7 +72,7 @@ class ProtocolAdam:
     def __init__(
         self, of_tables: Sequence[RowAdam | DomainAdam | NativeAdam], of_rest: Sequence[DenseAdam]
     ) -> None:
-        self.of_tables = of_tables
+        self.of_tables, self.of_rest = of_tables, of_rest
         self.parts = (*of_tables, *of_rest)  # tables first, while their gradient is in the cache
         device = next(one.device for part in self.parts for one in part.parameters)
         # 1.0 from the first broken loss on; the kernels read it as float32
@@ -95,6 +95,11 @@ class ProtocolAdam:
     def step(self) -> None:
         """Update all parameters that have a gradient, unless a loss was broken."""
         for part in self.parts:
+            part.step()
+
+    def step_tables(self) -> None:
+        """Update the rows of tables alone, after whoever has moved the dense parameters."""
+        for part in self.of_tables:
             part.step()
 
     def catch_up(self) -> None:

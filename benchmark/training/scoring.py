@@ -152,4 +152,5 @@ def summary(training: Training) -> dict[str, Json]:
         "best_dev_score": training.best_dev_score,
         "candidates": training.candidates,
         "stopped_by": training.stopped_by,
+        "is_compiled": training.is_compiled,
     }

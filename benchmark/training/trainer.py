@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.protocol import Protocol
     from benchmark.tasks import EpochOrder
+    from benchmark.training.compiled.step import CompiledStep
     from benchmark.training.optimizers import ProtocolAdam
     from datasets.loader import Batch, EncodedRows
     from models.ctr_model import CTRModel
@@ -92,6 +93,7 @@ class Training:
     best_step: int = 0
     best_dev_score: float = -math.inf
     stopped_by: StopReason = "cap"
+    is_compiled: bool = False
 
     def add_seconds(self, spent: Seconds) -> None:
         """Count the time of some steps, their batches included."""
@@ -99,29 +101,49 @@ class Training:
         self.step_cpu_seconds += spent.cpu
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of a training: by the method itself, or compiled ones where there are some."""
+
+    model: CTRModel
+    optimizer: ProtocolAdam
+    compiled: CompiledStep | None = None
+
+    def make(self, batch: Batch, *, is_recorded: bool) -> Tensor:
+        """Make a step and give its loss (); one `is_recorded` leaves the method's diagnostics.
+
+        Raises:
+            CompiledStepError: a recorded step shows that the compiled one does something else.
+        """
+        if self.compiled is None or not self.compiled.fits(batch):
+            return self.model.method.update(self.model, batch, self.optimizer)
+        compiled = self.compiled
+        return compiled.checked_update(batch) if is_recorded else compiled.update(batch)
+
+
 def train(
-    model: CTRModel,
+    steps: Steps,
     rows: TrainSplit,
     protocol: Protocol,
     *,
-    optimizer: ProtocolAdam,
     generator: torch.Generator,
     score_dev: Callable[[], DevScores],
 ) -> Training:
-    """Train `model` in place and leave the best candidate's weights in it, however it ends.
+    """Train a model in place and leave the best candidate's weights in it, however it ends.
 
     Args:
-        model: an initialised model.
+        steps: those of an initialised model; their optimiser lets go of it at the end.
         rows: the train split.
         protocol: the evaluation grid, the selection rule and the patience.
-        optimizer: holds the parameters of `model`; it lets go of them at the end.
         generator: fixes the order of the rows.
         score_dev: scores the current weights on dev, in eval mode.
 
     Raises:
         NonFiniteLossError: the loss of a batch, or LogLoss on dev, is nan or infinite.
+        CompiledStepError: a compiled step does something else than the method.
     """
-    training = Training(row_order=rows.order)
+    model = steps.model
+    training = Training(row_order=rows.order, is_compiled=steps.compiled is not None)
     grid = protocol.evaluation_steps(rows.steps_per_epoch)
     best_weights: dict[str, Tensor] = {}
     losses: list[Tensor] = []  # since the last evaluation, still on the device
@@ -129,15 +151,15 @@ def train(
     since_best = 0
     model.train()
     for batch in islice(all_batches(model, rows, generator), grid[-1]):
-        losses.append(model.method.update(model, batch, optimizer))
         training.steps += 1
+        losses.append(steps.make(batch, is_recorded=training.steps in grid))
         training.sample_visits += model.method.loss_rows(len(batch))
         model.method.after_step(training.steps / rows.steps_per_epoch)
         if training.steps not in grid:
             continue
         train_loss = _mean_loss(losses, training.steps, rows.steps_per_epoch)
         training.add_seconds(start.passed())
-        optimizer.catch_up()
+        steps.optimizer.catch_up()
         dev = score_dev()
         _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
@@ -155,7 +177,7 @@ def train(
         if since_best >= protocol.patience_evaluations:
             training.stopped_by = "patience"
             break
-    optimizer.release()
+    steps.optimizer.release()
     model.load_state_dict(best_weights)
     model.eval()
     return training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -206,7 +207,8 @@ class Runs:
     def disagreements(self) -> dict[str, list[str]]:
         """The commits, torch versions, devices, kernels and orders of rows of finished runs.
 
-        Those that differ: the orders among runs on one log, the others among all runs.
+        Those that differ: the orders among runs on one log, compiled and other steps among runs of
+        one cell, the rest among all runs.
         """
         known = self.environments()
         packages = [cast("Mapping[str, Json]", one["packages"]) for one in known]
@@ -220,6 +222,7 @@ class Runs:
                 if not record.config.is_reference
             ],
             "row order": self._mixed_row_orders(),
+            "steps": self._mixed_steps(),
         }
         different = {name: list(dict.fromkeys(map(str, values))) for name, values in found.items()}
         return {name: values for name, values in different.items() if len(values) > 1}
@@ -232,6 +235,14 @@ class Runs:
                 order = str(record.environment.get("row_order", "exact"))
                 of_log.setdefault(record.config.data_fingerprint, set()).add(order)
         return sorted(set().union(*(orders for orders in of_log.values() if len(orders) > 1)))
+
+    def _mixed_steps(self) -> list[str]:
+        """The ways of steps, if a cell has runs with compiled ones and runs without."""
+        of_cell: dict[str, set[str]] = defaultdict(set)
+        for record in self.records:
+            is_compiled = record.training.get("is_compiled", False)
+            of_cell[record.config.title_without_seed].add("compiled" if is_compiled else "eager")
+        return sorted(set().union(*(ways for ways in of_cell.values() if len(ways) > 1)))
 
     def card(self, fingerprint: str) -> Card:
         """The data card of a prepared log.

@@ -14,7 +14,7 @@ from benchmark.cost.random_log import random_schema
 from benchmark.protocol import COMPACT
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.seeding import generator, initialise
-from benchmark.training.trainer import DevScores, NonFiniteLossError, TrainSplit, train
+from benchmark.training.trainer import DevScores, NonFiniteLossError, Steps, TrainSplit, train
 from datasets.loader import EncodedRows
 from models.ctr_model import CTRModel, ModelConfig
 from models.registry import load_backbone, load_method
@@ -68,9 +68,7 @@ def run(model, protocol=PROTOCOL, *, dev_loss=0.6, dev_aucs=None, seed=1, extra=
         return DevScores(dev_loss, score, score, extra or {})
 
     order = generator(seed, "order")
-    training = train(
-        model, split, protocol, optimizer=optimizer, generator=order, score_dev=score_dev
-    )
+    training = train(Steps(model, optimizer), split, protocol, generator=order, score_dev=score_dev)
     return training, snapshots
 
 

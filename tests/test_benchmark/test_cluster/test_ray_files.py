@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.running import ray_executor
 from benchmark.running.ray_executor import log_folder, run_here, send, write_files
+from benchmark.tasks import Compute
 from datasets import catalog
 from datasets.encoding.cache import META_NAME
 from datasets.prepare import prepare
@@ -19,6 +20,7 @@ class RowCount:
 
     data: object
     out: Path
+    compute: Compute = Compute()
     title = "count"
 
     def run(self):
