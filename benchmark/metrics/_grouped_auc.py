@@ -82,14 +82,15 @@ class Ties:
         return sums
 
 
-def ties_of(key: NDArray[np.uint64], click: Ints | Floats) -> Ties:
+def ties_of(key: NDArray[np.uint64], click: NDArray[np.generic]) -> Ties:
     """The ties of rows in the order of their `sort_key`."""
     start = _starts(key)
-    group = (key[start] >> np.uint64(32)).astype(np.int64)
+    group = (key[start] >> GROUP_BITS).astype(np.int64)
     first = _starts(group)
-    clicks = np.add.reduceat(click, start)
+    kind = np.float64 if click.dtype.kind == "f" else np.int64
+    clicks = np.add.reduceat(click, start, dtype=kind)
     if click.dtype.kind == "f":
-        others = np.add.reduceat(1.0 - click, start)
+        others = np.add.reduceat(1.0 - click.astype(np.float64, copy=False), start)
     else:
         others = np.diff(start, append=click.size) - clicks
     return Ties(start=start, first=first, group=group[first], clicks=clicks, others=others)
@@ -254,16 +255,17 @@ def placements(label: ArrayLike, score: ArrayLike, group: ArrayLike | None = Non
     group = np.broadcast_to(0, shares.size) if group is None else np.asarray(group)
     key = sort_key(_ranked(score), group)
     order = np.argsort(key)
-    ties = ties_of(key[order], is_click[order].astype(np.int64))
+    key, is_click = key[order], is_click[order]
+    ties = ties_of(key, is_click)
+    del key  # of eight bytes a row
     size = np.diff(ties.first, append=ties.start.size)  # ties of each group
-    halves = []  # (T,) the share of the group's rows of a class below each tie
-    with np.errstate(invalid="ignore"):  # 0 / 0 of a group of one class
-        for counts in (ties.others, ties.clicks):
-            in_group = np.repeat(np.add.reduceat(counts, ties.first), size)
-            halves.append((ties.below(counts) + counts / 2.0) / in_group)
-    below, above = halves[0], 1.0 - halves[1]
     tie = np.repeat(np.arange(ties.start.size), np.diff(ties.start, append=order.size))  # (N,)
-    shares[order] = np.where(is_click[order], below[tie], above[tie])
+    with np.errstate(invalid="ignore"):  # 0 / 0 of a group of one class
+        for counts, is_own in ((ties.others, is_click), (ties.clicks, ~is_click)):
+            in_group = np.repeat(np.add.reduceat(counts, ties.first), size)
+            below = (ties.below(counts) + counts / 2.0) / in_group  # (T,), of the other class
+            shares[order[is_own]] = below[tie[is_own]]
+    np.subtract(1.0, shares, out=shares, where=np.asarray(label) != 1)  # above those of clicks
     return shares
 
 
@@ -280,21 +282,39 @@ def mean_influences(
     class tells nothing about its own spread; it is taken around the mean of its stratum, in place
     of what its group's weight adds, which makes the variance too large rather than too small.
     """
-    shares = placements(label, score, group)
-    added, kept = np.zeros(shares.size), ~np.isnan(shares)
-    if not kept.any():
-        return added
-    label, group, stratum = (np.asarray(values)[kept] for values in (label, group, stratum))
-    shares = shares[kept]
-    rows, clicks = np.bincount(group), np.bincount(group[label == 1], minlength=group.max() + 1)
-    won = np.bincount(group, np.where(label == 1, shares, 0.0))
-    auc = won[group] / clicks[group]  # of the row's group
-    in_stratum = np.bincount(stratum)[stratum]
-    mean = np.bincount(stratum, auc)[stratum] / in_stratum
-    own = np.where(label == 1, clicks[group], rows[group] - clicks[group])  # rows of its class
-    is_alone = own == 1
-    scale = np.sqrt(own / np.maximum(own - 1, 1))
-    of_auc = rows[group] * scale * (shares - np.where(is_alone, mean, auc)) / own
-    has_lone = np.minimum(clicks, rows - clicks)[group] == 1
-    added[kept] = (of_auc + np.where(has_lone, 0.0, auc - mean)) / in_stratum
+    added = placements(label, score, group)
+    is_kept = ~np.isnan(added)
+    label, group, stratum = (np.asarray(values)[is_kept] for values in (label, group, stratum))
+    added[is_kept] = _influences_of(added[is_kept], label == 1, group, stratum)
+    added[~is_kept] = 0.0
     return added
+
+
+def _influences_of(
+    shares: Floats,
+    is_click: NDArray[np.bool_],
+    group: NDArray[np.integer],
+    stratum: NDArray[np.integer],
+) -> Floats:
+    """The influences (N,) of rows of groups of both classes, written over their `shares`.
+
+    But for its placement, the influence of a row follows from its class and group: (2, G) values.
+    """
+    rows, clicks = np.bincount(group), np.bincount(group, is_click)
+    size = rows.size
+    stratum_of = np.zeros(size, np.int64)
+    stratum_of[group] = stratum
+    in_stratum = np.bincount(stratum)[stratum_of]
+    with np.errstate(invalid="ignore"):  # 0 / 0 of ids without rows
+        auc = np.bincount(group, np.where(is_click, shares, 0.0)) / clicks
+        mean = np.bincount(stratum, auc[group])[stratum_of] / in_stratum
+    own = np.stack([rows - clicks, clicks])  # rows of the class
+    scale = np.sqrt(own / np.maximum(own - 1, 1))
+    place = group + size * is_click  # (N,), in the flattened (2, G)
+    shares -= np.where(own == 1, mean, auc).ravel()[place]
+    shares *= (rows * scale).ravel()[place]
+    shares /= own.ravel()[place]
+    has_lone = np.minimum(clicks, rows - clicks) == 1
+    shares += np.where(has_lone, 0.0, auc - mean)[group]
+    shares /= in_stratum[group]
+    return shares

@@ -14,7 +14,7 @@ def auc(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike = ()) -> float:
 
     Of true click probabilities, it is the expected AUC, nan with fewer than two rows.
     """
-    scores = group_scores(label, logit, np.broadcast_to(0, np.size(label)))
+    scores = group_scores(label, logit, np.broadcast_to(np.int8(0), np.size(label)))
     return float(scores.auc[0]) if scores.auc.size else np.nan
 
 
@@ -25,7 +25,7 @@ def _by_domain(label: ArrayLike, logit: ArrayLike, domain: ArrayLike, size: int)
 
 
 def _influences(label: ArrayLike, logit: ArrayLike, _domain: ArrayLike) -> Floats:
-    everything = np.zeros(np.size(label), np.int64)
+    everything = np.broadcast_to(np.int8(0), np.size(label))
     return mean_influences(label, logit, everything, everything)
 
 

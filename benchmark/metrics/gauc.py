@@ -15,7 +15,7 @@ def gauc(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> float:
 
 
 def _influences(label: ArrayLike, logit: ArrayLike, domain: ArrayLike) -> Floats:
-    return mean_influences(label, logit, domain, np.zeros(np.size(label), np.int64))
+    return mean_influences(label, logit, domain, np.broadcast_to(np.int8(0), np.size(label)))
 
 
 METRIC = Metric(
