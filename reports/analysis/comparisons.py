@@ -225,8 +225,11 @@ def _estimate(both: Pairs, metric: str, peers: Peers | None, tuning: Component) 
         table = peers.scores(metric, places, (own, other))
 
     def of_rows() -> Component:
-        sums = [influence_sums(one)[metric] - influence_sums(two)[metric] for one, two in both]
-        return rows_component(np.array(sums), *clusters(both[0][0]).groupings)
+        groupings = clusters(both[0][0]).groupings
+        sums = np.empty((len(both), groupings[0].size))
+        for row, (one, two) in zip(sums, both, strict=True):
+            np.subtract(influence_sums(one, metric), influence_sums(two, metric), out=row)
+        return rows_component(sums, *groupings)
 
     deltas, draws = _deltas(both, metric), draws_of(both)
     found = two_way_estimate(deltas, of_rows, draws, table=table, tuning=tuning)
@@ -258,12 +261,21 @@ def _delong(both: Pairs) -> dict[str, object]:
     """
     if not both:
         return {"delong_p": np.nan, "delong_runs": np.nan}
-    single = [contrast(labels(one), [placed(one)], [placed(two)]).p_value for one, two in both]
+    single = [contrast(labels(one), placed(one), placed(two)).p_value for one, two in both]
     found: dict[str, object] = {"delong_runs": int((np.array(single) < TEST_LEVEL).sum())}
     if len(set(draws_of(both))) > 1:
         return found | {"delong_p": np.nan}
-    left, right = ([placed(pair[side]) for pair in both] for side in (0, 1))
+    left, right = (_mean_placed([pair[side] for pair in both]) for side in (0, 1))
     return found | {"delong_p": contrast(labels(both[0][0]), left, right).p_value}
+
+
+def _mean_placed(records: Sequence[RunRecord]) -> NDArray[np.float64]:
+    """The mean placements (N,) over the runs of a model, which are read one by one."""
+    total = placed(records[0]).copy()
+    for record in records[1:]:
+        total += placed(record)
+    total /= len(records)
+    return total
 
 
 def _corrected(rows: pd.DataFrame) -> pd.DataFrame:

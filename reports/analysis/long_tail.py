@@ -20,6 +20,7 @@ from reports.reading.predictions import File, ScoredRows, file_of, scored_rows
 from reports.statistics.bins import NUM_BINS, bins_by_domain, counts_of
 from reports.statistics.clusters import clusters_of, rows_component
 from reports.statistics.estimates import NONE, Component, Estimate, two_way_estimate
+from reports.statistics.kept import kept
 
 METRICS = ("gauc", "auc")  # within the domains of a bin, and of all its rows
 INTERVAL_NOTE = (
@@ -35,19 +36,18 @@ class BinScores:
     """GAUC and AUC of one run in each bin, and what its rows add to them, found on demand."""
 
     scores: NDArray[np.float64]  # (bins, metrics), nan where undefined
-    sums: Callable[[], BinSums]
+    sums: Callable[[int, str], BinSums]  # of the number of a bin and a metric
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinSums:
-    """The parts of the scores that each of C cells of the test rows adds.
+    """The parts of a score that each of C cells of the test rows of a bin adds.
 
-    The rows of a cell are of one bin, and agree in the ways in which rows belong together.
+    The rows of a cell agree in the ways in which rows belong together.
     """
 
-    sums: NDArray[np.float64]  # (C, metrics)
-    bin: NDArray[np.integer]  # (C,)
-    groupings: Sequence[NDArray[np.integer]]  # (C,) each
+    sums: NDArray[np.float64]  # (C,)
+    groupings: tuple[NDArray[np.integer], ...]  # (C,) each
 
 
 def tabulate(runs: Runs) -> pd.DataFrame:
@@ -109,36 +109,35 @@ def _scores_of(file: File, bins: bytes) -> BinScores:
     return replace(found, sums=partial(_sums_of, file, bins))
 
 
-@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 40 bytes a test row
-def _sums_of(file: File, bins: bytes) -> BinSums:
-    return _bin_sums(scored_rows(file), np.frombuffer(bins, np.int64))
+@kept
+def _sums_of(file: File, bins: bytes, number: int, metric: str) -> BinSums:
+    return _bin_sums(scored_rows(file), np.frombuffer(bins, np.int64), number, metric)
 
 
 def bin_scores(rows: ScoredRows, bins: NDArray[np.int64]) -> BinScores:
     """The scores of a run's test rows by the domains' bins."""
-    row_bin = bins[rows.domain] - 1
+    row_bin = (bins - 1).astype(np.int8)[rows.domain]
     scores = [
         _mean_aucs(rows.label, rows.logit, group, row_bin) for group in (rows.domain, row_bin)
     ]
     return BinScores(np.stack(scores, axis=-1), partial(_bin_sums, rows, bins))
 
 
-def _bin_sums(rows: ScoredRows, bins: NDArray[np.int64]) -> BinSums:
-    row_bin = bins[rows.domain] - 1
-    clusters = clusters_of(*rows.groupings, row_bin)
-    *groupings, bin_of_cell = clusters.groupings
-    added = [
-        clusters.sums(mean_influences(rows.label, rows.logit, group, row_bin))
-        for group in (rows.domain, row_bin)
-    ]
-    return BinSums(np.stack(added, axis=-1), bin_of_cell, groupings)
+def _bin_sums(rows: ScoredRows, bins: NDArray[np.int64], number: int, metric: str) -> BinSums:
+    is_own = (bins == number)[rows.domain]
+    label, logit, domain = (values[is_own] for values in (rows.label, rows.logit, rows.domain))
+    everything = np.broadcast_to(0, label.size)
+    group = domain if metric == "gauc" else everything
+    clusters = clusters_of(*(grouping[is_own] for grouping in rows.groupings))
+    added = clusters.sums(mean_influences(label, logit, group, everything))
+    return BinSums(added, clusters.groupings)
 
 
 def _mean_aucs(
     label: NDArray[np.integer],
     logit: NDArray[np.floating],
     group: NDArray[np.integer],
-    row_bin: NDArray[np.int64],
+    row_bin: NDArray[np.integer],
 ) -> NDArray[np.float64]:
     """(bins,) the mean AUC of each bin's groups of both classes, weighted by rows as in GAUC."""
     scores = group_scores(label, logit, group)
@@ -198,11 +197,11 @@ def bin_gain(
     gains = np.array([one.scores[place] - two.scores[place] for one, two in pairs])
 
     def of_rows() -> Component:
-        added = [(one.sums(), two.sums()) for one, two in pairs]
-        first = added[0][0]
-        is_own = first.bin == place[0]
-        sums = [(one.sums[is_own] - two.sums[is_own])[:, place[1]] for one, two in added]
-        return rows_component(np.array(sums), *(g[is_own] for g in first.groupings))
+        groupings = pairs[0][0].sums(number, metric).groupings
+        sums = np.empty((len(pairs), groupings[0].size))
+        for row, (one, two) in zip(sums, pairs, strict=True):
+            np.subtract(one.sums(number, metric).sums, two.sums(number, metric).sums, out=row)
+        return rows_component(sums, *groupings)
 
     found = two_way_estimate(gains, of_rows, [run.draw for run in both], tuning=tuning)
     return replace(found, limit=metric_of(metric).widest)

@@ -287,15 +287,16 @@ class Runs:
         return table.assign(**{name: np.nan for name in METRICS if name not in table})
 
     def truth(self, fingerprint: str) -> pd.DataFrame:
-        """The true click probability of each dev and test row of a generated log.
+        """The domain and true click probability of each dev and test row of a generated log.
 
         The rows are those of every run's predictions, in the same order.
         """
-        return pd.read_parquet(self.store.data_folder(fingerprint) / "truth.parquet")
+        path = self.store.data_folder(fingerprint) / "truth.parquet"
+        return pd.read_parquet(path, columns=["split", "row_id", "eval_domain_id", "p_click"])
 
     def predictions(self, record: RunRecord) -> pd.DataFrame:
         """The logit of each dev and test row."""
-        return read_logits(record.path / "predictions.parquet")
+        return read_logits(record.path / "predictions.parquet", "split", "row_id")
 
     def domains(self, fingerprint: str) -> pd.DataFrame:
         """One row per domain of a prepared log: its values, impressions and clicks per split.

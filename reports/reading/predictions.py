@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,15 +15,16 @@ from benchmark.metrics import SCORES, LogitError, check_finite, placements
 from benchmark.store.files import RecordError
 from benchmark.store.records import RunRecord
 from reports.statistics.clusters import Clusters, clusters_of, jackknife
+from reports.statistics.kept import kept
 
 
-def read_logits(path: Path) -> pd.DataFrame:
-    """A stored table with a column of finite logits.
+def read_logits(path: Path, *others: str) -> pd.DataFrame:
+    """The finite logits of a stored table, and other columns of it.
 
     Raises:
         RecordError: some are nan or infinite.
     """
-    frame = pd.read_parquet(path)
+    frame = pd.read_parquet(path, columns=[*others, "logit"])
     _refuse_broken(path, frame["logit"].to_numpy())
     return frame
 
@@ -59,9 +59,9 @@ class ScoredRows(NamedTuple):
         return (self.block,) if self.user is None else (self.block, self.user)
 
 
-def influence_sums(record: RunRecord) -> Mapping[str, NDArray[np.float64]]:
-    """The part (C,) of every score on test that the rows of each cell of `clusters` add."""
-    return _influence_sums(file_of(record))
+def influence_sums(record: RunRecord, score: str) -> NDArray[np.float64]:
+    """The part (C,) of a score on test that the rows of each cell of `clusters` add."""
+    return _influence_sums(file_of(record), score)
 
 
 def clusters(record: RunRecord) -> Clusters:
@@ -99,39 +99,33 @@ def _domain_table(file: File) -> pd.DataFrame:
     return pd.read_parquet(file.path)
 
 
-@lru_cache(maxsize=64)  # about the runs of one data set; with users up to 24 bytes a test row
-def _influence_sums(file: File) -> Mapping[str, NDArray[np.float64]]:
-    rows = scored_rows(file)
+@kept
+def _influence_sums(file: File, score: str) -> NDArray[np.float64]:
+    rows, metric = scored_rows(file), SCORES[score]
     if rows.label.size == 0:
-        return dict.fromkeys(SCORES, np.empty(0))
+        return np.empty(0)
     found, columns = clusters_of(*rows.groupings), (rows.label, rows.logit, rows.domain)
-    return {
-        name: found.sums(metric.influences(*columns))
-        if metric.influences
-        else jackknife(metric.of_rows, found, *columns)
-        for name, metric in SCORES.items()
-    }
+    if metric.influences:
+        return found.sums(metric.influences(*columns))
+    return jackknife(metric.of_rows, found, *columns)
 
 
-@lru_cache(maxsize=64)  # about the runs of one data set and backbone
+@kept
 def _placed(file: File) -> NDArray[np.float64]:
     rows = scored_rows(file)
     return placements(rows.label, rows.logit)
 
 
-@lru_cache(maxsize=8)
+@kept
 def scored_rows(file: File) -> ScoredRows:
     """The test rows of a run.
 
     Raises:
         RecordError: a logit is nan or infinite.
     """
-    rows = pl.read_parquet(file.path, glob=False).filter(pl.col("split") == "test")
+    stored = pl.scan_parquet(file.path, glob=False)
+    names = ["label", "logit", "eval_domain_id", "block", "cluster"]
+    known = [name for name in names if name in stored.collect_schema()]
+    rows = stored.filter(pl.col("split") == "test").select(known).collect()
     _refuse_broken(file.path, rows["logit"].to_numpy())
-    return ScoredRows(
-        label=rows["label"].to_numpy(),
-        logit=rows["logit"].to_numpy(),
-        domain=rows["eval_domain_id"].to_numpy(),
-        block=rows["block"].to_numpy(),
-        user=rows["cluster"].to_numpy() if "cluster" in rows.columns else None,
-    )
+    return ScoredRows(*(column.to_numpy() for column in rows.iter_columns()))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.statistics.estimates import UNKNOWN, Component
+from reports.statistics.kept import kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +21,7 @@ class Clusters:
     where that is known.
     """
 
-    cell: NDArray[np.intp]
+    cell: NDArray[np.int32]
     groupings: tuple[NDArray[np.integer], ...]
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -50,32 +50,27 @@ def jackknife(
     return (whole - np.array(without)) * (1.0 - sizes / sizes.sum())
 
 
-def clusters_of(*groupings: NDArray[np.integer]) -> Clusters:
-    """The clusters of rows, given (N,) per way to group them; of equal rows they are found once."""
-    return _clusters_of(_Groupings(tuple(map(_digest, groupings)), groupings))
-
-
-@dataclass(frozen=True, slots=True)
-class _Groupings:
-    """Ways to group rows, told apart by their digests."""
-
-    digests: tuple[bytes, ...]
-    arrays: tuple[NDArray[np.integer], ...] = field(compare=False)
-
-
-def _digest(grouping: NDArray[np.integer]) -> bytes:
-    return blake2b(np.ascontiguousarray(grouping).tobytes(), digest_size=16).digest()
-
-
-@lru_cache(maxsize=4)  # the runs of a log follow each other
-def _clusters_of(found: _Groupings) -> Clusters:
-    groupings = found.arrays
-    codes = [np.unique(grouping, return_inverse=True)[1] for grouping in groupings]
-    key = np.zeros(codes[0].size, np.int64)
-    for code in codes:
-        key = key * (int(code.max(initial=0)) + 1) + code
+def _clusters_of(*groupings: NDArray[np.integer]) -> Clusters:
+    """The clusters of N < 2^31 rows, given (N,) per way to group them; of equal rows found once."""
+    key = np.zeros(groupings[0].size, np.int64)
+    for grouping in groupings:
+        code = np.unique(grouping, return_inverse=True)[1]
+        key *= int(code.max(initial=0)) + 1
+        key += code
+        del code
     _, first, cell = np.unique(key, return_index=True, return_inverse=True)
-    return Clusters(cell, tuple(grouping[first] for grouping in groupings))
+    return Clusters(cell.astype(np.int32), tuple(grouping[first] for grouping in groupings))
+
+
+def _digests(*groupings: NDArray[np.integer]) -> tuple[bytes, ...]:
+    """The digests of arrays, which tell them apart."""
+    return tuple(
+        blake2b(np.ascontiguousarray(grouping).data, digest_size=16).digest()
+        for grouping in groupings
+    )
+
+
+clusters_of = kept(_clusters_of, key=_digests)
 
 
 def rows_component(

@@ -164,19 +164,18 @@ class AucContrast:
 
 
 def contrast(
-    label: ArrayLike,
-    left: Sequence[NDArray[np.float64]],
-    right: Sequence[NDArray[np.float64]],
+    label: ArrayLike, left: NDArray[np.float64], right: NDArray[np.float64]
 ) -> AucContrast:
     """The mean AUC of some models minus that of others, for given models and random test rows.
 
-    Each model is given by its `placements` of the same rows. A mean of AUCs is a linear contrast of
-    correlated AUCs, of which DeLong's variance needs the mean placements alone: so what models
-    share in their rows is part of it, and no independence of seeds is assumed. Rows are taken as
+    Each side is given by the mean of its models' `placements` (N,) of the same rows. A mean of AUCs
+    is a linear contrast of correlated AUCs, of which DeLong's variance needs the mean placements
+    alone: so what models share in their rows is part of it, and no independence of seeds is
+    assumed. Rows are taken as
     independent, those of one user or time too.
     """
     is_click = np.asarray(label, bool)
-    shares = np.mean(left, axis=0) - np.mean(right, axis=0)
+    shares = left - right
     clicks, others = shares[is_click], shares[~is_click]
     if min(clicks.size, others.size) < 2:
         return AucContrast(np.nan, np.nan)

@@ -29,7 +29,8 @@ def test_contrast_is_that_of_all_pairs():
     label, scores = log_of(1)
     left, right = scores[:2], scores[2:]
 
-    found = contrast(label, *([placements(label, one) for one in side] for side in (left, right)))
+    sides = ([placements(label, one) for one in side] for side in (left, right))
+    found = contrast(label, *(np.mean(side, axis=0) for side in sides))
 
     pairs = sum(all_pairs(label, one) for one in left) - sum(all_pairs(label, one) for one in right)
     by_click, by_other = pairs.mean(axis=1) / 2, pairs.mean(axis=0) / 2
@@ -42,9 +43,9 @@ def test_variance_of_a_mean_over_seeds_is_at_most_the_mean_variance():
     label, scores = log_of(2)
     left, right = ([placements(label, one) for one in side] for side in (scores[:2], scores[2:]))
 
-    both = contrast(label, left, right).variance
+    both = contrast(label, np.mean(left, axis=0), np.mean(right, axis=0)).variance
 
-    single = [contrast(label, [one], [two]).variance for one, two in zip(left, right, strict=True)]
+    single = [contrast(label, one, two).variance for one, two in zip(left, right, strict=True)]
     assert both <= np.mean(single)
     assert both > np.mean(single) / 2 * 0.5  # far from that of a sure thing
 
@@ -53,14 +54,14 @@ def test_contrast_of_equal_models_is_no_difference():
     label, scores = log_of(3)
     shares = placements(label, scores[0])
 
-    assert contrast(label, [shares], [shares]).p_value == 1.0
+    assert contrast(label, shares, shares).p_value == 1.0
 
 
 def test_contrast_needs_two_rows_of_each_class():
     label = np.array([1, 0, 0, 0])
     left, right = (placements(label, score) for score in ([4, 3, 2, 1], [1, 2, 3, 4]))
 
-    assert np.isnan(contrast(label, [left], [right]).p_value)
+    assert np.isnan(contrast(label, left, right).p_value)
 
 
 def rows(num: int, num_groups: int, seed: int = 0) -> tuple[np.ndarray, ...]:

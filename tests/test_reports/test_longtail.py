@@ -78,12 +78,19 @@ def test_gain_of_a_bin_varies_as_that_of_its_rows_alone(rows, bins, metric):
     assert (found.num, found.rows.freedom) == (2, 19)
 
 
-def test_cells_of_a_bin_are_those_of_its_number_where_another_bin_has_no_rows(rows, bins):
+@pytest.mark.parametrize("metric", METRICS)
+def test_sums_of_a_bin_are_those_of_its_rows_where_another_bin_has_none(rows, bins, metric):
     without = part(rows, bins[rows.domain] != 2)
+    row_bin = bins[without.domain]
 
-    found = bin_scores(without, bins)
+    found = {number: bin_scores(without, bins).sums(number, metric) for number in range(1, 6)}
 
-    assert set(found.sums().bin) == {0, 2, 3, 4}
+    group = without.domain if metric == "gauc" else row_bin
+    added = mean_influences(without.label, without.logit, group, row_bin)
+    for number, of_bin in found.items():
+        blocks = np.bincount(without.block, np.where(row_bin == number, added, 0.0))
+        assert of_bin.sums.tolist() == blocks[of_bin.groupings[0]].tolist()
+        assert of_bin.groupings[0].size == (0 if number == 2 else 20)
 
 
 def test_bin_without_both_classes_has_no_score(rows, bins):
