@@ -34,6 +34,7 @@ FILES = {
 }
 UNREADABLE = (OSError, ValueError, KeyError, pl.exceptions.PolarsError)  # what damage raises
 SCORED = ("dev", "test")
+SCORED_COLUMNS = ("eval_domain_id", "label", "logit")
 PREDICTIONS, DOMAINS, HISTORY = "predictions.parquet", "domains.parquet", "history.csv"
 
 
@@ -69,9 +70,9 @@ def read_logs(store: RunStore, findings: Findings) -> dict[str, CheckedLog]:
     return logs
 
 
-def rows_of(frame: pl.DataFrame, split: str) -> pl.DataFrame:
-    """The rows of one split."""
-    return frame.filter(pl.col("split") == split)
+def rows_of(frame: pl.DataFrame | pl.LazyFrame, split: str, *columns: str) -> pl.DataFrame:
+    """Columns of the rows of one split; of a frame that is not read yet no others are read."""
+    return frame.lazy().filter(pl.col("split") == split).select(columns).collect()
 
 
 def check_volumes(
@@ -131,7 +132,7 @@ def _check_truth(log: CheckedLog, findings: Findings) -> None:
         return
     path = log.folder / "card.json"
     for split in ("dev", "test"):
-        rows = rows_of(log.truth, split)
+        rows = rows_of(log.truth, split, "eval_domain_id", "label", "p_click")
         p_click, domain = rows["p_click"].to_numpy(), rows["eval_domain_id"].to_numpy()
         log_odds = np.log(p_click) - np.log1p(-p_click)
         scores = evaluate(rows["label"], log_odds, domain, p_click)
@@ -207,11 +208,11 @@ def check_runs(
 
 def _check_run(record: RunRecord, log: CheckedLog, findings: Findings) -> str:
     """Check one run against its predictions; the digest of the rows that these are of."""
-    predictions = pl.read_parquet(record.path / PREDICTIONS, glob=False)
+    predictions = pl.scan_parquet(record.path / PREDICTIONS, glob=False)
     if not _check_splits(predictions, record.path / PREDICTIONS, findings):
         return _digest(predictions)
     for split in SCORED:
-        _check_split(record, log, split, rows_of(predictions, split), findings)
+        _check_split(record, log, split, rows_of(predictions, split, *SCORED_COLUMNS), findings)
     _check_domains(record, log, predictions, findings)
     _check_choice(record, findings)
     if log.num_candidates is not None and (path := record.path / "candidates.parquet").is_file():
@@ -219,14 +220,15 @@ def _check_run(record: RunRecord, log: CheckedLog, findings: Findings) -> str:
     return _digest(predictions)
 
 
-def _check_splits(predictions: pl.DataFrame, path: Path, findings: Findings) -> bool:
+def _check_splits(predictions: pl.LazyFrame, path: Path, findings: Findings) -> bool:
     """Name a row that is in two splits; whether all logits are finite, so that they have scores."""
-    dev, test = (rows_of(predictions, split)["row_id"] for split in SCORED)
+    dev, test = (rows_of(predictions, split, "row_id")["row_id"] for split in SCORED)
     shared = int(dev.is_in(test.implode()).sum())
     findings.compare(path, "rows in both dev and test", shared, 0)
-    finite = int(predictions["logit"].is_finite().sum())
-    findings.compare(path, "finite logits", finite, predictions.height)
-    return finite == predictions.height
+    logit = _column(predictions, "logit")
+    finite = int(logit.is_finite().sum())
+    findings.compare(path, "finite logits", finite, logit.len())
+    return finite == logit.len()
 
 
 def _check_split(
@@ -248,7 +250,7 @@ def _check_split(
 
 
 def _check_domains(
-    record: RunRecord, log: CheckedLog, predictions: pl.DataFrame, findings: Findings
+    record: RunRecord, log: CheckedLog, predictions: pl.LazyFrame, findings: Findings
 ) -> None:
     """`domains.parquet`: the log's own columns, volumes, and the metrics of every domain."""
     path = record.path / DOMAINS
@@ -264,8 +266,9 @@ def _check_domains(
                 path, column.name, "another column", "that of the data folder's domains"
             )
     for split in SCORED:
-        check_volumes(stored, split, rows_of(predictions, split), path, findings)
-    for name, values in _by_domain(log, rows_of(predictions, "test"), size).items():
+        rows = rows_of(predictions, split, *SCORED_COLUMNS)
+        check_volumes(stored, split, rows, path, findings)
+    for name, values in _by_domain(log, rows, size).items():  # the last split is test
         check_column(stored, name, values, path, findings)
     findings.counts["domains"] += size
 
@@ -282,8 +285,10 @@ def _by_domain(log: CheckedLog, rows: pl.DataFrame, size: int) -> dict[str, np.n
 
 def _p_click(log: CheckedLog, split: str, rows: pl.DataFrame) -> np.ndarray | None:
     """The true click probabilities of a split, where they are known and as many as its rows."""
-    truth = None if log.truth is None else rows_of(log.truth, split)["p_click"].to_numpy()
-    return truth if truth is not None and truth.size == rows.height else None
+    if log.truth is None:
+        return None
+    truth = rows_of(log.truth, split, "p_click")["p_click"].to_numpy()
+    return truth if truth.size == rows.height else None
 
 
 def _check_choice(record: RunRecord, findings: Findings) -> None:
@@ -308,21 +313,26 @@ def _check_choice(record: RunRecord, findings: Findings) -> None:
             findings.compare(path, f"dev {name}", value, chosen[column][0])
 
 
-def _digest(predictions: pl.DataFrame) -> str:
+def _digest(predictions: pl.DataFrame | pl.LazyFrame) -> str:
     """The digest of the rows of predictions: all that is known of them, in their order."""
     digest = hashlib.sha256()
     for name in _known(predictions):
         digest.update(name.encode())
-        values = predictions[name]
+        values = _column(predictions, name)
         kind = pl.UInt8 if name == "split" else pl.Int64
         codes = values.eq("test") if name == "split" else values
-        digest.update(codes.cast(kind).to_numpy().tobytes())
+        digest.update(codes.cast(kind).to_numpy().data)
     return digest.hexdigest()
 
 
-def _known(rows: pl.DataFrame) -> list[str]:
+def _column(frame: pl.DataFrame | pl.LazyFrame, name: str) -> pl.Series:
+    return frame.lazy().select(name).collect().to_series()
+
+
+def _known(rows: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """The columns of `ROWS` that a table has; a log without users has no clusters."""
-    return [name for name in ROWS if name in rows.columns]
+    known = rows.collect_schema()
+    return [name for name in ROWS if name in known]
 
 
 def _check_rows(log: CheckedLog, digests: Mapping[Path, str], findings: Findings) -> None:
