@@ -94,8 +94,8 @@ def on_logs(args: argparse.Namespace, store: RunStore) -> int:
     elif args.dry_run:
         from benchmark.command_line.dry_run import plan_lines  # torch is slow to import
 
-        jobs, data_dir = workers_of(args) or 1, args.data_dir
-        show(plan_lines(selection_of(args), jobs, data_dir, lists_cells=args.verbose))
+        compute, jobs = compute_of(args, store), workers_of(args) or 1
+        show(plan_lines(selection_of(args), compute, jobs, args.data_dir, lists_cells=args.verbose))
     else:
         if args.download:
             from datasets.download import fetch_missing

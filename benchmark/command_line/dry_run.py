@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from benchmark.planning.cells import PlannedCell
     from benchmark.protocol import Protocol
+    from benchmark.tasks import Compute
     from datasets.spec import DatasetSpec
 
 
@@ -55,7 +56,7 @@ class StudyPart:
 
 
 def plan_lines(
-    selection: Selection, jobs: int, data_dir: Path | None, *, lists_cells: bool
+    selection: Selection, compute: Compute, jobs: int, data_dir: Path | None, *, lists_cells: bool
 ) -> list[str]:
     """All of a call, done or not, by study, and about how long it would take here.
 
@@ -68,7 +69,8 @@ def plan_lines(
     logs = {log: data_dir for log in selection.data}
     logs |= {cell[0]: logs.get(cell[0]) for part in parts for cell, _ in part.added}
     rows = {log: rows_of(log, selection, folder) for log, folder in logs.items()}
-    clock = _Clock(selection, {log: known.rows for log, known in rows.items()})
+    known = {log: of_log.rows for log, of_log in rows.items()}
+    clock = _Clock(selection, Estimates(compute), known)
     lines: list[str] = []
     for part in parts:
         lines.append(_study_line(part, clock, jobs))
@@ -148,8 +150,10 @@ def rows_of(log: str, selection: Selection, data_dir: Path | None) -> LogRows:
 class _Clock:
     """Seconds of cells and trials, nan where nobody knows."""
 
-    def __init__(self, selection: Selection, rows: Mapping[str, SplitRows | None]) -> None:
-        self.selection, self._estimates = selection, Estimates()
+    def __init__(
+        self, selection: Selection, estimates: Estimates, rows: Mapping[str, SplitRows | None]
+    ) -> None:
+        self.selection, self._estimates = selection, estimates
         self._rows = {_undrawn(log): known for log, known in rows.items()}
 
     @property

@@ -10,15 +10,18 @@ import torch
 
 from benchmark.config import Regularisers, RunConfig
 from benchmark.protocol import PAPER_PUBLIC
+from benchmark.tasks import Compute
 from benchmark.training.build import build
+from benchmark.training.compiled.step import compiled_step
 from benchmark.training.optimizers import make_optimizer
-from benchmark.training.trainer import all_batches
+from benchmark.training.trainer import Steps, all_batches
 from datasets.loader import EncodedRows, column_names
 from datasets.spec import EncodedSchema
 from models.registry import load_backbone, load_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from benchmark.config import Json
     from benchmark.protocol import Protocol
@@ -139,13 +142,18 @@ def protocol_of(batch_size: int) -> Protocol:
 
 
 def training_step(
-    model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit
+    model: CTRModel, optimizer: ProtocolAdam, split: TrainSplit, graphs: Path | None = None
 ) -> Callable[[], None]:
-    """One step as the trainer makes it: gather, forward, backward, optimiser, schedules."""
+    """One step as the trainer makes it: gather, forward, backward, optimiser, schedules.
+
+    It is compiled where there is a folder of `graphs`.
+    """
+    compute = Compute(compiles="always", graphs=graphs)
+    steps = Steps(model, optimizer, compiled_step(model, optimizer, split, 1, compute))
     batches = all_batches(model, split, torch.Generator().manual_seed(0))
 
     def step() -> None:
-        model.method.update(model, next(batches), optimizer)
+        steps.make(next(batches), is_recorded=False)
         model.method.after_step(0.5)
 
     return step

@@ -23,6 +23,7 @@ from benchmark.references.rows import FitRows
 from benchmark.tasks import Compute
 from benchmark.training.build import seen_schema
 from benchmark.training.clock import Seconds
+from benchmark.training.compiled.step import LEAST_STEPS, is_compiled
 from benchmark.training.process import set_up_torch
 from benchmark.training.trainer import TrainSplit
 from datasets.loader import EncodedRows
@@ -43,6 +44,9 @@ NUM_ROWS, NUM_SCORED = 8_192, 2_048
 MOST_STEPS, MOST_SECONDS = 5, 0.05  # of one measurement, whichever comes first
 START_SECONDS = 2.5  # of a worker, which imports torch
 RUN_SECONDS = 0.1  # of a final run, for its counts and files
+COMPILED_SHARE = (
+    0.7  # of its own time, a compiled step takes 0.3 (MAML) to 0.9 (APG): docs/speed.md
+)
 FEW_TASKS, MANY_TASKS = 20, 500  # values of a representative column, and of a partition at most
 
 
@@ -68,6 +72,12 @@ class Work:
     rows: SplitRows
     is_trial: bool
     data: PreparedData | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def most_steps(self) -> int:
+        """The steps of a training that ends by no patience."""
+        protocol = self.protocol
+        return protocol.max_epochs * math.ceil(self.rows.train / protocol.batch_size)
 
     @property
     def num_tasks(self) -> int:
@@ -148,10 +158,10 @@ class Estimates:
         if model in self._broken:
             return Pace(math.nan, math.nan)
         try:
-            key = (*model, *work.sizes)
+            key = (*model, *work.sizes, work.most_steps >= LEAST_STEPS)
             if key not in self._paces:
                 set_up_torch(self._compute)
-                self._paces[key] = _measured(work, self._rows(work))
+                self._paces[key] = _measured(work, self._rows(work), self._compute)
             return self._paces[key]
         except Exception:  # whatever a model of one's own raises: its run says it
             self._broken.add(model)
@@ -174,12 +184,14 @@ def wall_seconds(seconds: Collection[float], num_workers: int) -> float:
     return START_SECONDS + sum(seconds) / min(num_workers, max(len(seconds), 1))
 
 
-def _measured(work: Work, rows: EncodedRows) -> Pace:
+def _measured(work: Work, rows: EncodedRows, compute: Compute) -> Pace:
     if work.backbone in REFERENCES:
         return _pace_of_reference(work, rows)
     split = TrainSplit(rows, range(len(rows)), work.protocol.batch_size)
     model, optimizer = model_on(rows.schema, work.protocol, work.backbone, work.method)
     step_seconds = _seconds_of(training_step(model, optimizer, split))
+    if is_compiled(model, work.most_steps, compute):
+        step_seconds *= COMPILED_SHARE
     model.eval()
     scored = range(min(NUM_SCORED, len(rows)))
     start = Seconds.now()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import statistics
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,6 +39,7 @@ WIDTHS = ((len(AD_LOG) + 2) * PAPER_PUBLIC.embedding_dim, *PAPER_PUBLIC.hidden_d
 COMPACT_LOG = (4, 9, 12, 400, 300, *(20,) * 7)  # 12 fields, as in a generated log
 COMPACT_WIDTHS = (len(COMPACT_LOG) * COMPACT.embedding_dim, *COMPACT.hidden_dims)
 ROUNDS = 9
+COMPILED = ("plain", "adasparse", "apg", "maml")
 FEW, MANY = 12, 432  # domains: values of one column, and of a partition of the IAAC log's kind
 # Times of a plain step at batch 256. A step of MAML visits as many rows as any other.
 GOALS = {
@@ -52,23 +55,58 @@ def measure() -> list[Measurement]:
     """All figures of the training step; those at public sizes begin with their unit."""
     set_up_torch()
     figures = []
-    compact = interleaved(_compact_acts(), ROUNDS, repeats=200)
-    times = ratio(compact["plain"], compact["products"])
-    figures.append(Measurement("compact, batch 256: DNN step", f"{times:.2f} x products", "<= 3.0"))
     for batch_size, goal in ((256, 1.8), (1024, 1.5)):
         acts = _acts(batch_size)
         seconds = interleaved(acts, ROUNDS, repeats=100 * 256 // batch_size)
         figures += _figures(batch_size, goal, seconds)
+    with TemporaryDirectory(prefix="graphs_") as name:
+        return figures + _compact(Path(name)) + _compiled(Path(name))
+
+
+def _compact(graphs: Path) -> list[Measurement]:
+    """The steps at the sizes of the smaller presets, own and compiled."""
+    protocol, schema = replace(COMPACT, batch_size=256), random_schema(COMPACT_LOG, FEW)
+    acts = {"products": _products(256, list(itertools.pairwise((*COMPACT_WIDTHS, 1))))}
+    seconds = interleaved(acts | _both_ways(schema, protocol, graphs), ROUNDS, repeats=200)
+    return _figures_of_both("compact, batch 256: ", "<= 3.0", seconds)
+
+
+def _compiled(graphs: Path) -> list[Measurement]:
+    """The steps at public sizes, own and compiled."""
+    figures = []
+    for batch_size, goal in ((256, 1.8), (1024, 1.5)):
+        acts = {"products": _products(batch_size, list(itertools.pairwise((*WIDTHS, 1))))}
+        acts |= _both_ways(ad_log_schema(FEW), protocol_of(batch_size), graphs)
+        seconds = interleaved(acts, ROUNDS, repeats=100 * 256 // batch_size)
+        figures += _figures_of_both(f"batch {batch_size}: ", f"<= {goal}", seconds)
     return figures
 
 
-def _compact_acts() -> dict[str, Callable[[], None]]:
-    """The plain step at the sizes of the smaller presets, and its products."""
-    protocol = replace(COMPACT, batch_size=256)
+def _both_ways(
+    schema: EncodedSchema, protocol: Protocol, graphs: Path
+) -> dict[str, Callable[[], None]]:
+    """The steps of the methods that can be compiled, as the method makes them and compiled."""
     return {
-        "products": _products(256, list(itertools.pairwise((*COMPACT_WIDTHS, 1)))),
-        "plain": _step("plain", random_schema(COMPACT_LOG, FEW), protocol),
+        f"{way} {method}": _step(method, schema, protocol, graphs if way == "compiled" else None)
+        for method in COMPILED
+        for way in ("own", "compiled")
     }
+
+
+def _figures_of_both(label: str, goal: str, seconds: dict[str, list[float]]) -> list[Measurement]:
+    figures = []
+    for way in ("own", "compiled"):
+        times = ratio(seconds[f"{way} plain"], seconds["products"])
+        name = f"{label}{way} DNN step"
+        figures.append(Measurement(name, f"{times:.2f} x products", goal))
+    for method in COMPILED:
+        own, compiled = seconds[f"own {method}"], seconds[f"compiled {method}"]
+        shares = f"{ratio(compiled, own):.2f} x its own"
+        plain = f"{ratio(compiled, seconds['compiled plain']):.2f} x compiled plain"
+        milliseconds = f"{1e3 * statistics.median(compiled):.2f} ms"
+        name = f"{label}compiled {method} step, {FEW} domains"
+        figures.append(Measurement(name, f"{milliseconds}, {shares}, {plain}", "stated"))
+    return figures
 
 
 def _acts(batch_size: int) -> dict[str, Callable[[], None]]:
@@ -136,7 +174,9 @@ def _products(batch_size: int, maps: list[tuple[int, int]]) -> Callable[[], None
     return multiply
 
 
-def _step(method: str, schema: EncodedSchema, protocol: Protocol) -> Callable[[], None]:
+def _step(
+    method: str, schema: EncodedSchema, protocol: Protocol, graphs: Path | None = None
+) -> Callable[[], None]:
     model, optimizer = model_on(schema, protocol, "dnn", method)
     split = TrainSplit(random_rows(schema, NUM_ROWS), range(NUM_ROWS), protocol.batch_size)
-    return training_step(model, optimizer, split)
+    return training_step(model, optimizer, split, graphs)

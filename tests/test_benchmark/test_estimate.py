@@ -8,6 +8,7 @@ import pytest
 from benchmark.planning import estimate
 from benchmark.planning.cells import configure, lay_out
 from benchmark.planning.estimate import (
+    COMPILED_SHARE,
     RUN_SECONDS,
     START_SECONDS,
     Estimates,
@@ -40,7 +41,7 @@ def measured(monkeypatch):
     """The works that are measured; each has a pace of 0.001 s a row, and 0.01 s to score one."""
     works = []
 
-    def measure(work, _rows):
+    def measure(work, *_):
         works.append(work)
         return Pace(train=0.001, score=0.01)
 
@@ -114,6 +115,15 @@ def test_a_prepared_log_is_measured_on_its_own_rows(log, select, monkeypatch, me
     seconds = Estimates().seconds(work_of(config, log, is_trial=False))
 
     assert 0.0 < seconds < 600.0
+
+
+@pytest.mark.parametrize(("method", "share"), [("plain", COMPILED_SHARE), ("star", 1.0)])
+def test_compiled_steps_take_a_share_of_the_time(method, share, monkeypatch):
+    monkeypatch.setattr(estimate, "_seconds_of", lambda act: 1.0)
+    work = replace(WORK, method=method, rows=SplitRows(10**9, 1, 1))  # its steps are all that count
+    own, compiled = (Estimates(Compute(compiles=ways)) for ways in ("never", "always"))
+
+    assert compiled.seconds(work) == pytest.approx(share * own.seconds(work), rel=1e-3)
 
 
 def test_a_model_that_cannot_be_trained_has_no_time():

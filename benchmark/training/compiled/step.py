@@ -127,6 +127,24 @@ def _compare(found: list[Tensor], own: list[Tensor]) -> None:
         )
 
 
+def is_compiled(model: CTRModel, most_steps: int, compute: Compute) -> bool:
+    """True if steps of a training are to be compiled, wherever they can be traced and built.
+
+    They are not where it does not pay, and for methods with tables of domains, which native kernels
+    serve better.
+    """
+    is_asked = compute.compiles == "always" or (
+        compute.compiles == "auto" and most_steps >= LEAST_STEPS and has_compiler()
+    )
+    return (
+        is_asked
+        and compute.device == "cpu"
+        and type(model.method).update is DomainMethod.update
+        and model.embedding.sparse_gradient
+        and not domain_tables(model)
+    )
+
+
 def compiled_step(
     model: CTRModel,
     optimizer: ProtocolAdam,
@@ -134,21 +152,9 @@ def compiled_step(
     most_steps: int,
     compute: Compute,
 ) -> CompiledStep | None:
-    """The compiled step of a training of `most_steps`; None where the method's own is used.
-
-    That is so where it would not pay, where the step cannot be traced or built, and for methods
-    with tables of domains, which native kernels serve better.
-    """
-    is_asked = compute.compiles == "always" or (
-        compute.compiles == "auto" and most_steps >= LEAST_STEPS and has_compiler()
-    )
-    can_be = (
-        type(model.method).update is DomainMethod.update
-        and model.embedding.sparse_gradient
-        and not domain_tables(model)
-        and len(rows) >= rows.batch_size
-    )
-    if compute.device != "cpu" or compute.graphs is None or not (is_asked and can_be):
+    """The compiled step of a training of `most_steps`; None where the method's own is used."""
+    is_whole = len(rows) >= rows.batch_size  # a batch
+    if compute.graphs is None or not is_whole or not is_compiled(model, most_steps, compute):
         return None
     model.train()
     batch = rows.batch(torch.arange(rows.batch_size))
