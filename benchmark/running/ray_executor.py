@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Files = Mapping[str, bytes]  # by their path below the output folder
 
 DEATH = "the worker or its node died twice without an error: killed, out of memory, or lost"
+GPU_SHARE = 0.25  # of a GPU for each task there: a training of these sizes leaves most of one idle
 POLL_SECONDS = 1.0  # how often CPUs are counted anew
 
 
@@ -85,7 +86,8 @@ def run_tasks_on_ray(
             while len(running) < room and (task := source.take()):
                 if task.data.fingerprint not in logs:
                     logs[task.data.fingerprint] = send(task.data, ray.put)
-                running[run.remote(task, logs[task.data.fingerprint], do)] = task
+                on_node = run.options(num_gpus=GPU_SHARE * (task.compute.device != "cpu"))
+                running[on_node.remote(task, logs[task.data.fingerprint], do)] = task
             if not running:
                 return
             for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:

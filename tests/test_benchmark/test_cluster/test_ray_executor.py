@@ -16,7 +16,7 @@ from benchmark.protocol import COMPACT
 from benchmark.running.local import run_tasks
 from benchmark.running.ray_connection import check_cluster
 from benchmark.running.ray_executor import DEATH, run_tasks_on_ray
-from benchmark.tasks import RunTask
+from benchmark.tasks import Compute, RunTask
 from datasets import catalog
 from datasets.prepare import prepare
 from datasets.spec import PrepareOptions
@@ -34,6 +34,7 @@ class Errand:
     out: Path
     deed: str = "write"
     watched: Path | None = None
+    compute: Compute = Compute()
 
     title = property(lambda self: self.name)
 
@@ -97,9 +98,9 @@ def cluster(tmp_path_factory):
     sizes = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     cluster = Cluster()
 
-    def add(name):
+    def add(name, **more):
         folder = tmp_path_factory.mktemp(name)
-        return cluster.add_node(**sizes, temp_dir=session, env_vars=beside(folder))
+        return cluster.add_node(**sizes, **more, temp_dir=session, env_vars=beside(folder))
 
     cluster.add = add
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as session:  # paths of sockets
@@ -202,6 +203,17 @@ def test_node_that_joins_is_used(cluster, log, tmp_path):
 
     assert len(ends) == 9
     assert any(node.startswith("late") for node, _ in notes(tmp_path).values())
+
+
+@pytest.mark.slow
+def test_tasks_of_a_gpu_go_to_nodes_that_have_one(cluster, log, tmp_path):
+    node = cluster.add("gpu", num_gpus=1)  # in name only
+
+    outcomes, _ = on_ray(cluster, errands(log, tmp_path, *"abc", compute=Compute("cuda")))
+    cluster.remove_node(node)
+
+    assert {outcome.error for outcome in outcomes.values()} == {""}
+    assert {node.rstrip("0") for node, _ in notes(tmp_path).values()} == {"gpu"}
 
 
 @pytest.mark.slow
