@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from models.ctr_model import CTRModel
     from models.interfaces import TrainRows
 
+MAX_LATE = 4_096  # losses that are a tensor each
 StopReason = Literal["patience", "cap", "fit"]  # "fit": a reference, whose fit ends by itself
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,26 @@ class Training:
         self.step_cpu_seconds += spent.cpu
 
 
+@dataclass(slots=True)
+class Losses:
+    """The losses () of some steps, on their device: 600 bytes for a late one, 4 for the others."""
+
+    late: list[Tensor] = field(default_factory=list)
+    early: list[Tensor] = field(default_factory=list)  # (MAX_LATE,) each
+
+    def add(self, loss: Tensor) -> None:
+        """Keep the loss of one more step."""
+        self.late.append(loss)
+        if len(self.late) == MAX_LATE:
+            self.early.append(torch.stack(self.late))
+            self.late.clear()
+
+    def values(self) -> list[float]:
+        """All losses, in order; here the host waits for the device."""
+        values: list[float] = torch.cat([*self.early, *(loss[None] for loss in self.late)]).tolist()
+        return values
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The steps of a training: by the method itself, or compiled ones where there are some."""
@@ -146,25 +167,25 @@ def train(
     training = Training(row_order=rows.order, is_compiled=steps.compiled is not None)
     grid = protocol.evaluation_steps(rows.steps_per_epoch)
     best_weights: dict[str, Tensor] = {}
-    losses: list[Tensor] = []  # since the last evaluation, still on the device
+    losses = Losses()  # since the last evaluation
     start = Seconds.now()
     since_best = 0
     model.train()
     for batch in islice(all_batches(model, rows, generator), grid[-1]):
         training.steps += 1
-        losses.append(steps.make(batch, is_recorded=training.steps in grid))
+        losses.add(steps.make(batch, is_recorded=training.steps in grid))
         training.sample_visits += model.method.loss_rows(len(batch))
         model.method.after_step(training.steps / rows.steps_per_epoch)
         if training.steps not in grid:
             continue
-        train_loss = _mean_loss(losses, training.steps, rows.steps_per_epoch)
+        train_loss = _mean_loss(losses.values(), training.steps, rows.steps_per_epoch)
         training.add_seconds(start.passed())
         steps.optimizer.catch_up()
         dev = score_dev()
         _check_finite(dev.loss, "dev LogLoss", training.steps / rows.steps_per_epoch)
         model.train()
         _record(training, model, rows.steps_per_epoch, train_loss, dev)
-        losses.clear()
+        losses = Losses()
         start = Seconds.now()
         if not protocol.is_selectable(training.steps, rows.steps_per_epoch):
             continue
@@ -189,9 +210,8 @@ def all_batches(model: CTRModel, rows: TrainRows, generator: torch.Generator) ->
     return map(rows.batch, chain.from_iterable(epochs))
 
 
-def _mean_loss(losses: list[Tensor], steps: int, steps_per_epoch: int) -> float:
-    """The mean of the losses of the last steps, which is where the host waits for the device."""
-    values: list[float] = torch.stack(losses).tolist()
+def _mean_loss(values: list[float], steps: int, steps_per_epoch: int) -> float:
+    """The mean of the losses of the last steps."""
     for step, value in enumerate(values, start=steps - len(values) + 1):
         _check_finite(value, "loss", step / steps_per_epoch)
     return sum(values) / len(values)

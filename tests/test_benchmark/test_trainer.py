@@ -12,6 +12,7 @@ import torch
 from benchmark.config import Regularisers
 from benchmark.cost.random_log import random_schema
 from benchmark.protocol import COMPACT
+from benchmark.training import trainer
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.seeding import generator, initialise
 from benchmark.training.trainer import DevScores, NonFiniteLossError, Steps, TrainSplit, train
@@ -214,6 +215,19 @@ def test_every_order_of_the_rows_is_equally_likely():
     chi_square = sum((orders[order] - 100) ** 2 / 100 for order in permutations(range(4)))
     assert sum(orders.values()) == 2_400
     assert chi_square < 49.7  # the 99.9th percentile at 23 degrees of freedom
+
+
+def test_losses_of_long_trainings_are_few_tensors_and_the_same_history(monkeypatch):
+    history = run(make_model())[0].history
+    monkeypatch.setattr(trainer, "MAX_LATE", 2)
+    losses = trainer.Losses()
+
+    for value in range(7):
+        losses.add(torch.tensor(float(value)))
+
+    assert losses.values() == [float(value) for value in range(7)]
+    assert [len(losses.early), len(losses.late)] == [3, 1]
+    assert str(run(make_model())[0].history) == str(history)  # nan is nan
 
 
 def test_a_dev_loss_that_is_not_finite_stops_the_run():
