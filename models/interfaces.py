@@ -261,7 +261,10 @@ class DomainMethod(nn.Module):
         return None
 
     def after_step(self, progress: float) -> None:
-        """Advance schedules; `progress` is optimiser steps done / steps of one epoch."""
+        """Advance schedules; `progress` is optimiser steps done / steps of one epoch.
+
+        Values that change live in buffers: a compiled step follows no other number.
+        """
 
     @property
     def schedule_epochs(self) -> float:
