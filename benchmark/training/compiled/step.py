@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # To build a graph takes 10 to 26 CPU seconds, and a step saves 0.5 ms (plain DNN) to 4 ms (MAML).
 # The seeds, draws and most trials of a cell share one.
 LEAST_STEPS = 5_000
-TOLERANCE = 1e-2  # of losses and gradients; one gate of AdaSparse may open or shut by rounding
+TOLERANCE = 1e-2  # of losses and first moments, which rounding moves by less than 1e-5
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,8 @@ class CompiledStep:
         """
         found, moved = self._on_copies(batch)
         loss = self._model.method.update(self._model, batch, self._optimizer)
-        _compare([found, *_moments(moved)], [loss, *_moments(self._state)])
+        _compare([found], [loss])
+        _compare(_moments(moved), _moments(self._state))
         return loss
 
     def _on_copies(self, batch: Batch) -> tuple[Tensor, DenseState]:
