@@ -65,6 +65,7 @@ def test_lengths_beyond_int32_give_numbers_within_and_hold_their_square_root(n: 
     assert 0 <= numbers.min() < n // 1_000 < n - n // 1_000 < numbers.max() < n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 4, 5, 6])
 def test_every_order_of_few_rows_is_equally_frequent(n: int) -> None:
     orders = orders_of(n)
@@ -94,6 +95,7 @@ def test_either_of_two_rows_comes_first_as_often(orders, i: int, j: int) -> None
     assert stats.binomtest(int(first.sum()), NUM_KEYS).pvalue > LIKELY
 
 
+@pytest.mark.slow
 def test_odd_permutations_are_as_frequent_as_even_ones() -> None:
     orders = orders_of(9)  # of 3 x 4 numbers; by 3 x 3 all would be even
 
@@ -102,6 +104,7 @@ def test_odd_permutations_are_as_frequent_as_even_ones() -> None:
     assert stats.binomtest(int((inversions % 2).sum()), NUM_KEYS).pvalue > LIKELY
 
 
+@pytest.mark.slow
 def test_pairs_show_that_four_rounds_are_too_few() -> None:
     assert p_of_pairs(orders_of(30, rounds=4), 0, 6) < LIKELY
 

@@ -272,7 +272,7 @@ def test_command_has_the_flags_of_the_call() -> None:
     assert line == (
         "python run_all.py --preset smoke --data 'my log.toml' --backbones dnn dcnv2 --methods"
         " plain mine --plugin mine.py --tuned found/tuning --seeds 3 --embedding-optimizer sparse"
-        " --device cpu --only main cost --out DIR"
+        " --device cpu --compile auto --only main cost --out DIR"
     )
 
 
