@@ -129,6 +129,17 @@ class DomainTransform(nn.Module):
         raise NotImplementedError
 
 
+class DomainTower(nn.Module):
+    """A stack of layers R^in -> R^last, the deep tower of a backbone, that may depend on domains.
+
+    The last width is that of the last hidden layer of the protocol.
+    """
+
+    def forward(self, h: Tensor, context: DomainContext) -> Tensor:
+        """Map (B, in) to (B, N_last)."""
+        raise NotImplementedError
+
+
 class AffineLinear(DomainLinear):
     """One affine map for every domain."""
 
@@ -139,17 +150,21 @@ class AffineLinear(DomainLinear):
         self.activation = activation
 
     def initialise(self, generator: torch.Generator) -> None:
-        """He-uniform weights under relu, else Xavier-uniform; zero bias."""
-        weight = self.affine.weight
-        if self.activation == "relu":
-            nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
-        else:
-            nn.init.xavier_uniform_(weight, generator=generator)
+        """Weights as `draw_weight` draws them; zero bias."""
+        draw_weight(self.affine.weight, self.activation, generator)
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, h: Tensor, context: DomainContext) -> Tensor:
         mapped: Tensor = self.affine(h)
         return mapped
+
+
+def draw_weight(weight: Tensor, activation: Activation | None, generator: torch.Generator) -> None:
+    """Fill a matrix (out, in) He-uniform if relu follows it, else Xavier-uniform."""
+    if activation == "relu":
+        nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+    else:
+        nn.init.xavier_uniform_(weight, generator=generator)
 
 
 class Optimizer(Protocol):
@@ -232,15 +247,23 @@ class DomainMethod(nn.Module):
         super().__init__()
         self.shape = shape
 
-    def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
-        """The affine map for one place of the backbone."""
+    def linear(self, n_in: int, n_out: int, role: Role, index: int) -> DomainLinear:
+        """The affine map for one place of the backbone: number `index` of its role, from 0 on."""
         return AffineLinear(n_in, n_out, self.shape.activation if role == "hidden" else None)
 
-    def transform(self, n: int, place: Place) -> DomainTransform | None:
+    def transform(self, n: int, place: Place, index: int) -> DomainTransform | None:
         """A map for one place of the backbone.
 
         `input` is x_0, once and before any branches; `tower` what the deep tower reads, after the
-        branches; `hidden` every hidden output.
+        branches; `hidden` the output of hidden layer number `index`, from 0 on.
+        """
+        return None
+
+    def tower(self, n_in: int) -> DomainTower | None:
+        """A deep tower of the method's own; None for the ordinary stack.
+
+        The ordinary one is of `linear("hidden")` and `transform`s, which the backbone then does not
+        ask for; it asks for those of its other parts and for the logit's map as ever.
         """
         return None
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from models.backbones.dcnv2 import DCNv2, FullCross, LowRankCross, MixtureCross
 from models.backbones.dnn import DNN
 from models.interfaces import AffineLinear, DomainContext, DomainTransform
-from models.layers.tower import Unchanged
+from models.layers.tower import Tower, Unchanged
 from models.methods.adasparse import AdaSparse, PrunedLayer, Pruner
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def compile_domain(model: CTRModel, e_d: Tensor) -> CompactNetwork:
             f" {tuple(e_d.shape)}"
         )
     widths = (shape.n_input, *shape.hidden_dims)
-    transforms = (source.inputs[0], *source.tower.transforms)
+    transforms = (source.inputs[0], *_tower(source).transforms)
     kept = [_kept(transform, n, e_d) for transform, n in zip(transforms, widths, strict=True)]
     backbone = _narrow(source, kept)
     _affine(backbone.logit).bias.add_(model.base_logit)
@@ -194,9 +194,9 @@ class _KeptInput(DomainTransform):
 
 def _narrow(source: DNN | DCNv2, kept: list[_Kept]) -> DNN | DCNv2:
     """A copy of a backbone that has these neurons only, in x_0 and in the hidden layers."""
-    pruners = (*source.inputs, *source.tower.transforms)
+    pruners = (*source.inputs, *_tower(source).transforms)
     backbone = copy.deepcopy(source, {id(pruner): Unchanged() for pruner in pruners})
-    n_input = _affine(source.tower.layers[0]).in_features
+    n_input = _affine(_tower(source).layers[0]).in_features
     x_0 = below = kept[0]
     if isinstance(source.inputs[0], Pruner):
         factor = x_0.factor if isinstance(backbone, DCNv2) else None  # cross layers read x_0 itself
@@ -206,7 +206,7 @@ def _narrow(source: DNN | DCNv2, kept: list[_Kept]) -> DNN | DCNv2:
         for layer in backbone.cross:
             _narrow_cross(layer, x_0)
     for i, above in enumerate(kept[1:]):
-        _narrow_affine(backbone.tower.layers[i], above.indices, below)
+        _narrow_affine(_tower(backbone).layers[i], above.indices, below)
         below = above
     if isinstance(backbone, DCNv2) and backbone.is_parallel:  # the logit reads [x_Lc ; h]
         indices = torch.cat([x_0.indices, n_input + below.indices])
@@ -228,6 +228,11 @@ def _narrow_affine(layer: nn.Module, outputs: Tensor | slice, inputs: _Kept) -> 
     weight = affine.weight[outputs][:, inputs.indices] * inputs.factor  # (out, in)
     affine.weight, affine.bias = nn.Parameter(weight), nn.Parameter(affine.bias[outputs])
     affine.out_features, affine.in_features = weight.shape
+
+
+def _tower(backbone: DNN | DCNv2) -> Tower:
+    assert isinstance(backbone.tower, Tower)  # AdaSparse makes no other
+    return backbone.tower
 
 
 def _affine(layer: nn.Module) -> nn.Linear:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.config_values import check_at_least, check_choices, check_values
 from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry, Choice, Range, tuned
-from models.layers.tower import Tower, optional_modules
+from models.layers.tower import make_tower, optional_modules
 
 if TYPE_CHECKING:
     from models.interfaces import DomainContext, DomainLinear, DomainMethod, ModelShape
@@ -156,14 +156,15 @@ class DCNv2(Backbone):
 
     def __init__(self, config: DCNv2Config, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
-        self.inputs = optional_modules([method.transform(shape.n_input, "input")])
+        self.inputs = optional_modules([method.transform(shape.n_input, "input", 0)])
         self.cross = nn.ModuleList(
-            _cross_layer(config, shape.n_input, method) for _ in range(config.num_cross_layers)
+            _cross_layer(config, shape.n_input, method, index)
+            for index in range(config.num_cross_layers)
         )
-        self.tower = Tower(shape.n_input, shape, method)
+        self.tower = make_tower(shape.n_input, shape, method)
         self.is_parallel = config.structure == "parallel"
         n_last = shape.hidden_dims[-1] + (shape.n_input if self.is_parallel else 0)
-        self.logit = method.linear(n_last, 1, "logit")
+        self.logit = method.linear(n_last, 1, "logit", 0)
 
     def forward(self, context: DomainContext) -> Tensor:
         x_0 = self.inputs[0](context.x_0, context)  # (B, d)
@@ -176,9 +177,9 @@ class DCNv2(Backbone):
         return self.logit(h, context).squeeze(1)  # (B, 1) -> (B,)
 
 
-def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod) -> nn.Module:
+def _cross_layer(config: DCNv2Config, n: int, method: DomainMethod, index: int) -> nn.Module:
     if config.cross == "full":
-        return FullCross(method.linear(n, n, "cross"))
+        return FullCross(method.linear(n, n, "cross", index))
     if config.cross == "lowrank":
         return LowRankCross(n, config.rank_for(n))
     return MixtureCross(n, config.rank_for(n), config.num_experts)

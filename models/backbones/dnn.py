@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry
-from models.layers.tower import Tower, optional_modules
+from models.layers.tower import make_tower, optional_modules
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,9 +33,9 @@ class DNN(Backbone):
 
     def __init__(self, config: DNNConfig, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
-        self.inputs = optional_modules([method.transform(shape.n_input, "input")])
-        self.tower = Tower(shape.n_input, shape, method)
-        self.logit = method.linear(shape.hidden_dims[-1], 1, "logit")
+        self.inputs = optional_modules([method.transform(shape.n_input, "input", 0)])
+        self.tower = make_tower(shape.n_input, shape, method)
+        self.logit = method.linear(shape.hidden_dims[-1], 1, "logit", 0)
 
     def forward(self, context: DomainContext) -> Tensor:
         h = self.inputs[0](context.x_0, context)  # (B, d)

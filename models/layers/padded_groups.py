@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from models.layers.grouping import RowGroups
+from models.layers.grouping import RowGroups, group_rows
+from models.layers.static_shapes import has_static_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,11 @@ class PaddedGroups(RowGroups):
     def without(self, number: int, values: Tensor) -> Tensor:
         """Values of ids (U, N) with zeros for this id, in place."""
         return values.masked_fill_((self.ids == number).unsqueeze(1), 0.0)
+
+
+def grouped(ids: Tensor, num_ids: int) -> RowGroups:
+    """Group the rows of a batch by their id (B,), of `num_ids`, in shapes that fit its device."""
+    return padded_groups(ids, num_ids) if has_static_shapes(ids) else group_rows(ids)
 
 
 def padded_groups(ids: Tensor, num_ids: int) -> PaddedGroups:

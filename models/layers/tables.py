@@ -69,7 +69,7 @@ class RowTable(nn.Module):
 
 
 class DomainTable(RowTable):
-    """Values of one shape for every task id; all rows start equal.
+    """Values of one shape for every task id; all rows start equal, unless their owner fills them.
 
     The row of the values unseen in train has no gradient and keeps its start. Look each id up once
     a step. A layer that reads `weight` itself first announces the ids and gives the gradient.
@@ -77,16 +77,36 @@ class DomainTable(RowTable):
 
     UNSEEN = 0
 
-    def __init__(self, shape: ModelShape, values: tuple[int, ...], start: float) -> None:
-        """Make one row per task of `shape`, each of the shape `values` and filled with `start`."""
+    def __init__(self, shape: ModelShape, values: tuple[int, ...], start: float | None) -> None:
+        """Make one row per task of `shape`, each of the shape `values` and filled with `start`.
+
+        With None the layer that owns the table fills it.
+        """
         super().__init__(shape.num_tasks, math.prod(values), sparse_gradient=shape.sparse_gradient)
         self.values = values
         self.start = start
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """The start value everywhere."""
-        self.weight.fill_(self.start)
+        """The start value everywhere, if there is one."""
+        if self.start is not None:
+            self.weight.fill_(self.start)
+
+    @torch.no_grad()
+    def fill(self, values: Tensor) -> None:
+        """The same values, of the shape of one row, for every task."""
+        self.weight.copy_(values.flatten().expand_as(self.weight))
+
+    @torch.no_grad()
+    def fill_unseen(self, rows: Tensor) -> None:
+        """Make the row of unseen values the mean of the others, weighted by `rows` (D,) of each.
+
+        It stays as it is where no task has rows.
+        """
+        share = rows.to(self.weight) * (torch.arange(len(rows), device=rows.device) != self.UNSEEN)
+        total = share.sum()
+        if total > 0:
+            self.weight[self.UNSEEN] = (share / total) @ self.weight
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of these different ids: (U,) -> (U, *values)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.interfaces import DomainTransform
+from models.interfaces import DomainTower, DomainTransform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.interfaces import DomainContext, DomainMethod, ModelShape
 
 
-class Tower(nn.Module):
+class Tower(DomainTower):
     """The method's transform of the input, then hidden layers.
 
     A hidden layer is an affine map, the activation, the method's transform and dropout.
@@ -25,13 +25,14 @@ class Tower(nn.Module):
 
     def __init__(self, n_in: int, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
-        self.inputs = optional_modules([method.transform(n_in, "tower")])
+        self.inputs = optional_modules([method.transform(n_in, "tower", 0)])
         widths = (n_in, *shape.hidden_dims)
         self.layers = nn.ModuleList(
-            method.linear(low, high, "hidden") for low, high in pairwise(widths)
+            method.linear(low, high, "hidden", index)
+            for index, (low, high) in enumerate(pairwise(widths))
         )
         self.transforms = optional_modules(
-            [method.transform(n, "hidden") for n in shape.hidden_dims]
+            [method.transform(n, "hidden", index) for index, n in enumerate(shape.hidden_dims)]
         )
         self.activation = torch.tanh if shape.activation == "tanh" else torch.relu
         self.dropout = shape.dropout
@@ -44,6 +45,12 @@ class Tower(nn.Module):
             if self.dropout:
                 h = functional.dropout(h, self.dropout, self.training)
         return h
+
+
+def make_tower(n_in: int, shape: ModelShape, method: DomainMethod) -> DomainTower:
+    """The deep tower of a backbone, which reads `n_in` values: the method's own, if it has one."""
+    own = method.tower(n_in)
+    return Tower(n_in, shape, method) if own is None else own
 
 
 class Unchanged(DomainTransform):

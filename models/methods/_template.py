@@ -70,7 +70,7 @@ class GatedHidden(DomainMethod):
         super().__init__(shape)
         self.config = config
 
-    def transform(self, n: int, place: Place) -> DomainGate | None:
+    def transform(self, n: int, place: Place, index: int) -> DomainGate | None:
         """Make the layer that the backbone puts in this place; it asks once for each."""
         return (
             DomainGate(n, self.shape.n_domain, self.config.strength) if place == "hidden" else None

@@ -404,7 +404,7 @@ class AdaSparse(DomainMethod):
         self._pruners: dict[str, Pruner] = {}  # the backbone owns them
         self._num_hidden = 0
 
-    def transform(self, n: int, place: Place) -> DomainTransform | None:
+    def transform(self, n: int, place: Place, index: int) -> DomainTransform | None:
         if place == "tower" or (place == "input" and not self.config.prune_input):
             return None
         self._num_hidden += place == "hidden"

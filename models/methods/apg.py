@@ -284,9 +284,9 @@ class Apg(DomainMethod):
         self.config = config
         self.conditions = OfLastIds(distinct_conditions)
 
-    def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
+    def linear(self, n_in: int, n_out: int, role: Role, index: int) -> DomainLinear:
         if role == "logit" or (role == "cross" and not self.config.apg_cross):
-            return super().linear(n_in, n_out, role)
+            return super().linear(n_in, n_out, role, index)
         return ApgLinear(
             n_in,
             n_out,

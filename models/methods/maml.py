@@ -360,8 +360,8 @@ class Maml(DomainMethod):
         self._sampled: TrainRows | None = None
         self._sampler: TaskSampler | None = None
 
-    def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
-        layer = super().linear(n_in, n_out, role)
+    def linear(self, n_in: int, n_out: int, role: Role, index: int) -> DomainLinear:
+        layer = super().linear(n_in, n_out, role, index)
         if role != "cross":
             self._head[role] = layer
         return layer

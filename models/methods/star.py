@@ -32,9 +32,8 @@ from models.interfaces import (
     tuned,
 )
 from models.layers.factors import map_by_factors
-from models.layers.grouping import OfLastIds, group_rows
-from models.layers.padded_groups import padded_groups
-from models.layers.static_shapes import has_static_shapes
+from models.layers.grouping import OfLastIds
+from models.layers.padded_groups import grouped
 from models.layers.tables import DomainTable
 
 if TYPE_CHECKING:
@@ -304,13 +303,6 @@ class AuxiliaryLogit(AffineLinear):
         nn.init.zeros_(self.affine.bias)
 
 
-def grouped(task_id: Tensor, num_tasks: int) -> RowGroups:
-    """The rows of a batch by task."""
-    if has_static_shapes(task_id):
-        return padded_groups(task_id, num_tasks)
-    return group_rows(task_id)
-
-
 class Star(DomainMethod):
     """Star-topology layers, partitioned normalisation, and an auxiliary network.
 
@@ -331,7 +323,7 @@ class Star(DomainMethod):
     def __init__(self, config: StarConfig, shape: ModelShape) -> None:
         super().__init__(shape)
         self.config = config
-        self.groups: LastGroups = OfLastIds(partial(grouped, num_tasks=shape.num_tasks))
+        self.groups: LastGroups = OfLastIds(partial(grouped, num_ids=shape.num_tasks))
         n_in = shape.n_input if config.auxiliary_input == "all" else shape.n_domain
         self.auxiliary_hidden = AffineLinear(n_in, config.auxiliary_hidden, shape.activation)
         self.auxiliary_out = AuxiliaryLogit(config.auxiliary_hidden, 1, None)
@@ -339,9 +331,9 @@ class Star(DomainMethod):
         self._layers: list[StarLinear] = []  # the backbone owns them
         self._norms: list[PartitionedNorm] = []  # likewise
 
-    def linear(self, n_in: int, n_out: int, role: Role) -> DomainLinear:
+    def linear(self, n_in: int, n_out: int, role: Role, index: int) -> DomainLinear:
         if role == "cross" and not self.config.star_cross:
-            return super().linear(n_in, n_out, role)
+            return super().linear(n_in, n_out, role, index)
         layer = StarLinear(
             n_in,
             n_out,
@@ -353,7 +345,7 @@ class Star(DomainMethod):
         self._layers.append(layer)
         return layer
 
-    def transform(self, n: int, place: Place) -> DomainTransform | None:
+    def transform(self, n: int, place: Place, index: int) -> DomainTransform | None:
         if place != self.config.norm_place or not self.config.partitioned_norm:
             return None
         norm = PartitionedNorm(n, self.shape, self.config, self.groups)

@@ -43,7 +43,7 @@ class Noisy(DomainMethod):
     def __init__(self, config, shape):
         super().__init__(shape)
 
-    def transform(self, n, place):
+    def transform(self, n, place, index):
         return Noise() if place == "hidden" else None
 
 

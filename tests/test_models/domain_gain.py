@@ -49,7 +49,7 @@ class DomainGain(DomainMethod):
         self.config = config
         self._gains = []
 
-    def transform(self, n, place):
+    def transform(self, n, place, index):
         if place != "hidden":
             return None
         self._gains.append(Gain(n, self.shape.n_domain))

@@ -27,7 +27,7 @@ def make_layer(n_in=9, n_out=6, *, activation="tanh", condition="e_d", **options
         sparse_gradient=False,
     )
     config = ApgConfig(condition=condition, **options)
-    layer = Apg(config, shape).linear(n_in, n_out, "hidden").double()
+    layer = Apg(config, shape).linear(n_in, n_out, "hidden", 0).double()
     generator = torch.Generator().manual_seed(3)
     for module in (part for part in layer.modules() if hasattr(part, "initialise")):
         module.initialise(generator)

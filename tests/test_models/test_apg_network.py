@@ -94,8 +94,8 @@ def test_condition_is_by_default_what_the_pruner_of_adasparse_reads(make_model, 
     n_domain = 0 if is_blind else 16
     shape = replace(apg.method.shape, n_domain=n_domain)
 
-    layer = Apg(ApgConfig(), shape).linear(12, 10, "hidden")
-    pruner = AdaSparse(AdaSparseConfig(), shape).transform(12, "hidden")
+    layer = Apg(ApgConfig(), shape).linear(12, 10, "hidden", 0)
+    pruner = AdaSparse(AdaSparseConfig(), shape).transform(12, "hidden", 0)
 
     assert layer.generator.weight.shape[1] == 12 + n_domain  # of a blind control h alone
     blocks = (pruner.weight_domain, pruner.weight_layer)

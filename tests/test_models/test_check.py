@@ -68,7 +68,7 @@ class OnHidden(Faulty):
         super().__init__(config, shape)
         self._layers = []
 
-    def transform(self, n, place):
+    def transform(self, n, place, index):
         if place != "hidden":
             return None
         self._layers.append(self.layer(n, self.shape))
@@ -183,8 +183,8 @@ class OwnedLayers(Faulty):
         super().__init__(config, shape)
         self.layers = nn.ModuleList()
 
-    def linear(self, n_in, n_out, role):
-        self.layers.append(super().linear(n_in, n_out, role))
+    def linear(self, n_in, n_out, role, index):
+        self.layers.append(super().linear(n_in, n_out, role, index))
         return self.layers[-1]
 
 
@@ -416,7 +416,7 @@ class HiddenCounter(DomainTransform):
 
 
 class CountedPasses(Faulty):
-    def transform(self, n, place):
+    def transform(self, n, place, index):
         return HiddenCounter() if place == "input" else None
 
 
@@ -546,8 +546,8 @@ class AsksTheHost(OnHidden):
 
     act = None
 
-    def transform(self, n, place):
-        layer = super().transform(n, place)
+    def transform(self, n, place, index):
+        layer = super().transform(n, place, index)
         if layer is not None:
             layer.forward = lambda h, context: (type(self).act(context.task_id, h), h)[1]
         return layer

@@ -30,9 +30,9 @@ class Squeezed(DomainMethod):
     def __init__(self, config, shape):
         super().__init__(shape)
 
-    def linear(self, n_in, n_out, role):
+    def linear(self, n_in, n_out, role, index):
         if role != "hidden":
-            return super().linear(n_in, n_out, role)
+            return super().linear(n_in, n_out, role, index)
         return SqueezedLinear(n_in, n_out, self.shape.activation)
 
 

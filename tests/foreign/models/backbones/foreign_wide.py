@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.facts import Facts
 from models.interfaces import Backbone, BackboneEntry, DomainContext, DomainMethod, ModelShape
-from models.layers.tower import Tower, optional_modules
+from models.layers.tower import make_tower, optional_modules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Wide(Backbone):
 
     def __init__(self, shape: ModelShape, method: DomainMethod) -> None:
         super().__init__()
-        self.inputs = optional_modules([method.transform(shape.n_input, "input")])
-        self.tower = Tower(shape.n_input, shape, method)
-        self.logit = method.linear(shape.n_input + shape.hidden_dims[-1], 1, "logit")
+        self.inputs = optional_modules([method.transform(shape.n_input, "input", 0)])
+        self.tower = make_tower(shape.n_input, shape, method)
+        self.logit = method.linear(shape.n_input + shape.hidden_dims[-1], 1, "logit", 0)
 
     def forward(self, context: DomainContext) -> Tensor:
         x = self.inputs[0](context.x_0, context)

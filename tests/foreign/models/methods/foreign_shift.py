@@ -68,7 +68,7 @@ class ForeignShift(DomainMethod):
         super().__init__(shape)
         self.config = config
 
-    def transform(self, n: int, place: str) -> Shift | None:
+    def transform(self, n: int, place: str, index: int) -> Shift | None:
         return Shift(n, self.shape.n_domain, self.config.scale) if place == "hidden" else None
 
 
