@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from benchmark.planning.selection import Selection
@@ -107,13 +107,15 @@ def on_logs(args: argparse.Namespace, store: RunStore) -> int:
 
 
 def selection_of(args: argparse.Namespace) -> Selection:
-    """The selection that the flags make."""
+    """The selection that the flags make; groups of methods are their members from here on."""
     from benchmark.command_line.arguments import call_of
     from benchmark.planning.selection import Selection
     from benchmark.planning.studies import studies_named
     from benchmark.protocol import PRESETS
     from benchmark.store.focus import check_focus
+    from models.registry import methods_named
 
+    args = argparse.Namespace(**{**vars(args), "methods": methods_named(args.methods)})
     if args.focus is not None:
         check_focus(args.focus, product(args.backbones, args.methods))
     preset = PRESETS[args.preset]

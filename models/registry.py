@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["backbones", "methods"]
 CONSTANTS: dict[Kind, str] = {"backbones": "BACKBONE", "methods": "METHOD"}
+GROUPS = ("paper", "all")  # words for several methods: those of the paper's Table 1, and every one
 PLUGINS_VARIABLE = "CTR_PLUGINS"  # JSON: {kind: {name: path}}
 ALLOWED_NAMES = "letters, digits and underscores, a letter first"
 
@@ -39,6 +40,21 @@ class PluginError(ValueError):
 def available(kind: Kind) -> tuple[str, ...]:
     """Names of all backbones or methods, sorted; imports none of them."""
     return tuple(sorted({*_built_in(kind), *plugins()[kind]}))
+
+
+def methods_named(words: Iterable[str]) -> list[str]:
+    """The methods of these words, names and groups of methods, each once.
+
+    Raises:
+        ValueError: there is no method of such a name.
+        PluginError: the file of one cannot be used.
+    """
+    names = available("methods")
+    groups = {
+        "paper": [name for name in names if load_method(name).facts.in_table_1],
+        "all": [*names],
+    }
+    return [*dict.fromkeys(name for word in words for name in groups.get(word, [word]))]
 
 
 def load_backbone(name: str, file: Path | None = None) -> BackboneEntry:
@@ -74,7 +90,7 @@ def use_plugins(paths: Iterable[Path]) -> None:
         module = import_file(path)
         kind = kind_of(module, path)
         check_constant(module, kind)
-        taken = sorted({*_built_in(kind), *found[kind]})
+        taken = [*sorted({*_built_in(kind), *found[kind]}), *GROUPS]
         if path.stem in taken:
             raise PluginError(
                 f"{path}: there is a {kind.removesuffix('s')} {path.stem!r} already; taken are"

@@ -15,7 +15,7 @@ from benchmark.protocol import DEFAULT_PRESET, PRESETS
 from benchmark.store.environment import ROOT
 from benchmark.tasks import Compiles, EpochOrder
 from datasets.command_line import Parser, at_least
-from models.registry import PluginError, available, use_plugins
+from models.registry import GROUPS, PluginError, available, plugins, use_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,16 +176,25 @@ def _add_selection(parser: Parser) -> None:
         metavar="N",
         help="rows of a generated log (default: the preset's)",
     )
-    for kind in ("backbones", "methods"):
-        names = sorted(available(kind), key=lambda name: name != "dnn")  # the first is ablated
-        group.add_argument(
-            f"--{kind}",
-            action=Words,
-            allowed=names,
-            default=names,
-            metavar=kind[:-1].upper(),
-            help=f"{', '.join(names)} (default: all)",
-        )
+    backbones = sorted(available("backbones"), key=lambda name: name != "dnn")
+    group.add_argument(
+        "--backbones",
+        action=Words,
+        allowed=backbones,
+        default=backbones,
+        metavar="BACKBONE",
+        help=f"{', '.join(backbones)} (default: all; the first is ablated)",
+    )
+    methods = available("methods")
+    group.add_argument(
+        "--methods",
+        action=Words,
+        allowed=[*methods, *GROUPS],
+        default=["paper", *plugins()["methods"]],
+        metavar="METHOD",
+        help=f"{', '.join(methods)}; or paper, those of the AdaSparse paper's Table 1, or all of"
+        " them (default: paper, and those of --plugin)",
+    )
     _add_plugin(group)
     _add_budget(group)
 

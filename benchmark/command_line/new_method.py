@@ -8,7 +8,7 @@ from shlex import quote
 import models
 from benchmark.config import REFERENCE, ConfigError
 from benchmark.store.environment import ROOT, own_program
-from models.registry import ALLOWED_NAMES, available, is_plugin_name
+from models.registry import ALLOWED_NAMES, GROUPS, available, is_plugin_name
 
 TEMPLATE = Path(models.__file__).parent / "methods" / "_template.py"
 
@@ -19,7 +19,7 @@ def write_method(name: str, folder: Path) -> list[str]:
     Raises:
         ConfigError: the name is not allowed or taken, or the file exists.
     """
-    taken = sorted({*available("methods"), *available("backbones"), REFERENCE})
+    taken = [*sorted({*available("methods"), *available("backbones"), REFERENCE}), *GROUPS]
     if not is_plugin_name(name):
         raise ConfigError(f"--new-method: {name!r} is no name; allowed are {ALLOWED_NAMES}")
     if name in taken:

@@ -19,7 +19,13 @@ from benchmark.planning.studies import STUDIES, Change
 from benchmark.running.grid import prepare_log
 from benchmark.store import environment
 from datasets import prepare
-from models.registry import available, load_backbone, load_method
+from models.registry import (
+    available,
+    load_backbone,
+    load_method,
+    methods_named,
+    use_plugins,
+)
 from reports import build
 from reports.build import load_figures
 from run_all import selection_of
@@ -313,6 +319,17 @@ def test_names_have_commas_or_blanks_between(flag):
     found = [getattr(parse([f"--{flag}", *way]), flag) for way in ways]
 
     assert found == [[one, other]] * 3
+
+
+def test_default_are_the_methods_of_the_paper_and_plug_ins(tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text((ROOT / "models" / "methods" / "_template.py").read_text())
+
+    alone, beside = parse([]).methods, parse(["--plugin", str(plugin)]).methods
+    use_plugins([])
+
+    assert (alone, beside) == (["paper"], ["paper", "mine"])
+    assert selection_of(parse(["--methods", "paper"])).call["--methods"] == methods_named(["paper"])
 
 
 def test_a_file_whose_name_has_a_comma_is_one_name(tmp_path):

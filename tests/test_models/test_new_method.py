@@ -52,7 +52,7 @@ def test_file_that_exists_is_kept(front_door, folder):
     assert "mine.py exists and is kept" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["star", "dnn", "reference"])
+@pytest.mark.parametrize("name", ["star", "dnn", "reference", "paper"])
 def test_name_that_is_taken_is_refused(front_door, folder, name):
     done = front_door("--new-method", name)
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from models import registry
-from models.registry import PluginError, available, load_backbone, load_method, use_plugins
+from models.registry import (
+    PluginError,
+    available,
+    load_backbone,
+    load_method,
+    methods_named,
+    use_plugins,
+)
 
 HERE = Path(__file__).resolve().parent
 METHOD = """\
@@ -52,6 +59,15 @@ def test_unknown_name_lists_what_exists(load, kind):
 
     with pytest.raises(ValueError, match=f"Unknown {kind} 'no_such'. Available: {names}. A new"):
         load("no_such")
+
+
+def test_groups_of_methods_are_words_for_their_members(write):
+    use_plugins([write("mine.py")])
+    paper = ["adasparse", "apg", "maml", "plain", "star"]
+
+    assert methods_named(["paper"]) == paper
+    assert methods_named(["star", "paper", "mine"]) == ["star", *paper[:-1], "mine"]
+    assert methods_named(["all", "plain"]) == [*available("methods")]
 
 
 def test_plugins_are_listed_and_loaded_beside_the_others(write):
