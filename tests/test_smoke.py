@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.store.plan import read_plan
 from benchmark.store.records import RunStore
-from models.registry import methods_named
+from models.registry import available, methods_named
 from reports.verify import verify
 
 BACKBONES = available("backbones")
