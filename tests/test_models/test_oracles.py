@@ -1,20 +1,16 @@
 """Whole forward passes, from codes to logits, against the equations in float64 numpy.
 
-The oracles share no code with the models: they read parameters by name from the `state_dict` and
-follow the papers in the row convention h W, with W_p as one matrix over [e_d ; h].
+The oracle of AdaSparse has W_p as one matrix over [e_d ; h], in the row convention h W.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate, product
-
 import numpy as np
 import pytest
 import torch
+from tests.test_models.numpy_oracle import NETS, NUM_HIDDEN, Oracle, backbone_of, sigmoid
 
-NUM_CROSS, NUM_HIDDEN, BETA, EPSILON = 3, 3, 2.0, 0.25
-CROSS = tuple(product(("full", "lowrank", "moe"), ("parallel", "stacked")))
-NETS = ("dnn", *("-".join(cross) for cross in CROSS))
+BETA, EPSILON = 2.0, 0.25
 FORMS = ("binarization", "scaling", "fusion")
 PROGRESS, RAMP = 0.5, 0.6  # of an epoch
 ALPHA = 0.1 + (5.0 - 0.1) * PROGRESS / RAMP
@@ -23,44 +19,19 @@ every_net = pytest.mark.parametrize("net", NETS)
 every_form = pytest.mark.parametrize("form", FORMS)
 
 
-def sigmoid(values):
-    return 1.0 / (1.0 + np.exp(-values))
+class AdaSparseOracle(Oracle):
+    """With the pruners of AdaSparse."""
 
-
-def softmax(values):
-    powers = np.exp(values)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-class Oracle:
-    """A DNN or DCNv2, with AdaSparse or plain, on the parameters of a model."""
-
-    def __init__(self, model, schema, net, *, form=None, activation="tanh"):
-        self.p = {name: values.numpy() for name, values in model.state_dict().items()}
-        self.schema, self.net, self.form = schema, net, form
-        self.act = np.tanh if activation == "tanh" else lambda values: np.maximum(values, 0.0)
+    def __init__(self, model, schema, net, form):
+        super().__init__(model, schema, net)
+        self.form = form
         self.gates, self.factors = [], []  # by pruned layer
 
-    def embed(self, batch):
-        """x_0 = [e_d ; e_a], bags by the mean of their filled slots, and e_d."""
-        table, schema = self.p["embedding.weight"], self.schema
-        first = list(accumulate((*schema.field_sizes, *schema.bag_sizes), initial=1))
-        codes = batch.codes.numpy()
-        fields = [table[first[f] + codes[:, f]] for f in range(codes.shape[1])]
-        for start, bag in zip(first[codes.shape[1] :], batch.bags, strict=False):
-            filled = [[table[start + code] for code in row if code >= 0] for row in bag.numpy()]
-            nothing = np.zeros(table.shape[1])
-            fields.append(np.stack([np.mean(row, axis=0) if row else nothing for row in filled]))
-        return np.hstack(fields), np.hstack(fields[: schema.num_domain_fields])
-
-    def affine(self, h, place):
-        return h @ self.p[f"{place}.affine.weight"].T + self.p[f"{place}.affine.bias"]
-
-    def prune(self, h, e_d, place):
+    def prune(self, h, place):
         """Equations 2 to 8: h pi, where the model has a pruner."""
         if f"{place}.bias" not in self.p:
             return h
-        read = {"weight_domain": e_d, "weight_layer": h}
+        read = {"weight_domain": self.e_d, "weight_layer": h}
         names = [name for name in read if f"{place}.{name}" in self.p]
         w_p = np.vstack([self.p[f"{place}.{name}"].T for name in names])
         v = np.hstack([read[name] for name in names]) @ w_p + self.p[f"{place}.bias"]
@@ -76,32 +47,11 @@ class Oracle:
         self.factors.append(factor)
         return h * factor
 
-    def cross(self, x, x_0, place):
-        """One layer x_{l+1} of DCNv2."""
-        if "full" in self.net:
-            return x_0 * self.affine(x, f"{place}.linear") + x
-        v, u, bias = (self.p[f"{place}.{name}"] for name in ("v", "u", "bias"))
-        if "lowrank" in self.net:
-            return x_0 * (x @ (v @ u.T) + bias) + x
-        gates = softmax(x @ self.p[f"{place}.gate"].T)
-        experts = [
-            np.tanh(np.tanh(x @ v[i]) @ self.p[f"{place}.c"][i]) @ u[i].T + bias
-            for i in range(len(v))
-        ]
-        return x + sum(gates[:, [i]] * x_0 * expert for i, expert in enumerate(experts))
+    def inputs(self, x_0):
+        return self.prune(x_0, "backbone.inputs.0")
 
-    def logits(self, batch):
-        x_0, e_d = self.embed(batch)
-        x_0 = self.prune(x_0, e_d, "backbone.inputs.0")
-        x = x_0
-        for i in range(0 if self.net == "dnn" else NUM_CROSS):
-            x = self.cross(x, x_0, f"backbone.cross.{i}")
-        h = x if "stacked" in self.net else x_0
-        for i in range(NUM_HIDDEN):
-            h = self.act(self.affine(h, f"backbone.tower.layers.{i}"))
-            h = self.prune(h, e_d, f"backbone.tower.transforms.{i}")
-        last = np.hstack([x, h]) if "parallel" in self.net else h
-        return self.affine(last, "backbone.logit")[:, 0] + self.p["base_logit"]
+    def hidden(self, h, i):
+        return self.prune(super().hidden(h, i), f"backbone.tower.transforms.{i}")
 
     def sparsity(self, rows=slice(None)):
         """r^l of every pruned layer."""
@@ -122,10 +72,7 @@ def make_double(make_model):
     """A model in float64 and partly through its schedules, no bias zero."""
 
     def make(net, method="plain", activation="tanh", **options):
-        cross = {}
-        if net != "dnn":
-            cross = dict(zip(("cross", "structure"), net.split("-"), strict=True)) | {"rank": 5}
-        backbone = "dcnv2" if cross else "dnn"
+        backbone, cross = backbone_of(net)
         model = make_model(backbone, method, options=options, cross=cross, activation=activation)
         model.double().base_logit.fill_(-1.3)
         generator = torch.Generator().manual_seed(5)
@@ -146,7 +93,7 @@ def make_double(make_model):
 def test_logits_of_the_backbone(make_double, make_batch, schema, net, activation):
     model, batch = make_double(net, activation=activation), make_batch(60)
 
-    expected = Oracle(model, schema, net, activation=activation).logits(batch)
+    expected = Oracle(model, schema, net, activation).logits(batch)
 
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(model(batch).detach().numpy(), expected, rtol=0, atol=1e-8)
@@ -161,7 +108,7 @@ def test_logits_and_penalty_of_adasparse(
 ):
     options = {"form": form, "pruner_input": reads, "prune_input": prune_input}
     model, batch = make_double(net, "adasparse", **options), make_batch(60)
-    oracle = Oracle(model, schema, net, form=form)
+    oracle = AdaSparseOracle(model, schema, net, form)
     expected = oracle.logits(batch)
 
     logits = model.train()(batch)
@@ -182,7 +129,7 @@ def test_logits_and_penalty_of_adasparse(
 @pytest.mark.parametrize("form", ["binarization", "fusion"])
 def test_penalty_of_adasparse_by_domain(make_double, make_batch, schema, form):
     model, batch = make_double("dnn", "adasparse", form=form, r_scope="domain"), make_batch(60)
-    oracle = Oracle(model, schema, "dnn", form=form)
+    oracle = AdaSparseOracle(model, schema, "dnn", form)
     oracle.logits(batch)
     domain = batch.domain_id.numpy()
 
@@ -197,7 +144,7 @@ def test_penalty_of_adasparse_by_domain(make_double, make_batch, schema, form):
 @every_form
 def test_l1_penalty_of_adasparse(make_double, make_batch, schema, form):
     model, batch = make_double("dnn", "adasparse", form=form, penalty="l1"), make_batch(60)
-    oracle = Oracle(model, schema, "dnn", form=form)
+    oracle = AdaSparseOracle(model, schema, "dnn", form)
     oracle.logits(batch)
 
     model.train()(batch)
