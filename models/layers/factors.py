@@ -1,4 +1,4 @@
-"""Affine maps by the product of a shared matrix and one of each domain's own."""
+"""Affine maps by a matrix of each domain's own, or by the product of a shared one and it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from models.layers.grouping import Groups
 from models.layers.kernels.factors import DomainRuns, NativeFactorisedMap, OwnRows
@@ -43,15 +44,8 @@ def map_by_factors(
     (U,) of the domains the distance is sum_p share_p |W_p - 1|^2, else None.
     """
     of_weights, of_biases = own
-    native, native_biases = of_weights.native_rows, of_biases.native_rows
-    values = (of_weights.weight, of_biases.weight, affine.weight, affine.bias)
-    is_trained = all(value.requires_grad for value in values)
-    if isinstance(groups, Groups) and is_trained and native and native_biases:
-        rows = OwnRows(native, native_biases)
-        runs = DomainRuns(groups.ids, groups.counts, groups.order)
-        mapped, distance = NativeFactorisedMap.apply(
-            h, affine.weight, affine.bias, share, rows, runs
-        )
+    if native := _native(own, groups, affine.weight, affine.bias):
+        mapped, distance = NativeFactorisedMap.apply(h, affine.weight, affine.bias, share, *native)
         return mapped, None if share is None else distance
     for table in own:
         table.announce(groups.ids)
@@ -61,6 +55,39 @@ def map_by_factors(
         return mapped, None
     apart = (of_weights(groups.ids) - 1.0).square().sum(dim=(1, 2))  # (U,)
     return mapped, (share * apart).sum()
+
+
+def map_by_own(h: Tensor, own: Tables, groups: RowGroups) -> Tensor:
+    """Rows (B, out) of h (B, in) by the weights (out, in) and biases (out,) of each domain."""
+    if native := _native(own, groups):
+        mapped: Tensor = NativeFactorisedMap.apply(h, None, None, None, *native)[0]
+        return mapped
+    of_weights, of_biases = own
+    return map_by_group(h, of_weights(groups.ids), of_biases(groups.ids), groups)
+
+
+def map_by_group(h: Tensor, weights: Tensor, biases: Tensor, groups: RowGroups) -> Tensor:
+    """Rows (B, out) of h (B, in) by weights (U, out, in) and biases (U, out) of their groups."""
+    if len(weights) == 1:
+        return functional.linear(h, weights[0], biases[0])
+    of_blocks = zip(
+        groups.blocks(groups.pad(h)),
+        groups.per_block(weights.transpose(1, 2)),
+        groups.per_block(biases.unsqueeze(1)),
+        strict=True,
+    )
+    mapped = [torch.baddbmm(b, x, w).flatten(0, 1) for (x,), w, b in of_blocks]  # (u n, out) each
+    return groups.unpad(torch.cat(mapped))
+
+
+def _native(own: Tables, groups: RowGroups, *shared: Tensor) -> tuple[OwnRows, DomainRuns] | None:
+    """What native kernels take, where they do the work: on a CPU, if all values are trained."""
+    of_weights, of_biases = own
+    weights, biases = of_weights.native_rows, of_biases.native_rows
+    is_trained = all(v.requires_grad for v in (of_weights.weight, of_biases.weight, *shared))
+    if weights is None or biases is None or not isinstance(groups, Groups) or not is_trained:
+        return None
+    return OwnRows(weights, biases), DomainRuns(groups.ids, groups.counts, groups.order)
 
 
 class FactorisedMap(Function):

@@ -21,7 +21,7 @@ from benchmark.training.process import set_up_torch
 from benchmark.training.row_adam import DomainAdam
 from benchmark.training.trainer import TrainSplit
 from models.interfaces import ModelShape
-from models.layers.factors import map_by_factors
+from models.layers.factors import map_by_factors, map_by_own
 from models.layers.grouping import group_rows
 from models.layers.kernels.build import library_path
 from models.layers.kernels.library import Library, use, used
@@ -35,7 +35,7 @@ N_IN, N_OUT, TASKS = 21, 5, 9  # no multiple of the lanes of a sum
 class Layer(nn.Module):
     """A shared map, and the factors and biases of domains, in double precision."""
 
-    def __init__(self, *, kernels, has_gemm=True):
+    def __init__(self, *, kernels, has_gemm=True, is_shared=True):
         super().__init__()
         shape = ModelShape(
             n_input=N_IN,
@@ -48,6 +48,7 @@ class Layer(nn.Module):
             embedding_std=0.01,
             sparse_gradient=True,
         )
+        self.is_shared = is_shared
         self.affine = nn.Linear(N_IN, N_OUT)
         self.factors = DomainTable(shape, (N_OUT, N_IN), 1.0)
         self.biases = DomainTable(shape, (N_OUT,), 0.0)
@@ -71,7 +72,10 @@ class Layer(nn.Module):
         groups = group_rows(task_id)
         share = None if share_of is None else share_of[groups.ids]
         own = (self.factors, self.biases)
-        mapped, distance = map_by_factors(h, self.affine, own, groups, share)
+        if self.is_shared:
+            mapped, distance = map_by_factors(h, self.affine, own, groups, share)
+        else:
+            mapped, distance = map_by_own(h, own, groups), None
         loss = mapped.sin().sum() + (0.0 if distance is None else distance)
         for parameter in self.parameters():
             parameter.grad = None
@@ -101,9 +105,15 @@ def drawn_batches(count):
 
 
 @pytest.mark.parametrize("has_gemm", [True, False])
-@pytest.mark.parametrize("share_of", [None, torch.linspace(0.0, 0.1, TASKS).double()])
-def test_factorised_maps_equal_those_of_torch(has_gemm, share_of):
-    layers = [Layer(kernels="torch"), Layer(kernels="native", has_gemm=has_gemm)]
+@pytest.mark.parametrize(
+    ("is_shared", "share_of"),
+    [(True, None), (True, torch.linspace(0.0, 0.1, TASKS).double()), (False, None)],
+)
+def test_maps_of_domains_equal_those_of_torch(has_gemm, is_shared, share_of):
+    layers = [
+        Layer(kernels="torch", is_shared=is_shared),
+        Layer(kernels="native", has_gemm=has_gemm, is_shared=is_shared),
+    ]
 
     for h, task_id in drawn_batches(12):  # more, and rounding grows
         losses, gradients = [], []
@@ -144,8 +154,8 @@ def test_a_domain_that_the_tables_lack_is_named():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda layer, h: (layer, h[:, 1:]), "rows (24, 20) in torch.float64 do not fit a matrix"),
-        (lambda layer, h: (layer, h.float()), "rows (24, 21) in torch.float32 do not fit a matrix"),
+        (lambda layer, h: (layer, h[:, 1:]), "(24, 20) in torch.float64, (5, 21)"),
+        (lambda layer, h: (layer, h.float()), "(24, 21) in torch.float32, (5, 21)"),
         (lambda layer, h: (layer.narrowed(), h[:, 1:]), "105 factors and 5 biases"),
     ],
 )

@@ -236,14 +236,14 @@ typedef void Gemm(const char*, const char*, const int*, const int*, const int*, 
 // A pass of rows (B, in) to (B, out) by the matrices of U domains; `Factors` of factors.py has the same fields.
 template <class T>
 struct Factors {
-    State<T>* weights;     // of the factors (out, in) of each domain
+    State<T>* weights;     // of the factors or whole matrices (out, in) of each domain
     State<T>* biases;      // and of its own bias (out,)
     int64_t num, n_out, n_in;
     const int64_t* ids;    // (U,) domains, all different
     const int64_t* sizes;  // (U,) the rows of each
     const int64_t* order;  // (B,) rows, domain by domain
-    const T* weight;       // (out, in), shared
-    const T* bias;         // (out,), shared
+    const T* weight;       // (out, in), shared, or null: the domains' own are whole matrices
+    const T* bias;         // (out,), shared, or null with it
     const T* share;        // (U,) weight of the squared distance of a domain's factors from 1, or null
     T* scratch;            // (2 B (in + out) + 3 out in,)
     Gemm* gemm;            // or null
@@ -256,6 +256,14 @@ INLINE void multiply(Gemm* gemm, const char* kinds, int64_t m, int64_t n, int64_
     const int height = int(m), width = int(n), depth = int(k);
     const int lead_a = kinds[0] == 'N' ? height : depth, lead_b = kinds[1] == 'N' ? depth : width;
     gemm(kinds, kinds + 1, &height, &width, &depth, &one, a, &lead_a, b, &lead_b, &zero, c, &height);
+}
+
+template <class T>
+INLINE void multiply_elements(const T* a, const T* b, int64_t n, T* to) {
+    const T* __restrict__ one = a;
+    const T* __restrict__ other = b;
+    T* __restrict__ product = to;
+    for (int64_t i = 0; i < n; ++i) product[i] = one[i] * other[i];
 }
 
 template <class T>
@@ -306,19 +314,23 @@ INLINE int64_t map_by_factors(const Factors<T>& f, const T* h, T* out, T* distan
         double apart = 0.0;
         for (int64_t o = 0; o < n_out; ++o, own += n_in) {
             if (missed.is_late) missed.move(own, own + f.weights->width, own + 2 * f.weights->width, n_in);
-            const T* __restrict__ shared = f.weight + o * n_in;
-            T* __restrict__ product = is_small ? products : products + o * n_in;
-            for (int64_t i = 0; i < n_in; ++i) product[i] = own[i] * shared[i];
+            const T* row = own;
+            if (f.weight != nullptr) {
+                T* product = is_small ? products : products + o * n_in;
+                multiply_elements(own, f.weight + o * n_in, n_in, product);
+                row = product;
+            }
             if (is_small)
-                for (int64_t j = 0; j < n; ++j) y[j * n_out + o] = sum_of_products(x + j * n_in, product, n_in);
+                for (int64_t j = 0; j < n; ++j) y[j * n_out + o] = sum_of_products(x + j * n_in, row, n_in);
             if (f.share != nullptr) apart += squared_distance_from_one(own, n_in);
         }
         f.weights->last[domain] = f.weights->steps;
-        if (!is_small) multiply(f.gemm, "TN", n_out, n, n_in, products, x, y);
+        const T* matrix = f.weight == nullptr ? f.weights->row(domain) : products;
+        if (!is_small) multiply(f.gemm, "TN", n_out, n, n_in, matrix, x, y);
         bring_up_to_date(*f.biases, domain);
         const T* own_bias = f.biases->row(domain);
         for (int64_t j = 0; j < n; ++j)
-            for (int64_t o = 0; o < n_out; ++o) y[j * n_out + o] += f.bias[o] + own_bias[o];
+            for (int64_t o = 0; o < n_out; ++o) y[j * n_out + o] += (f.bias == nullptr ? T(0) : f.bias[o]) + own_bias[o];
         put(order, n, n_out, y, out);
         if (f.share != nullptr) total += double(f.share[u]) * apart;
     }
@@ -326,7 +338,8 @@ INLINE int64_t map_by_factors(const Factors<T>& f, const T* h, T* out, T* distan
     return -1;
 }
 
-// The gradients (B, in), (out, in) and (out,) of `map_by_factors`, and one step of Adam on the domains' own.
+// The gradients of `map_by_factors`, (B, in) and of what is shared, (out, in) and (out,), and one step of Adam on the
+// domains' own.
 template <class T>
 INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_distance, T* grad_h, T* grad_weight,
                          T* grad_bias) {
@@ -350,17 +363,20 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
         if (is_small) {
             std::memset(grad_x, 0, n * n_in * sizeof(T));
         } else {
-            for (int64_t i = 0; i < n_out * n_in; ++i) products[i] = own[i] * f.weight[i];
-            multiply(f.gemm, "NN", n_in, n, n_out, products, y, grad_x);
+            if (f.weight != nullptr) multiply_elements(own, f.weight, n_out * n_in, products);
+            multiply(f.gemm, "NN", n_in, n, n_out, f.weight == nullptr ? own : products, y, grad_x);
             multiply(f.gemm, "NT", n_in, n_out, n, x, y, outer);
         }
         const T pull = f.share == nullptr ? T(0) : T(2) * of_distance * f.share[u];
         for (int64_t o = 0; o < n_out; ++o, own += n_in) {
-            const T* __restrict__ shared = f.weight + o * n_in;
+            const T* __restrict__ shared = f.weight == nullptr ? nullptr : f.weight + o * n_in;
             T* __restrict__ of_product = is_small ? outer : outer + o * n_in;
             if (is_small) {
-                T* __restrict__ product = products;
-                for (int64_t i = 0; i < n_in; ++i) product[i] = own[i] * shared[i];
+                const T* product = own;
+                if (shared != nullptr) {
+                    multiply_elements(own, shared, n_in, products);
+                    product = products;
+                }
                 std::memset(of_product, 0, n_in * sizeof(T));
                 for (int64_t j = 0; j < n; ++j) {
                     const T slope = y[j * n_out + o];
@@ -375,6 +391,11 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
             T* __restrict__ value = own;
             T* __restrict__ first = own + width;
             T* __restrict__ second = first + width;
+            if (shared == nullptr) {
+                if (!is_fixed)
+                    for (int64_t i = 0; i < n_in; ++i) adam.move(value[i], first[i], second[i], of_product[i]);
+                continue;
+            }
             T* __restrict__ grad_shared = grad_weight + o * n_in;
             for (int64_t i = 0; i < n_in; ++i) grad_shared[i] += value[i] * of_product[i];
             if (!is_fixed)
@@ -387,7 +408,7 @@ INLINE void step_factors(const Factors<T>& f, const T* h, const T* grad, T of_di
             for (int64_t o = 0; o < n_out; ++o) own_bias_grad[o] += y[j * n_out + o];
         T* own_bias = f.biases->row(domain);
         for (int64_t o = 0; o < n_out; ++o) {
-            grad_bias[o] += own_bias_grad[o];
+            if (f.bias != nullptr) grad_bias[o] += own_bias_grad[o];
             if (!is_fixed) adam.move(own_bias[o], own_bias[n_out + o], own_bias[2 * n_out + o], own_bias_grad[o]);
         }
         if (f.weights->may_move()) f.weights->last[domain] = f.biases->last[domain] = number;
