@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6  # of a row's logit against its batch mates
 OVERFIT_STEPS, OVERFIT_RATE, OVERFIT_LOSS = 50, 2e-2, 0.05
+RETURNED_LOSS = 0.2  # of a pass in training mode, or before an adaptation
 FIRST_SELECTABLE_EPOCH = 1.0  # the protocol's: no checkpoint is picked before
 EVAL_PASSES = 100
 SECTIONS = ("Paper:", "Equation:", "Shapes:", "Deviation:")
@@ -130,6 +131,38 @@ def check_training_order(subject: Subject) -> None:
     if not distance <= TOLERANCE * (1.0 + once.abs().max()):
         raise CheckFailure(
             "in training mode a prediction depends on the order of the rows: a logit moves by"
+            f" {distance:.2g}"
+        )
+
+
+def check_tasks_apart(subject: Subject) -> None:
+    """In training mode a row's logit depends on no row of another task, if tasks are read at all.
+
+    A method whose training passes are random passes.
+    """
+    if not subject.method.reads_tasks:
+        return
+    rows, others = RandomRows(128), RandomRows(128, seed=7)
+    others.task_id, others.domain_id = rows.task_id, rows.domain_id
+    is_own = rows.task_id == 1
+    for name in ("codes", "label"):
+        getattr(others, name)[is_own] = getattr(rows, name)[is_own]
+    others.bags = tuple(
+        torch.where(is_own.unsqueeze(1), one, other)
+        for one, other in zip(rows.bags, others.bags, strict=True)
+    )
+    logits = []
+    for batch in (rows.all(), rows.all(), others.all()):
+        model = subject.trained().double().train()
+        with blaming("a pass in training mode in float64"):
+            logits.append(model(batch).detach()[is_own])
+    once, again, beside = logits
+    if not torch.equal(once, again):
+        return
+    distance = (beside - once).abs().max()
+    if not distance <= TOLERANCE * (1.0 + once.abs().max()):
+        raise CheckFailure(
+            "in training mode a prediction depends on rows of other tasks: a logit moves by"
             f" {distance:.2g}"
         )
 
@@ -223,7 +256,7 @@ def check_batches(subject: Subject) -> None:
 
 
 def check_overfit(subject: Subject) -> str:
-    """32 rows are learnt by heart."""
+    """32 rows are learnt by heart, and the loss that `update` returns says so too."""
     model, rows = subject.model(), RandomRows(32, seed=3)
     optimizer = WatchedAdam(model, OVERFIT_RATE)
     order = torch.arange(32)
@@ -231,13 +264,18 @@ def check_overfit(subject: Subject) -> str:
         model.train()
         batch = rows.batch(order if step % 2 else order.flip(0))
         with blaming("training"):
-            model.method.update(model, batch, optimizer)
+            returned = model.method.update(model, batch, optimizer)
             model.method.after_step(step / OVERFIT_STEPS)
     loss = _loss(model.method.adapt(model.eval(), rows), rows.all())
     if not loss < OVERFIT_LOSS:
         raise CheckFailure(
             f"does not learn: the loss on 32 rows is {loss:.4f} after {OVERFIT_STEPS} steps, it"
             f" must be below {OVERFIT_LOSS}"
+        )
+    if not returned < RETURNED_LOSS:
+        raise CheckFailure(
+            f"update() returns a loss of {returned:.4f} on 32 rows that are learnt by heart; it"
+            f" must be the cross-entropy of a row, below {RETURNED_LOSS} there"
         )
     return f"loss {loss:.4f} after {OVERFIT_STEPS} steps"
 
@@ -513,6 +551,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "placebo": check_placebo,
     "gradients": check_gradients,
     "training order": check_training_order,
+    "tasks apart": check_tasks_apart,
     "batch mates": check_batch_mates,
     "eval passes": check_eval_passes,
     "schedules": check_schedules,

@@ -87,12 +87,12 @@ def test_equal_names_start_equal_under_every_method(cell, make_model):
     built = make_model(backbone, method)
     model = dict(built.named_parameters())
 
-    shared = {"embedding.weight", "backbone.logit.affine.weight"}
-    shared |= {
-        f"backbone.tower.layers.{i}.affine.weight"
-        for i, layer in enumerate(built.backbone.tower.layers)
-        if isinstance(layer, AffineLinear)
+    shared = {
+        f"{name}.affine.weight"
+        for name, layer in built.backbone.named_modules()
+        if isinstance(layer, AffineLinear) and name.startswith(("tower.layers", "logit"))
     }
+    shared = {"embedding.weight", *(f"backbone.{name}" for name in shared)}
     assert shared <= plain.keys() & model.keys()
     assert all(torch.equal(model[name], plain[name]) for name in plain.keys() & model.keys())
 
@@ -122,12 +122,12 @@ def test_domain_fields_are_inputs(model, make_batch):
 def test_broken_loss_does_not_reach_the_weights(make_model, make_batch, method):
     model = make_model("dnn", method)
     model.base_logit.fill_(float("nan"))
-    before = model.backbone.logit.affine.weight.clone()
+    before = [value.clone() for value in model.backbone.parameters()]
 
     loss = model.method.update(model, make_batch(64), WatchedAdam(model))
 
     assert loss.isnan()
-    assert torch.equal(model.backbone.logit.affine.weight, before)
+    assert all(map(torch.equal, model.backbone.parameters(), before))
 
 
 def test_hooks_are_neutral_by_default(make_model, make_rows):

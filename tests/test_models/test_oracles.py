@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from tests.test_models.numpy_oracle import NETS, NUM_HIDDEN, Oracle, backbone_of, sigmoid
 
 BETA, EPSILON = 2.0, 0.25
