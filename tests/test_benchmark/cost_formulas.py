@@ -48,7 +48,7 @@ NOTHING = Work()
 
 
 class PlainWork:
-    """One product per affine map: N M. The served copies of MAML are such networks too."""
+    """One product per affine map: N M. The networks of single domains are such networks too."""
 
     def __init__(self, shape: ModelShape) -> None:
         self.shape = shape
@@ -172,6 +172,8 @@ METHODS: dict[str, Callable[..., PlainWork]] = {
     "apg": ApgWork,
     "maml": lambda shape, config: PlainWork(shape),
     "plain": lambda shape, config: PlainWork(shape),
+    "separate": lambda shape, config: PlainWork(shape),
+    "shared_bottom": lambda shape, config: PlainWork(shape),
     "star": StarWork,
 }
 BACKBONES: dict[str, Callable[..., Work]] = {

@@ -47,6 +47,7 @@ OPTIONS = {
         )
     ],
     "maml": [{}, {"adapt": "head"}],
+    "shared_bottom": [{}, {"own_layers": 2}],
     "star": [{}, {"auxiliary_input": "domain", "star_cross": True}, {"partitioned_norm": False}],
 }
 BACKBONES = {
@@ -84,6 +85,8 @@ def counted(*cell, **options):
         ("apg", 30, 85 + 52 + 3, 0, 0),
         ("star", 30, 38 + 2 * 8 + 321, 4 * (38 + 2 * 8), 4 * (2 * 8 + 2)),
         ("maml", 30, 38, 0, 0),
+        ("separate", 30, 0, 4 * 38, 0),
+        ("shared_bottom", 30, 27, 4 * (8 + 3), 0),
     ],
 )
 def test_parameters_are_those_counted_by_hand(method, embedding, dense, of_domains, buffers):
