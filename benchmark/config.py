@@ -106,7 +106,7 @@ class RunConfig:
     With `domains` of a placebo, domain, task and e_d are those of another row; the inputs are the
     row's own.
     `search` is the one that the tuned values are from: the first, but for a cell that asks what
-    another would have found. `matched_to` names the method to whose dense parameters the hidden
+    another would have found. `matched_to` names the method to whose parameters of a row the hidden
     layers are scaled. As `pinned`, both are part of the slot, not of the run's hash.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
@@ -220,7 +220,7 @@ class RunConfig:
         dims = "-".join(map(str, self.protocol.hidden_dims))
         return Changed(
             pinned=self.pinned,
-            width=f"width-matched ({dims})" if self.matched_to else "",
+            width=f"width-matched to {self.matched_to} ({dims})" if self.matched_to else "",
             setting=setting_of(self.protocol, base_of(self.protocol)),
             split=self.split if self.has_split_variant else "",
             labels=self.labels,

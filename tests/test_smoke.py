@@ -133,8 +133,7 @@ def test_smoke_preset_on_the_logs_of_the_catalog(run_all, request, tmp_path, wor
         "boosted_trees+reference",
     }
     blind = {record.config.method for record in records if record.config.is_blind}
-    # smoke has two changes of a study; mechanisms is on the generated logs alone
-    assert blind == ({"adasparse"} if words else {"adasparse", "apg"})
+    assert blind == {"adasparse", "apg"}  # smoke has two changes of a kind in a study
     page = (tmp_path / "report" / "index.html").read_text()
     assert (words or ["synthetic_production"])[0] in page
 

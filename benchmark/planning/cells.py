@@ -157,6 +157,8 @@ def _cells(
         if own is None:
             continue
         config = _configure_change(selection, draw, own, backbone, change)
+        if config is None:
+            continue
         cells.append((config, draw, own, search_key(log, backbone, change)))
     return cells
 
@@ -219,13 +221,18 @@ def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
 
 def _configure_change(
     selection: Selection, log: str, data: PreparedData, backbone: str, change: Change
-) -> RunConfig:
-    """One cell, with scaled hidden layers where the change asks for them."""
+) -> RunConfig | None:
+    """One cell, with scaled hidden layers where the change asks for them.
+
+    None where the scale is 1: the other method has no more parameters.
+    """
     config = configure(selection, log, data, backbone, change)
     if not change.match:
         return config
-    from benchmark.planning.equal_width import dense_parameters, matched  # torch is slow to import
+    from benchmark.planning.equal_width import matched, parameters_of_a_row  # torch is slow
 
     other = configure(selection, log, data, backbone, Change(method=change.match))
-    target = dense_parameters(other, data.schema)
-    return replace(matched(config, target, data.schema), matched_to=change.match)
+    scaled = matched(config, parameters_of_a_row(other, data.schema), data.schema)
+    if scaled.protocol.hidden_dims == config.protocol.hidden_dims:
+        return None
+    return replace(scaled, matched_to=change.match)

@@ -186,7 +186,7 @@ def _needs_of(name: str) -> str:
         return f"{name} needs a generated log in --data, one of {worlds}"
     if study.has_settings:
         return f"{name} needs {BASELINE} and a method beside it"
-    if study.has_blind_controls or study.has_placebos or study.is_nested:
+    if study.has_blind_controls or study.is_nested:
         columns = ", and a partition of several columns" if study.is_nested else ""
         return f"{name} needs a method beside {BASELINE}{columns}"
     changed = ", ".join(sorted({change.match or change.method for change in study.changes}))

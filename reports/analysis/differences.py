@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.config import OWN
 from benchmark.metrics import SCORES, metric_of
 from reports.reading.exclusions import capped_share
 from reports.reading.keys import CELL
@@ -138,16 +137,18 @@ def compared(runs: Runs) -> pd.DataFrame:
     """One row per planned cell of a study: its scores, and the differences to two others.
 
     `<metric>_delta_plain_*` are those to the plain backbone, `<metric>_delta_main_*` those to the
-    main cell that the study changed, a width-matched plain network's being `OWN`. A cell's
+    main cell that the study changed, a width-matched plain network's being the method that it is
+    matched to. A cell's
     difference to itself is nan. `capped` is the share of runs that the cap on epochs stopped.
     """
     scores = runs.metrics()
     if scores.empty:
         return pd.DataFrame()
+    matched_to = {cell.key: cell.config.matched_to for cell in runs.cells}
     rows = []
     for model in runs.models.to_dict("records"):
         keys = {name: model[name] for name in CELL}
-        changed = OWN if model["method"] == BASELINE else model["method"]
+        changed = matched_to.get(tuple(keys.values())) or model["method"]
         main = rows_of(scores, keys | {"changes": "", "method": changed})
         own = rows_of(scores, keys)
         rows.append(

@@ -19,12 +19,13 @@ _NOTES = [
     " the runs; bold is the best mean of a block. Dense parameters are those that every row uses,"
     " domain parameters those that grow with the number of domains or tasks.",
     "Δ plain is the difference to the plain backbone, Δ main that to the same method without the"
-    f" change, in units of {GAIN_UNITS}, taken run by run. For the width-matched plain network,"
-    " whose hidden layers are scaled until it has about AdaSparse's dense parameters, Δ main is the"
-    " difference to +AdaSparse.",
-    "AdaSparse has two controls here: itself told no domain, its pruner reading h only, and the"
-    " width-matched plain network. What part of each method's gain is domain awareness is told by"
-    " its placebo, which has the same parameters: see the table awareness.",
+    f" change, in units of {GAIN_UNITS}, taken run by run. For a width-matched plain"
+    " network, whose hidden layers are scaled until a row reads about as many parameters as one of"
+    " the method that it is matched to, Δ main is the difference to that method.",
+    "Every method has two controls here: itself told no domain, and a plain network of its width,"
+    " but for methods whose rows read no more parameters than plain's. What part of each method's"
+    " gain is domain awareness is told by its placebo, which has the same parameters: see the table"
+    " awareness.",
     "Task = full partition: the method's tasks are the domains that GAUC groups by, in place of one"
     " column's values. Domain = one column only: e_d and the domain id come from that column; the"
     " other domain columns stay ordinary inputs.",

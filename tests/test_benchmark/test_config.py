@@ -77,8 +77,8 @@ def test_domain_columns_are_those_of_the_partition_unless_given(make_config):
                 "protocol": replace(COMPACT, hidden_dims=(70, 35)),
                 "matched_to": "star",
             },
-            "synthetic/scenario+item dnn+plain (width-matched (70-35), task = full partition)"
-            " seed 1",
+            "synthetic/scenario+item dnn+plain (width-matched to star (70-35), task = full"
+            " partition) seed 1",
         ),
         ({"task": ""}, "synthetic/scenario+item dnn+plain (domain-blind) seed 1"),
         (

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.config import ConfigError
 from benchmark.planning.cells import configure, lay_out
-from benchmark.planning.equal_width import dense_parameters, matched
+from benchmark.planning.equal_width import matched, parameters_of_a_row
 from benchmark.planning.studies import STUDIES, Change, studies_named
 from benchmark.protocol import PRESETS, TUNING
 from benchmark.running.grid import prepare_log
@@ -62,7 +62,8 @@ def test_cells_of_a_study_differ_only_in_what_it_varies(logs, select):
             main = mains[config.backbone, config.method, config.seed]
             varied = differences(config, main)
             if config.is_blind:
-                assert varied == {"pinned", "method_config", "domain_columns", "task"}
+                pinned = {"pinned", "method_config"} if config.pinned else set()
+                assert varied == {"domain_columns", "task", *pinned}
             elif config.pinned:
                 assert varied == {"pinned", "method_config"}
                 assert config.method_config == {**main.method_config, **config.pinned}
@@ -184,32 +185,43 @@ def test_studies_keep_their_order(words, expected):
 @pytest.mark.parametrize("backbone", ["dnn", "dcnv2"])
 def test_width_matched_network_is_the_closest_of_all_factors(log, select, backbone):
     plain = configure(select(), "tiny", log, backbone, Change(method="plain"))
-    target = dense_parameters(
+    target = parameters_of_a_row(
         configure(select(), "tiny", log, backbone, Change(method="adasparse")), log.schema
     )
 
     config = matched(plain, target, log.schema)
 
-    gap = abs(dense_parameters(config, log.schema) - target)
+    gap = abs(parameters_of_a_row(config, log.schema) - target)
     for factor in np.linspace(1.0, 4.0, 301):
         dims = tuple(round(factor * size) for size in plain.protocol.hidden_dims)
         other = replace(plain, protocol=replace(plain.protocol, hidden_dims=dims))
-        assert abs(dense_parameters(other, log.schema) - target) >= gap
+        assert abs(parameters_of_a_row(other, log.schema) - target) >= gap
 
 
-def test_dense_parameters_are_those_of_the_formula(log, select):
+def test_parameters_of_a_row_are_those_of_the_formula(log, select):
     counts = {
-        method: dense_parameters(
+        method: parameters_of_a_row(
             configure(select(), "tiny", log, "dnn", Change(method=method)), log.schema
         )
-        for method in METHODS
+        for method in (*METHODS, "separate")
     }
 
     n_input, n_domain = 8 * 4, 8 * 2  # place, item, price and the bag; two domain columns
     widths = [n_input, 64, 32, 16]
     layers = sum(low * high + high for low, high in zip(widths, [*widths[1:], 1], strict=True))
     pruners = sum((width + n_domain + 1) * width for width in widths)
-    assert counts == {"plain": layers, "adasparse": layers + pruners}
+    assert counts == {"plain": layers, "separate": layers, "adasparse": layers + pruners}
+
+
+def test_every_method_has_its_controls(logs, select):
+    methods = ("adasparse", "maml", "plain", "separate", "star")
+    plan = lay_out(select(methods=methods, studies=["main", "controls"]), logs)
+
+    found = own_cells(plan, "controls")
+    assert {c.method for c in found if c.is_blind} == {*methods} - {"plain"}
+    assert {c.method for c in found if c.is_placebo} == {*methods} - {"plain"}
+    # a row of the others reads no more parameters than one of plain
+    assert {c.matched_to for c in found if c.method == "plain"} == {"adasparse", "star"}
 
 
 def test_studies_of_worlds_belong_to_calls_with_such_a_world():

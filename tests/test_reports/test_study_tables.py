@@ -48,7 +48,7 @@ WIDE = {"protocol": replace(COMPACT, hidden_dims=(149, 75, 37)), "matched_to": "
             "domain = scenario \N{MULTIPLICATION SIGN} position only",
         ),
         ({"domains": "placebo"}, "placebo domains"),
-        (WIDE, "width-matched (149-75-37)"),
+        (WIDE, "width-matched to adasparse (149-75-37)"),
     ],
 )
 def test_changes_are_said_in_words(folder: Folder, fields: dict, expected: str) -> None:
@@ -91,7 +91,7 @@ def test_width_matched_network_is_compared_with_adasparse(studied: Folder) -> No
     frame = studied.tabulated(controls.TABLE)
 
     delta = studied.over_seeds("auc", "plain", **WIDE) - studied.over_seeds("auc", "adasparse")
-    row = row_of(frame, method="plain", changes="width-matched (149-75-37)")
+    row = row_of(frame, method="plain", changes="width-matched to adasparse (149-75-37)")
     assert row["auc_delta_main_mean"] == pytest.approx(delta.mean())
     assert np.isnan(row_of(frame, method="plain", changes="")["auc_delta_main_mean"])
     assert np.isnan(row_of(frame, method="plain", changes="")["auc_delta_plain_mean"])
@@ -102,7 +102,7 @@ def test_controls_show_parameters_and_leave_out_what_has_no_counterpart(studied:
 
     assert list(texts) == [
         "DNN",
-        "DNN, width-matched (149-75-37)",
+        "DNN, width-matched to adasparse (149-75-37)",
         "+MAML",
         "+AdaSparse",
         "+AdaSparse, pruner reads h only",

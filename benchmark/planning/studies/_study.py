@@ -40,10 +40,10 @@ class Change:
     the method sees: none if it is `blind` (all rows are of one domain and one task, e_d is empty,
     and the `blind_pins` of the method are pinned too; the domain columns stay ordinary inputs),
     another row's if a `placebo`; with `num_columns` both are the joint values of the first so many
-    domain columns; `match` names the method to whose
-    dense parameters the hidden layers are scaled; `labels` are those that it trains on; `search` is
-    which of the model's searches chose its values; `setting` are other values of the protocol, and
-    `split` is another split of the log than its own.
+    domain columns; `match` names the method to whose parameters of a row the hidden layers are
+    scaled; `labels` are those that it trains on; `search` is which of the model's searches chose
+    its values; `setting` are other values of the protocol, and `split` is another split of the log
+    than its own.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Change:
         domains += [f"domains of {self.num_columns} columns"] if self.num_columns else []
         changed = Changed(
             pinned=self.pinned,
-            width=f"as many dense parameters as {self.match}" if self.match else "",
+            width=f"as many parameters as {self.match}" if self.match else "",
             setting=self.setting,
             split=self.split or "",
             labels=self.labels,
@@ -87,11 +87,12 @@ class Study:
     Without changes it is every method on every backbone; so is one that `is_searched_again`, with
     the values of a second search beside those of the first. All others are on the first backbone
     that is selected. `has_blind_controls` changes every method into its domain-blind control,
-    `has_placebos` gives every method domains that say nothing, `is_nested` ever more domain
-    columns, `has_settings` tries the methods under other settings of the protocol and on other
-    splits. `references` are models that are no networks. `worlds` are the generated logs that it is
-    on, whatever --data says; `needs_truth` keeps it to those logs of --data that are generated.
-    Studies are run and listed by `order`.
+    `has_placebos` gives every method domains that say nothing, `has_matched` sets a plain network
+    as wide beside every method, `is_nested` gives methods ever more domain columns, `has_settings`
+    tries them under other settings of the protocol and on other splits. `references` are models
+    that are no networks. `worlds` are the generated logs that it is on, whatever --data says;
+    `needs_truth` keeps it to those logs of --data that are generated. Studies are run and listed by
+    `order`.
     """
 
     summary: str
@@ -99,6 +100,7 @@ class Study:
     changes: tuple[Change, ...] = ()
     has_blind_controls: bool = False
     has_placebos: bool = False
+    has_matched: bool = False
     is_nested: bool = False
     is_searched_again: bool = False
     has_settings: bool = False
@@ -116,6 +118,7 @@ class Study:
         others = [method for method in methods if method != BASELINE]
         kinds = [
             [c for c in self.changes if {c.method, c.match or c.method} <= set(methods)],
+            [Change(method=BASELINE, match=method) for method in others if self.has_matched],
             [Change(method=method, ids="blind") for method in others if self.has_blind_controls],
             [Change(method=method, ids="placebo") for method in others if self.has_placebos],
             [c for m in others if self.is_nested for c in nested(m, num_domain_columns)],
@@ -133,6 +136,7 @@ class Study:
         changes_every_method = (
             self.has_blind_controls
             or self.has_placebos
+            or self.has_matched
             or self.is_nested
             or self.is_searched_again
             or self.has_settings

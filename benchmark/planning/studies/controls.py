@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.config import BASELINE, OWN
+from benchmark.config import OWN
 from benchmark.planning.studies._study import Change, Study
 
 STUDY = Study(
@@ -10,12 +10,12 @@ STUDY = Study(
     summary="whether gains come from domain awareness or from capacity alone, and from which"
     " domains a method sees",
     changes=(
-        Change(method=BASELINE, match=OWN),
-        Change(method=OWN, ids="blind"),
         Change(method=OWN, num_columns=1),
         Change(method="apg", num_columns=1),
         Change(method="star", ids="partition_as_task"),
         Change(method="maml", ids="partition_as_task"),
     ),
+    has_blind_controls=True,
     has_placebos=True,
+    has_matched=True,
 )
