@@ -264,7 +264,7 @@ def _fingerprint(
 ) -> str:
     """Digest of all that the prepared bytes depend on; neither prose nor file names are part."""
     parts = asdict(spec)
-    del parts["source"], parts["finer"]
+    del parts["source"], parts["finer"], parts["prior"]
     is_shuffled = spec.timestamp is None or options.variant == "shuffled"
     content = {
         "version": PREPARATION_VERSION,

@@ -127,13 +127,17 @@ class DatasetSpec:
 
     `representative` is the one domain column that MAML and STAR use as task id (AdaSparse, footnote
     4). `cluster` is the column of users, whose rows are not independent of each other, and `item`
-    that of items; both may be features too. `finer` lists further partitions worth studying.
+    that of items; both may be features too. `prior` are categorical features that name who and what
+    meet in a row, such as user, item and author: some methods condition on their embeddings. They
+    are no domain columns, as those are e_d's part, which placebos replace and domain-blind models
+    lack. It changes no prepared byte. `finer` lists further partitions worth studying.
     `source` says where the log comes from, under which terms, and what its label means; it changes
     no prepared byte.
 
     Raises:
         DataError: the name cannot name a folder, a column is named twice, the clusters or the items
-            are the label or the timestamp, or a domain column is not a categorical feature.
+            are the label or the timestamp, a domain column is not a categorical feature, or a prior
+            column is none, is a domain column or comes twice.
     """
 
     name: str
@@ -145,6 +149,7 @@ class DatasetSpec:
     source: Source
     cluster: str | None = None
     item: str | None = None
+    prior: tuple[str, ...] = ()
     finer: tuple[DomainPartition, ...] = ()
 
     def __post_init__(self) -> None:
@@ -175,6 +180,7 @@ class DatasetSpec:
                 f"data set {self.name!r}: representative {self.representative!r} must be one"
                 f" of the partition's columns: {', '.join(self.partition.columns)}"
             )
+        self._check_prior()
 
     def _check_partition(self, partition: DomainPartition) -> None:
         categorical = [feature.name for feature in self.features if feature.kind == "categorical"]
@@ -184,6 +190,34 @@ class DatasetSpec:
                     f"data set {self.name!r}: domain column {column!r} is not a categorical"
                     f" feature; available: {', '.join(categorical)}"
                 )
+
+    def _check_prior(self) -> None:
+        kinds = {feature.name: feature.kind for feature in self.features}
+        allowed = self.prior_candidates
+        for column in self.prior:
+            if column not in kinds:
+                problem = "is no feature"
+            elif column in self.partition.columns:
+                problem = "is a domain column"
+            elif column not in allowed:
+                problem = f"is of the kind {kinds[column]}"
+            elif self.prior.count(column) > 1:
+                problem = "comes twice"
+            else:
+                continue
+            raise DataError(
+                f"data set {self.name!r}: prior column {column!r} {problem}; allowed are the"
+                f" categorical features beside the domain columns: {', '.join(allowed)}"
+            )
+
+    @property
+    def prior_candidates(self) -> tuple[str, ...]:
+        """The features that may be prior columns: categorical ones that are no domain columns."""
+        return tuple(
+            feature.name
+            for feature in self.features
+            if feature.kind == "categorical" and feature.name not in self.partition.columns
+        )
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -214,12 +248,16 @@ class DatasetSpec:
         return self.representative, *others
 
     def with_partition(self, partition: DomainPartition) -> DatasetSpec:
-        """The same log under another partition; its first column replaces a lost representative."""
+        """The same log under another partition; its first column replaces a lost representative.
+
+        Its columns are no prior columns any more.
+        """
         kept = self.representative in partition.columns
         return replace(
             self,
             partition=partition,
             representative=self.representative if kept else partition.columns[0],
+            prior=tuple(name for name in self.prior if name not in partition.columns),
             finer=(),
         )
 
@@ -230,6 +268,7 @@ class DatasetSpec:
             timestamp=None if self.timestamp in columns else self.timestamp,
             cluster=None if self.cluster in columns else self.cluster,
             item=None if self.item in columns else self.item,
+            prior=tuple(name for name in self.prior if name not in columns),
             features=tuple(feature for feature in self.features if feature.name not in columns),
         )
 
@@ -241,6 +280,7 @@ class DatasetSpec:
         return replace(
             self,
             features=tuple(feature for feature in self.features if feature.name in kept),
+            prior=tuple(name for name in self.prior if name in kept),
             finer=(),
         )
 

@@ -80,6 +80,7 @@ SPEC = DatasetSpec(
     timestamp=None,
     cluster="user_id",
     item="item_id",
+    prior=("user_id", "item_id", "shop_id"),
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical("scenario user_gender user_age user_id item_id category_id shop_id brand_id"),

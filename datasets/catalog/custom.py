@@ -41,6 +41,7 @@ TYPES: dict[str, type | UnionType] = {
     "timestamp_format": str,
     "cluster": str,
     "item": str,
+    "prior": list,
     "partition": list,
     "representative": str,
     "features": list,
@@ -226,6 +227,7 @@ def _spec(content: dict[str, Any], path: Path) -> DatasetSpec:
         timestamp=content.get("timestamp"),
         cluster=content.get("cluster"),
         item=content.get("item"),
+        prior=_texts(content, "prior"),
         features=tuple(
             _feature(entry, place) for place, entry in enumerate(content["features"], 1)
         ),

@@ -69,6 +69,7 @@ SPEC = DatasetSpec(
     timestamp="context_timestamp",
     cluster="user_id",
     item="item_id",
+    prior=("user_id", "item_id", "shop_id"),
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical(

@@ -103,6 +103,7 @@ SPEC = DatasetSpec(
     timestamp="time_ms",
     cluster="user_id",
     item="video_id",
+    prior=("user_id", "video_id", "author_id"),
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical("tab user_id video_id author_id"),

@@ -89,6 +89,7 @@ SPEC = DatasetSpec(
     timestamp="timestamp",
     cluster="user_id",
     item="movie_id",
+    prior=("user_id", "movie_id"),
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical("gender age occupation user_id movie_id"),

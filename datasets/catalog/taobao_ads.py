@@ -54,6 +54,7 @@ SPEC = DatasetSpec(
     timestamp="time_stamp",
     cluster="user",
     item="adgroup_id",
+    prior=("user", "adgroup_id", "customer"),
     features=(
         # Most telling first: a small protocol keeps the domain columns and the first others.
         *categorical(

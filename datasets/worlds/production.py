@@ -103,6 +103,7 @@ def production_log(name: str, mechanism: Mechanism, difference: str) -> tuple[Wo
         timestamp=PRODUCTION.timestamp,
         cluster="user_id",
         item="item_id",
+        prior=("user_id", "item_id"),
         features=(
             *(FeatureSpec(name=name) for name in names),
             *categorical("user_id item_id category_id brand_id"),

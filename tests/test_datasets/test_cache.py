@@ -87,6 +87,16 @@ def test_fingerprint_changes_with_what_changes_the_rows(prepare_log, tiny, chang
     assert prepare_log(tiny).fingerprint != prepare_log(tiny, **changes).fingerprint
 
 
+def test_prior_columns_change_no_prepared_byte(prepare_log, tiny, count_builds):
+    first = prepare_log(tiny)
+
+    second = prepare_log(tiny, prior=["item"])
+
+    assert second.spec.prior == ("item",)
+    assert second.fingerprint == first.fingerprint
+    assert len(count_builds) == 1
+
+
 def test_renamed_raw_file_is_the_same_log(prepare_log, tiny, count_builds):
     first = prepare_log(tiny)
 

@@ -38,6 +38,7 @@ def test_entry_is_prepared(name, write_raw, prepare_entry):
     assert [data.spec.cluster] == users  # of a log with users, their ids
     assert data.spec.item in data.schema.fields
     assert {*data.card["entities"]} == {"users", "items"}
+    assert {*data.spec.entities.values()} <= {*data.spec.prior} <= {*data.schema.fields}
     assert len(data.clusters()) == len(data.blocks()) == data.candidates.start
     for partition in data.spec.finer:
         finer = prepare_entry(name, partition=partition)

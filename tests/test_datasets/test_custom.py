@@ -23,6 +23,7 @@ def test_example_describes_a_log():
     assert spec.features[3] == FeatureSpec(name="item_id", min_count=2)
     assert spec.features[5].separator == "|"
     assert spec.representative == "scenario"
+    assert spec.prior == ("user_id", "item_id")
     assert spec.source.licence == "internal"
 
 
@@ -143,6 +144,21 @@ def test_unusable_parquet(prepare_log, tiny, tmp_path, content, words):
         ({"partition": []}, "partition must be a list of one or more texts"),
         ({"partition": [1]}, "partition must be a list of one or more texts"),
         ({"representative": "item"}, "data set 'tiny': representative 'item' must be one of"),
+        ({"prior": "item"}, "prior must be a list in brackets, got 'item'"),
+        ({"prior": []}, "prior must be a list of one or more texts"),
+        ({"prior": ["user"]}, "data set 'tiny': prior column 'user' is no feature; allowed are"),
+        ({"prior": ["click"]}, "data set 'tiny': prior column 'click' is no feature"),
+        ({"prior": ["site"]}, "data set 'tiny': prior column 'site' is a domain column"),
+        ({"prior": ["item", "item"]}, "data set 'tiny': prior column 'item' comes twice"),
+        (
+            {"features": ["site", {"name": "n", "kind": "numeric"}, "item"], "prior": ["n"]},
+            "data set 'tiny': prior column 'n' is of the kind numeric; allowed are the"
+            " categorical features beside the domain columns: item",
+        ),
+        (
+            {"features": ["site", {"name": "tags", "kind": "bag"}], "prior": ["tags"]},
+            "data set 'tiny': prior column 'tags' is of the kind bag",
+        ),
         ({"separator": "||"}, "separator must be one ASCII character"),
         ({"files": "/data/log.csv"}, "files must be a pattern such as"),
         ({"files": ""}, "files must be a pattern such as"),

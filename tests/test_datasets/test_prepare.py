@@ -170,6 +170,16 @@ def test_another_partition_gives_other_domains(prepare_log, wide):
     assert len(data.domains()) == 35
 
 
+def test_prior_columns_are_those_that_are_left(prepare_log, wide):
+    log = {"log": wide, "features": FEATURES, "partition": ["site"], "prior": ["item", "place"]}
+    finer = PrepareOptions(partition=DomainPartition(("site", "item")))
+
+    assert prepare_log(**log).spec.prior == ("item", "place")
+    assert prepare_log(**log, options=PrepareOptions(max_fields=4)).spec.prior == ("item",)
+    assert prepare_log(**log, options=finer).spec.prior == ("place",)
+    assert prepare_log(**log).spec.without(("item",)).prior == ("place",)
+
+
 @pytest.mark.parametrize("column", ["", ".", "..", "/tmp/x", "a\\b", "a+b", "a\0b"])
 def test_domain_column_that_cannot_name_a_folder(column):
     with pytest.raises(DataError, match="cannot name a folder") as caught:
