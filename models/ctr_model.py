@@ -51,13 +51,17 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDesign:
-    """The names and values of a model, whatever the log; `plugins` are files by kind, if any."""
+    """The names and values of a model; `plugins` are files by kind, if any.
+
+    `prior` are the columns of the log that its method conditions on.
+    """
 
     backbone: str
     backbone_config: Mapping[str, object]
     method: str
     method_config: Mapping[str, object]
     values: ModelConfig
+    prior: tuple[str, ...] = ()
     plugins: Mapping[Kind, Path] = field(default_factory=dict)
 
     def assemble(self, schema: EncodedSchema) -> CTRModel:
@@ -74,6 +78,7 @@ class ModelDesign:
             self.values,
             backbone=(backbone, backbone.config(**self.backbone_config)),
             method=(method, method.config(**self.method_config)),
+            prior=self.prior,
         )
 
 
@@ -93,12 +98,15 @@ class CTRModel(nn.Module):
         *,
         backbone: tuple[BackboneEntry, ConfigT],
         method: tuple[MethodEntry, ConfigT],
+        prior: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         shape = ModelShape(
             n_input=(len(schema.fields) + len(schema.bags)) * config.embedding_dim,
             n_domain=schema.num_domain_fields * config.embedding_dim,
             has_e_d_in_x_0=not schema.is_placebo,
+            embedding_dim=config.embedding_dim,
+            prior=tuple(schema.fields.index(name) for name in prior),
             num_domains=schema.num_domains,
             num_tasks=schema.num_tasks,
             hidden_dims=config.hidden_dims,

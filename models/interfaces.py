@@ -95,6 +95,8 @@ class ModelShape:
     n_input: int  # d, width of x_0
     n_domain: int  # E_d, width of e_d
     has_e_d_in_x_0: bool = True  # as its head; the e_d of a placebo is apart
+    embedding_dim: int  # K, width of a field or bag in x_0
+    prior: tuple[int, ...] = ()  # numbers of the fields of x_0 that are prior columns
     num_domains: int  # id 0, unseen in train, included
     num_tasks: int  # likewise
     hidden_dims: tuple[int, ...]
@@ -102,6 +104,18 @@ class ModelShape:
     dropout: float
     embedding_std: float  # of the embeddings' initial values, the first scale of x_0
     sparse_gradient: bool  # of all tables of which a step looks up some rows
+
+    @property
+    def n_prior(self) -> int:
+        """The width of the embeddings of the prior columns, P K."""
+        return len(self.prior) * self.embedding_dim
+
+    def prior_of(self, x_0: Tensor) -> Tensor:
+        """The embeddings of the prior columns in x_0: (B, d) -> (B, P K)."""
+        if not self.prior:
+            return x_0[:, :0]
+        fields = torch.split(x_0, self.embedding_dim, dim=1)  # (B, K) each
+        return torch.cat([fields[number] for number in self.prior], dim=1)
 
 
 class DomainContext(NamedTuple):
@@ -369,7 +383,8 @@ class Claim(Generic[ConfigT]):
 class MethodEntry(Generic[ConfigT]):
     """The constant `METHOD` of a module of `models/methods`; its name is the file's.
 
-    `reads_tasks` says whether task ids change what the method does. `blind_pins` are the
+    `reads_tasks` says whether task ids change what the method does, and `reads_prior` whether it
+    conditions on the prior columns of a log, of which there may be none. `blind_pins` are the
     hyper-parameters of its domain-blind control, which has no e_d. `claim` is the computation that
     the AdaSparse paper, section 3.1.3, says it takes.
     """
@@ -378,6 +393,7 @@ class MethodEntry(Generic[ConfigT]):
     build: Callable[[ConfigT, ModelShape], DomainMethod]
     facts: Facts = NO_FACTS
     reads_tasks: bool = True
+    reads_prior: bool = False
     blind_pins: Mapping[str, bool | int | float | str | None] = field(default_factory=dict)
     claim: Claim[ConfigT] | None = None
 

@@ -133,7 +133,8 @@ class SavedModel:
             with np.load(folder / WEIGHTS) as weights:
                 model = cls(
                     design=ModelDesign(
-                        **design | {"values": ModelConfig(**_tuples(values)), "plugins": files}
+                        **_tuples(design)
+                        | {"values": ModelConfig(**_tuples(values)), "plugins": files}
                     ),
                     schema=EncodedSchema(**_tuples(content["schema"])),
                     weights=dict(weights),
@@ -165,6 +166,7 @@ class SavedModel:
                 "method": self.design.method,
                 "method_config": dict(self.design.method_config),
                 "values": asdict(self.design.values),
+                "prior": self.design.prior,
                 "plugins": plugins,
             },
             "schema": asdict(self.schema),

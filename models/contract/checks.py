@@ -10,6 +10,7 @@ import inspect
 import random
 import re
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,17 +94,20 @@ def check_unseen_domain(subject: Subject) -> None:
 def check_gradients(subject: Subject) -> None:
     """Over batches that cover all domains and tasks every parameter gets a finite gradient.
 
-    In a table with a row per domain every row gets one, but that of the domain unseen in train.
+    In a table with a row per domain every row gets one, but that of the domain unseen in train. The
+    embeddings of every column get one.
     """
     model = subject.model()
     optimizer = train_briefly(model)
     if not optimizer.steps:
         raise CheckFailure("update() takes no optimiser step")
     unreached = []
-    for name, _ in model.named_parameters():
+    for name, parameter in model.named_parameters():
         reached = optimizer.reached.get(name, torch.tensor(False))
         if not reached.any():
             unreached.append(name)
+        elif parameter is model.embedding.weight:
+            unreached += _columns_apart(subject, reached.tolist())
         elif reached.ndim and not reached[1:].all():
             rows = [
                 row for row, is_reached in enumerate(reached.tolist()) if row and not is_reached
@@ -111,6 +115,17 @@ def check_gradients(subject: Subject) -> None:
             unreached.append(f"{name}[{', '.join(map(str, rows))}]")
     if unreached:
         raise CheckFailure(f"no gradient to {', '.join(unreached)}")
+
+
+def _columns_apart(subject: Subject, reached: list[bool]) -> list[str]:
+    """The columns of whose rows in the embedding table none is reached, in words."""
+    schema = subject.schema
+    spans = pairwise(accumulate((*schema.field_sizes, *schema.bag_sizes), initial=1))
+    return [
+        f"the embeddings of {name!r}"
+        for name, span in zip((*schema.fields, *schema.bags), spans, strict=True)
+        if not any(reached[slice(*span)])
+    ]
 
 
 def check_training_order(subject: Subject) -> None:
@@ -470,19 +485,43 @@ def check_task_ids(subject: Subject) -> None:
     """`reads_tasks` of the entry says whether task ids change predictions."""
     logits = []
     for num_tasks in (subject.schema.num_tasks, 2):
-        model, rows = subject.model(), RandomRows(256)
+        rows = RandomRows(256)
         rows.task_id = rows.task_id.clamp(max=num_tasks - 1)
-        with seeded():  # what is random in training
-            train_briefly(model, rows)
-        predict = model.method.adapt(model.eval(), rows)
-        with blaming("predicting"), torch.inference_mode():
-            logits.append(predict(rows.all()))
+        logits.append(_predicted(subject, rows))
     is_read, is_said = not torch.equal(*logits), subject.method.reads_tasks
     if is_read != is_said:
         raise CheckFailure(
             f"reads_tasks is {is_said}, but under other task ids predictions are"
             f" {'others' if is_read else 'the same'}; write reads_tasks={is_read} in the entry"
         )
+
+
+def check_prior(subject: Subject) -> None:
+    """`reads_prior` of the entry says whether prior columns change predictions; none will do."""
+    rows = RandomRows(256)
+    logits = [_predicted(replace(subject, prior=(name,)), rows) for name in subject.prior]
+    is_read, is_said = not torch.equal(*logits), subject.method.reads_prior
+    if is_read != is_said:
+        raise CheckFailure(
+            f"reads_prior is {is_said}, but under another prior column predictions are"
+            f" {'others' if is_read else 'the same'}; write reads_prior={is_read} in the entry"
+        )
+    try:
+        is_finite = not is_read or _predicted(replace(subject, prior=()), rows).isfinite().all()
+    except CheckFailure as failure:
+        raise CheckFailure(f"on a log without prior columns, {failure}") from None
+    if not is_finite:
+        raise CheckFailure("a log without prior columns gives logits that are not finite")
+
+
+def _predicted(subject: Subject, rows: RandomRows) -> Tensor:
+    """The logits of these rows after a training on them."""
+    model = subject.model()
+    with seeded():  # what is random in training
+        train_briefly(model, rows)
+    predict = model.method.adapt(model.eval(), rows)
+    with blaming("predicting"), torch.inference_mode():
+        return predict(rows.all())
 
 
 def check_e_d(subject: Subject) -> None:
@@ -564,6 +603,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "diagnostics": check_diagnostics,
     "adapt": check_adapt,
     "task ids": check_task_ids,
+    "prior columns": check_prior,
     "e_d": check_e_d,
     "batches": check_batches,
     "owner of layers": check_owners,

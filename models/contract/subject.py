@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from datasets.loader import Batch
 from datasets.spec import EncodedSchema
 from models.ctr_model import CTRModel, ModelConfig
-from models.layers.tables import domain_tables
+from models.layers.tables import RowTable
 from models.own_code import one_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ SCHEMA = EncodedSchema(
     num_domains=7,  # each seen tab with each seen age, and id 0
     num_tasks=4,
 )
+PRIOR = ("user", "item")
 CONFIG = ModelConfig(
     embedding_dim=8,
     hidden_dims=(12, 10, 6),
@@ -141,6 +142,7 @@ class Subject:
     backbone: BackboneEntry
     method: MethodEntry
     schema: EncodedSchema = SCHEMA
+    prior: tuple[str, ...] = PRIOR
 
     def blank(self) -> CTRModel:
         """A model without its initial values."""
@@ -150,6 +152,7 @@ class Subject:
                 CONFIG,
                 backbone=(self.backbone, self.backbone.config()),
                 method=(self.method, self.method.config()),
+                prior=self.prior,
             )
 
     def model(self, seed: int = 0) -> CTRModel:
@@ -177,14 +180,15 @@ def fill_by_name(model: nn.Module, seed: int) -> None:
 
 
 class WatchedAdam:
-    """Adam that notes which parameters get a gradient, and which rows of per-domain tables."""
+    """Adam that notes which parameters get a gradient, and which rows of tables."""
 
     def __init__(self, model: nn.Module, rate: float = LEARNING_RATE) -> None:
         self.model = model
         self.adam = torch.optim.Adam(model.parameters(), rate)
         self.steps, self.is_broken = 0, False
-        self.reached: dict[str, Tensor] = {}  # by name; of a per-domain table (D,), else ()
-        self.tables = {id(table.weight) for table in domain_tables(model)}
+        self.reached: dict[str, Tensor] = {}  # by name; of a table (rows,), else ()
+        tables = [module for module in model.modules() if isinstance(module, RowTable)]
+        self.tables = {id(table.weight) for table in tables}
 
     def zero_grad(self) -> None:
         """Drop all gradients."""

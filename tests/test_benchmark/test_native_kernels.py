@@ -40,6 +40,7 @@ class Layer(nn.Module):
         shape = ModelShape(
             n_input=N_IN,
             n_domain=N_IN,
+            embedding_dim=1,
             num_domains=TASKS,
             num_tasks=TASKS,
             hidden_dims=(N_OUT,),

@@ -38,6 +38,7 @@ class Model(nn.Module):
         shape = ModelShape(
             n_input=DIM,
             n_domain=DIM,
+            embedding_dim=DIM,
             num_domains=num_domains,
             num_tasks=num_domains,
             hidden_dims=(2,),

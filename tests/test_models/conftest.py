@@ -73,6 +73,7 @@ def make_model():
             replace(subject.CONFIG, **shape),
             backbone=(backbone, backbone.config(**cross or {})),
             method=(method, method.config(**options or {})),
+            prior=subject.PRIOR,
         )
         fill_by_name(model, seed)
         with torch.no_grad():  # far from the near-zero start, where everything is almost linear
@@ -145,6 +146,7 @@ def make_saved(encoders):
             method=method,
             method_config=asdict(entry.config()),
             values=subject.CONFIG,
+            prior=("item",),
             plugins=plugins or {},
         )
         schema = replace(LOG, **changes)

@@ -18,6 +18,7 @@ def make_layer(n_in=9, n_out=6, *, activation="tanh", condition="e_d", **options
     shape = ModelShape(
         n_input=n_in,
         n_domain=N_DOMAIN,
+        embedding_dim=1,
         num_domains=NUM_DOMAINS,
         num_tasks=NUM_DOMAINS,
         hidden_dims=(n_out,),

@@ -40,13 +40,18 @@ def failures(entry):
 
 
 def entry_of(method):
-    return MethodEntry(config=NoConfig, build=method, reads_tasks=method.reads_tasks)
+    return MethodEntry(
+        config=NoConfig,
+        build=method,
+        reads_tasks=method.reads_tasks,
+        reads_prior=method.reads_prior,
+    )
 
 
 class Faulty(DomainMethod):
     """Does nothing wrong yet."""
 
-    reads_tasks = reads_e_d = False
+    reads_tasks = reads_prior = reads_e_d = False
 
     def __init__(self, config, shape):
         super().__init__(shape)
@@ -397,6 +402,48 @@ class Untold(Faulty):
         return context.task_id.to(context.x_0.dtype)
 
 
+class ToldPrior(Faulty):
+    reads_prior = True
+
+
+class UntoldPrior(Faulty):
+    def auxiliary_logit(self, context):
+        return self.shape.prior_of(context.x_0).sum(dim=1)
+
+
+class NeedsPrior(UntoldPrior):
+    reads_prior = True
+
+    def auxiliary_logit(self, context):
+        return self.shape.prior_of(context.x_0).mean(dim=1)  # nan of nothing
+
+
+class RefusesNoPrior(UntoldPrior):
+    reads_prior = True
+
+    def auxiliary_logit(self, context):
+        return self.shape.prior_of(context.x_0).amax(dim=1)
+
+
+class StoppedInput(DomainTransform):
+    """The tower reads what a gate should read: its fields but e_d and prior have no gradient."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, h, context):
+        moved = torch.zeros_like(h[:1])
+        for number in (0, 1, *self.shape.prior):
+            moved[:, number * self.shape.embedding_dim :][:, : self.shape.embedding_dim] = 1.0
+        return torch.where(moved > 0, h, h.detach())
+
+
+class Stopped(Faulty):
+    def transform(self, n, place, index):
+        return StoppedInput(self.shape) if place == "input" else None
+
+
 class SlashlessDiagnostics(Faulty):
     def diagnostics(self):
         return {"gates": torch.zeros(7, 3)}
@@ -520,6 +567,11 @@ def test_missing_sections_of_a_docstring_are_named():
             "reads_tasks is True, but under other task ids predictions are the same",
         ),
         (Untold, "task ids", "predictions are others; write reads_tasks=True in the entry"),
+        (ToldPrior, "prior columns", "reads_prior is True, but under another prior column"),
+        (UntoldPrior, "prior columns", "are others; write reads_prior=True in the entry"),
+        (NeedsPrior, "prior columns", "on a log without prior columns, the loss of a training st"),
+        (RefusesNoPrior, "prior columns", "on a log without prior columns, training raises Index"),
+        (Stopped, "gradients", "no gradient to the embeddings of 'tags'"),
         (BareFunction, "adapt", "gives a function; allowed: the model itself, or an Adapted"),
         (
             Unkept,

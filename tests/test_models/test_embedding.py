@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.contract.subject import Subject
 from models.layers.tables import FieldEmbedding
+from models.registry import load_backbone, load_method
 
 STARTS = {"tab": 1, "age": 5, "user": 8, "item": 58, "tags": 98}  # rows, after the empty slot's
 
@@ -29,6 +31,21 @@ def test_fields_are_looked_up_at_their_offsets_domain_fields_first(embedding, ma
         rows = batch.codes[:, place] + STARTS[field]
         assert torch.equal(x_0[:, 8 * place : 8 * place + 8], embedding.weight[rows])
     assert torch.equal(e_d, x_0[:, :16])
+
+
+@pytest.mark.parametrize("is_placebo", [False, True])
+@pytest.mark.parametrize("prior", [(), ("item",), ("item", "age"), ("user", "item")])
+def test_prior_is_the_part_of_x_0_of_its_columns(schema, make_batch, prior, is_placebo):
+    subject = Subject(load_backbone("dnn"), load_method("apg"))
+    model = replace(subject, schema=replace(schema, is_placebo=is_placebo), prior=prior).model()
+    batch = make_batch(5)
+
+    found = model.method.shape.prior_of(model.embed(batch).x_0)
+
+    assert found.shape == (5, model.method.shape.n_prior)
+    columns = [batch.codes[:, schema.fields.index(name)] + STARTS[name] for name in prior]
+    rows = torch.stack(columns, dim=1) if prior else torch.empty(5, 0, dtype=torch.int32)
+    assert torch.equal(found, model.embedding.weight[rows].flatten(1))
 
 
 def test_bag_is_the_mean_of_its_filled_slots(embedding, make_batch):

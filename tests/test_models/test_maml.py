@@ -20,6 +20,7 @@ BACKBONES = ("dnn", "dcnv2")
 SHAPE = ModelShape(
     n_input=4,
     n_domain=2,
+    embedding_dim=2,
     num_domains=3,
     num_tasks=3,
     hidden_dims=(2,),

@@ -1,11 +1,13 @@
 """A saved model is one folder, read back as it was, and a damaged one is refused in one line."""
 
+import json
 import shutil
 
 import numpy as np
 import polars as pl
 import pytest
 
+from datasets.files import json_digest
 from models.saved import FORMAT, MODEL, ModelError, SavedModel
 from tests.conftest import ROOT
 
@@ -38,6 +40,15 @@ def test_a_model_is_read_back_as_it_was(make_saved, raw_rows, tmp_path):
     assert again.schema == model.schema
     assert again.encoders.examples.equals(model.encoders.examples)
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["model"]
+
+
+def test_a_folder_from_before_prior_columns_is_read(folder):
+    content = json.loads((folder / MODEL).read_text())["content"]
+    assert content["design"].pop("prior") == ["item"]
+    sealed = {"sha256": json_digest(content), "content": content}
+    (folder / MODEL).write_text(json.dumps(sealed))
+
+    assert SavedModel.read(folder).design.prior == ()
 
 
 def test_probabilities_are_the_sigmoid_of_the_logits(make_saved, raw_rows):
@@ -141,8 +152,8 @@ def test_a_model_that_needs_prepared_rows_is_refused(make_saved, changes):
 
 
 def test_encoders_of_another_log_are_refused(make_saved):
-    with pytest.raises(ModelError, match=r"the model reads place, thing, price, tags, the enc"):
-        make_saved(fields=("place", "thing", "price"))
+    with pytest.raises(ModelError, match=r"the model reads place, thing, item, tags, the enc"):
+        make_saved(fields=("place", "thing", "item"))
 
 
 def test_a_failed_write_leaves_nothing(make_saved, monkeypatch, tmp_path):
