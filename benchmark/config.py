@@ -108,6 +108,7 @@ class RunConfig:
     `search` is the one that the tuned values are from: the first, but for a cell that asks what
     another would have found. `matched_to` names the method to whose parameters of a row the hidden
     layers are scaled. As `pinned`, both are part of the slot, not of the run's hash.
+    `prior` are the prior columns of the log, where the method reads them.
     A generated log is one `draw` of its family, of `world_rows` rows; a real log has neither.
     """
 
@@ -134,6 +135,7 @@ class RunConfig:
     world_rows: int | None = None
     search: int = 1
     matched_to: str = ""
+    prior: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.domain_columns and not self.task:
@@ -281,14 +283,14 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """All that tells runs apart.
 
-        Plug-ins, labels, domains, search, matched layers and the start of the embeddings are part
-        of it only where they are unusual.
+        Plug-ins, labels, domains, search, matched layers, prior columns and the start of the
+        embeddings are part of it only where they are unusual.
         """
         content = self.to_json()
         del content["protocol"]["name"]
         if self.protocol.embedding_std == USUAL_STD:
             del content["protocol"]["embedding_std"]
-        for name in ("plugins", "matched_to"):
+        for name in ("plugins", "matched_to", "prior"):
             if not content[name]:
                 del content[name]
         for name in ("labels", "domains"):
@@ -305,11 +307,12 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunConfig:
-        """Rebuild a configuration from a record or a file.
+        """Rebuild a configuration from a record or a file; old ones know no prior columns.
 
         Raises:
             ConfigError: a key is missing or unknown.
         """
+        content = {"prior": [], **content}
         known = {field.name for field in fields(cls)}
         if set(content) != known:
             raise ConfigError(
@@ -323,6 +326,7 @@ class RunConfig:
                 "features": tuple(content["features"]),
                 "partition": tuple(content["partition"]),
                 "domain_columns": tuple(content["domain_columns"]),
+                "prior": tuple(content["prior"]),
                 "protocol": Protocol(**protocol | {"hidden_dims": tuple(protocol["hidden_dims"])}),
                 "regularisers": Regularisers(**content["regularisers"]),
             }

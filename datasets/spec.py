@@ -21,6 +21,7 @@ SplitKind = Literal["time", "shuffle", SplitVariant]
 UNSEEN = 0  # code of a value, domain or task that does not occur in train
 ONLY = 1  # id of every row where methods see no domain
 DOMAIN_IDS = ("eval_domain_id", "domain_id")  # first in tables of domains; values follow them
+MOST_PRIOR = 3  # columns that are prior ones where a log names none
 PAD = -1  # code of an empty slot of a bag; it takes no part in the mean
 VARIANTS: tuple[SplitVariant, ...] = get_args(SplitVariant)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -309,6 +310,16 @@ class EncodedSchema:
     domain_from: IdSource = "domain_id"
     task_from: IdSource = "task_id"
     is_placebo: bool = False
+
+    def usual_prior(self, candidates: Collection[str]) -> tuple[str, ...]:
+        """The prior columns of a log that names none: the largest of these, in their order."""
+        sizes = {
+            name: size
+            for name, size in zip(self.fields, self.field_sizes, strict=True)
+            if name in candidates
+        }
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:MOST_PRIOR]
+        return tuple(name for name in sizes if name in largest)
 
     def view(
         self,

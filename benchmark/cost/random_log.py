@@ -90,6 +90,7 @@ def config_on(
     options: Mapping[str, Json] | None = None,
 ) -> RunConfig:
     """A cell under a protocol, with default hyper-parameters but for the method's `options`."""
+    entry, others = load_method(method), schema.fields[NUM_DOMAIN_FIELDS:]
     return RunConfig(
         dataset="random",
         data_fingerprint="",
@@ -103,8 +104,9 @@ def config_on(
         seed=0,
         embedding_optimizer="sparse",
         backbone_config=asdict(load_backbone(backbone).config()),
-        method_config=asdict(load_method(method).config(**options or {})),
+        method_config=asdict(entry.config(**options or {})),
         regularisers=Regularisers(),
+        prior=schema.usual_prior(others) if entry.reads_prior else (),
     )
 
 

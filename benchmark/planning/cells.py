@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.config import Regularisers, RunConfig
+from benchmark.config import REFERENCE, Regularisers, RunConfig
 from benchmark.planning.hyperparameters import with_tuned
 from benchmark.planning.selection import (
     Selection,
@@ -204,7 +204,8 @@ def configure(
         draw=data.draw,
         world_rows=None if data.draw is None else selection.world_rows,
     )
-    return with_tuned(config, Tuned.of(config))
+    config = with_tuned(config, Tuned.of(config))
+    return replace(config, prior=_prior(data, change.method))
 
 
 def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
@@ -217,6 +218,13 @@ def _seen(data: PreparedData, change: Change) -> tuple[tuple[str, ...], str]:
         return columns, "+".join(columns)
     task = spec.partition.name if change.ids == "partition_as_task" else spec.representative
     return spec.partition.columns, task
+
+
+def _prior(data: PreparedData, method: str) -> tuple[str, ...]:
+    """The prior columns of a log, of those that are left of it, for a method that reads them."""
+    if method == REFERENCE or not load_method(method).reads_prior:
+        return ()
+    return data.spec.prior or data.schema.usual_prior(data.spec.prior_candidates)
 
 
 def _configure_change(

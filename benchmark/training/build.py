@@ -61,6 +61,7 @@ def design_of(config: RunConfig) -> ModelDesign:
             embedding_std=protocol.embedding_std,
             sparse_gradient=config.embedding_optimizer == "sparse",
         ),
+        prior=config.prior,
         plugins=plugin_files(config.backbone, config.method),
     )
 

@@ -1,5 +1,6 @@
 """The run hash covers what changes a run, and nothing else."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ from benchmark.protocol import COMPACT
         {"protocol": replace(COMPACT, batch_size=512)},
         {"labels": "permuted"},
         {"domains": "placebo"},
+        {"prior": ("item",)},
     ],
 )
 def test_run_id_changes_with_everything_that_changes_a_run(make_config, changes):
@@ -109,11 +111,24 @@ def test_values_that_no_run_has_are_refused(make_config, changes, message):
         make_config(**changes)
 
 
-@pytest.mark.parametrize("seen", [{"domain_columns": ("item",)}, {"task": ""}])
+def test_a_configuration_from_before_prior_columns_is_read(make_config):
+    content = make_config().to_json()
+    del content["prior"]
+
+    config = RunConfig.from_json(content)
+
+    assert config == make_config()
+    assert "prior" not in config.identity()
+    assert make_config(prior=("item",)).identity()["prior"] == ["item"]
+
+
+@pytest.mark.parametrize(
+    "seen", [{"domain_columns": ("item",)}, {"task": ""}, {"prior": ("user", "item")}]
+)
 def test_configuration_survives_json(make_config, seen):
     config = make_config(pinned={"beta": 2.0}, **seen)
 
-    again = RunConfig.from_json(config.to_json())
+    again = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
 
     assert again.run_id == config.run_id
     assert again.to_json() == config.to_json()
