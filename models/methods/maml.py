@@ -11,25 +11,22 @@ Paper: Finn, Abbeel, Levine: Model-agnostic meta-learning for fast adaptation of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
-from torch.nn import functional
 
 from models.config_values import check_at_least, check_choices, check_values
 from models.facts import Facts
-from models.interfaces import (
-    AdaptedPredictor,
-    Choice,
-    DomainContext,
-    DomainMethod,
-    MethodEntry,
-    Range,
-    tuned,
+from models.interfaces import Choice, DomainMethod, MethodEntry, Range, tuned
+from models.layers.task_parameters import (
+    TaskPredictor,
+    TaskRows,
+    descended,
+    latest_rows,
+    stacked,
+    stacked_rows,
 )
-from models.layers.grouping import group_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
     from datasets.loader import Batch
     from models.interfaces import DomainLinear, Model, ModelShape, Role, TrainRows
 
-MAX_STACKED_TASKS = 64
-MAX_STACKED_ROWS = 16_384
-TASKS = "tasks"  # among the tensors of a predictor: the ids of its tasks
 Outer = Literal["symmetric", "query"]
 Order = Literal["first", "second"]
 Adapted = Literal["dense", "head"]
@@ -156,113 +150,27 @@ def rows_by_task(task_id: Tensor) -> list[Tensor]:
     return [*tasks, torch.cat(single).sort().values] if single else tasks
 
 
-def latest_rows(task_id: Tensor, limit: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The latest rows of every task seen in train, at most `limit` each, a block of tasks a time.
+def partners(rows: TaskRows) -> TaskRows:
+    """Halves of chunks, a pair each, in exchanged places."""
+    return TaskRows._make(c.unflatten(0, (-1, 2)).flip(1).flatten(0, 1) for c in rows)
 
-    Yields the ids (T,) of some tasks, row ids (T, n), and the weight (T, n) of each row in the mean
-    over its task's: 0 where a task has fewer than n rows.
-    """
-    order = torch.argsort(task_id, stable=True)
-    tasks, counts = torch.unique(task_id, return_counts=True)
-    ends = counts.cumsum(0)
-    by_size = counts.argsort()
-    step = max(1, min(MAX_STACKED_TASKS, MAX_STACKED_ROWS // limit))
-    for block in by_size[tasks[by_size] > 0].split(step):
-        kept = counts[block].clamp(max=limit).unsqueeze(1)  # (T, 1)
-        back = torch.arange(int(kept.max()))  # (n,)
-        positions = ends[block].unsqueeze(1) - 1 - torch.minimum(back, kept - 1)  # (T, n)
-        yield tasks[block], order[positions], (back < kept).double() / kept
+
+def one_of_each(rows: TaskRows) -> TaskRows:
+    """One half of each pair: the first, the second, the first, and so on."""
+    pair = torch.arange(len(rows.weight) // 2, device=rows.weight.device)
+    return TaskRows._make(column[2 * pair + pair % 2] for column in rows)
+
+
+def pooled(rows: TaskRows) -> TaskRows:
+    """The same rows, each with an equal weight in the sum over all tasks; 0 stays 0."""
+    is_row = (rows.weight > 0.0).to(rows.weight)
+    return rows._replace(weight=is_row / is_row.sum())
 
 
 def _repeat(rows: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """The rows in random order, over and over up to this size."""
     order = torch.randperm(len(rows), generator=generator)
     return rows[order[torch.arange(size) % len(rows)]]
-
-
-class TaskRows(NamedTuple):
-    """Embedded rows of T tasks, n each; a task may be half a chunk."""
-
-    domain_id: Tensor  # (T, n)
-    task_id: Tensor  # (T, n)
-    e_d: Tensor  # (T, n, E_d)
-    x_0: Tensor  # (T, n, d)
-    label: Tensor  # (T, n)
-    weight: Tensor  # (T, n), of each row in its task's loss
-
-    def losses(self, model: Model, thetas: Mapping[str, Tensor]) -> Tensor:
-        """The weighted cross-entropy (T,) of each task's rows under its parameters (T, *shape)."""
-        of_tasks = vmap(model.score_with, randomness="different")
-        logits = of_tasks(dict(thetas), DomainContext(*self[:4]))  # (T, n)
-        losses = functional.binary_cross_entropy_with_logits(
-            logits, self.label, self.weight, reduction="none"
-        )
-        return losses.sum(dim=1)
-
-    def partners(self) -> TaskRows:
-        """Halves of chunks, a pair each, in exchanged places."""
-        return TaskRows._make(c.unflatten(0, (-1, 2)).flip(1).flatten(0, 1) for c in self)
-
-    def one_of_each(self) -> TaskRows:
-        """One half of each pair: the first, the second, the first, and so on."""
-        pair = torch.arange(len(self.weight) // 2, device=self.weight.device)
-        return TaskRows._make(column[2 * pair + pair % 2] for column in self)
-
-    def pooled(self) -> TaskRows:
-        """The same rows, each with an equal weight in the sum over all tasks; 0 stays 0."""
-        is_row = (self.weight > 0.0).to(self.weight)
-        return self._replace(weight=is_row / is_row.sum())
-
-
-def stacked_rows(model: Model, batch: Batch, weight: Tensor) -> TaskRows:
-    """The rows of a batch, embedded, as a stack of tasks that is shaped like their weight.
-
-    Places at its start that have no row hold copies of the first rows; their weight must be 0.
-    """
-    context = model.embed(batch)
-    missing = weight.numel() - len(batch)
-    columns = (*context, batch.label)
-    stacks = (torch.cat([c[:missing], c]).unflatten(0, weight.shape) for c in columns)
-    return TaskRows._make([*stacks, weight.to(context.x_0)])
-
-
-class TaskPredictor(AdaptedPredictor):
-    """Scores every row with the parameters of its task; row 0 of the stack is theta itself."""
-
-    def __init__(self, model: Model, theta: Mapping[str, Tensor], num_tasks: int) -> None:
-        """Make room for the parameters of `num_tasks` tasks beside theta."""
-        self.model = model
-        self.thetas = {
-            name: value.new_empty(1 + num_tasks, *value.shape) for name, value in theta.items()
-        }
-        for name, value in theta.items():
-            self.thetas[name][0] = value
-        self.places: dict[int, int] = {}  # of the tasks in the stack
-
-    def add(self, tasks: Tensor, thetas: Mapping[str, Tensor]) -> None:
-        """Keep the parameters (T, *shape) of these tasks (T,)."""
-        low = 1 + len(self.places)
-        for name, values in thetas.items():
-            self.thetas[name][low : low + len(tasks)] = values
-        self.places |= {task: low + index for index, task in enumerate(tasks.tolist())}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The ids (T,) of the tasks, and the parameters (T, *shape) of each by name."""
-        filled = 1 + len(self.places)
-        thetas = {name: values[1:filled] for name, values in self.thetas.items()}
-        return {TASKS: torch.tensor(list(self.places), dtype=torch.int64), **thetas}
-
-    @torch.no_grad()
-    def __call__(self, batch: Batch) -> Tensor:
-        context = self.model.embed(batch)
-        groups = group_rows(batch.task_id)
-        parts = (groups.runs(groups.sort(column)) for column in context)
-        logits = [context.x_0.new_empty(0)]
-        for task, *part in zip(groups.numbers, *parts, strict=True):
-            place = self.places.get(task, 0)
-            theta = {name: values[place] for name, values in self.thetas.items()}
-            logits.append(self.model.score_with(theta, DomainContext(*part)))
-        return groups.unsort(torch.cat(logits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,11 +290,11 @@ class Maml(DomainMethod):
         """The mean over the judged rows, each under theta as adapted to its chunk's other half."""
         weight = half_weights(len(batch), self.config.support_rows)
         support = stacked_rows(model, batch, weight)  # (2T, m): older, newer, older, ...
-        query = support.partners()
+        query = partners(support)
         if self.config.outer == "query":
-            support, query = support.one_of_each(), query.one_of_each()
+            support, query = one_of_each(support), one_of_each(query)
         thetas = self.adapted(model, support, self.config.inner_steps)
-        return query.pooled().losses(model, thetas).sum()
+        return pooled(query).losses(model, thetas).sum()
 
     def loss_rows(self, num_rows: int) -> int:
         """All rows, or one half of each chunk."""
@@ -411,17 +319,10 @@ class Maml(DomainMethod):
     def adapted(self, model: Model, support: TaskRows, steps: int) -> dict[str, Tensor]:
         """Theta (T, *shape) after some inner steps on the support rows of each task."""
         rate = self.rate(support)  # (T,)
-        thetas = {name: v.expand(len(rate), *v.shape) for name, v in self.theta(model).items()}
+        thetas = stacked(self.theta(model), len(rate))
         is_second = self.config.order == "second" and torch.is_grad_enabled()
         for _ in range(steps):
-            with torch.enable_grad():
-                start = thetas if is_second else leaves(thetas)
-                loss = support.losses(model, start).sum()  # a task's gradient is of its own loss
-                gradients = torch.autograd.grad(loss, list(start.values()), create_graph=is_second)
-            thetas = {
-                name: value - rate.view(-1, *[1] * (value.ndim - 1)) * gradient
-                for (name, value), gradient in zip(thetas.items(), gradients, strict=True)
-            }
+            thetas = descended(model, thetas, support, rate, is_second_order=is_second)
         return thetas
 
     @property
@@ -443,21 +344,11 @@ class Maml(DomainMethod):
         return predictor
 
     def readapted(self, model: Model, tensors: Mapping[str, Tensor]) -> TaskPredictor:
-        thetas = dict(tensors)
-        tasks = thetas.pop(TASKS)
-        predictor = TaskPredictor(model, self.theta(model), len(tasks))
-        with torch.no_grad():
-            predictor.add(tasks, thetas)
-        return predictor
+        return TaskPredictor.again(model, self.theta(model), tensors)
 
     def __getstate__(self) -> dict[str, object]:
         """Copies begin their passes through the tasks anew, and hold no rows."""
         return self.__dict__ | {"_sampled": None, "_sampler": None}
-
-
-def leaves(thetas: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The values without a past, as far as gradients go."""
-    return {name: value.detach().requires_grad_() for name, value in thetas.items()}
 
 
 METHOD = MethodEntry(

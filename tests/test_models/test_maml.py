@@ -14,7 +14,8 @@ from benchmark.training.trainer import TrainSplit
 from datasets.loader import Batch
 from models.contract.subject import WatchedAdam
 from models.interfaces import DomainContext, ModelShape
-from models.methods.maml import Maml, MamlConfig, TaskRows, stacked_rows
+from models.layers.task_parameters import TaskRows, stacked_rows
+from models.methods.maml import Maml, MamlConfig
 
 BACKBONES = ("dnn", "dcnv2")
 SHAPE = ModelShape(

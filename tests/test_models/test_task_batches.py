@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
+from models.layers.task_parameters import latest_rows
 from models.methods.maml import (
     TaskPasses,
     TaskSampler,
     half_weights,
-    latest_rows,
     rows_by_task,
 )
 
