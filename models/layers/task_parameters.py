@@ -109,7 +109,10 @@ def latest_rows(task_id: Tensor, limit: int) -> Iterator[tuple[Tensor, Tensor, T
 
 
 class TaskPredictor(AdaptedPredictor):
-    """Scores every row with the parameters of its task; row 0 of the stack is theta itself."""
+    """Scores every row with the parameters of its task; row 0 of the stack is theta itself.
+
+    Rows of all tasks that have none of their own are scored together, as the model does it.
+    """
 
     def __init__(self, model: Model, theta: Mapping[str, Tensor], num_tasks: int) -> None:
         """Make room for the parameters of `num_tasks` tasks beside theta."""
@@ -119,7 +122,10 @@ class TaskPredictor(AdaptedPredictor):
         }
         for name, value in theta.items():
             self.thetas[name][0] = value
-        self.places: dict[int, int] = {}  # of the tasks in the stack
+        self.tasks = torch.empty(0, dtype=torch.int64)  # those in the stack, in its order
+        device = next(iter(theta.values())).device
+        num_ids = model.method.shape.num_tasks
+        self.places = torch.zeros(num_ids, dtype=torch.int64, device=device)  # of each task's
 
     @classmethod
     @torch.no_grad()
@@ -127,32 +133,33 @@ class TaskPredictor(AdaptedPredictor):
         cls, model: Model, theta: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
     ) -> TaskPredictor:
         """The predictor that gave these `tensors`."""
-        tasks = tensors[TASKS]
+        tasks = tensors[TASKS].cpu()
         predictor = cls(model, theta, len(tasks))
         predictor.add(tasks, {name: value for name, value in tensors.items() if name != TASKS})
         return predictor
 
     def add(self, tasks: Tensor, thetas: Mapping[str, Tensor]) -> None:
         """Keep the parameters (T, *shape) of these tasks (T,)."""
-        low = 1 + len(self.places)
+        low = 1 + len(self.tasks)
         for name, values in thetas.items():
             self.thetas[name][low : low + len(tasks)] = values
-        self.places |= {task: low + index for index, task in enumerate(tasks.tolist())}
+        device = self.places.device
+        self.places[tasks.to(device)] = torch.arange(low, low + len(tasks), device=device)
+        self.tasks = torch.cat([self.tasks, tasks])
 
     def tensors(self) -> dict[str, Tensor]:
         """The ids (T,) of the tasks, and the parameters (T, *shape) of each by name."""
-        filled = 1 + len(self.places)
+        filled = 1 + len(self.tasks)
         thetas = {name: values[1:filled] for name, values in self.thetas.items()}
-        return {TASKS: torch.tensor(list(self.places), dtype=torch.int64), **thetas}
+        return {TASKS: self.tasks, **thetas}
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
         context = self.model.embed(batch)
-        groups = group_rows(batch.task_id)
+        groups = group_rows(self.places[batch.task_id])
         parts = (groups.runs(groups.sort(column)) for column in context)
         logits = [context.x_0.new_empty(0)]
-        for task, *part in zip(groups.numbers, *parts, strict=True):
-            place = self.places.get(task, 0)
+        for place, *part in zip(groups.numbers, *parts, strict=True):
             theta = {name: values[place] for name, values in self.thetas.items()}
             logits.append(self.model.score_with(theta, DomainContext(*part)))
         return groups.unsort(torch.cat(logits))
