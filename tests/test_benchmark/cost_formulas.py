@@ -170,6 +170,7 @@ def _tower(method: PlainWork) -> Work:
 METHODS: dict[str, Callable[..., PlainWork]] = {
     "adasparse": AdaSparseWork,
     "apg": ApgWork,
+    "finetune": lambda shape, config: PlainWork(shape),
     "maml": lambda shape, config: PlainWork(shape),
     "plain": lambda shape, config: PlainWork(shape),
     "separate": lambda shape, config: PlainWork(shape),

@@ -85,6 +85,7 @@ def counted(*cell, **options):
         ("apg", 30, 85 + 52 + 3, 0, 0),
         ("star", 30, 38 + 2 * 8 + 321, 4 * (38 + 2 * 8), 4 * (2 * 8 + 2)),
         ("maml", 30, 38, 0, 0),
+        ("finetune", 30, 38, 0, 0),
         ("separate", 30, 0, 4 * 38, 0),
         ("shared_bottom", 30, 27, 4 * (8 + 3), 0),
     ],
@@ -103,9 +104,17 @@ def test_parameters_are_those_counted_by_hand(method, embedding, dense, of_domai
     }
 
 
-@pytest.mark.parametrize(("adapt", "per_task"), [("dense", 38), ("head", 8 + 3)])
-def test_served_parameters_of_maml_hold_a_copy_of_theta_per_task(adapt, per_task):
-    _, model = make("dnn", "maml", {"adapt": adapt})
+@pytest.mark.parametrize(
+    ("method", "options", "per_task"),
+    [
+        ("maml", {"adapt": "dense"}, 38),
+        ("maml", {"adapt": "head"}, 8 + 3),
+        ("finetune", {}, 38),
+        ("finetune", {"passes": 0}, 0),
+    ],
+)
+def test_served_parameters_hold_a_copy_of_theta_per_task(method, options, per_task):
+    _, model = make("dnn", method, options)
     rows = random_rows(SCHEMA, 600)  # all three tasks occur
 
     predictor = model.method.adapt(model, TrainSplit(rows, range(600), 256))
