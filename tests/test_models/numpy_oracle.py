@@ -100,6 +100,14 @@ class Oracle:
         return self.last(last)[:, 0] + self.p["base_logit"]
 
 
+class OwnOracle(Oracle):
+    """Maps that are a task's own wherever the model has tables for them."""
+
+    def affine(self, h, place):
+        is_own = f"{place}.own_weight.weight" in self.p
+        return self.own_affine(h, place) if is_own else super().affine(h, place)
+
+
 def backbone_of(net):
     """The backbone of a net, and what its config changes."""
     if net == "dnn":

@@ -10,21 +10,13 @@ import torch
 from torch.nn import functional
 
 from models.registry import available
-from tests.test_models.numpy_oracle import FULL_NETS, NUM_HIDDEN, Oracle, backbone_of, spread
+from tests.test_models.numpy_oracle import FULL_NETS, NUM_HIDDEN, OwnOracle, backbone_of, spread
 
 TASKS = (1, 2, 3)
 
 
 def with_tasks(batch, task_id):
     return replace(batch, task_id=torch.as_tensor(task_id, dtype=torch.int32))
-
-
-class OwnOracle(Oracle):
-    """Maps that are a task's own wherever the model has tables for them."""
-
-    def affine(self, h, place):
-        is_own = f"{place}.own_weight.weight" in self.p
-        return self.own_affine(h, place) if is_own else super().affine(h, place)
 
 
 @pytest.mark.parametrize("net", FULL_NETS)
