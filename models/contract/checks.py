@@ -32,6 +32,7 @@ from models.contract.subject import (
 )
 from models.interfaces import AdaptedPredictor, check_predictor
 from models.layers.static_shapes import static_shapes
+from models.layers.tables import domain_tables
 from models.own_code import one_line
 
 if TYPE_CHECKING:
@@ -185,6 +186,41 @@ def check_tasks_apart(subject: Subject) -> None:
 def check_batch_mates(subject: Subject) -> None:
     """In eval mode a row's logit depends neither on the other rows nor on their order."""
     check_rows_alone(subject.trained().double())
+
+
+def check_units_apart(subject: Subject) -> None:
+    """No two units of a layer, nor two experts, are trained and stay equal.
+
+    In float64, where rounding does not set them apart.
+    """
+    model = subject.model().double()
+    before = _units(model)
+    train_briefly(model)
+    for name, units in _units(model).items():
+        distance = torch.cdist(units, units, p=torch.inf).fill_diagonal_(torch.inf)
+        distance[(units == before[name]).all(dim=1)] = torch.inf  # not trained
+        pairs = (distance <= TOLERANCE * units.abs().max()).nonzero().tolist()
+        if pairs:
+            first, second = pairs[0]
+            raise CheckFailure(
+                f"units {first} and {second} of {name} stay equal in training: nothing sets them"
+                " apart; start each at a draw of its own"
+            )
+
+
+def _units(model: CTRModel) -> dict[str, Tensor]:
+    """Copies of the matrices and stacks of matrices, a unit or an expert a row, by name.
+
+    Of a table with a row per domain it is that of the last one.
+    """
+    tables = {id(table.weight): table.values for table in domain_tables(model)}
+    values = {
+        name: value[-1].view(tables[id(value)]) if id(value) in tables else value
+        for name, value in model.dense_parameters().items()
+    }
+    return {
+        name: value.detach().flatten(1).clone() for name, value in values.items() if value.ndim > 1
+    }
 
 
 def check_penalty(subject: Subject) -> None:
@@ -591,6 +627,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "gradients": check_gradients,
     "training order": check_training_order,
     "tasks apart": check_tasks_apart,
+    "units apart": check_units_apart,
     "batch mates": check_batch_mates,
     "eval passes": check_eval_passes,
     "schedules": check_schedules,

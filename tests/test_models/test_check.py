@@ -171,6 +171,26 @@ class Uninitialised(OnHidden):
     layer = Scale
 
 
+class Ones(DomainTransform):
+    """A hidden layer whose units start equal, and are read by equal weights."""
+
+    def __init__(self, n, shape):
+        super().__init__()
+        self.inner, self.outer = nn.Parameter(torch.zeros(n, 3)), nn.Parameter(torch.zeros(3, n))
+
+    @torch.no_grad()
+    def initialise(self, generator):
+        self.inner.fill_(0.1)
+        self.outer.fill_(0.1)
+
+    def forward(self, h, context):
+        return h + h @ self.inner @ self.outer
+
+
+class EqualUnits(OnHidden):
+    layer = Ones
+
+
 class IdleUpdate(Faulty):
     """Takes gradients and never a step."""
 
@@ -557,6 +577,11 @@ def test_missing_sections_of_a_docstring_are_named():
         (OwnDraw, "initial values", "depend on more than the generator: method.bias"),
         (NaNForUnseen, "unseen domain", "the logit of an unseen domain is nan"),
         (HalfEpoch, "batches", "an epoch of 600 rows visits 300 in 3 batches"),
+        (
+            EqualUnits,
+            "units apart",
+            "units 0 and 1 of backbone.tower.transforms.0.outer stay equal",
+        ),
         (WrongIds, "batches", "batches() must give int64 row ids from 0 to 599"),
         (UnseededBatches, "batches", "other rows under an equal generator"),
         (LastingAdaptation, "adapt", "adapt() changes the model: base_logit"),
