@@ -34,9 +34,11 @@ class OwnMaps(nn.Module):
         self.register_buffer("rows", torch.zeros(shape.num_tasks, dtype=torch.int64))
         self._layers: list[OwnLinear] = []  # the backbone owns them
 
-    def linear(self, n_in: int, n_out: int, activation: Activation | None) -> OwnLinear:
-        """A map of each task's own that `activation` follows, if any."""
-        layer = OwnLinear(n_in, n_out, activation, self)
+    def linear(
+        self, n_in: int, n_out: int, activation: Activation | None, *, gain: float = 1.0
+    ) -> OwnLinear:
+        """A map of each task's own that `activation` follows, if any; `gain` scales its start."""
+        layer = OwnLinear(n_in, n_out, activation, self, gain=gain)
         self._layers.append(layer)
         return layer
 
@@ -63,10 +65,21 @@ class OwnLinear(DomainLinear):
     Deviation: all W_p start from one draw, so that the tasks differ by their rows alone.
     """
 
-    def __init__(self, n_in: int, n_out: int, activation: Activation | None, maps: OwnMaps) -> None:
-        """Make a map that `activation` follows, if any; `maps` finds the rows of each task."""
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: Activation | None,
+        maps: OwnMaps,
+        *,
+        gain: float = 1.0,
+    ) -> None:
+        """Make a map that `activation` follows, if any; `maps` finds the rows of each task.
+
+        The weights start at `gain` times what `draw_weight` draws.
+        """
         super().__init__()
-        self.activation = activation
+        self.activation, self.gain = activation, gain
         self.own_weight = DomainTable(maps.shape, (n_out, n_in), None)
         self.own_bias = DomainTable(maps.shape, (n_out,), 0.0)
         self.groups = maps.groups
@@ -75,7 +88,7 @@ class OwnLinear(DomainLinear):
         """One draw of weights for all tasks."""
         first = torch.empty(self.own_weight.values, device=self.own_weight.weight.device)
         draw_weight(first, self.activation, generator)
-        self.own_weight.fill(first)
+        self.own_weight.fill(first.mul_(self.gain))
 
     def fill_unseen(self, rows: Tensor) -> None:
         """Make the map of unseen tasks the mean of the others, weighted by `rows` (D,)."""
