@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from models.interfaces import ModelShape, Place, Role
     from models.methods.adasparse import AdaSparseConfig
     from models.methods.apg import ApgConfig
+    from models.methods.mmoe import MmoeConfig
     from models.methods.star import StarConfig
 
 
@@ -60,6 +61,10 @@ class PlainWork:
     def transform(self, n: int, place: Place) -> Work:
         """What is done with x_0, or with a hidden output."""
         return NOTHING
+
+    def tower(self) -> Work | None:
+        """The deep tower, where it is the method's own."""
+        return None
 
     def auxiliary(self) -> Work:
         """The network of `auxiliary_logit`."""
@@ -134,6 +139,26 @@ class ApgWork(PlainWork):
         return width * n_values if hidden is None else (width + n_values) * hidden
 
 
+class MmoeWork(PlainWork):
+    """E times the layers of an expert, n E or (n + E_d) E of the gate, and the last hidden layer.
+
+    The experts' sum by their weights is no product of matrices here.
+    """
+
+    def __init__(self, shape: ModelShape, config: MmoeConfig) -> None:
+        super().__init__(shape)
+        self.config = config
+
+    def tower(self) -> Work:
+        """Experts, their gate, and the layer above them."""
+        n_input, num_experts = self.shape.n_input, self.config.num_experts
+        n_gate = n_input + self.shape.n_domain * (self.config.gate == "e_d")
+        widths = (n_input, *self.config.widths(self.shape))
+        of_expert = sum(n_in * n_out for n_in, n_out in pairwise(widths))
+        last = widths[-1] * self.shape.hidden_dims[-1]
+        return Work(row=num_experts * (of_expert + n_gate) + last)
+
+
 def dnn_work(config: DNNConfig, method: PlainWork) -> Work:
     """Sum of N_l N_{l+1} over the hidden layers, and N_4 of the logit."""
     n_input, n_last = method.shape.n_input, method.shape.hidden_dims[-1]
@@ -160,6 +185,8 @@ def dcnv2_work(config: DCNv2Config, method: PlainWork) -> Work:
 
 
 def _tower(method: PlainWork) -> Work:
+    if (own := method.tower()) is not None:
+        return own
     widths = (method.shape.n_input, *method.shape.hidden_dims)
     work = NOTHING
     for n_in, n_out in pairwise(widths):
@@ -172,6 +199,7 @@ METHODS: dict[str, Callable[..., PlainWork]] = {
     "apg": ApgWork,
     "finetune": lambda shape, config: PlainWork(shape),
     "maml": lambda shape, config: PlainWork(shape),
+    "mmoe": MmoeWork,
     "plain": lambda shape, config: PlainWork(shape),
     "separate": lambda shape, config: PlainWork(shape),
     "shared_bottom": lambda shape, config: PlainWork(shape),

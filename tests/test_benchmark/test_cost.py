@@ -47,6 +47,7 @@ OPTIONS = {
         )
     ],
     "maml": [{}, {"adapt": "head"}],
+    "mmoe": [{}, {"gate": "e_d", "num_experts": 4, "expert_width": "full"}],
     "shared_bottom": [{}, {"own_layers": 2}],
     "star": [{}, {"auxiliary_input": "domain", "star_cross": True}, {"partitioned_norm": False}],
 }
@@ -86,6 +87,7 @@ def counted(*cell, **options):
         ("star", 30, 38 + 2 * 8 + 321, 4 * (38 + 2 * 8), 4 * (2 * 8 + 2)),
         ("maml", 30, 38, 0, 0),
         ("finetune", 30, 38, 0, 0),
+        ("mmoe", 30, 8 * 27, 4 * (72 + 8 + 3), 0),
         ("separate", 30, 0, 4 * 38, 0),
         ("shared_bottom", 30, 27, 4 * (8 + 3), 0),
     ],

@@ -25,7 +25,8 @@ IDS = slice(-4, -1)  # domain, task and evaluation domain
 PINNED = {"star": {}, "adasparse": {"pruner_input": "e_d"}}
 READS_E_D = {"adasparse": True, "apg": True, "maml": False, "star": False}  # the papers' values
 WITH_E_D = {"adasparse": {}, "apg": {}, "maml": {"adaptive_lr": True}} | {
-    "star": {"auxiliary_input": "domain"}
+    "mmoe": {"gate": "e_d"},
+    "star": {"auxiliary_input": "domain"},
 }
 
 

@@ -659,6 +659,7 @@ def test_a_step_that_asks_the_host_is_run_eagerly(act, said):
     [
         ("plain", {}),
         ("maml", {}),
+        ("mmoe", {"gate": "e_d"}),
         ("star", {"factor_l2": 0.1}),
         ("apg", {}),
         ("apg", {"condition": "e_d"}),

@@ -12,7 +12,9 @@ from torch.nn import functional
 from models.contract.checks import CHECKS
 from models.contract.subject import CheckFailure, Subject
 from models.interfaces import DomainLinear, DomainMethod, MethodEntry
+from models.layers.experts import ExpertLayer
 from models.layers.own_maps import OwnMaps
+from models.methods.mmoe import MixtureTower, Mmoe, MmoeConfig
 from models.registry import load_backbone
 
 NoConfig = make_dataclass("NoConfig", [], frozen=True)
@@ -64,11 +66,48 @@ class MaskedProbabilities(Faulty):
         return torch.stack(losses).mean()
 
 
+class FaultyMmoe(Mmoe):
+    """An MMoE with the fault of a class below it."""
+
+    def __init__(self, config, shape):
+        super().__init__(MmoeConfig(), shape)
+
+
+class EqualDraws(ExpertLayer):
+    def initialise(self, generator):
+        super().initialise(generator)
+        self.weight.data = self.weight.data[:1].repeat(len(self.weight), 1, 1)
+
+
+class EqualExperts(FaultyMmoe):
+    """Experts that start from one draw, so that nothing tells them apart."""
+
+    def tower(self, n_in):
+        tower = super().tower(n_in)
+        for layer in tower.experts.layers:
+            layer.__class__ = EqualDraws
+        return tower
+
+
+class OverBatch(MixtureTower):
+    def weights(self, h, context):
+        return torch.softmax(self.gate(h, context), dim=0)
+
+
+class SoftmaxOverBatch(FaultyMmoe):
+    """Gates that share 1 among the rows of a batch, not among the experts of a row."""
+
+    def tower(self, n_in):
+        return OverBatch(n_in, self.config, self.shape, self.maps)
+
+
 @pytest.mark.parametrize(
     ("method", "check", "reason"),
     [
         (NormOfAllTasks, "tasks apart", "depends on rows of other tasks: a logit moves by"),
         (MaskedProbabilities, "overfitting", "update() returns a loss of"),
+        (EqualExperts, "units apart", "units 0 and 1 of backbone.tower.experts.layers.0.weight st"),
+        (SoftmaxOverBatch, "batch mates", "prediction depends on its batch mates: a logit moves"),
     ],
 )
 def test_fault_of_public_code_is_named(method, check, reason):
