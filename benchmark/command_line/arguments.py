@@ -95,7 +95,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if args.tracking_uri and args.no_mlflow:
         parser.error("--tracking-uri and --no-mlflow do not go together")
     args.default_jobs = 1 if args.device == "cuda" else usable_cores()
+    own_methods = plugins()["methods"]
     args.given = sys.argv[1:] if arguments is None else [*arguments]
+    args.methods = args.methods or (["all"] if "zoo" in args.only else ["paper", *own_methods])
     args.data = args.data or list(PRESETS[args.preset].data)
     return args
 
@@ -190,10 +192,9 @@ def _add_selection(parser: Parser) -> None:
         "--methods",
         action=Words,
         allowed=[*methods, *GROUPS],
-        default=["paper", *plugins()["methods"]],
         metavar="METHOD",
         help=f"{', '.join(methods)}; or paper, those of the AdaSparse paper's Table 1, or all of"
-        " them (default: paper, and those of --plugin)",
+        " them (default: paper, and those of --plugin; all with --only zoo)",
     )
     _add_plugin(group)
     _add_budget(group)

@@ -14,11 +14,12 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.metrics import SCORES
+from reports.analysis.differences import PLAIN, rows_of, run_deltas
 from reports.analysis.leaderboard import COSTS, leaderboard
 from reports.look.panels import titled_parts
 from reports.look.part import Figure, draws_note
 from reports.look.style import look_of
-from reports.look.table import interval_text, number, p_value
+from reports.look.table import interval_text, multiple, number, p_value
 from reports.look.tooltips import tip
 from reports.look.units import units_text
 from reports.reading.clock import LATENCY_NOTE, NOTE
@@ -44,6 +45,8 @@ _PARTS = ("mean", "low", "high")
 _ROW, _ENDS = 0.17, 0.62  # inches: of a row, and of what is above and below all rows
 _RIGHT_ENDS = (0.32, 0.62, 1.0)  # of the columns of costs
 _MUTED = "#a8a8a8"
+_ARMS = {"placebo": ("o", "placebo"), "blind": ("s", "domain-blind")}  # marker, words
+_ARM_SIZE = 3.0
 _TICKS = 4  # intervals between ticks, at most
 _REACH = 4.0  # median ends of intervals: what lies beyond is cut
 _ROOM = 1.08  # around all that is shown
@@ -55,7 +58,8 @@ def tabulate(runs: Runs) -> pd.DataFrame:
 
     `<metric>_is_told` says that the difference to plain is significant after Holm's correction, of
     a reference that its interval, which is not corrected, leaves 0 out. None is told at a preset
-    without verdicts, or on a log with few rows of a class.
+    without verdicts, or on a log with few rows of a class. `<metric>_placebo_mean` and
+    `<metric>_blind_mean` are the gains of a method's placebo and of its domain-blind control.
     """
     table = leaderboard(runs)
     if table.empty:
@@ -66,13 +70,33 @@ def tabulate(runs: Runs) -> pd.DataFrame:
         low, high, p = (table[f"{metric}_{end}"] for end in ("delta_low", "delta_high", "p"))
         is_clear = (p < TEST_LEVEL) | (p.isna() & ((low > 0.0) | (high < 0.0)))
         table[f"{metric}_is_told"] = is_clear & may_be_told(runs, table)
-    shown = [
-        f"{metric}_{end}"
-        for metric in METRICS
-        for end in ("mean", "std", *(f"delta_{part}" for part in _PARTS), "p", "is_told")
-    ]
+        table = table.assign(**_arms(runs, table, metric))
+    ends = ("mean", "std", *(f"delta_{part}" for part in _PARTS), "p", "is_told")
+    ends += tuple(f"{arm}_mean" for arm in _ARMS)
+    shown = [f"{metric}_{end}" for metric in METRICS for end in ends]
     ratios = [f"{cost}_ratio" for cost in COSTS]
     return table[[*MODEL, "runs", "draws", *shown, *ratios]].reset_index(drop=True)
+
+
+def _arms(runs: Runs, table: pd.DataFrame, metric: str) -> dict[str, list[float]]:
+    """The mean gains over plain of the controls of each row's method; nan of what has none."""
+    runs = runs.study("controls")
+    scores = runs.metrics()
+    cells = {
+        "placebo": {cell.key for cell in runs.cells if cell.config.is_placebo},
+        "blind": {cell.key for cell in runs.cells if cell.config.is_blind},
+    }
+
+    def gain(arm: str, model: Row) -> float:
+        keys = {name: model[name] for name in MODEL}
+        own = [key for key in cells[arm] if key[: len(MODEL)] == tuple(keys.values())]
+        if not own or scores.empty:
+            return math.nan
+        rows = rows_of(scores, keys | {"changes": own[0][-1]})
+        return float(run_deltas(rows, rows_of(scores, keys | PLAIN), metric).mean())
+
+    models = table.to_dict("records")
+    return {f"{metric}_{arm}_mean": [gain(arm, model) for model in models] for arm in _ARMS}
 
 
 def _with_ceiling(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -107,7 +131,7 @@ def _draw_log(part: SubFigure, rows: pd.DataFrame) -> None:
     for x, cost in zip(_RIGHT_ENDS, COSTS, strict=True):
         costs.text(x, -1.0, cost, ha="right", va="center")
         for place, ratio in enumerate(rows[f"{cost}_ratio"]):
-            costs.text(x, place, _multiple(ratio), ha="right", va="center")
+            costs.text(x, place, multiple(ratio), ha="right", va="center")
     names.set_ylim(len(rows) - 0.4, -1.6)
     for panel in (names, costs):
         panel.set_xlim(0.0, 1.0)
@@ -119,19 +143,13 @@ def _title(row: Row, title: Callable[[str, str], str] = title_of) -> str:
     return TRUTH if row["method"] == CEILING else title(row["backbone"], row["method"])
 
 
-def _multiple(ratio: float) -> str:
-    """Two digits that count; nothing where it is unknown."""
-    if math.isnan(ratio):
-        return ""
-    return f"{number(ratio, 0 if ratio >= 9.95 else 1)} \N{MULTIPLICATION SIGN}"
-
-
 def _draw_panel(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
     """The gains in a metric, with a line at 0."""
     score = SCORES[metric]
     unit = score.difference_unit
     gains = rows[[f"{metric}_delta_{part}" for part in _PARTS]] / unit
-    limit = _limit(gains[rows["method"] != CEILING].to_numpy(np.float64))
+    arms = rows[[f"{metric}_{arm}_mean" for arm in _ARMS]].to_numpy(np.float64) / unit
+    limit = _limit(gains[rows["method"] != CEILING].to_numpy(np.float64), arms)
     panel.axvline(0.0, color="#555555", linewidth=0.8, zorder=1)
     for place, row in enumerate(rows.to_dict("records")):
         _draw_row(panel, place, row, metric, limit)
@@ -143,11 +161,12 @@ def _draw_panel(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
     panel.spines["left"].set_visible(False)
 
 
-def _limit(gains: np.ndarray) -> float:
-    """The end of a symmetric axis: all means, and intervals but for a few far ends."""
+def _limit(gains: np.ndarray, arms: np.ndarray) -> float:
+    """The end of a symmetric axis: all means, of controls too, and most ends of intervals."""
     sizes = np.abs(gains)
     ends = sizes[:, 1:].max(axis=1)
-    means, ends = (one[np.isfinite(one)] for one in (sizes[:, 0], ends))
+    means = np.concatenate([sizes[:, 0], np.abs(arms).ravel()])
+    means, ends = (one[np.isfinite(one)] for one in (means, ends))
     near = min(ends.max(), _REACH * float(np.median(ends))) if len(ends) else 0.0
     return _ROOM * max(means.max(initial=0.0), near) or 1.0
 
@@ -174,6 +193,20 @@ def _draw_row(panel: Axes, place: int, row: Row, metric: str, limit: float) -> N
     fill = colour if is_shown else "white"
     (point,) = panel.plot(mean, place, color=colour, marker=look["marker"], mfc=fill, zorder=3)
     tip(point, _tip_text(row, metric))
+    _draw_arms(panel, place, row, metric)
+
+
+def _draw_arms(panel: Axes, place: int, row: Row, metric: str) -> None:
+    """Hollow marks for the controls of a method."""
+    score, colour = SCORES[metric], look_of(row["method"])["color"]
+    for arm, (marker, words) in _ARMS.items():
+        gain = row[f"{metric}_{arm}_mean"] / score.difference_unit
+        if math.isnan(gain):
+            continue
+        style: dict[str, Any] = {"marker": marker, "mfc": "white", "markersize": _ARM_SIZE}
+        (point,) = panel.plot(gain, place, color=colour, linestyle="none", zorder=2.5, **style)
+        amount = number(gain, 1, signed=True)
+        tip(point, f"{_title(row, model_title)}, {words}: difference {amount}")
 
 
 def _draw_beyond(panel: Axes, place: int, mean: float, limit: float, text: str) -> None:
@@ -215,6 +248,14 @@ def notes(table: pd.DataFrame) -> list[str]:
         f" {NOTE} {LATENCY_NOTE}",
         *draws_note(table),
     ]
+    arms = table[[f"{metric}_{arm}_mean" for metric in METRICS for arm in _ARMS]]
+    if arms.notna().any(axis=None):
+        lines.append(
+            "Small hollow marks on the line of a method, without intervals: its placebo (circle),"
+            " which has the same parameters and is told wrong domains, and its domain-blind control"
+            " (square). What lies between placebo and method is domain awareness, what lies between"
+            " 0 and placebo is capacity; the table awareness has the intervals."
+        )
     if (table["method"] == CEILING).any():
         lines.append(
             "True probability: the score that the true click probabilities reach on the same rows,"
@@ -227,7 +268,7 @@ FIGURE = Figure(
     title="Gain over the plain backbone, and its cost",
     section="result",
     position=10,
-    study="main, references",
+    study="main, references, controls",
     tabulate=tabulate,
     draw=draw,
     notes=notes,

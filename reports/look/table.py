@@ -88,6 +88,13 @@ def number(value: float, digits: int, *, signed: bool = False, unit: float = 1.0
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def multiple(ratio: float) -> str:
+    """A multiple with two digits that count; nothing where it is unknown."""
+    if math.isnan(ratio):
+        return ""
+    return f"{number(ratio, 0 if ratio >= 9.95 else 1)} \N{MULTIPLICATION SIGN}"
+
+
 def spread(mean: float, std: float, digits: int, *, signed: bool = False, unit: float = 1.0) -> str:
     """Mean and standard deviation in a unit; the mean alone where the deviation is undefined."""
     text = number(mean, digits, signed=signed, unit=unit)

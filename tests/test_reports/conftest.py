@@ -74,7 +74,7 @@ CHANGES = {  # of the cells that a study has beside the main ones
         ("adasparse", {"pinned": {"prune_input": False}}),
     ),
     "mechanisms": (("adasparse", {"pinned": {"pruner_input": "h"}, **BLIND}), ("maml", BLIND)),
-    **dict.fromkeys(("partitions", "emerging", "ab_test"), ()),
+    **dict.fromkeys(("partitions", "emerging", "ab_test", "zoo"), ()),
     "retuned": tuple((method, RETUNED) for method in ("plain", "adasparse", "maml")),
 }
 

@@ -66,6 +66,7 @@ def test_build_writes_the_page_and_every_table(studied: Folder) -> None:
         "beside_paper",
         "draws",
         "masks",
+        "over_logs",
         "pruning",
         "sensitivity",
     }  # this store has nothing for them

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.config import REFERENCE
+from benchmark.metrics import SCORES
 from reports.analysis import answer as answers
 from reports.analysis.answer import answer
 from reports.analysis.comparisons import compare
@@ -25,6 +26,7 @@ from reports.reading.names import CEILING, TRUTH, model_title
 if TYPE_CHECKING:
     from conftest import Folder
 
+ARMS = np.full((6, 2), np.nan)  # controls that were not run
 MODELS = [
     ("dnn", "plain", 0.70), ("dnn", "star", 0.71), ("dnn", "apg", 0.69), ("dnn", "adasparse", 0.72),
     ("dcnv2", "plain", 0.715), ("dcnv2", "star", 0.725), ("boosted_trees", REFERENCE, 0.73),
@@ -142,6 +144,8 @@ def forest_table(low: float, high: float, p: float = 0.01) -> pd.DataFrame:
                 f"{metric}_delta_high": np.where(is_method, high, np.nan),
                 f"{metric}_p": np.where(is_method, p, np.nan),
                 f"{metric}_is_told": is_method & (p < 0.05),
+                f"{metric}_placebo_mean": np.nan,
+                f"{metric}_blind_mean": np.nan,
             }
         )
     ratios = {f"{cost}_ratio": [1.0, 12.3, np.nan] for cost in COSTS}
@@ -166,9 +170,31 @@ def test_forest_mutes_what_cannot_be_told() -> None:
 
 
 def test_forest_of_a_far_interval_keeps_its_means_in_view() -> None:
-    limit = forest._limit(np.array([[10.0, 5.0, 15.0]] * 5 + [[20.0, -900.0, 940.0]]))
+    limit = forest._limit(np.array([[10.0, 5.0, 15.0]] * 5 + [[20.0, -900.0, 940.0]]), ARMS)
 
     assert 20.0 < limit <= 1.08 * 4.0 * 15.0
+
+
+def test_forest_keeps_controls_in_view() -> None:
+    assert forest._limit(np.array([[10.0, 5.0, 15.0]]), np.array([[np.nan, -70.0]])) > 70.0
+
+
+def test_forest_has_the_controls_of_a_method_as_hollow_marks(studied: Folder) -> None:
+    table = studied.tabulated(forest.FIGURE)
+
+    own = table[(table["backbone"] == "dnn") & (table["method"] == "adasparse")].iloc[0]
+    placebo = studied.over_seeds("auc", "adasparse", domains="placebo")
+    expected = (placebo - studied.over_seeds("auc", "plain")).mean()
+    assert own["auc_placebo_mean"] == pytest.approx(expected)
+    assert np.isnan(table.loc[table["method"] == "plain", "auc_placebo_mean"]).all()
+    panel = forest.FIGURE.draw(table).axes[1]
+    unit = SCORES["auc"].difference_unit
+    hollow = [
+        line.get_xdata()[0]
+        for line in panel.lines
+        if line.get_marker() == "o" and line.get_markerfacecolor() == "white"
+    ]
+    assert expected / unit in [pytest.approx(x) for x in hollow]
 
 
 def test_summary_ranks_models_beside_the_answer(finished: Folder) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = {**load_tables(), **load_figures()}
 # tables with tests of their own
-OF_THEIR_OWN = {"beside_paper", "draws", "masks", "pruning", "sensitivity"}
+OF_THEIR_OWN = {"beside_paper", "draws", "masks", "over_logs", "pruning", "sensitivity"}
 SHOWN = {  # what a table prints of its numbers, where that is not all of them
     "worse_domains": lambda numbers: numbers[numbers["is_worse"]],
     "claims": lambda numbers: numbers.drop_duplicates(["dataset", "partition", "claim"]),

@@ -28,7 +28,8 @@ STUDIES: dict[str, Study] = _load()
 def studies_named(names: Sequence[str], data: Sequence[str]) -> list[str]:
     """The studies of these names, in order.
 
-    Without a name all, but those with worlds of their own only if one of them is in `--data`.
+    With a study come those beside it. Without a name all, but those with others beside them, and
+    those with worlds of their own only if one of them is in `--data`.
 
     Raises:
         ConfigError: an unknown name.
@@ -40,9 +41,10 @@ def studies_named(names: Sequence[str], data: Sequence[str]) -> list[str]:
             " and figures that --list tables and --list figures name"
         )
     if names:
-        return [name for name in STUDIES if name in names]
+        wanted = {*names, *(other for name in names for other in STUDIES[name].beside)}
+        return [name for name in STUDIES if name in wanted]
     return [
         name
         for name, study in STUDIES.items()
-        if not study.worlds or not set(study.worlds).isdisjoint(data)
+        if not study.beside and (not study.worlds or not set(study.worlds).isdisjoint(data))
     ]

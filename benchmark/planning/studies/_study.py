@@ -91,8 +91,8 @@ class Study:
     as wide beside every method, `is_nested` gives methods ever more domain columns, `has_settings`
     tries them under other settings of the protocol and on other splits. `references` are models
     that are no networks. `worlds` are the generated logs that it is on, whatever --data says;
-    `needs_truth` keeps it to those logs of --data that are generated. Studies are run and listed by
-    `order`.
+    `needs_truth` keeps it to those logs of --data that are generated. A study with others `beside`
+    it brings them along, and is run only where it is named. Studies are run and listed by `order`.
     """
 
     summary: str
@@ -107,6 +107,7 @@ class Study:
     references: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     needs_truth: bool = False
+    beside: tuple[str, ...] = ()
 
     def changes_of(
         self, methods: Sequence[str], num_domain_columns: int, most: int | None = None
