@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from models.methods.adasparse import AdaSparseConfig
     from models.methods.apg import ApgConfig
     from models.methods.mmoe import MmoeConfig
+    from models.methods.pepnet import PepNetConfig
     from models.methods.star import StarConfig
 
 
@@ -59,7 +60,7 @@ class PlainWork:
         return Work(row=n_in * n_out)
 
     def transform(self, n: int, place: Place) -> Work:
-        """What is done with x_0, or with a hidden output."""
+        """What is done with x_0, with what the deep tower reads, or with a hidden output."""
         return NOTHING
 
     def tower(self) -> Work | None:
@@ -85,7 +86,7 @@ class AdaSparseWork(PlainWork):
 
     def transform(self, n: int, place: Place) -> Work:
         """A pruner of n values."""
-        if place == "input" and not self.config.prune_input:
+        if place == "tower" or (place == "input" and not self.config.prune_input):
             return NOTHING
         reads = self.config.pruner_input
         if reads == "e_d":
@@ -159,6 +160,29 @@ class MmoeWork(PlainWork):
         return Work(row=num_experts * (of_expert + n_gate) + last)
 
 
+class PepNetWork(PlainWork):
+    """H n for the gates of n values, which have H hidden units.
+
+    The hidden units are (E_d + d) H of EPNet, and (P K + d) H for each gate of PPNet.
+    """
+
+    def __init__(self, shape: ModelShape, config: PepNetConfig) -> None:
+        super().__init__(shape)
+        self.config = config
+
+    def transform(self, n: int, place: Place) -> Work:
+        """The gates of a place; the hidden layers of PPNet are counted before the tower."""
+        shape, width = self.shape, self.config.gate_hidden
+        if not (self.config.epnet if place == "input" else self.config.ppnet):
+            return NOTHING
+        read = {
+            "input": shape.n_domain + shape.n_input,
+            "tower": (shape.n_prior + shape.n_input) * (1 + len(shape.hidden_dims)),
+            "hidden": 0,
+        }
+        return Work(row=width * (read[place] + n))
+
+
 def dnn_work(config: DNNConfig, method: PlainWork) -> Work:
     """Sum of N_l N_{l+1} over the hidden layers, and N_4 of the logit."""
     n_input, n_last = method.shape.n_input, method.shape.hidden_dims[-1]
@@ -188,7 +212,7 @@ def _tower(method: PlainWork) -> Work:
     if (own := method.tower()) is not None:
         return own
     widths = (method.shape.n_input, *method.shape.hidden_dims)
-    work = NOTHING
+    work = method.transform(method.shape.n_input, "tower")
     for n_in, n_out in pairwise(widths):
         work += method.linear(n_in, n_out, "hidden") + method.transform(n_out, "hidden")
     return work
@@ -200,6 +224,7 @@ METHODS: dict[str, Callable[..., PlainWork]] = {
     "finetune": lambda shape, config: PlainWork(shape),
     "maml": lambda shape, config: PlainWork(shape),
     "mmoe": MmoeWork,
+    "pepnet": PepNetWork,
     "plain": lambda shape, config: PlainWork(shape),
     "separate": lambda shape, config: PlainWork(shape),
     "shared_bottom": lambda shape, config: PlainWork(shape),

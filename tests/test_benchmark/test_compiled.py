@@ -38,6 +38,7 @@ MODELS = [
     ("dnn", "apg", {"condition": "e_d", "over_parameterisation": 40}),
     ("dnn", "maml", {"support_rows": 8}),
     ("dcnv2", "maml", {"support_rows": 8, "order": "second", "adaptive_lr": True}),
+    ("dnn", "pepnet", {}),
 ]
 compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler")
 

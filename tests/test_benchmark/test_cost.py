@@ -48,6 +48,7 @@ OPTIONS = {
     ],
     "maml": [{}, {"adapt": "head"}],
     "mmoe": [{}, {"gate": "e_d", "num_experts": 4, "expert_width": "full"}],
+    "pepnet": [{}, {"epnet": False, "gate_hidden": 5}, {"ppnet": False}],
     "shared_bottom": [{}, {"own_layers": 2}],
     "star": [{}, {"auxiliary_input": "domain", "star_cross": True}, {"partitioned_norm": False}],
 }
@@ -88,6 +89,7 @@ def counted(*cell, **options):
         ("maml", 30, 38, 0, 0),
         ("finetune", 30, 38, 0, 0),
         ("mmoe", 30, 8 * 27, 4 * (72 + 8 + 3), 0),
+        ("pepnet", 30, 38 + 32 * (15 + 8) + 8 + 3 * 32 * (2 + 8 + 1) + 33 * 13, 0, 0),
         ("separate", 30, 0, 4 * 38, 0),
         ("shared_bottom", 30, 27, 4 * (8 + 3), 0),
     ],

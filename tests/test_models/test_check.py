@@ -100,6 +100,18 @@ class NoGradient(OnHidden):
     reads_e_d = True
 
 
+class DetachedGate(StepGate):
+    """2 sigma(sg(e_d) W): the domain's embeddings are not trained by what reads them."""
+
+    def forward(self, h, context):
+        return h * 2.0 * torch.sigmoid(context.e_d.detach() @ self.weight)  # (B, N)
+
+
+class DetachedDomain(OnHidden):
+    layer = DetachedGate
+    reads_e_d = True
+
+
 class NegatingLayer(StepGate):
     """h v sign(v - 1/4), v = 2 sigma(e_d W): `torch.sign` is -1, not 0, where the gate is shut."""
 
@@ -422,7 +434,19 @@ class Untold(Faulty):
         return context.task_id.to(context.x_0.dtype)
 
 
-class ToldPrior(Faulty):
+class GateOfInput(StepGate):
+    """2 sigma(sg(x) W): a gate that should read prior columns reads x_0 alone."""
+
+    def __init__(self, n, shape):
+        super().__init__(n, shape)
+        self.weight = nn.Parameter(torch.zeros(shape.n_input, n))
+
+    def forward(self, h, context):
+        return h * 2.0 * torch.sigmoid(context.x_0.detach() @ self.weight)  # (B, N)
+
+
+class ToldPrior(OnHidden):
+    layer = GateOfInput
     reads_prior = True
 
 
@@ -509,6 +533,7 @@ class CountedPasses(Faulty):
                 "e_d": "reads_e_d is True, but training moves no e_d",
             },
         ),
+        (DetachedDomain, {"e_d": "reads_e_d is True, but training moves no e_d"}),
         (
             Uninitialised,
             {"initial values": "no initialise() fills backbone.tower.transforms.0.scale"},
