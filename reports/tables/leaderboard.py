@@ -72,9 +72,11 @@ _COLUMNS = [
     columns.text("Rank", _rank),
     columns.model(_title),
     columns.spread(SCORES[METRIC].title, METRIC, SCORES[METRIC].digits),
-    *(
-        columns.of_metric(m, columns.text(f"Δ {SCORES[m].title}", partial(_gain, m)))
-        for m in _GAINS
+    *columns.of_methods(
+        *(
+            columns.of_metric(m, columns.text(f"Δ {SCORES[m].title}", partial(_gain, m)))
+            for m in _GAINS
+        )
     ),
     columns.text(f"Behind, {SCORES[METRIC].title}", _behind),
     columns.spread(SCORES["logloss"].title, "logloss", SCORES["logloss"].digits),

@@ -109,6 +109,7 @@ def test_leaderboard_shows_gains_in_their_unit_and_ranks(studied: Folder) -> Non
     gain = row["auc_delta_mean"] / SCORES["auc"].difference_unit
     assert shown["DNN +AdaSparse"]["Δ AUC"].startswith(f"{gain:+.1f}")
     assert shown["DNN +AdaSparse"]["Rank"].startswith(f"{row['rank']:.0f} [")
+    assert shown["DNN"]["Δ AUC"] == ""
     assert shown["DNN"]["Training"] == "1.0 \N{MULTIPLICATION SIGN}"
     assert shown["DNN +AdaSparse"]["Own"] == ""  # nothing was searched
 
