@@ -64,7 +64,7 @@ def test_cells_of_table_1_have_more_seeds_than_those_of_other_studies(logs, sele
         assert seeds(study) == {1, 2, 3, 4}
     assert seeds("ablations") == seeds("formulations") == {1, 2, 3}
     table_1 = {name for name, study in STUDIES.items() if study.is_of_table_1}
-    assert table_1 == {"main", "cost", "references", "emerging", "ab_test"}
+    assert table_1 == {"main", "cost", "references", "emerging", "ab_test", "zoo"}
 
 
 def test_a_longer_schedule_is_refused():
