@@ -65,7 +65,7 @@ def test_no_method_starts_at_another_scale(backbone, method, protocol):
     # APG's U V keeps the scale of values, while Xavier's layers, each narrower than the one
     # before, raise it: by 1.4 in all on three layers. On DCNv2 cross layers make the logit too.
     # Draws of narrow experts differ so much that four are a third off their mean.
-    low, high = {"apg": (0.5, 0.7), "mmoe": (0.6, 1.3)}.get(method, (0.9, 1.1))
-    if backbone == "dcnv2":
-        low, high = 0.85, 1.15
+    low, high = (0.6, 1.3) if method == "mmoe" else (0.9, 1.1)
+    if (backbone, method) == ("dnn", "apg"):
+        low, high = 0.5, 0.7
     assert low < ratio < high
