@@ -95,9 +95,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if args.tracking_uri and args.no_mlflow:
         parser.error("--tracking-uri and --no-mlflow do not go together")
     args.default_jobs = 1 if args.device == "cuda" else usable_cores()
-    own_methods = plugins()["methods"]
     args.given = sys.argv[1:] if arguments is None else [*arguments]
-    args.methods = args.methods or (["all"] if "zoo" in args.only else ["paper", *own_methods])
+    args.methods = args.methods or (
+        ["all"] if "zoo" in args.only else ["paper", *plugins()["methods"]]
+    )
     args.data = args.data or list(PRESETS[args.preset].data)
     return args
 
@@ -223,7 +224,7 @@ def _add_budget(group: argparse._ActionsContainer) -> None:
         default=[],
         metavar="STUDY",
         help=f"studies ({', '.join(STUDIES)}), or tables and figures of the report (--list names"
-        " them) (default: all, but mechanisms only with one of its worlds in --data)",
+        " them) (default: all but zoo, and mechanisms only with one of its worlds in --data)",
     )
     group.add_argument(
         "--embedding-optimizer",

@@ -81,7 +81,7 @@ def map_by_group(h: Tensor, weights: Tensor, biases: Tensor, groups: RowGroups) 
 
 
 def _native(own: Tables, groups: RowGroups, *shared: Tensor) -> tuple[OwnRows, DomainRuns] | None:
-    """What native kernels take, where they do the work: on a CPU, if all values are trained."""
+    """The arguments of native kernels, where they do the work: on a CPU, if all are trained."""
     of_weights, of_biases = own
     weights, biases = of_weights.native_rows, of_biases.native_rows
     is_trained = all(v.requires_grad for v in (of_weights.weight, of_biases.weight, *shared))

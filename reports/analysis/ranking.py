@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import METRICS
 from benchmark.store.focus import FLAG
 from reports.analysis.comparisons import Replicates
 from reports.analysis.differences import rows_of
@@ -24,7 +23,7 @@ from reports.statistics.paired_tests import TEST_LEVEL
 from reports.statistics.ranks import rank_intervals
 
 STUDY = "zoo"
-METRIC = "auc"  # that models are ranked by
+METRIC = "auc"  # that models are ranked by; higher is better
 FAIRNESS = "calibration"  # predicted over observed clicks
 
 
@@ -93,7 +92,7 @@ def _searched(runs: Runs, row: Mapping[Hashable, Any]) -> int | None:
 
 
 def _behind_best(runs: Runs) -> pd.DataFrame:
-    """What the best model of a backbone, chosen on dev, has more than each other."""
+    """The gain of the best model of a backbone, chosen on dev, over each other."""
     unnamed = replace(runs, call={k: v for k, v in runs.call.items() if k != FLAG})
     table = compare_focus(unnamed)
     names = {f"{METRIC}_delta_mean": "best_delta_mean", f"{METRIC}_star": "best_is_told"}
@@ -104,17 +103,17 @@ def _behind_best(runs: Runs) -> pd.DataFrame:
 
 def _ranked(runs: Runs, part: pd.DataFrame) -> pd.DataFrame:
     """The models of a log by rank, with the intervals of their ranks."""
-    sign = -1.0 if METRICS[METRIC].lower_is_better else 1.0
-    part = part.assign(rank=(-sign * part[f"{METRIC}_mean"]).rank())
+    part = part.assign(rank=part[f"{METRIC}_mean"].rank(ascending=False))
     finished = runs.study("main").finished
     keys = part[MODEL].assign(changes="")[CELL].itertuples(index=False, name=None)
     models = [finished[key] for key in keys]
-    bounds = _bounds(models, sign)
+    bounds = _bounds(models)
     part = part.assign(rank_low=bounds[:, 0], rank_high=bounds[:, 1])
     return part.sort_values("rank", kind="stable")
 
 
-def _bounds(models: Sequence[Replicates], sign: float) -> np.ndarray:
+def _bounds(models: Sequence[Replicates]) -> np.ndarray:
+    """The intervals (M, 2) of ranks over the runs that all models have; nan below two."""
     places = sorted(set.intersection(*(set(records) for records in models)))
     if len(places) < 2:
         return np.full((len(models), 2), np.nan)
@@ -123,6 +122,6 @@ def _bounds(models: Sequence[Replicates], sign: float) -> np.ndarray:
     rows = None
     if len(set(draws)) == 1:
         sums = [[influence_sums(own[place], METRIC) for place in places] for own in models]
-        means = sign * np.array([np.mean(one, axis=0) for one in sums])
+        means = np.array([np.mean(one, axis=0) for one in sums])
         rows = (means, clusters(models[0][places[0]]).groupings)
-    return rank_intervals(sign * np.array(values), draws, rows)
+    return rank_intervals(np.array(values), draws, rows)

@@ -27,7 +27,7 @@ def rank_intervals(
     draw, seeds and rows too. Of one log the runs are, jointly for all models, as runs of one seed
     are pairs, and the test rows: a cell of rows counts as often as the product of the times that
     each of its clusters was drawn (the pigeonhole bootstrap; Owen, Annals of Applied Statistics 1,
-    2007), which is never too narrow. Equal values share their mean rank.
+    2007). Equal values share their mean rank.
 
     Args:
         values: (M, R) a score of each model and run, higher being better.

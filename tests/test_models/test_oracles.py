@@ -21,7 +21,7 @@ every_form = pytest.mark.parametrize("form", FORMS)
 
 
 class AdaSparseOracle(Oracle):
-    """With the pruners of AdaSparse."""
+    """A network with the pruners of AdaSparse."""
 
     def __init__(self, model, schema, net, form):
         super().__init__(model, schema, net)

@@ -105,7 +105,7 @@ def test_neither_network_is_the_plain_one(make_model):
 
 @pytest.fixture
 def shape(make_model):
-    """Of d = 40, E_d = 16, P K = 16."""
+    """Sizes d = 40, E_d = 16 and P K = 16."""
     return make_model("dnn", "pepnet").method.shape
 
 
