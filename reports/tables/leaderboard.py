@@ -69,8 +69,8 @@ def _searched(row: columns.Row) -> str:
 
 
 _COLUMNS = [
-    columns.text("Rank", _rank),
     columns.model(_title),
+    columns.text("Rank", _rank),
     columns.spread(SCORES[METRIC].title, METRIC, SCORES[METRIC].digits),
     *columns.of_methods(
         *(
